@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door. meson does the work; `make` leaves a complete runnable tree in out/.
+BUILD ?= build
+.PHONY: all test check asan tsan fuzz bench lint gpu-check clean format
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+	@meson install -C $(BUILD) --no-rebuild --quiet
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) --prefix=$(CURDIR)/out --libdir=lib
+
+test check: all
+	@meson test -C $(BUILD) --print-errorlogs
+
+asan:
+	@test -d build-asan || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false
+	@meson test -C build-asan --suite unit --suite fuzz --print-errorlogs
+
+tsan:
+	@test -d build-tsan || meson setup build-tsan -Db_sanitize=thread -Db_lundef=false
+	@meson test -C build-tsan --suite unit --suite fuzz --print-errorlogs
+
+# Every fuzzer for FUZZ_SECONDS with libFuzzer; what it finds is kept in build-fuzz/corpus, a crash in build-fuzz/crash-*.
+FUZZ_SECONDS ?= 30
+fuzz:
+	@test -d build-fuzz || CC=clang meson setup build-fuzz -Dfuzz=true -Dc_args=-Wno-unknown-warning-option -Db_sanitize=address,undefined -Db_lundef=false
+	@ninja -C build-fuzz fuzzers
+	@tools/run-fuzzers build-fuzz $(FUZZ_SECONDS)
+
+# 77: what a checker needs is not installed or not built.
+lint:
+	@for check in check-layers check-shape check-exports; do tools/$$check || [ $$? = 77 ] || exit 1; done
+
+# BENCH: options of tests/bench/bench.py, such as "--quick --only tiny,cap".
+bench: all
+	@tests/bench/bench.py $(BENCH)
+
+# The end-to-end tests and the figures on a real GPU's OpenCL driver. Without one it says so and is not a failure.
+gpu-check: all
+	@tools/gpu-check
+
+format:
+	@find src include examples tests -name '*.[ch]' | xargs clang-format -i
+
+clean:
+	@rm -rf build build-asan build-tsan build-fuzz out

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/option.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/size.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct fg_option fg_option_table[FG_OPT_COUNT] = {
+        [FG_OPT_MEMORY_RESERVE] = {"memory-reserve", "64M", "bytes", FG_OPTION_SIZE, 0, 1ull << 40,
+                                   "Memory of each device that is kept out of vGPUs"},
+        [FG_OPT_IDLE_EXIT] = {"idle-exit", "600", "s", FG_OPTION_COUNT, 0, 31536000,
+                              "Time without anything to do after which a daemon that a command started ends; 0: never"},
+        [FG_OPT_QUANTUM] = {"quantum", "8000", "us", FG_OPTION_COUNT, 2000, 20000,
+                            "Device time granted at once while programs compete"},
+        [FG_OPT_FREE_AFTER] = {"free-after", "1000", "ms", FG_OPTION_COUNT, 1, 60000,
+                               "Time without a second demand after which programs run ungated"},
+        [FG_OPT_MAX_CONNECTIONS] = {"max-connections", "4096", "", FG_OPTION_COUNT, 1, 65536,
+                                    "Connections to the API that are open at the same time"},
+        [FG_OPT_REQUEST_TIMEOUT] = {"request-timeout", "10", "s", FG_OPTION_COUNT, 1, 3600,
+                                    "Time until a silent connection to the API is closed"},
+        [FG_OPT_PERSIST_INTERVAL] = {"persist-interval", "10", "s", FG_OPTION_COUNT, 1, 3600,
+                                     "Time between writes of usage to the store"},
+        [FG_OPT_RESCAN_INTERVAL] = {"rescan-interval", "0", "s", FG_OPTION_COUNT, 0, 86400,
+                                    "Time between looks at the devices; 0: only when asked"},
+        [FG_OPT_LOG_LEVEL] = {"log-level", "info", "", FG_OPTION_LEVEL, FG_LOG_ERROR, FG_LOG_DEBUG,
+                              "What is logged: error, warning, info or debug"},
+};
+
+static const struct {
+        const char *name;
+        uint64_t level;
+} level_table[] = {
+        {"error", FG_LOG_ERROR}, {"warning", FG_LOG_WARNING}, {"info", FG_LOG_INFO}, {"debug", FG_LOG_DEBUG}};
+
+#define LEVELS (sizeof(level_table) / sizeof(level_table[0]))
+
+static int level_parse(const char *what, const char *text, uint64_t *ret, struct fg_error *err)
+{
+        for (size_t i = 0; i < LEVELS; i++)
+                if (strcmp(text, level_table[i].name) == 0) {
+                        *ret = level_table[i].level;
+                        return 0;
+                }
+        return fg_error_set(err, -EINVAL, "%s \"%.80s\" is not error, warning, info or debug", what, text);
+}
+
+static int option_size_parse(const struct fg_option *o, const char *text, uint64_t *ret, struct fg_error *err)
+{
+        char min[32], max[32];
+        uint64_t value = 0;
+        int r = strcmp(text, "0") == 0 ? 0 : fg_size_parse(text, 0, &value, err);
+        if (r < 0)
+                return fg_error_wrap(err, r, "%s", o->name);
+        if (value < o->min || value > o->max)
+                return fg_error_set(err, -ERANGE, "%s \"%.80s\" is out of range: %s to %s", o->name, text,
+                                    fg_size_format(o->min, min, sizeof(min)), fg_size_format(o->max, max, sizeof(max)));
+        *ret = value;
+        return 0;
+}
+
+static int option_parse(const struct fg_option *o, const char *text, uint64_t *ret, struct fg_error *err)
+{
+        switch (o->type) {
+        case FG_OPTION_SIZE:
+                return option_size_parse(o, text, ret, err);
+        case FG_OPTION_LEVEL:
+                return level_parse(o->name, text, ret, err);
+        default:
+                return fg_count_parse(o->name, text, o->min, o->max, ret, err);
+        }
+}
+
+static int option_find(const char *name)
+{
+        for (int i = 0; i < FG_OPT_COUNT; i++)
+                if (strcmp(name, fg_option_table[i].name) == 0)
+                        return i;
+        return -ENOENT;
+}
+
+static bool is_space(char c)
+{
+        return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Copies [from, to) without the blanks around it; cut to len - 1, which no valid name or value reaches. */
+static void copy_trimmed(char *ret, size_t len, const char *from, const char *to)
+{
+        while (from < to && is_space(*from))
+                from++;
+        while (to > from && is_space(to[-1]))
+                to--;
+        size_t n = (size_t)(to - from) < len ? (size_t)(to - from) : len - 1;
+        memcpy(ret, from, n);
+        ret[n] = '\0';
+}
+
+int fg_options_parse_line(struct fg_options *options, const char *line, struct fg_error *err)
+{
+        char name[128], value[128];
+        const char *end = line + strlen(line), *equals = strchr(line, '=');
+        copy_trimmed(name, sizeof(name), line, equals ? equals : end);
+        if (name[0] == '#' || (name[0] == '\0' && !equals))
+                return 0;
+        if (!equals)
+                return fg_error_set(err, -EINVAL, "\"%.80s\" is not \"option = value\"", name);
+        copy_trimmed(value, sizeof(value), equals + 1, end);
+        int id = option_find(name);
+        if (id < 0)
+                return fg_error_set(err, -EINVAL, "no option is called \"%.80s\"; --dump-config lists them", name);
+        int r = option_parse(&fg_option_table[id], value, &options->value[id], err);
+        if (r == 0)
+                options->source[id] = "file";
+        return r;
+}
+
+static int load_defaults(struct fg_options *options, struct fg_error *err)
+{
+        for (int i = 0; i < FG_OPT_COUNT; i++) {
+                const struct fg_option *o = &fg_option_table[i];
+                int r = option_parse(o, o->default_value, &options->value[i], err);
+                if (r < 0)
+                        return fg_error_wrap(err, r, "default");
+                options->source[i] = "default";
+        }
+        return 0;
+}
+
+static void close_file(FILE **f)
+{
+        if (*f)
+                fclose(*f);
+}
+
+static int load_file(struct fg_options *options, const char *file, struct fg_error *err)
+{
+        FG_CLEANUP(close_file) FILE *f = fopen(file, "re");
+        fg_autofree char *line = NULL;
+        size_t size = 0;
+        ssize_t len;
+        if (!f)
+                return errno == ENOENT ? 0 : fg_error_set(err, -errno, "cannot read %s: %m", file);
+        errno = 0;
+        for (unsigned number = 1; (len = getline(&line, &size, f)) >= 0; number++) {
+                int r = strlen(line) == (size_t)len ? fg_options_parse_line(options, line, err)
+                                                    : fg_error_set(err, -EINVAL, "the line holds a NUL byte");
+                if (r < 0)
+                        return fg_error_wrap(err, r, "%s line %u", file, number);
+        }
+        return feof(f) ? 0 : fg_error_set(err, errno ? -errno : -EIO, "cannot read %s: %m", file);
+}
+
+/* "memory-reserve" -> "FASTGPU_MEMORY_RESERVE" */
+static void environment_name(const struct fg_option *o, char *ret, size_t len)
+{
+        snprintf(ret, len, "FASTGPU_%s", o->name);
+        for (char *c = ret; *c; c++)
+                *c = *c == '-' ? '_' : *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
+}
+
+static int load_environment(struct fg_options *options, struct fg_error *err)
+{
+        for (int i = 0; i < FG_OPT_COUNT; i++) {
+                char name[64];
+                environment_name(&fg_option_table[i], name, sizeof(name));
+                const char *value = getenv(name);
+                if (!value)
+                        continue;
+                int r = option_parse(&fg_option_table[i], value, &options->value[i], err);
+                if (r < 0)
+                        return fg_error_wrap(err, r, "environment variable %s", name);
+                options->source[i] = "environment";
+        }
+        return 0;
+}
+
+int fg_options_load(struct fg_options *ret, const char *file, struct fg_error *err)
+{
+        struct fg_options options;
+        int r = load_defaults(&options, err);
+        if (r == 0 && file)
+                r = load_file(&options, file, err);
+        if (r == 0)
+                r = load_environment(&options, err);
+        if (r == 0)
+                *ret = options;
+        return r;
+}
+
+/* The value as a person would type it, exactly. */
+static void option_format(const struct fg_option *o, uint64_t value, char *ret, size_t len)
+{
+        static const char letter[] = "KMGT";
+        unsigned unit = 0;
+        if (o->type == FG_OPTION_LEVEL)
+                for (size_t i = 0; i < LEVELS; i++)
+                        if (level_table[i].level == value) {
+                                snprintf(ret, len, "%s", level_table[i].name);
+                                return;
+                        }
+        while (o->type == FG_OPTION_SIZE && value && value % 1024 == 0 && unit < 4)
+                value /= 1024, unit++;
+        snprintf(ret, len, "%llu%.*s", (unsigned long long)value, unit ? 1 : 0, unit ? letter + unit - 1 : "");
+}
+
+void fg_options_dump(const struct fg_options *options, FILE *out)
+{
+        for (int i = 0; i < FG_OPT_COUNT; i++) {
+                const struct fg_option *o = &fg_option_table[i];
+                char name[64], value[64], min[64], max[64];
+                environment_name(o, name, sizeof(name));
+                option_format(o, options->value[i], value, sizeof(value));
+                option_format(o, o->min, min, sizeof(min));
+                option_format(o, o->max, max, sizeof(max));
+                fprintf(out, "# %s. %s to %s%s%s, by default %s. Environment: %s. From: %s.\n%s = %s\n", o->doc, min,
+                        max, *o->unit ? " " : "", o->unit, o->default_value, name, options->source[i], o->name, value);
+        }
+}

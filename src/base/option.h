@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Every option of the daemon and the command line is one row of one table (option.c): it feeds the file, the FASTGPU_*
+ * environment, --dump-config and the manual. Later wins: default, file (fastgpu.conf in /etc/fastgpu or the state folder),
+ * environment. */
+#ifndef FG_BASE_OPTION_H
+#define FG_BASE_OPTION_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum fg_option_id {
+        FG_OPT_MEMORY_RESERVE,   /* bytes of each device kept out of vGPUs */
+        FG_OPT_IDLE_EXIT,        /* s without anything to do after which a daemon started by a command ends */
+        FG_OPT_QUANTUM,          /* us of device time granted at once while tenants compete */
+        FG_OPT_FREE_AFTER,       /* ms without a second demand after which the gate opens fully */
+        FG_OPT_MAX_CONNECTIONS,  /* on the API socket */
+        FG_OPT_REQUEST_TIMEOUT,  /* s until a silent connection is closed */
+        FG_OPT_PERSIST_INTERVAL, /* s between writes of usage to the store */
+        FG_OPT_RESCAN_INTERVAL,  /* s between looks at the devices; 0: only when asked */
+        FG_OPT_LOG_LEVEL,
+        FG_OPT_COUNT
+};
+
+enum fg_option_type { FG_OPTION_COUNT, FG_OPTION_SIZE, FG_OPTION_LEVEL };
+
+struct fg_option {
+        const char *name;          /* "memory-reserve": file key; FASTGPU_MEMORY_RESERVE in the environment */
+        const char *default_value; /* as typed */
+        const char *unit;          /* "bytes", "s", "" */
+        enum fg_option_type type;
+        uint64_t min, max;
+        const char *doc;           /* one sentence */
+};
+
+extern const struct fg_option fg_option_table[FG_OPT_COUNT];
+
+struct fg_options {
+        uint64_t value[FG_OPT_COUNT];
+        const char *source[FG_OPT_COUNT]; /* "default", "file", "environment" */
+};
+
+/* `file` may be missing (not an error) or NULL. A bad value names file, line or variable, what was found and what is allowed. */
+int fg_options_load(struct fg_options *ret, const char *file, struct fg_error *err);
+/* One line of a config file, for the fuzzer too: blank and # lines are fine. */
+int fg_options_parse_line(struct fg_options *options, const char *line, struct fg_error *err);
+void fg_options_dump(const struct fg_options *options, FILE *out);
+
+#endif

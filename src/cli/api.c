@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+#include "base/cleanup.h"
+#include "base/size.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The exit code of each kind of refusal (docs/api.md). */
+static const struct {
+        const char *type;
+        int code;
+} problem_table[] = {
+        {"bad-request", CLI_USAGE}, {"not-found", CLI_NOT_FOUND},     {"exists", CLI_EXISTS},
+        {"in-use", CLI_EXISTS},     {"no-capacity", CLI_NO_CAPACITY}, {"too-large", CLI_USAGE},
+};
+
+uint64_t cli_number(const json_t *object, const char *key)
+{
+        const json_t *value = json_object_get(object, key);
+        json_int_t number = json_integer_value(value);
+        return number < 0 ? 0 : (uint64_t)number;
+}
+
+const char *cli_text(const json_t *object, const char *key)
+{
+        const char *text = json_string_value(json_object_get(object, key));
+        return text ? text : "";
+}
+
+static int problem_code(const json_t *problem, int status)
+{
+        for (size_t i = 0; i < sizeof problem_table / sizeof problem_table[0]; i++)
+                if (strcmp(cli_text(problem, "type"), problem_table[i].type) == 0)
+                        return problem_table[i].code;
+        return status == 401 || status == 403 ? CLI_NO_DAEMON : CLI_FAILED;
+}
+
+int cli_connect(struct fg_client **ret)
+{
+        char error[FG_ERROR_MAX] = "";
+        int r = fg_client_open(FG_CLIENT_START, ret, error, sizeof error);
+        if (r == 0)
+                return 0;
+        return cli_fail(CLI_NO_DAEMON, "%s", *error ? error : strerror(-r));
+}
+
+static json_t *problem_new(const char *type, const char *detail)
+{
+        return json_pack("{s:s, s:s}", "type", type, "detail", detail);
+}
+
+static int no_answer(const struct fg_client *client, int r, json_t **ret_problem)
+{
+        char text[FG_ERROR_MAX];
+        const char *what = r == -EPIPE       ? "fastgpud hung up without an answer"
+                           : r == -ETIMEDOUT ? "fastgpud has not answered for 60 s"
+                           : r == -EPROTO    ? "what answers is not fastgpud, or it broke off"
+                                             : strerror(-r);
+        snprintf(text, sizeof text, "%s (%s/api.sock); the log or `fastgpu doctor` may say why", what,
+                 fg_client_run_dir(client));
+        *ret_problem = problem_new("no-answer", text);
+        return r == -ENOMEM ? CLI_FAILED : CLI_NO_DAEMON;
+}
+
+int cli_ask(struct fg_client *client, const char *method, const char *path, json_t *body, json_t **ret,
+            json_t **ret_problem)
+{
+        struct fg_client_reply reply;
+        fg_autofree char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+        bool lost = body && !text;
+        json_decref(body);
+        if (lost)
+                return no_answer(client, -ENOMEM, ret_problem);
+        int r = fg_client_request(client, method, path, text, &reply);
+        if (r < 0)
+                return no_answer(client, r, ret_problem);
+        json_t *value = json_loadb(reply.body, reply.size, JSON_REJECT_DUPLICATES, NULL);
+        size_t size = reply.size;
+        int status = reply.status;
+        fg_client_reply_clear(&reply);
+        if (status < 300 && (value || size == 0)) {
+                *ret = value;
+                return 0;
+        }
+        if (status < 300) {
+                return no_answer(client, -EPROTO, ret_problem);
+        }
+        if (!json_is_object(value)) {
+                char words[64];
+                snprintf(words, sizeof words, "fastgpud answered with status %d and no reason", status);
+                json_decref(value);
+                value = problem_new("internal", words);
+        }
+        *ret_problem = value;
+        return problem_code(value, status);
+}
+
+static const char *set_name(const void *user, size_t i)
+{
+        const json_t *sets = user;
+        const json_t *set = json_array_get(sets, i);
+        return set ? cli_text(set, "name") : NULL;
+}
+
+void cli_say_problem(struct fg_client *client, const json_t *problem, const char *name)
+{
+        cli_autojson json_t *all = NULL;
+        cli_autojson json_t *ignored = NULL;
+        const char *detail = cli_text(problem, "detail"), *meant = NULL;
+        char typed[64];
+        int64_t index;
+        if (name && strcmp(cli_text(problem, "type"), "not-found") == 0 &&
+            fg_target_parse(name, typed, &index, NULL) == 0 &&
+            cli_ask(client, "GET", "/v1/vgpus", NULL, &all, &ignored) == 0)
+                meant = cli_suggest(typed, set_name, json_object_get(all, "sets"));
+        if (!*detail)
+                detail = *cli_text(problem, "title") ? cli_text(problem, "title") : "fastgpud refused without a reason";
+        if (meant && strcmp(meant, typed) != 0)
+                cli_fail(0, "%s; did you mean %s?", detail, meant);
+        else
+                cli_fail(0, "%s", detail);
+}
+
+int cli_request(struct fg_client *client, const char *method, const char *path, json_t *body, json_t **ret)
+{
+        cli_autojson json_t *problem = NULL;
+        int code = cli_ask(client, method, path, body, ret, &problem);
+        if (code)
+                cli_say_problem(client, problem, NULL);
+        return code;
+}
+
+int cli_call(const char *method, const char *path, json_t *body, const char *name, json_t **ret)
+{
+        cli_autoclient struct fg_client *client = NULL;
+        cli_autojson json_t *problem = NULL;
+        int code = cli_connect(&client);
+        if (code) {
+                json_decref(body);
+                return code;
+        }
+        code = cli_ask(client, method, path, body, ret, &problem);
+        if (code)
+                cli_say_problem(client, problem, name);
+        return code;
+}
+
+int cli_vgpu_path(const char *target, char *ret, size_t len, int64_t *ret_index)
+{
+        struct fg_error err = {0};
+        char name[64];
+        if (fg_target_parse(target, name, ret_index, &err) < 0)
+                return cli_fail(CLI_USAGE, "%s", err.text);
+        if (*ret_index < 0)
+                snprintf(ret, len, "/v1/vgpus/%s", name);
+        else
+                snprintf(ret, len, "/v1/vgpus/%s/%lld", name, (long long)*ret_index);
+        return 0;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the verbs of `fastgpu` share. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "base/error.h"
+#include "fastgpu/client.h"
+
+#include <argp.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* docs/design/contracts.md; the manual lists them for people. */
+enum cli_exit {
+        CLI_OK = 0,
+        CLI_FAILED = 1,
+        CLI_USAGE = 2,
+        CLI_NOT_FOUND = 3,
+        CLI_EXISTS = 4, /* or in use */
+        CLI_NO_CAPACITY = 5,
+        CLI_NO_DAEMON = 6, /* or not allowed */
+        CLI_NO_LAYER = 7,
+        CLI_NOT_EXECUTABLE = 126,
+        CLI_NO_PROGRAM = 127,
+};
+
+/* What a verb's positional arguments are; for the completion. */
+enum cli_operand { CLI_OPERAND_NONE, CLI_OPERAND_NAME, CLI_OPERAND_TARGET, CLI_OPERAND_VERB };
+
+struct cli_verb {
+        const char *name;
+        int (*run)(int argc, char **argv); /* argv[0] is the verb; returns the exit code */
+        const struct argp *argp;
+        enum cli_operand operand;
+        const char *args, *summary;
+};
+
+extern const struct cli_verb cli_verb_table[]; /* ends with a NULL name */
+const struct cli_verb *cli_verb_find(const char *name);
+
+/* --- say.c: one line on standard error --- */
+
+/* "fastgpu: …"; returns `code`. Control characters of what was typed or answered never reach the terminal. */
+__attribute__((format(printf, 2, 3), cold)) int cli_fail(int code, const char *format, ...);
+__attribute__((format(printf, 1, 2), cold)) void cli_note(const char *format, ...);
+void cli_print_json(const json_t *value, FILE *out);
+/* Writes out what standard output still buffers: a full disk is a failure. Returns `code`, or CLI_FAILED. */
+int cli_flush(int code);
+/* Replaces control characters by '?', in place. Returns text. */
+char *cli_clean(char *text);
+
+/* --- args.c --- */
+
+/* The key of --json, which every verb has. */
+#define CLI_KEY_JSON 'j'
+/* clang-format off */
+#define CLI_OPTION_JSON {"json", CLI_KEY_JSON, NULL, 0, "Print JSON with stable names instead of a table", 10}
+/* clang-format on */
+
+/* Parses a verb's arguments. Unknown options, missing values and so on have been reported when this is not 0: return
+ * it. A parser reports what it refuses itself with cli_fail() and returns EINVAL. */
+int cli_parse(const char *verb, const struct argp *argp, int argc, char **argv, void *input);
+
+/* --- suggest.c --- */
+
+/* Number of single-letter edits, neighbours swapped included; larger than 64 letters: a large number. */
+unsigned cli_edit_distance(const char *a, const char *b);
+/* The candidate that was probably meant, or NULL. next(user, i): the i-th candidate, NULL at the end. */
+const char *cli_suggest(const char *typed, const char *(*next)(const void *user, size_t i), const void *user);
+
+/* --- api.c: requests with refusals told in words --- */
+
+/* Connects, starting a daemon where none runs. 0, or the exit code after saying why. */
+int cli_connect(struct fg_client **ret);
+/* One request; `body` is consumed (NULL: none). 0 with *ret (NULL for an empty answer), or the exit code, said. */
+int cli_request(struct fg_client *client, const char *method, const char *path, json_t *body, json_t **ret);
+/* The same, but what failed is left in *ret_problem (its own JSON or one that says as much) for the caller to print. */
+int cli_ask(struct fg_client *client, const char *method, const char *path, json_t *body, json_t **ret,
+            json_t **ret_problem);
+/* Says a problem, with the name that was probably meant if `name` was not found. */
+void cli_say_problem(struct fg_client *client, const json_t *problem, const char *name);
+/* Connects, asks once, disconnects. `name` may be NULL. */
+int cli_call(const char *method, const char *path, json_t *body, const char *name, json_t **ret);
+/* "/v1/vgpus/NAME[/I]". 0, or CLI_USAGE after saying what is wrong with `target`. */
+int cli_vgpu_path(const char *target, char *ret, size_t len, int64_t *ret_index);
+
+static inline void cli_cleanup_jsonp(json_t **value)
+{
+        json_decref(*value);
+}
+static inline void cli_cleanup_clientp(struct fg_client **client)
+{
+        fg_client_close(*client);
+}
+#define cli_autojson   __attribute__((cleanup(cli_cleanup_jsonp)))
+#define cli_autoclient __attribute__((cleanup(cli_cleanup_clientp)))
+
+/* Members of an object; what is missing or of another type is 0 or "". */
+uint64_t cli_number(const json_t *object, const char *key);
+const char *cli_text(const json_t *object, const char *key);
+
+/* --- wish.c: what one wants of a vGPU --- */
+
+struct cli_wish {
+        const char *memory, *compute, *mode, *priority, *device, *name, *gpus;
+};
+
+enum cli_wish_key {
+        CLI_KEY_MEMORY = 'm',
+        CLI_KEY_COMPUTE = 'c',
+        CLI_KEY_GPUS = 'g',
+        CLI_KEY_NAME = 'n',
+        CLI_KEY_DEVICE = 'd',
+        CLI_KEY_MODE = 0x100,
+        CLI_KEY_PRIORITY
+};
+
+/* clang-format off */
+#define CLI_OPTION_MEMORY   {"memory", CLI_KEY_MEMORY, "SIZE[,SIZE…]", 0, "Memory of each vGPU: 256M, 1.5GiB, 25%", 1}
+#define CLI_OPTION_COMPUTE  {"compute", CLI_KEY_COMPUTE, "PERCENT[,PERCENT…]", 0, \
+                             "Share of the device's time of each vGPU: 70, 12.5", 1}
+#define CLI_OPTION_GPUS     {"gpus", CLI_KEY_GPUS, "N", 0, "Number of vGPUs (1)", 1}
+#define CLI_OPTION_MODE     {"mode", CLI_KEY_MODE, "share|cap", 0, \
+                             "share: more when nobody else wants it; cap: never more", 1}
+#define CLI_OPTION_PRIORITY {"priority", CLI_KEY_PRIORITY, "high|normal|low", 0, \
+                             "A higher class goes first whenever it has work", 1}
+/* clang-format on */
+
+/* Takes one option. 0, or ARGP_ERR_UNKNOWN when it is none of these. */
+error_t cli_wish_take(struct cli_wish *wish, int key, char *arg);
+bool cli_wish_is_empty(const struct cli_wish *wish);
+/* Checks every value and builds the request's body. 0, or CLI_USAGE, said. */
+int cli_wish_body(const struct cli_wish *wish, json_t **ret);
+/* Where vGPUs are to be made: without --gpus, a list of values says how many. 0, or CLI_USAGE, said. */
+int cli_wish_infer_gpus(json_t *body);
+
+/* --- verbs --- */
+
+#define CLI_VERB(name)                                                                                                 \
+        int cli_##name(int argc, char **argv);                                                                         \
+        extern const struct argp cli_##name##_argp
+CLI_VERB(devices);
+CLI_VERB(create);
+CLI_VERB(list);
+CLI_VERB(inspect);
+CLI_VERB(resize);
+CLI_VERB(delete);
+CLI_VERB(run);
+CLI_VERB(top);
+CLI_VERB(doctor);
+CLI_VERB(version);
+CLI_VERB(help);
+#undef CLI_VERB
+
+/* No such verb: says so, and which was probably meant. Returns CLI_USAGE. */
+int cli_help_unknown(const char *verb);
+
+/* Candidates for the shell, one a line; called by the completion scripts. */
+int cli_complete(int argc, char **argv);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+#include "cli/table.h"
+
+#include <errno.h>
+
+struct options {
+        bool json, rescan;
+};
+
+static const struct argp_option option_table[] = {
+        {"rescan", 'r', NULL, 0, "Let the daemon look for devices again first", 0}, CLI_OPTION_JSON, {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+        struct options *o = state->input;
+        switch (key) {
+        case CLI_KEY_JSON:
+                o->json = true;
+                return 0;
+        case 'r':
+                o->rescan = true;
+                return 0;
+        case ARGP_KEY_ARG:
+                cli_fail(0, "devices takes no argument, yet \"%s\" was given", arg);
+                return EINVAL;
+        default:
+                return ARGP_ERR_UNKNOWN;
+        }
+}
+
+const struct argp cli_devices_argp = {.options = option_table,
+                                      .parser = parse,
+                                      .doc = "List the physical devices that vGPUs can be made on: memory, what of it "
+                                             "is promised and what is free, the "
+                                             "share of compute that is free, and how many vGPUs each carries."};
+
+static void add_device(struct cli_table *table, const json_t *d)
+{
+        uint64_t memory = cli_number(d, "memory"), free = cli_number(d, "memory_free");
+        uint64_t kept = cli_number(d, "memory_reserved") + free;
+        cli_table_add(table, "%llu", (unsigned long long)cli_number(d, "id"));
+        cli_table_add(table, "%s", cli_text(d, "model"));
+        cli_table_add_size(table, memory);
+        cli_table_add_size(table, memory > kept ? memory - kept : 0);
+        cli_table_add_size(table, free);
+        cli_table_add_share(table, cli_number(d, "share_free"));
+        cli_table_add(table, "%llu", (unsigned long long)cli_number(d, "compute_units"));
+        cli_table_add(table, "%s", cli_text(d, "driver"));
+        cli_table_add(table, "%llu", (unsigned long long)cli_number(d, "vgpus"));
+        cli_table_add(table, "%s", cli_text(d, "state"));
+}
+
+static int print_devices(const json_t *devices)
+{
+        static const struct cli_column columns[] = {
+                {"ID", true},         {"MODEL", false}, {"MEMORY", true},  {"IN-USE", true}, {"FREE", true},
+                {"SHARE-FREE", true}, {"UNITS", true},  {"DRIVER", false}, {"VGPUS", true},  {"STATE", false}};
+        cli_autotable struct cli_table *table = cli_table_new(columns, sizeof columns / sizeof columns[0]);
+        size_t i;
+        const json_t *device;
+        if (!table)
+                return cli_fail(CLI_FAILED, "out of memory");
+        json_array_foreach(devices, i, device) add_device(table, device);
+        return cli_table_print(table, stdout, 0) < 0 ? cli_fail(CLI_FAILED, "out of memory") : 0;
+}
+
+int cli_devices(int argc, char **argv)
+{
+        struct options o = {0};
+        cli_autojson json_t *reply = NULL;
+        size_t i;
+        const json_t *problem;
+        int code = cli_parse("devices", &cli_devices_argp, argc, argv, &o);
+        if (code == 0)
+                code = cli_call("GET", o.rescan ? "/v1/devices?rescan=1" : "/v1/devices", NULL, NULL, &reply);
+        if (code)
+                return code;
+        if (o.json) {
+                cli_print_json(reply, stdout);
+                return 0;
+        }
+        const json_t *devices = json_object_get(reply, "devices");
+        if (json_array_size(devices))
+                code = print_devices(devices);
+        else
+                cli_note("no device was found; `fastgpu doctor` says what is missing");
+        json_array_foreach(json_object_get(reply, "problems"), i, problem)
+                cli_note("%s", json_string_value(problem) ? json_string_value(problem) : "?");
+        return code;
+}

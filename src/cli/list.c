@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+#include "cli/table.h"
+
+#include <errno.h>
+
+struct options {
+        bool json;
+};
+
+static const struct argp_option option_table[] = {CLI_OPTION_JSON, {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+        struct options *o = state->input;
+        switch (key) {
+        case CLI_KEY_JSON:
+                o->json = true;
+                return 0;
+        case ARGP_KEY_ARG:
+                cli_fail(0, "list takes no argument, yet \"%s\" was given; did you mean `fastgpu inspect %s`?", arg,
+                         arg);
+                return EINVAL;
+        default:
+                return ARGP_ERR_UNKNOWN;
+        }
+}
+
+const struct argp cli_list_argp = {.options = option_table,
+                                   .parser = parse,
+                                   .doc = "List the vGPUs: their limits, what they use, and in what state they are."};
+
+static void add_vgpu(struct cli_table *table, const json_t *v)
+{
+        const json_t *usage = json_object_get(v, "usage");
+        cli_table_add(table, "%s", cli_text(v, "name"));
+        cli_table_add(table, "%llu", (unsigned long long)cli_number(v, "device"));
+        cli_table_add_size(table, cli_number(v, "memory"));
+        cli_table_add_size(table, cli_number(usage, "memory_used"));
+        cli_table_add_share(table, cli_number(v, "share"));
+        cli_table_add(table, "%s", cli_text(v, "mode"));
+        cli_table_add(table, "%s", cli_text(v, "priority"));
+        cli_table_add(table, "%llu", (unsigned long long)cli_number(usage, "processes"));
+        cli_table_add(table, "%.1f", (double)cli_number(usage, "gpu_ns") / 1e9);
+        cli_table_add(table, "%s", cli_text(v, "state"));
+}
+
+static int print_sets(const json_t *sets)
+{
+        static const struct cli_column columns[] = {
+                {"NAME", false}, {"DEVICE", true},    {"MEMORY", true},    {"USED", true},        {"SHARE", true},
+                {"MODE", false}, {"PRIORITY", false}, {"PROCESSES", true}, {"GPU-SECONDS", true}, {"STATE", false}};
+        cli_autotable struct cli_table *table = cli_table_new(columns, sizeof columns / sizeof columns[0]);
+        size_t i, j;
+        const json_t *set, *vgpu;
+        if (!table)
+                return cli_fail(CLI_FAILED, "out of memory");
+        json_array_foreach(sets, i, set) json_array_foreach(json_object_get(set, "vgpus"), j, vgpu)
+                add_vgpu(table, vgpu);
+        return cli_table_print(table, stdout, 0) < 0 ? cli_fail(CLI_FAILED, "out of memory") : 0;
+}
+
+int cli_list(int argc, char **argv)
+{
+        struct options o = {0};
+        cli_autojson json_t *reply = NULL;
+        int code = cli_parse("list", &cli_list_argp, argc, argv, &o);
+        if (code == 0)
+                code = cli_call("GET", "/v1/vgpus", NULL, NULL, &reply);
+        if (code)
+                return code;
+        const json_t *sets = json_object_get(reply, "sets");
+        if (o.json)
+                cli_print_json(reply, stdout);
+        else if (json_array_size(sets))
+                code = print_sets(sets);
+        else
+                cli_note("no vGPUs yet; make some with `fastgpu create --name NAME`");
+        return code;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+#include <fcntl.h>
+#include <locale.h>
+#include <string.h>
+
+const struct cli_verb cli_verb_table[] = {
+        {"devices", cli_devices, &cli_devices_argp, CLI_OPERAND_NONE, "",
+         "List the physical devices: memory, share, what is free"},
+        {"create", cli_create, &cli_create_argp, CLI_OPERAND_NONE, "[--gpus N] [--name NAME] …",
+         "Create vGPUs on a device"},
+        {"list", cli_list, &cli_list_argp, CLI_OPERAND_NONE, "", "List the vGPUs and what they use"},
+        {"inspect", cli_inspect, &cli_inspect_argp, CLI_OPERAND_TARGET, "NAME[/I]", "Show everything about vGPUs"},
+        {"resize", cli_resize, &cli_resize_argp, CLI_OPERAND_TARGET, "NAME[/I] --memory … --compute …",
+         "Change limits, also of running programs"},
+        {"delete", cli_delete, &cli_delete_argp, CLI_OPERAND_NAME, "NAME…", "Delete vGPUs"},
+        {"run", cli_run, &cli_run_argp, CLI_OPERAND_TARGET, "[NAME[/I]] -- PROGRAM ARGS…", "Run a program in vGPUs"},
+        {"top", cli_top, &cli_top_argp, CLI_OPERAND_NONE, "", "Watch live who uses what"},
+        {"doctor", cli_doctor, &cli_doctor_argp, CLI_OPERAND_NONE, "",
+         "Say what is installed, what is missing and how to mend it"},
+        {"version", cli_version, &cli_version_argp, CLI_OPERAND_NONE, "",
+         "Show the versions of the command and of the daemon"},
+        {"help", cli_help, &cli_help_argp, CLI_OPERAND_VERB, "[VERB]", "Explain a verb"},
+        {0},
+};
+
+const struct cli_verb *cli_verb_find(const char *name)
+{
+        for (const struct cli_verb *v = cli_verb_table; v->name; v++)
+                if (strcmp(v->name, name) == 0)
+                        return v;
+        return NULL;
+}
+
+/* Where a standard descriptor is closed, a socket of ours would take its number, and a message for people would be sent
+ * to the daemon. The program that `run` becomes finds it closed again. */
+static void hold_standard_descriptors(void)
+{
+        for (int fd = 0; fd < 3; fd++)
+                if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) < 0)
+                        return;
+}
+
+int main(int argc, char **argv)
+{
+        hold_standard_descriptors();
+        setlocale(LC_CTYPE, "");
+        /* argp's own rare complaints end as ours do. */
+        argp_err_exit_status = CLI_USAGE;
+        if (argc < 2) {
+                cli_fail(CLI_USAGE, "no verb; type `fastgpu help` for what there is");
+                return CLI_USAGE;
+        }
+        const char *verb = argv[1];
+        if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0 || strcmp(verb, "-?") == 0)
+                verb = "help";
+        else if (strcmp(verb, "--version") == 0 || strcmp(verb, "-V") == 0)
+                verb = "version";
+        else if (strcmp(verb, "__complete") == 0)
+                return cli_complete(argc - 2, argv + 2);
+        const struct cli_verb *found = cli_verb_find(verb);
+        if (!found)
+                return cli_help_unknown(verb);
+        return cli_flush(found->run(argc - 1, argv + 1));
+}

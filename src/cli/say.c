@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+char *cli_clean(char *text)
+{
+        for (char *p = text; *p; p++)
+                if ((unsigned char)*p < ' ' || *p == 0x7f)
+                        *p = '?';
+        return text;
+}
+
+static void say(const char *prefix, const char *format, va_list args)
+{
+        fg_autofree char *text = NULL;
+        fflush(stdout);
+        if (vasprintf(&text, format, args) < 0) {
+                text = NULL;
+                fputs("fastgpu: out of memory\n", stderr);
+                return;
+        }
+        fprintf(stderr, "fastgpu: %s%s\n", prefix, cli_clean(text));
+}
+
+int cli_fail(int code, const char *format, ...)
+{
+        va_list args;
+        va_start(args, format);
+        say("", format, args);
+        va_end(args);
+        return code;
+}
+
+void cli_note(const char *format, ...)
+{
+        va_list args;
+        va_start(args, format);
+        say("note: ", format, args);
+        va_end(args);
+}
+
+void cli_print_json(const json_t *value, FILE *out)
+{
+        json_dumpf(value, out, JSON_INDENT(2) | JSON_ENCODE_ANY);
+        fputc('\n', out);
+}
+
+int cli_flush(int code)
+{
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return code;
+        if (errno != EPIPE)
+                cli_fail(CLI_FAILED, "cannot write the output: %s", strerror(errno));
+        return code ? code : CLI_FAILED;
+}

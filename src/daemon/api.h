@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The API of docs/api.md, without sockets: a request in, a status and JSON out. */
+#ifndef FGD_API_H
+#define FGD_API_H
+
+#include <stddef.h>
+
+struct fgd_manager;
+
+#define FGD_BODY_MAX (1u << 20)
+
+/* Where the answer goes when it takes time. Called from the event loop, or within fgd_api_handle(); `json` is the callee's. */
+struct fgd_later {
+        void (*done)(void *user, unsigned status, char *json);
+        void *user;
+};
+
+struct fgd_request {
+        const char *method;
+        const char *path;  /* percent-encoded, as it came */
+        const char *query; /* after the '?'; NULL: none */
+        const char *body;
+        size_t body_size;
+        int peer;                /* the caller's socket, for its credentials; -1: nobody in particular */
+        struct fgd_later *later; /* NULL: whatever would take time is refused */
+};
+
+/* 0: *ret_status and *ret_json (NULL for an empty answer; freed by the caller; NULL with status 500 when out of memory). 1:
+ * request->later is told. */
+int fgd_api_handle(struct fgd_manager *manager, const struct fgd_request *request, unsigned *ret_status, char **ret_json);
+
+#endif

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The requests that change something. */
+#include "daemon/api_internal.h"
+
+#include "base/cleanup.h"
+#include "base/size.h"
+#include "daemon/api_body.h"
+#include "daemon/process.h"
+#include "daemon/vgpus.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void drop_json(json_t **json)
+{
+        json_decref(*json);
+}
+
+/* An id, a key or the start of a UUID. */
+static struct fgd_device *match_device(const struct fgd_manager *m, const char *text, bool *ret_ambiguous)
+{
+        struct fgd_device *found = NULL;
+        char *end;
+        unsigned long id = strtoul(text, &end, 10);
+        *ret_ambiguous = false;
+        if (*text >= '0' && *text <= '9' && !*end && id < m->devices)
+                return m->device[id];
+        for (uint32_t i = 0; i < m->devices; i++) {
+                if (strcmp(m->device[i]->key, text) == 0)
+                        return m->device[i];
+                if (strlen(text) >= 2 && strncasecmp(m->device[i]->uuid, text, strlen(text)) == 0) {
+                        *ret_ambiguous = *ret_ambiguous || found;
+                        found = m->device[i];
+                }
+        }
+        return *ret_ambiguous ? NULL : found;
+}
+
+static int find_device(struct fgd_call *call, json_t *body, struct fgd_device **ret)
+{
+        char quoted[96], number[24];
+        bool ambiguous;
+        json_t *value = json_object_get(body, "device");
+        const char *text = json_string_value(value);
+        if (!value)
+                return 0;
+        if (json_is_integer(value)) {
+                snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
+                text = number;
+        }
+        if (!text || !*text)
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"device\" must be an id, a key or the start of a UUID, not %s",
+                                       fgd_body_quote(value, quoted, sizeof quoted));
+        *ret = match_device(call->manager, text, &ambiguous);
+        if (*ret)
+                return 0;
+        return fgd_problem_set(&call->problem, ambiguous ? FGD_BAD_REQUEST : FGD_NOT_FOUND,
+                               ambiguous ? "several devices have a UUID that starts with \"%.80s\": give more of it"
+                                         : "there is no device \"%.80s\"; \"fastgpu devices\" shows what there is",
+                               text);
+}
+
+/* What 100 % of the memory means before a device is chosen: the one asked for, else the largest. */
+static uint64_t whole_memory(const struct fgd_manager *m, const struct fgd_device *device)
+{
+        uint64_t whole = device ? device->memory : 0;
+        for (uint32_t i = 0; !device && i < m->devices; i++)
+                if (m->device[i]->present && m->device[i]->memory > whole)
+                        whole = m->device[i]->memory;
+        return whole;
+}
+
+struct wants {
+        struct fg_sched_want *want;
+        uint64_t *whole;
+};
+
+static void wants_clear(struct wants *w)
+{
+        free(w->want);
+        free(w->whole);
+}
+
+static int wants_new(struct fgd_call *call, uint32_t count, struct wants *ret)
+{
+        ret->want = calloc(count, sizeof *ret->want);
+        ret->whole = calloc(count, sizeof *ret->whole);
+        return ret->want && ret->whole ? 0 : fgd_problem_set(&call->problem, FGD_INTERNAL, "out of memory");
+}
+
+/* Says what was chosen where nothing was asked for. */
+static void make_note(const struct fgd_create *create, const struct fgd_set *set, char *ret, size_t size)
+{
+        const struct fgd_vgpu *v = &set->vgpu[0];
+        char memory[32];
+        bool no_memory = !create->want[0].memory, no_share = !create->want[0].share;
+        fg_size_format(v->memory, memory, sizeof memory);
+        ret[0] = 0;
+        if (no_memory && no_share)
+                snprintf(ret, size, "no memory and no compute were asked for: %s%s and %u.%u %%, an equal part of what device %u still had",
+                         create->gpus > 1 ? "each got an equal part, the first " : "", memory, v->share / 10, v->share % 10, v->device->id);
+        else if (no_memory)
+                snprintf(ret, size, "no memory was asked for: %s%s, an equal part of what device %u still had",
+                         create->gpus > 1 ? "the first got " : "", memory, v->device->id);
+        else if (no_share)
+                snprintf(ret, size, "no compute was asked for: %s%u.%u %%, an equal part of what device %u still had",
+                         create->gpus > 1 ? "the first got " : "", v->share / 10, v->share % 10, v->device->id);
+}
+
+/* Reads what POST /v1/vgpus and POST /v1/open have in common, and creates. */
+static int create(struct fgd_call *call, json_t *body, bool ephemeral, struct fgd_set **ret, char *ret_note, size_t size)
+{
+        FG_CLEANUP(wants_clear) struct wants w = {0};
+        struct fgd_create c = {.ephemeral = ephemeral};
+        bool given;
+        if (fgd_body_name(body, c.name, &call->problem) < 0 || fgd_body_count(body, &c.gpus, &call->problem) < 0 ||
+            fgd_body_mode(body, &given, &c.mode, &call->problem) < 0 || fgd_body_priority(body, &given, &c.priority, &call->problem) < 0 ||
+            find_device(call, body, &c.device) < 0 || wants_new(call, c.gpus, &w) < 0)
+                return -1;
+        for (uint32_t i = 0; i < c.gpus; i++)
+                w.whole[i] = whole_memory(call->manager, c.device);
+        if (fgd_body_wants(body, c.gpus, w.whole, w.want, &call->problem) < 0)
+                return -1;
+        c.want = w.want;
+        int r = fgd_vgpus_create(call->manager, &c, ret, &call->problem);
+        if (r == 0)
+                make_note(&c, *ret, ret_note, size);
+        return r;
+}
+
+int fgd_handle_create(struct fgd_call *call)
+{
+        static const char *const known[] = {"name", "gpus", "memory", "compute", "mode", "priority", "device", NULL};
+        FG_CLEANUP(drop_json) json_t *body = NULL;
+        struct fgd_set *set;
+        char note[256];
+        if (fgd_body_parse(call->request->body, call->request->body_size, known, &body, &call->problem) < 0 ||
+            create(call, body, false, &set, note, sizeof note) < 0)
+                return -1;
+        fgd_write_set(set, note, &call->text);
+        fgd_text_add(&call->text, "\n");
+        call->status = 201;
+        return 0;
+}
+
+int fgd_handle_resize(struct fgd_call *call)
+{
+        static const char *const known[] = {"memory", "compute", "mode", "priority", NULL};
+        FG_CLEANUP(drop_json) json_t *body = NULL;
+        FG_CLEANUP(wants_clear) struct wants w = {0};
+        struct fgd_resize resize = {0};
+        int64_t index;
+        if (fgd_call_target(call, call->argument, &resize.set, &index) < 0 ||
+            fgd_body_parse(call->request->body, call->request->body_size, known, &body, &call->problem) < 0)
+                return -1;
+        if (json_object_size(body) == 0)
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "nothing to change: give memory, compute, mode or priority");
+        resize.first = index < 0 ? 0 : (uint32_t)index;
+        resize.count = index < 0 ? resize.set->count : 1;
+        resize.has_memory = json_object_get(body, "memory") != NULL;
+        resize.has_share = json_object_get(body, "compute") != NULL;
+        if (fgd_body_mode(body, &resize.has_mode, &resize.mode, &call->problem) < 0 ||
+            fgd_body_priority(body, &resize.has_priority, &resize.priority, &call->problem) < 0 || wants_new(call, resize.count, &w) < 0)
+                return -1;
+        for (uint32_t i = 0; i < resize.count; i++) {
+                const struct fgd_device *device = resize.set->vgpu[resize.first + i].device;
+                w.whole[i] = device ? device->memory : 0;
+        }
+        resize.want = w.want;
+        if (fgd_body_wants(body, resize.count, w.whole, w.want, &call->problem) < 0 ||
+            fgd_vgpus_resize(call->manager, &resize, &call->problem) < 0)
+                return -1;
+        fgd_write_set(resize.set, "", &call->text);
+        fgd_text_add(&call->text, "\n");
+        return 0;
+}
+
+static void deleted(void *user, const struct fgd_problem *problem)
+{
+        struct fgd_later *later = user;
+        struct fgd_text text = {0};
+        if (problem)
+                fgd_problem_write(problem, &text);
+        later->done(later->user, problem ? fgd_problem_status(problem) : 204, text.data);
+        free(later);
+}
+
+static int delete_force(struct fgd_call *call, struct fgd_set *set)
+{
+        struct fgd_later *later = malloc(sizeof *later);
+        if (!later)
+                return fgd_problem_set(&call->problem, FGD_INTERNAL, "out of memory");
+        *later = *call->request->later;
+        int r = fgd_vgpus_delete_force(call->manager, set, deleted, later, &call->problem);
+        if (r <= 0)
+                free(later);
+        return r;
+}
+
+int fgd_handle_delete(struct fgd_call *call)
+{
+        struct fgd_set *set;
+        int64_t index;
+        bool force;
+        if (fgd_query_flag(call, "force", &force) < 0 || fgd_call_target(call, call->argument, &set, &index) < 0)
+                return -1;
+        if (index >= 0)
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "a single vGPU cannot be deleted: delete \"%s\" as a whole", set->name);
+        call->status = 204;
+        return force && call->request->later ? delete_force(call, set) : fgd_vgpus_delete(call->manager, set, &call->problem);
+}
+
+/* On a processor the kernel's scheduler can make room for higher classes at once, if the program lets it. */
+static bool in_background(const struct fgd_set *set, int64_t index)
+{
+        for (uint32_t i = 0; i < set->count; i++) {
+                const struct fgd_vgpu *v = &set->vgpu[i];
+                if ((index < 0 || index == i) && (v->priority != FG_PRIORITY_LOW || strcmp(v->device->type, "cpu") != 0))
+                        return false;
+        }
+        return true;
+}
+
+static int open_target(struct fgd_call *call, struct fgd_set *set, int64_t index, struct fgd_process *process, const char *note)
+{
+        char path[PATH_MAX], name[96];
+        if (fgd_vgpus_open(call->manager, set, index, process, path, sizeof path, &call->problem) < 0)
+                return -1;
+        if (index < 0)
+                snprintf(name, sizeof name, "%s", set->name);
+        else
+                snprintf(name, sizeof name, "%s/%lld", set->name, (long long)index);
+        fgd_text_add(&call->text, "{");
+        fgd_text_field(&call->text, "name", name);
+        fgd_text_field(&call->text, "attach", path);
+        fgd_text_number(&call->text, "vgpus", index < 0 ? set->count : 1);
+        fgd_text_bool(&call->text, "background", in_background(set, index));
+        if (note[0])
+                fgd_text_field(&call->text, "note", note);
+        fgd_text_add(&call->text, "}\n");
+        return 0;
+}
+
+/* The set comes into being with its first use, so that no other moment can leave one behind. */
+static int open_new(struct fgd_call *call, json_t *body, struct fgd_process *process)
+{
+        struct fgd_set *set;
+        struct fgd_problem ignored = {0};
+        char note[256];
+        if (create(call, body, true, &set, note, sizeof note) < 0)
+                return -1;
+        int r = open_target(call, set, -1, process, note);
+        if (r < 0)
+                fgd_vgpus_delete(call->manager, set, &ignored);
+        return r;
+}
+
+int fgd_handle_open(struct fgd_call *call)
+{
+        static const char *const by_name[] = {"target", NULL};
+        static const char *const by_amount[] = {"target", "memory", "compute", "gpus", "mode", "priority", "device", NULL};
+        FG_CLEANUP(drop_json) json_t *body = NULL;
+        struct fg_error err = {0};
+        struct fgd_process *process;
+        struct fgd_set *set = NULL;
+        int64_t index = -1;
+        if (fgd_body_parse(call->request->body, call->request->body_size, by_amount, &body, &call->problem) < 0)
+                return -1;
+        json_t *target = json_object_get(body, "target");
+        if (target && json_object_size(body) > 1) {
+                json_t *again = NULL;
+                return fgd_body_parse(call->request->body, call->request->body_size, by_name, &again, &call->problem);
+        }
+        if (target && !json_is_string(target))
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"target\" must be a string: NAME or NAME/I");
+        if (target && fgd_call_target(call, json_string_value(target), &set, &index) < 0)
+                return -1;
+        if (call->request->peer < 0 || fgd_process_of_socket(call->manager, call->request->peer, &process, &err) < 0)
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "%s", err.code ? err.text : "this request needs a caller on a socket");
+        int r = set ? open_target(call, set, index, process, "") : open_new(call, body, process);
+        fgd_process_drop(process);
+        return r;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/api_write.h"
+
+#include "daemon/manager.h"
+#include "daemon/registry.h"
+#include "daemon/usage.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static const char *const mode_name[] = {[FG_MODE_SHARE] = "share", [FG_MODE_CAP] = "cap"};
+static const char *const priority_name[] = {[FG_PRIORITY_LOW] = "low", [FG_PRIORITY_NORMAL] = "normal", [FG_PRIORITY_HIGH] = "high"};
+
+void fgd_write_device(const struct fgd_manager *m, const struct fgd_device *d, struct fgd_text *text)
+{
+        fgd_text_add(text, "{");
+        fgd_text_number(text, "id", d->id);
+        fgd_text_field(text, "key", d->key);
+        fgd_text_field(text, "uuid", d->uuid);
+        fgd_text_field(text, "api", d->api);
+        fgd_text_field(text, "type", d->type);
+        fgd_text_field(text, "model", d->model);
+        fgd_text_field(text, "vendor", d->vendor);
+        fgd_text_field(text, "driver", d->driver);
+        fgd_text_number(text, "memory", d->memory);
+        fgd_text_number(text, "memory_reserved", fgd_device_reserved(m, d));
+        fgd_text_number(text, "memory_free", fgd_device_memory_free(m, d));
+        fgd_text_number(text, "share_free", fgd_device_share_free(d));
+        fgd_text_number(text, "compute_units", d->compute_units);
+        fgd_text_number(text, "vgpus", d->vgpus);
+        fgd_text_field(text, "state", d->present ? "ok" : "lost");
+        fgd_text_field(text, "tier", "soft");
+        fgd_text_add(text, "}");
+}
+
+static const char *state_name(const struct fgd_vgpu *v)
+{
+        if (v->quarantined || (v->pages && v->pages->damaged))
+                return "quarantined";
+        return v->device->present ? "ready" : "lost";
+}
+
+static void write_vgpu(struct fgd_vgpu *v, struct fgd_text *text)
+{
+        char name[FG_NAME_MAX], uuid[37];
+        snprintf(name, sizeof name, "%s/%u", v->set->name, v->index);
+        fgd_text_add(text, "{");
+        fgd_text_field(text, "name", name);
+        fgd_text_number(text, "index", v->index);
+        fgd_text_field(text, "uuid", fgd_uuid_format(v->uuid, uuid));
+        if (v->device) {
+                fgd_text_number(text, "device", v->device->id);
+                fgd_text_field(text, "device_key", v->device->key);
+                fgd_text_field(text, "device_model", v->device->model);
+        } else {
+                fgd_text_name(text, "device");
+                fgd_text_add(text, "null");
+                fgd_text_field(text, "device_key", "");
+                fgd_text_field(text, "device_model", "");
+        }
+        fgd_text_number(text, "memory", v->memory);
+        fgd_text_number(text, "share", v->share);
+        fgd_text_field(text, "mode", mode_name[v->mode]);
+        fgd_text_field(text, "priority", priority_name[v->priority]);
+        fgd_text_field(text, "tier", "soft");
+        fgd_text_field(text, "state", state_name(v));
+        fgd_usage_write(v, text);
+        fgd_text_add(text, "}");
+}
+
+void fgd_write_set(struct fgd_set *set, const char *note, struct fgd_text *text)
+{
+        char created[32];
+        time_t at = (time_t)set->created;
+        struct tm tm = {0};
+        gmtime_r(&at, &tm);
+        if (!strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &tm))
+                created[0] = 0;
+        fgd_text_add(text, "{");
+        fgd_text_field(text, "name", set->name);
+        fgd_text_field(text, "created", created);
+        fgd_text_bool(text, "ephemeral", set->ephemeral);
+        if (note[0])
+                fgd_text_field(text, "note", note);
+        fgd_text_name(text, "vgpus");
+        fgd_text_add(text, "[");
+        for (uint32_t i = 0; i < set->count; i++) {
+                fgd_text_add(text, i ? ", " : "");
+                write_vgpu(&set->vgpu[i], text);
+        }
+        fgd_text_add(text, "]}");
+}

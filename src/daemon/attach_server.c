@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/attach_server.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/size.h"
+#include "daemon/attach_link.h"
+#include "daemon/manager.h"
+#include "daemon/access.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define BACKLOG 256
+
+/* '+' cannot be part of a name, so no two views share a path. */
+static void view_path(const struct fgd_manager *m, const struct fgd_set *set, int64_t index, char *ret, size_t size)
+{
+        if (index < 0)
+                snprintf(ret, size, "%s/attach/%s.sock", m->paths.run, set->name);
+        else
+                snprintf(ret, size, "%s/attach/%s+%lld.sock", m->paths.run, set->name, (long long)index);
+}
+
+int fgd_attach_new(struct fgd_manager *m, struct fg_error *err)
+{
+        m->attach = calloc(1, sizeof *m->attach);
+        if (!m->attach)
+                return fg_error_set(err, -ENOMEM, "out of memory");
+        TAILQ_INIT(&m->attach->links);
+        return 0;
+}
+
+static void view_free(struct fgd_view *view)
+{
+        sd_event_source_disable_unref(view->source);
+        close(view->fd);
+        free(view);
+}
+
+void fgd_attach_free(struct fgd_manager *m)
+{
+        struct fgd_set *set;
+        if (!m->attach)
+                return;
+        while (!TAILQ_EMPTY(&m->attach->links))
+                fgd_link_close(TAILQ_FIRST(&m->attach->links));
+        TAILQ_FOREACH(set, &m->sets, order)
+                while (set->views) {
+                        struct fgd_view *view = set->views;
+                        set->views = view->next;
+                        view_free(view);
+                }
+        free(m->attach);
+        m->attach = NULL;
+}
+
+/* One process may not keep the daemon busy with new connections: the loop gets a turn after each. */
+static int on_connect(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+        struct fgd_view *view = user;
+        int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (connection < 0 && (errno == EMFILE || errno == ENFILE))
+                fgd_link_drop_oldest(view->manager);
+        else if (connection >= 0)
+                fgd_link_accept(view, connection);
+        return 0;
+}
+
+static int view_new(struct fgd_manager *m, struct fgd_set *set, int64_t index, const char *path, struct fg_error *err)
+{
+        fg_autoclose int fd = fg_unix_listen(path, SOCK_SEQPACKET, BACKLOG, 0600);
+        if (fd < 0)
+                return fg_error_set(err, fd, "cannot listen on %s: %m", path);
+        fgd_access_grant(m, path, 0660);
+        struct fgd_view *view = calloc(1, sizeof *view);
+        if (!view)
+                return fg_error_set(err, -ENOMEM, "out of memory");
+        *view = (struct fgd_view){.manager = m, .set = set, .index = index, .fd = fd};
+        int r = sd_event_add_io(m->event, &view->source, fd, EPOLLIN, on_connect, view);
+        if (r < 0) {
+                free(view);
+                return fg_error_set(err, r, "cannot listen on %s: %m", path);
+        }
+        FG_TAKE_FD(fd);
+        view->next = set->views;
+        set->views = view;
+        return 0;
+}
+
+int fgd_attach_listen(struct fgd_manager *m, struct fgd_set *set, int64_t index, char *ret_path, size_t size, struct fg_error *err)
+{
+        char path[PATH_MAX];
+        view_path(m, set, index, path, sizeof path);
+        snprintf(ret_path, size, "%s", path);
+        for (struct fgd_view *view = set->views; view; view = view->next)
+                if (view->index == index && access(path, F_OK) == 0)
+                        return 0;
+        return view_new(m, set, index, path, err);
+}
+
+void fgd_attach_remove(struct fgd_manager *m, struct fgd_set *set)
+{
+        char path[PATH_MAX];
+        struct fgd_link *link, *next;
+        FGD_TAILQ_EACH_SAFE(link, &m->attach->links, order, next)
+                if (link->view->set == set)
+                        fgd_link_close(link);
+        while (set->views) {
+                struct fgd_view *view = set->views;
+                set->views = view->next;
+                view_path(m, set, view->index, path, sizeof path);
+                unlink(path);
+                view_free(view);
+        }
+}
+
+/* "NAME.sock" or "NAME+I.sock" */
+static struct fgd_set *parse_view(struct fgd_manager *m, const char *file, int64_t *ret_index)
+{
+        char target[128], name[64];
+        size_t len = strlen(file);
+        if (len < 6 || len >= sizeof target || strcmp(file + len - 5, ".sock") != 0)
+                return NULL;
+        snprintf(target, sizeof target, "%.*s", (int)(len - 5), file);
+        char *plus = strchr(target, '+');
+        if (plus)
+                *plus = '/';
+        if (fg_target_parse(target, name, ret_index, NULL) < 0)
+                return NULL;
+        struct fgd_set *set = fgd_registry_find(m, name);
+        return set && *ret_index < (int64_t)set->count ? set : NULL;
+}
+
+void fgd_attach_adopt(struct fgd_manager *m)
+{
+        char path[PATH_MAX];
+        struct fg_error err = {0};
+        snprintf(path, sizeof path, "%s/attach", m->paths.run);
+        DIR *folder = opendir(path);
+        if (!folder)
+                return;
+        for (struct dirent *e; (e = readdir(folder));) {
+                int64_t index;
+                if (e->d_name[0] == '.')
+                        continue;
+                struct fgd_set *set = parse_view(m, e->d_name, &index);
+                if (!set)
+                        unlinkat(dirfd(folder), e->d_name, 0);
+                else if (fgd_attach_listen(m, set, index, path, sizeof path, &err) < 0 || !set->views)
+                        fg_log_warning("%s", err.text);
+        }
+        closedir(folder);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/http_internal.h"
+
+#include "base/log.h"
+#include "daemon/manager.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define CONNECTION_MEMORY 16384
+#define SPARE_DESCRIPTORS 512 /* for pages, attached programs, the store */
+
+static int on_io(sd_event_source *source, int fd, uint32_t events, void *user);
+
+/* Lets the library do what it can, then arms the timer for what it wants to do later. */
+static void drive(struct fgd_http *http)
+{
+        MHD_UNSIGNED_LONG_LONG timeout = 0;
+        unsigned before = http->peers;
+        MHD_run(http->daemon);
+        /* It looks at its limit of connections only when it starts to run: one that closed makes room in the next turn. */
+        if (http->peers == before && MHD_get_timeout(http->daemon, &timeout) != MHD_YES) {
+                sd_event_source_set_enabled(http->timer, SD_EVENT_OFF);
+                return;
+        }
+        sd_event_source_set_time_relative(http->timer, timeout * 1000);
+        sd_event_source_set_enabled(http->timer, SD_EVENT_ONESHOT);
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+        drive(user);
+        return 0;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *user)
+{
+        drive(user);
+        return 0;
+}
+
+static void on_log(void *user, const char *format, va_list args)
+{
+        char text[512];
+        vsnprintf(text, sizeof text, format, args);
+        text[strcspn(text, "\n")] = 0;
+        fg_log_debug("http: %s", text);
+}
+
+/* As many connections as the option says, and no more than there can be descriptors. */
+static unsigned connection_limit(const struct fgd_manager *m)
+{
+        struct rlimit files;
+        uint64_t limit = m->options.value[FG_OPT_MAX_CONNECTIONS];
+        if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY && files.rlim_cur < limit + SPARE_DESCRIPTORS)
+                limit = files.rlim_cur > 2 * SPARE_DESCRIPTORS ? files.rlim_cur - SPARE_DESCRIPTORS : files.rlim_cur / 2;
+        return (unsigned)limit;
+}
+
+static int start(struct fgd_http *http, int socket, struct fg_error *err)
+{
+        struct fgd_manager *m = http->manager;
+        http->limit = connection_limit(m);
+        http->daemon = MHD_start_daemon(
+                MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, fgd_exchange_step, http,
+                MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, socket, MHD_OPTION_URI_LOG_CALLBACK, fgd_exchange_new,
+                http, MHD_OPTION_NOTIFY_COMPLETED, fgd_exchange_end, http, MHD_OPTION_NOTIFY_CONNECTION, fgd_peer_change, http,
+                MHD_OPTION_CONNECTION_LIMIT, http->limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+                MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)m->options.value[FG_OPT_REQUEST_TIMEOUT], MHD_OPTION_END);
+        if (!http->daemon) {
+                close(socket);
+                return fg_error_set(err, -EIO, "cannot start the HTTP server");
+        }
+        const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+        int r = info ? sd_event_add_io(m->event, &http->io, info->epoll_fd, EPOLLIN, on_io, http) : -EIO;
+        if (r >= 0)
+                r = sd_event_add_time_relative(m->event, &http->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, http);
+        return r < 0 ? fg_error_set(err, r, "cannot start the HTTP server: %m") : 0;
+}
+
+int fgd_http_new(struct fgd_manager *m, int socket, struct fg_error *err)
+{
+        m->http = calloc(1, sizeof *m->http);
+        if (!m->http) {
+                close(socket);
+                return fg_error_set(err, -ENOMEM, "out of memory");
+        }
+        m->http->manager = m;
+        TAILQ_INIT(&m->http->idle);
+        TAILQ_INIT(&m->http->waiting);
+        return start(m->http, socket, err);
+}
+
+void fgd_http_free(struct fgd_http *http)
+{
+        if (!http)
+                return;
+        /* The library cannot be stopped with suspended connections. */
+        fgd_exchange_dismiss_all(http);
+        if (http->daemon)
+                MHD_run(http->daemon);
+        sd_event_source_disable_unref(http->io);
+        sd_event_source_disable_unref(http->timer);
+        if (http->daemon)
+                MHD_stop_daemon(http->daemon);
+        free(http);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * HTTP/1.1 over the API's unix socket, driven by the daemon's event loop. */
+#ifndef FGD_HTTP_H
+#define FGD_HTTP_H
+
+#include "base/error.h"
+
+struct fgd_manager;
+struct fgd_http;
+
+/* Serves on a listening socket, which it takes. */
+int fgd_http_new(struct fgd_manager *manager, int socket, struct fg_error *err);
+void fgd_http_free(struct fgd_http *http); /* NULL is fine */
+
+#endif

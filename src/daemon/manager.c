@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/manager.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/arbiter.h"
+#include "daemon/attach_server.h"
+#include "daemon/http.h"
+#include "daemon/registry.h"
+#include "daemon/usage.h"
+#include "daemon/use.h"
+#include "daemon/vgpus.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <systemd/sd-id128.h>
+#include <string.h>
+
+void fgd_manager_note(struct fgd_manager *m, const char *format, ...)
+{
+        va_list args;
+        char *text = NULL;
+        va_start(args, format);
+        int n = vasprintf(&text, format, args);
+        va_end(args);
+        if (n < 0)
+                return;
+        fg_log_warning("%s", text);
+        if (m->notes < FGD_NOTES)
+                m->note[m->notes++] = text;
+        else
+                free(text);
+}
+
+void fgd_manager_active(struct fgd_manager *m)
+{
+        m->last_activity = fg_now();
+}
+
+static int open_store(struct fgd_manager *m, const char *path, struct fg_error *err)
+{
+        char note[FG_ERROR_MAX];
+        int r = fgd_store_open(path, &m->store, note, err);
+        if (r < 0)
+                return r;
+        if (note[0])
+                fgd_manager_note(m, "%s", note);
+        return fgd_registry_load(m, err);
+}
+
+int fgd_manager_new(const struct fg_paths *paths, const struct fg_options *options, const char *store_path, struct fgd_manager **ret,
+                    struct fg_error *err)
+{
+        FG_CLEANUP(fgd_cleanup_managerp) struct fgd_manager *m = calloc(1, sizeof *m);
+        sd_id128_t boot;
+        if (!m)
+                return fg_error_set(err, -ENOMEM, "out of memory");
+        m->paths = *paths;
+        m->options = *options;
+        m->started = fg_now();
+        TAILQ_INIT(&m->sets);
+        TAILQ_INIT(&m->pages);
+        fgd_manager_active(m);
+        int r = sd_id128_get_boot(&boot);
+        if (r < 0)
+                return fg_error_set(err, r, "cannot read the boot id: %m");
+        memcpy(m->boot_id, boot.bytes, sizeof m->boot_id);
+        r = sd_event_new(&m->event);
+        if (r < 0)
+                return fg_error_set(err, r, "cannot make an event loop: %m");
+        r = fgd_inventory_new(m, err);
+        if (r == 0)
+                r = fgd_attach_new(m, err);
+        if (r == 0)
+                r = open_store(m, store_path, err);
+        if (r < 0)
+                return r;
+        *ret = FG_TAKE_PTR(m);
+        return 0;
+}
+
+/* Running programs keep their slots and their limits; only this daemon's view of them goes. */
+static void free_uses(struct fgd_manager *m, struct fgd_set *set)
+{
+        struct fgd_use *use;
+        while ((use = TAILQ_FIRST(&set->uses))) {
+                struct fgd_process *process = use->process;
+                TAILQ_REMOVE(&set->uses, use, of_set);
+                TAILQ_REMOVE(&process->uses, use, of_process);
+                free(use);
+                fgd_process_drop(process);
+        }
+}
+
+static void free_sets(struct fgd_manager *m)
+{
+        struct fgd_set *set;
+        while ((set = TAILQ_FIRST(&m->sets))) {
+                TAILQ_REMOVE(&m->sets, set, order);
+                for (uint32_t i = 0; i < set->count; i++)
+                        fgd_pages_unload(m, &set->vgpu[i]);
+                free_uses(m, set);
+                fgd_set_free(set);
+        }
+        free(m->index);
+}
+
+void fgd_manager_free(struct fgd_manager *m)
+{
+        struct fgd_set *set;
+        if (!m)
+                return;
+        TAILQ_FOREACH(set, &m->sets, order)
+                fgd_vgpus_abandon(set);
+        if (m->store)
+                fgd_usage_persist(m);
+        fgd_http_free(m->http);
+        fgd_attach_free(m);
+        free_sets(m);
+        for (uint32_t i = 0; i < m->devices; i++) {
+                fgd_arbiter_free(m->device[i]->arbiter);
+                free(m->device[i]);
+        }
+        fgd_inventory_free(m->inventory);
+        sd_event_source *const timer[] = {m->persist_timer, m->linger_timer, m->idle_timer, m->folder_timer};
+        for (unsigned i = 0; i < sizeof timer / sizeof *timer; i++)
+                sd_event_source_disable_unref(timer[i]);
+        for (unsigned i = 0; i < sizeof m->life / sizeof *m->life; i++)
+                sd_event_source_disable_unref(m->life[i]);
+        fgd_store_close(m->store);
+        sd_event_unref(m->event);
+        while (m->notes)
+                free(m->note[--m->notes]);
+        free(m);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The manager owns everything: one of them is the daemon. All of it belongs to the main thread. */
+#ifndef FGD_MANAGER_H
+#define FGD_MANAGER_H
+
+#include "base/option.h"
+#include "base/paths.h"
+#include "daemon/inventory.h"
+#include "daemon/model.h"
+#include "daemon/pages.h"
+#include "daemon/process.h"
+#include "daemon/store.h"
+
+#include <systemd/sd-event.h>
+
+struct fgd_http;
+struct fgd_attach;
+
+#define FGD_NOTES 32u
+
+struct fgd_manager {
+        struct fg_paths paths;
+        struct fg_options options;
+        uint8_t boot_id[16];
+        uint64_t started;
+        sd_event *event;
+        struct fgd_store *store;
+
+        struct fgd_device *device[FGD_DEVICES_MAX]; /* by id */
+        uint32_t devices;
+        struct fgd_set_list sets; /* in the order they were made */
+        struct fgd_set **index;   /* by name; index_size is a power of 2 */
+        uint32_t index_size, set_count, vgpu_count;
+
+        struct fgd_inventory *inventory;
+        struct fgd_http *http;
+        struct fgd_attach *attach;
+        struct fgd_pages_list pages; /* mapped now */
+        struct fgd_process_table processes;
+        uint32_t use_count, lingering; /* uses; those whose connection is gone while the process lives */
+
+        sd_event_source *life[5]; /* signals, damage, folder */
+        sd_event_source *persist_timer, *linger_timer, *idle_timer, *folder_timer;
+        uint64_t last_activity;
+        bool idle_exit;
+        bool persist_failed;  /* said once */
+        char *note[FGD_NOTES]; /* what was found damaged since the start; shown with the devices */
+        uint32_t notes;
+};
+
+/* `state` and `run` must exist. Opens the store and takes in what it holds; starts nothing. */
+int fgd_manager_new(const struct fg_paths *paths, const struct fg_options *options, const char *store_path,
+                    struct fgd_manager **ret, struct fg_error *err);
+void fgd_manager_free(struct fgd_manager *manager); /* NULL is fine; leaves running programs alone */
+
+/* Remembers a finding for GET /v1/devices and logs it. */
+__attribute__((format(printf, 2, 3))) void fgd_manager_note(struct fgd_manager *manager, const char *format, ...);
+/* Something happened: the idle clock starts again. */
+void fgd_manager_active(struct fgd_manager *manager);
+
+static inline void fgd_cleanup_managerp(struct fgd_manager **manager)
+{
+        fgd_manager_free(*manager);
+}
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The arbiter's eyes: what the pages say about demand and use, believed no further than the wall clock allows. */
+#include "base/atomic.h"
+#include "daemon/arbiter_internal.h"
+
+static void read_slots(struct fgd_arbiter_client *c)
+{
+        struct slot_view old[FG_SLOTS];
+        uint32_t olds = c->slots, n = 0;
+
+        for (uint32_t i = 0; i < olds; i++)
+                old[i] = c->slot[i];
+        for (uint32_t i = 0; i < FG_SLOTS; i++) {
+                uint32_t generation = fg_load_acquire(&c->limits->owner[i].generation);
+
+                if (fg_load_acquire(&c->limits->owner[i].pid) == 0)
+                        continue;
+                c->slot[n] = (struct slot_view){.index = i, .generation = generation,
+                                                .busy = fg_load_relaxed(&c->limits->owner[i].busy_seen)};
+                for (uint32_t k = 0; k < olds; k++)
+                        if (old[k].index == i && old[k].generation == generation)
+                                c->slot[n] = old[k];
+                n++;
+        }
+        c->slots = n;
+        c->share.weight = fg_load_relaxed(&c->limits->share_permille);
+        c->share.cap = fg_load_relaxed(&c->limits->mode) == FG_MODE_CAP;
+        c->share.priority = fg_load_relaxed(&c->limits->priority);
+        if (c->share.weight < 1)
+                c->share.weight = 1;
+        c->closed = fg_load_seq_cst(&c->limits->closed);
+        c->stale = false;
+}
+
+static bool waits(struct slot_view *view, const struct fg_slot *slot)
+{
+        if (view->deaf && fg_load_relaxed(&slot->looks) != view->looks)
+                view->deaf = false;
+        return !view->deaf && fg_load_seq_cst(&slot->waiting) > 0;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+        return a > b ? a : b;
+}
+
+/* Sum of the device time its processes measured since the last look. Each word of the page is read once. */
+static uint64_t read_demand(struct fgd_arbiter_client *c, uint64_t now)
+{
+        uint64_t used = 0;
+
+        c->waiting = 0;
+        c->active = false;
+        c->inflight = c->idle_since = c->estimate = c->gap = c->launches = c->expected_end = 0;
+        for (uint32_t i = 0; i < c->slots; i++) {
+                struct slot_view *view = &c->slot[i];
+                const struct fg_slot *slot = &c->usage->slot[view->index];
+                uint64_t busy = fg_load_acquire(&slot->busy), idle = fg_load_relaxed(&slot->idle_since);
+                uint32_t inflight = fg_load_seq_cst(&slot->inflight);
+
+                if (busy > view->busy)
+                        used += busy - view->busy;
+                view->busy = busy;
+                if (inflight == 0)
+                        view->stuck_at = 0;
+                c->waiting += waits(view, slot);
+                c->inflight += view->stuck_at ? 0 : inflight;
+                c->active |= fg_load_relaxed(&slot->active) != 0;
+                c->idle_since = larger(c->idle_since, idle < now ? idle : now);
+                c->gap = larger(c->gap, fg_load_relaxed(&slot->gap));
+                c->estimate = larger(c->estimate, fg_load_relaxed(&slot->estimate));
+                c->expected_end = larger(c->expected_end, fg_load_relaxed(&slot->expected_end));
+                c->launches += fg_load_relaxed(&slot->launches);
+        }
+        return used;
+}
+
+/* After it was charged: a daemon that dies in between charges it again rather than never. */
+static void note_seen(const struct fgd_arbiter_client *c)
+{
+        for (uint32_t i = 0; i < c->slots; i++)
+                fg_store_relaxed(&c->limits->owner[c->slot[i].index].busy_seen, c->slot[i].busy);
+}
+
+/* Nobody uses more device time than passed while it held the device or had work on it, however many processes it ran side
+ * by side. Device time is known when a launch completes, so what passed is saved up until then. */
+static void charge(struct fgd_arbiter_client *c, uint64_t used, uint64_t wall, bool holds)
+{
+        if (holds || used || c->inflight)
+                c->passed += wall;
+        if (used > c->passed)
+                used = c->passed;
+        if (used == 0)
+                return;
+        c->passed -= used;
+        if (c->inflight == 0)
+                c->passed = 0;
+        fg_share_charge(&c->share, used);
+        c->charged_in_grant += used;
+        fg_store_relaxed(&c->limits->charged, fg_load_relaxed(&c->limits->charged) + used);
+}
+
+/* The virtual clock: the least virtual time of those at work. It never runs back, so that neither a newcomer nor one who had
+ * the device to himself for a while is ahead or behind because of it. */
+static void advance_clock(struct fgd_arbiter *a, uint64_t now)
+{
+        uint64_t least = UINT64_MAX;
+
+        for (const struct fgd_arbiter_client *c = a->clients; c; c = c->next)
+                if (c->last_part && now - c->last_part <= SLEEP_LIMIT && c->share.vtime < least)
+                        least = c->share.vtime;
+        if (least != UINT64_MAX && least > a->vclock)
+                a->vclock = least;
+}
+
+static void note_demand(struct fgd_arbiter *a, struct fgd_arbiter_client *c, uint64_t now)
+{
+        bool wants = c->waiting > 0 && !c->closed;
+
+        if (wants && !c->share.wants && c->inflight == 0 && now - c->idle_since > 2 * IDLE_LIMIT)
+                c->woke_at = now;
+        if (wants && !c->share.wants && now - c->last_part > SLEEP_LIMIT)
+                fg_share_wake(&c->share, a->vclock);
+        c->share.wants = wants;
+        if (wants)
+                c->last_want = c->last_part = now;
+}
+
+/* The owner took part up to now, whether it is asked because its grant ends or because somebody looks. */
+static void note_owner(struct fgd_arbiter *a, uint64_t wall, uint64_t now)
+{
+        struct fgd_arbiter_client *c = a->owner;
+
+        fg_store_relaxed(&c->limits->granted, fg_load_relaxed(&c->limits->granted) + wall);
+        if (a->phase != PHASE_FREE || c->active || c->waiting || c->inflight)
+                c->last_part = now;
+}
+
+void fgd_arbiter_observe(struct fgd_arbiter *a, uint64_t now)
+{
+        uint64_t wall = now - a->observed_at;
+
+        for (struct fgd_arbiter_client *c = a->clients; c; c = c->next) {
+                uint64_t used = read_demand(c, now); /* also of processes that are gone by now */
+
+                charge(c, used, wall, c == a->owner);
+                note_seen(c);
+                if (c->stale) {
+                        read_slots(c);
+                        charge(c, read_demand(c, now), 0, c == a->owner);
+                        note_seen(c);
+                }
+                fg_share_earn(&c->share, wall);
+                if (used)
+                        c->last_want = now;
+        }
+        if (a->owner)
+                note_owner(a, wall, now);
+        advance_clock(a, now);
+        for (struct fgd_arbiter_client *c = a->clients; c; c = c->next)
+                note_demand(a, c, now);
+        a->observed_at = now;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Opening the store: schema, soundness, putting a damaged one aside. */
+#include "daemon/store_internal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define APPLICATION_ID 0x46475055 /* "FGPU" */
+
+static const char schema[] =
+        "CREATE TABLE devices(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, uuid TEXT NOT NULL, api TEXT NOT NULL,"
+        " model TEXT NOT NULL, vendor TEXT NOT NULL, driver TEXT NOT NULL, memory INTEGER NOT NULL,"
+        " compute_units INTEGER NOT NULL, type TEXT NOT NULL);"
+        "CREATE TABLE sets(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL,"
+        " ephemeral INTEGER NOT NULL, count INTEGER NOT NULL);"
+        "CREATE TABLE vgpus(id INTEGER PRIMARY KEY, set_id INTEGER NOT NULL, idx INTEGER NOT NULL, uuid BLOB NOT NULL,"
+        " device INTEGER NOT NULL, memory INTEGER NOT NULL, share INTEGER NOT NULL, mode INTEGER NOT NULL,"
+        " priority INTEGER NOT NULL, UNIQUE(set_id, idx));"
+        "CREATE TABLE usage(vgpu INTEGER PRIMARY KEY,"
+        " base_peak INTEGER, base_gpu_ns INTEGER, base_granted_ns INTEGER, base_launches INTEGER, base_waits INTEGER,"
+        " base_wait_ns INTEGER, base_refusals INTEGER, base_faults INTEGER,"
+        " live_peak INTEGER, live_gpu_ns INTEGER, live_granted_ns INTEGER, live_launches INTEGER, live_waits INTEGER,"
+        " live_wait_ns INTEGER, live_refusals INTEGER, live_faults INTEGER);"
+        "PRAGMA application_id=1179078741; PRAGMA user_version=1;";
+_Static_assert(APPLICATION_ID == 1179078741 && FGD_STORE_VERSION == 1, "the schema's pragmas");
+
+int fgd_store_error(struct fgd_store *store, int code, const char *what, struct fg_error *err)
+{
+        int primary = code & 0xff;
+        int r = primary == SQLITE_FULL ? -ENOSPC : primary == SQLITE_READONLY ? -EROFS : primary == SQLITE_NOMEM ? -ENOMEM : -EIO;
+        if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB)
+                r = -EUCLEAN;
+        return fg_error_set(err, r, "%s: %s", what, store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(code));
+}
+
+static int run(struct fgd_store *store, const char *sql, struct fg_error *err)
+{
+        int code = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+        return code == SQLITE_OK ? 0 : fgd_store_error(store, code, "the store", err);
+}
+
+/* First column of the first row, as text into buf. */
+static int query(struct fgd_store *store, const char *sql, char *buf, size_t size, struct fg_error *err)
+{
+        sqlite3_stmt *statement = NULL;
+        int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
+        if (code == SQLITE_OK)
+                code = sqlite3_step(statement);
+        int r = 0;
+        if (code != SQLITE_ROW)
+                r = fgd_store_error(store, code, "the store", err);
+        else
+                snprintf(buf, size, "%s", (const char *)sqlite3_column_text(statement, 0));
+        sqlite3_finalize(statement);
+        return r;
+}
+
+static int make_schema(struct fgd_store *store, struct fg_error *err)
+{
+        int r = run(store, "BEGIN IMMEDIATE", err);
+        if (r == 0)
+                r = run(store, schema, err);
+        if (r == 0)
+                r = run(store, "COMMIT", err);
+        if (r < 0)
+                sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+        return r;
+}
+
+static int check_sound(struct fgd_store *store, struct fg_error *err)
+{
+        char text[256], id[32], version[32];
+        int r = query(store, "PRAGMA application_id", id, sizeof id, err);
+        if (r == 0)
+                r = query(store, "PRAGMA user_version", version, sizeof version, err);
+        if (r == 0)
+                r = query(store, "SELECT count(*) FROM sqlite_master", text, sizeof text, err);
+        if (r < 0)
+                return r;
+        if (strcmp(text, "0") == 0 && strcmp(version, "0") == 0)
+                return make_schema(store, err);
+        if (strtol(id, NULL, 10) != APPLICATION_ID || strtol(version, NULL, 10) < 1)
+                return fg_error_set(err, -EUCLEAN, "the database is not a FastGPU store");
+        if (strtol(version, NULL, 10) > FGD_STORE_VERSION)
+                return fg_error_set(err, -EPROTO, "the store is of version %s, this daemon knows version %d: install a newer one",
+                                    version, FGD_STORE_VERSION);
+        r = query(store, "PRAGMA integrity_check(1)", text, sizeof text, err);
+        if (r == 0 && strcmp(text, "ok") != 0)
+                r = fg_error_set(err, -EUCLEAN, "the store is damaged: %s", text);
+        return r;
+}
+
+static int prepare_all(struct fgd_store *store, struct fg_error *err)
+{
+        static const char *const text[] = {
+#define X(name, sql) sql,
+                FGD_STATEMENTS(X)
+#undef X
+        };
+        for (int i = 0; i < FGD_SQL_COUNT; i++) {
+                int code = sqlite3_prepare_v3(store->db, text[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statement[i], NULL);
+                if (code == SQLITE_ERROR) /* a table or column is missing */
+                        return fg_error_set(err, -EUCLEAN, "the store's tables are not ours: %s", sqlite3_errmsg(store->db));
+                if (code != SQLITE_OK)
+                        return fgd_store_error(store, code, "the store", err);
+        }
+        return 0;
+}
+
+int fgd_store_open_file(const char *path, struct fgd_store **ret, struct fg_error *err)
+{
+        FG_CLEANUP(fgd_cleanup_storep) struct fgd_store *store = calloc(1, sizeof *store);
+        if (!store)
+                return fg_error_set(err, -ENOMEM, "out of memory");
+        int code = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+        if (code != SQLITE_OK)
+                return fgd_store_error(store, code, "the store", err);
+        sqlite3_extended_result_codes(store->db, 1);
+        /* Exclusive: the daemon is the only user, and then WAL needs no shared-memory file. */
+        int r = run(store,
+                    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-512;"
+                    "PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=4194304; PRAGMA trusted_schema=OFF;",
+                    err);
+        if (r == 0)
+                r = check_sound(store, err);
+        if (r == 0)
+                r = prepare_all(store, err);
+        if (r < 0)
+                return r;
+        sqlite3_db_release_memory(store->db);
+        *ret = FG_TAKE_PTR(store);
+        return 0;
+}
+
+static void put_aside(const char *path, char *ret, size_t size)
+{
+        static const char *const tail[] = {"", "-wal", "-shm", "-journal"};
+        char stamp[32], from[PATH_MAX], to[PATH_MAX + 64];
+        time_t now = time(NULL);
+        struct tm tm;
+        strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
+        snprintf(ret, size, "%s.corrupt-%s", path, stamp);
+        for (unsigned n = 2; access(ret, F_OK) == 0; n++)
+                snprintf(ret, size, "%s.corrupt-%s-%u", path, stamp, n);
+        for (unsigned i = 0; i < sizeof tail / sizeof *tail; i++) {
+                snprintf(from, sizeof from, "%s%s", path, tail[i]);
+                snprintf(to, sizeof to, "%s%s", ret, tail[i]);
+                rename(from, to);
+        }
+}
+
+int fgd_store_open(const char *path, struct fgd_store **ret, char note[FG_ERROR_MAX], struct fg_error *err)
+{
+        struct fg_error why = {0};
+        char aside[PATH_MAX];
+        note[0] = 0;
+        int r = fgd_store_open_file(path, ret, &why);
+        if (r == -EUCLEAN) {
+                put_aside(path, aside, sizeof aside);
+                snprintf(note, FG_ERROR_MAX, "%.160s; it was put aside as %.260s and an empty store made: create the vGPUs again",
+                         why.text, aside);
+                r = fgd_store_open_file(path, ret, &why);
+        }
+        if (r < 0)
+                return fg_error_set(err, r, "cannot use %s: %s", path, why.text);
+        return 0;
+}
+
+void fgd_store_close(struct fgd_store *store)
+{
+        if (!store)
+                return;
+        for (int i = 0; i < FGD_SQL_COUNT; i++)
+                sqlite3_finalize(store->statement[i]);
+        sqlite3_close(store->db);
+        free(store);
+}

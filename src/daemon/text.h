@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * JSON written straight into one growing buffer: a list of 10 000 vGPUs costs its own size, not a tree of objects. */
+#ifndef FGD_TEXT_H
+#define FGD_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct fgd_text {
+        char *data; /* NUL-terminated once something was added */
+        size_t size, room;
+        bool failed; /* out of memory: the text is void */
+};
+
+void fgd_text_clear(struct fgd_text *text);
+void fgd_text_add(struct fgd_text *text, const char *piece);
+__attribute__((format(printf, 2, 3))) void fgd_text_addf(struct fgd_text *text, const char *format, ...);
+/* A JSON string with its quotes. Bytes that are not UTF-8 become '?'. */
+void fgd_text_string(struct fgd_text *text, const char *value);
+/* "name": "value" — with a comma in front unless it opens an object. */
+void fgd_text_field(struct fgd_text *text, const char *name, const char *value);
+void fgd_text_number(struct fgd_text *text, const char *name, uint64_t value);
+void fgd_text_bool(struct fgd_text *text, const char *name, bool value);
+/* "name": then the caller's own value. */
+void fgd_text_name(struct fgd_text *text, const char *name);
+
+#endif

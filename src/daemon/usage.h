@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Counters over a vGPU's whole life: what earlier pages counted plus what the present ones have. */
+#ifndef FGD_USAGE_H
+#define FGD_USAGE_H
+
+#include "daemon/model.h"
+#include "daemon/text.h"
+
+struct fg_error;
+struct fgd_manager;
+
+/* The present pages are gone for good: their counts become part of the base, durably. */
+int fgd_usage_fold(struct fgd_manager *manager, struct fgd_vgpu *vgpu, struct fg_error *err);
+/* Writes the counters of everything in use. A failure is said once and tried again the next time. */
+void fgd_usage_persist(struct fgd_manager *manager);
+/* The periodic write runs while something is in use, and only then. */
+void fgd_usage_watch(struct fgd_manager *manager);
+/* "usage": {…} of one vGPU */
+void fgd_usage_write(struct fgd_vgpu *vgpu, struct fgd_text *text);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/vgpus.h"
+
+#include "base/cleanup.h"
+#include "base/size.h"
+#include "daemon/manager.h"
+#include "daemon/registry.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+static void free_set(struct fgd_set **set)
+{
+        if (*set)
+                fgd_set_free(*set);
+}
+
+/* What placement may choose from; the largest free amounts go into the problem. */
+static int candidates(struct fgd_manager *m, const struct fgd_create *create, struct fg_sched_device *ret, struct fgd_problem *problem)
+{
+        bool any = false;
+        for (uint32_t i = 0; i < m->devices; i++) {
+                const struct fgd_device *d = m->device[i];
+                ret[i] = (struct fg_sched_device){.memory_free = fgd_device_memory_free(m, d),
+                                                  .share_free = fgd_device_share_free(d),
+                                                  .usable = d->present && (!create->device || create->device == d)};
+                if (!ret[i].usable)
+                        continue;
+                any = true;
+                if (ret[i].memory_free > problem->available)
+                        problem->available = ret[i].memory_free;
+                if (ret[i].share_free > problem->available_share)
+                        problem->available_share = ret[i].share_free;
+        }
+        if (any)
+                return 0;
+        if (create->device)
+                return fgd_problem_set(problem, FGD_DEVICE_LOST, "device %u (%s) has vanished; \"fastgpu devices\" shows what is there",
+                                       create->device->id, create->device->model);
+        return fgd_problem_set(problem, FGD_NO_CAPACITY, "there is no device; \"fastgpu doctor\" says what is missing");
+}
+
+static int refuse_capacity(struct fgd_problem *problem, const struct fgd_create *create, size_t failed)
+{
+        const struct fg_sched_want *want = &create->want[failed];
+        char asked[64] = "an equal part of the memory", part[64] = "of the compute", free_memory[32];
+        if (want->memory)
+                fg_size_format(want->memory, asked, sizeof asked);
+        if (want->share)
+                snprintf(part, sizeof part, "with %u.%u %% of the compute", want->share / 10, want->share % 10);
+        fg_size_format(problem->available, free_memory, sizeof free_memory);
+        return fgd_problem_set(problem, FGD_NO_CAPACITY,
+                               "vGPU %zu of %u does not fit: it wants %s%s %s; %s has %s and %u.%u %% free: ask for less or delete "
+                               "vGPUs (\"fastgpu list\")",
+                               failed, create->gpus, asked, want->share ? "" : " and", part,
+                               create->device ? "the device" : "the freest device", problem->available ? free_memory : "0 B",
+                               problem->available_share / 10, problem->available_share % 10);
+}
+
+/* A random UUID, version 4. */
+static void make_uuid(uint8_t uuid[16])
+{
+        if (getrandom(uuid, 16, 0) != 16)
+                abort(); /* the kernel's pool is ready long before any daemon */
+        uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
+        uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+}
+
+static void make_name(const struct fgd_manager *m, const struct fgd_create *create, char ret[64])
+{
+        snprintf(ret, 64, "%s", create->name);
+        for (uint64_t n = 1; !ret[0] || (!create->name[0] && fgd_registry_find(m, ret)); n++) {
+                uint8_t random[16];
+                make_uuid(random);
+                snprintf(ret, 64, "%s-%02x%02x%02x", create->ephemeral ? "run" : "vgpu", random[0], random[1], random[2]);
+        }
+}
+
+struct placement {
+        uint32_t *device, *share;
+        uint64_t *memory;
+};
+
+static void placement_clear(struct placement *p)
+{
+        free(p->device);
+        free(p->share);
+        free(p->memory);
+}
+
+static int place(struct fgd_manager *m, const struct fgd_create *create, struct placement *ret, struct fgd_problem *problem)
+{
+        struct fg_sched_device device[FGD_DEVICES_MAX];
+        size_t failed = 0;
+        int r = candidates(m, create, device, problem);
+        if (r < 0)
+                return r;
+        ret->device = calloc(create->gpus, sizeof *ret->device);
+        ret->share = calloc(create->gpus, sizeof *ret->share);
+        ret->memory = calloc(create->gpus, sizeof *ret->memory);
+        if (!ret->device || !ret->share || !ret->memory)
+                return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
+        r = fg_sched_place(device, m->devices, create->want, create->gpus, ret->device, ret->memory, ret->share, &failed);
+        return r < 0 ? refuse_capacity(problem, create, failed) : 0;
+}
+
+static void fill_set(struct fgd_manager *m, struct fgd_set *set, const struct fgd_create *create, const struct placement *p)
+{
+        set->created = time(NULL);
+        set->ephemeral = create->ephemeral;
+        for (uint32_t i = 0; i < set->count; i++) {
+                struct fgd_vgpu *vgpu = &set->vgpu[i];
+                make_uuid(vgpu->uuid);
+                vgpu->device = m->device[p->device[i]];
+                vgpu->memory = p->memory[i];
+                vgpu->share = (uint16_t)p->share[i];
+                vgpu->mode = create->mode;
+                vgpu->priority = create->priority;
+        }
+}
+
+int fgd_vgpus_create(struct fgd_manager *m, const struct fgd_create *create, struct fgd_set **ret, struct fgd_problem *problem)
+{
+        FG_CLEANUP(placement_clear) struct placement p = {0};
+        FG_CLEANUP(free_set) struct fgd_set *set = NULL;
+        struct fg_error err = {0};
+        char name[64];
+        if (create->name[0] && fgd_registry_find(m, create->name))
+                return fgd_problem_set(problem, FGD_EXISTS, "\"%s\" exists already: choose another name, or delete it first", create->name);
+        int r = place(m, create, &p, problem);
+        if (r < 0)
+                return r;
+        make_name(m, create, name);
+        set = fgd_set_new(name, create->gpus);
+        if (!set || fgd_registry_reserve(m) < 0)
+                return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
+        fill_set(m, set, create, &p);
+        if (fgd_store_add_set(m->store, set, &err) < 0)
+                return fgd_problem_set(problem, FGD_STORAGE, "\"%s\" was not created: %s", name, err.text);
+        fgd_registry_add(m, set);
+        *ret = FG_TAKE_PTR(set);
+        return 0;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A free grant: launches pass with one look at the grant and one at `probing`. Device time is sampled all the same, for the
+ * accounts: now and then one launch is a probe, tracked to its completion. From its launch to its completion the device was
+ * busy; whether it stayed so afterwards is known when nothing was launched since, when the program synchronised, or at the
+ * next probe. In between, the mean duration of a launch tells when it should have run dry. */
+#include "base/atomic.h"
+#include "base/clock.h"
+#include "governor/internal.h"
+
+#define PROBE_SPACING (500 * FG_NSEC_PER_USEC)
+
+/* Accounts the device as busy up to `until`. */
+static void settle(struct fg_gate *gate, uint64_t until)
+{
+        uint64_t since = fg_load_relaxed(&gate->since);
+
+        while (until > since)
+                if (fg_cas_acq_rel(&gate->since, &since, until)) {
+                        fg_add_relaxed(&gate->slot->busy, until - since);
+                        return;
+                }
+}
+
+/* Nothing before `now` is device time any more. */
+static void open_interval_at(struct fg_gate *gate, uint64_t now)
+{
+        uint64_t since = fg_load_relaxed(&gate->since);
+
+        while (now > since && !fg_cas_acq_rel(&gate->since, &since, now))
+                ;
+}
+
+static void open_interval(struct fg_gate *gate, uint64_t now)
+{
+        open_interval_at(gate, now);
+        fg_store_relaxed(&gate->settled_mark, fg_load_relaxed(&gate->slot->launches) - 1);
+        fg_store_relaxed(&gate->slot->active, 1);
+        fg_store_relaxed(&gate->was_free, 1);
+}
+
+static __attribute__((noinline)) void enter_unprobed(struct fg_gate *gate, struct fg_gate_ticket *ret)
+{
+        uint64_t now = fg_now(), expected = fg_load_relaxed(&gate->slot->expected_end);
+
+        if (!fg_load_relaxed(&gate->slot->active)) {
+                open_interval(gate, now);
+        } else if (now > expected) { /* it ran dry unseen */
+                settle(gate, expected);
+                open_interval(gate, now);
+        }
+        fg_store_relaxed(&gate->slot->expected_end, (expected > now ? expected : now) + fg_load_relaxed(&gate->free_mean));
+        if (now - fg_load_relaxed(&gate->probe_last) < PROBE_SPACING || fg_swap_acquire(&gate->probing, 1))
+                return;
+        fg_store_relaxed(&gate->probe_last, now);
+        fg_store_relaxed(&gate->probe_mark, fg_load_relaxed(&gate->slot->launches));
+        ret->tracked = ret->probe = true;
+        ret->started = now;
+}
+
+void fg_gate_free_enter(struct fg_gate *gate, struct fg_gate_ticket *ret)
+{
+        *ret = (struct fg_gate_ticket){0};
+        /* Not a locked addition: the odd lost count of two racing threads costs less than 5 ns a launch. */
+        fg_store_relaxed(&gate->slot->launches, fg_load_relaxed(&gate->slot->launches) + 1);
+        if (!fg_load_relaxed(&gate->probing))
+                enter_unprobed(gate, ret);
+}
+
+static void learn_mean(struct fg_gate *gate, uint64_t time, uint64_t launches)
+{
+        uint64_t mean = fg_load_relaxed(&gate->free_mean), sample = launches ? time / launches : 0;
+
+        if (!sample)
+                return;
+        mean = mean ? mean - mean / 4 + sample / 4 : sample;
+        fg_store_relaxed(&gate->free_mean, mean);
+        fg_store_relaxed(&gate->slot->estimate, mean);
+}
+
+void fg_gate_free_probe_done(struct fg_gate *gate, const struct fg_gate_ticket *ticket, uint64_t now)
+{
+        uint64_t mark = fg_load_relaxed(&gate->probe_mark), launches = fg_load_relaxed(&gate->slot->launches);
+        uint64_t since = fg_load_relaxed(&gate->since), settled = fg_load_relaxed(&gate->settled_mark);
+
+        if (fg_load_relaxed(&gate->slot->active)) {
+                learn_mean(gate, now - (since < now ? since : now), mark - settled);
+                settle(gate, now);
+                fg_store_relaxed(&gate->slot->expected_end, now + (launches - mark) * fg_load_relaxed(&gate->free_mean));
+                if (launches == mark)
+                        fg_store_relaxed(&gate->slot->active, 0);
+        }
+        fg_store_relaxed(&gate->settled_mark, mark);
+        fg_store_release(&gate->probing, 0);
+}
+
+void fg_gate_free_probe_abort(struct fg_gate *gate)
+{
+        fg_store_release(&gate->probing, 0);
+}
+
+/* The device is known to be idle now; it may have been for a while. */
+void fg_gate_free_close(struct fg_gate *gate, uint64_t now)
+{
+        uint64_t expected = fg_load_relaxed(&gate->slot->expected_end);
+
+        if (!fg_load_relaxed(&gate->slot->active))
+                return;
+        settle(gate, fg_load_relaxed(&gate->free_mean) && expected < now ? expected : now);
+        open_interval_at(gate, now);
+        fg_store_relaxed(&gate->settled_mark, fg_load_relaxed(&gate->slot->launches));
+        fg_store_relaxed(&gate->slot->active, 0);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The compute gate: one per process and vGPU, one API for every shim.
+ *
+ * The thread that launches passes the gate itself; a launch is never copied or deferred. The daemon's arbiter writes one
+ * futex word in the limits page: free (nobody else wants the device: one relaxed load), timed (granted until …), or denied.
+ * While it is not free, launches are tracked to their completion: what is in flight is bounded by a window of predicted
+ * device time, and measured device time is what the vGPU is charged. docs/design/governor.md.
+ *
+ *      struct fg_gate_ticket t;
+ *      int r = fg_gate_enter(gate, key, &t);              // may block; -EACCES: the vGPU is closed
+ *      cl_int e = original(..., t.tracked ? &event : user_event);
+ *      if (e) fg_gate_abort(gate, &t);
+ *      else if (t.tracked) arrange that fg_gate_done(gate, t) runs when the launch completes   // from any thread
+ */
+#ifndef FG_GOVERNOR_GATE_H
+#define FG_GOVERNOR_GATE_H
+
+#include "ledger/attach.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fg_gate;
+
+/* What the shim supplies. */
+struct fg_gate_ops {
+        /* The gate stops being free: arrange that fg_gate_done() runs once everything launched so far on this vGPU by this
+         * process has completed, for each queue separately. Calls fg_gate_mark() once for each. Must not block. */
+        void (*mark_all)(struct fg_gate *gate, void *user);
+        /* The waiting thread looks for completions itself (drivers without callbacks); NULL where callbacks do it. */
+        void (*poll)(struct fg_gate *gate, void *user);
+};
+
+struct fg_gate_ticket {
+        uint64_t started; /* when the launch was admitted */
+        uint64_t predicted; /* device time it was expected to take, ns */
+        uint32_t key;     /* what kind of work: same key, similar duration */
+        bool tracked;     /* fg_gate_done() must follow */
+        bool probe;       /* tracked although the gate is free, to measure device time now and then */
+        bool blocked;     /* launched without waiting: it could not run yet */
+};
+
+/* `session` and `ops` outlive the gate. NULL: out of memory. */
+struct fg_gate *fg_gate_new(struct fg_session_vgpu *vgpu, const struct fg_gate_ops *ops, void *user);
+void fg_gate_free(struct fg_gate *gate);
+
+/* Before a launch. `key` names the kind of work (kernel and size), for the estimate of its duration; 0: unknown.
+ * 0, or -EACCES when the vGPU was closed. `may_wait` false (a launch that depends on something this thread has still to do,
+ * such as a user event): passes without waiting, but is tracked and charged. */
+int fg_gate_enter(struct fg_gate *gate, uint32_t key, bool may_wait, struct fg_gate_ticket *ret);
+/* The driver refused the launch. */
+void fg_gate_abort(struct fg_gate *gate, const struct fg_gate_ticket *ticket);
+/* A tracked launch completed now. Any thread, also a driver's callback thread; does not block, calls nothing back. */
+void fg_gate_done(struct fg_gate *gate, const struct fg_gate_ticket *ticket);
+/* A ticket for one marker of mark_all(). */
+void fg_gate_mark(struct fg_gate *gate, struct fg_gate_ticket *ret);
+/* The program has just waited for everything on this vGPU (clFinish on its only busy queue, a context synchronisation):
+ * the device is idle for it from now on. Cheap; a hint for exact device time while the gate is free. */
+void fg_gate_idle(struct fg_gate *gate);
+
+#endif

@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# test.sh: installs what is missing, builds, runs every check and test. The last line counts them.
+set -eu
+cd "$(dirname "$0")"
+tools/install-deps
+
+log=build/meson-logs/testlog.json
+if ! make; then
+        printf 'the build failed: nothing was tested\n0 passed, 1 failed, 0 skipped\n'
+        exit 1
+fi
+rm -f "$log"
+code=0
+meson test -C build --print-errorlogs || code=$?
+
+# One line of JSON for each test that ran; no log means that none did.
+python3 - "$log" "$code" <<'END'
+import collections, json, sys
+
+try:
+    with open(sys.argv[1]) as log:
+        results = [json.loads(line)["result"] for line in log]
+except FileNotFoundError:
+    results = []
+count = collections.Counter({"OK": "passed", "EXPECTEDFAIL": "passed", "SKIP": "skipped"}.get(r, "failed") for r in results)
+print(f"{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped")
+sys.exit(1 if count["failed"] or not count["passed"] or sys.argv[2] != "0" else 0)
+END

@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs against a fake daemon: what is typed, what is asked, what is said, how it ends."""
+import json
+import os
+import re
+import subprocess
+import unittest
+
+from bench import Case, ROOT
+from fake_daemon import Server
+
+VERBS = ["devices", "create", "list", "inspect", "resize", "delete", "run", "top", "doctor", "version", "help"]
+
+
+class Help(Case):
+    def test_verbs_are_those_of_the_table(self):
+        self.assertEqual([v["name"] for v in self.json("help")["verbs"]], VERBS)
+
+    def test_every_verb_explains_itself(self):
+        for verb in VERBS:
+            by_option = self.fastgpu(verb, "--help").stdout
+            self.assertIn(f"fastgpu {verb}", by_option)
+            self.assertIn("--json", by_option)
+            self.assertEqual(by_option, self.fastgpu("help", verb).stdout)
+
+    def test_list_of_verbs(self):
+        text = self.fastgpu("help").stdout
+        self.assertEqual(text, self.fastgpu("--help").stdout)
+        for verb in VERBS:
+            self.assertRegex(text, rf"(?m)^  {verb} ")
+
+    def test_no_daemon_is_started(self):
+        self.fastgpu("help")
+        self.fastgpu("version")
+        self.fastgpu("--version")
+        self.fastgpu("create", "--help")
+        self.fastgpu("create", "--memory", "0", code=2)
+        self.assertEqual(self.started(), [])
+
+    def test_manual_pages(self):
+        """Every verb has a page, and the page explains every option that --help lists."""
+        for verb in VERBS:
+            with open(f"{ROOT}/docs/man/fastgpu-{verb}.1.scd") as f:
+                page = f.read()
+            for option in set(re.findall(r"--([a-z][a-z-]+)", self.fastgpu(verb, "--help").stdout)) - {"usage"}:
+                self.assertIn(f"--{option}", page, f"fastgpu-{verb}(1)")
+        with open(f"{ROOT}/docs/man/fastgpu.1.scd") as f:
+            page = f.read()
+        for verb in VERBS:
+            self.assertIn(f"*fastgpu-{verb}*(1)", page)
+
+
+class Typing(Case):
+    """What is refused before any daemon is asked."""
+
+    def test_verbs(self):
+        self.assertIn("did you mean `fastgpu create`?", self.refused("craete"))
+        self.assertIn("did you mean `fastgpu list`?", self.refused("lsit"))
+        self.assertIn("fastgpu help", self.refused("frobnicate"))
+        self.assertIn("fastgpu help", self.refused())
+        self.assertIn("did you mean", self.refused("help", "inspekt"))
+
+    def test_options(self):
+        self.assertIn("did you mean --memory?", self.refused("create", "--memroy", "1G"))
+        self.assertIn("did you mean --force?", self.refused("delete", "--farce", "a"))
+        self.assertIn("no option --x", self.refused("list", "--x"))
+        self.assertIn("no option -z", self.refused("list", "-z"))
+        self.assertIn("needs a value", self.refused("create", "--memory"))
+        self.assertIn("needs a value", self.refused("create", "-m"))
+        self.assertIn("takes no value", self.refused("list", "--json=1"))
+        self.assertIn("more than one", self.refused("create", "--m", "1"))
+
+    def test_values(self):
+        for args, words in (
+                (["--memory", "0"], ['--memory: size "0"']), (["--memory", "-5M"], ["--memory", "negative"]),
+                (["--memory", "12Q"], ['"12Q" is not a size']), (["--memory", "101%"], ["--memory", "100%"]),
+                (["--memory", "9999999T"], ["--memory", "too large"]), (["--memory", ""], ["--memory"]),
+                (["--memory", "1G,,1G"], ["--memory"]),
+                (["--compute", "0"], ["--compute", "0"]), (["--compute", "101"], ["--compute", "101"]),
+                (["--compute", "70,abc"], ["--compute", '"abc"']), (["--compute=-1"], ["--compute", "-1"]),
+                (["--gpus", "0"], ["--gpus", "1 to"]), (["--gpus", "-1"], ["--gpus"]), (["--gpus", "1.5"], ["--gpus"]),
+                (["--gpus", "99999999999999999999"], ["--gpus"]),
+                (["--gpus", "3", "--compute", "70,30"], ["2 values for 3 vGPUs"]),
+                (["--memory", "1G,1G,1G", "--compute", "70,30"], ["--memory has 3 values and --compute 2"]),
+                (["--name", "a/b"], ["--name", '"a/b"']), (["--name", "x" * 64], ["--name", "63"]), (["--name", ""], ["--name"]),
+                (["--mode", "capp"], ["did you mean cap?"]), (["--mode", "zzz"], ["share, cap"]),
+                (["--priority", "hihg"], ["did you mean high?"]), (["foo"], ["did you mean --name foo?"])):
+            line = self.refused("create", *args)
+            for word in words:
+                self.assertIn(word, line)
+
+    def test_targets(self):
+        for verb in ("inspect", "resize", "delete"):
+            self.assertIn(f"{verb} what?", self.refused(verb))
+        self.assertIn('"b" was given after "a"', self.refused("inspect", "a", "b"))
+        self.assertIn("nothing to change in a", self.refused("resize", "a"))
+        self.assertIn("a/x", self.refused("inspect", "a/x"))
+        self.assertIn("fastgpu delete a", self.refused("delete", "a/0"))
+        self.assertIn("did you mean `fastgpu inspect a`?", self.refused("list", "a"))
+
+    def test_top(self):
+        for args in (["--interval", "0"], ["--interval", "nan"], ["--interval", "1x"], ["--batch", "0"], ["--batch", "x"], ["y"]):
+            self.refused("top", *args)
+
+    def test_control_characters_stay_out_of_the_terminal(self):
+        self.assertNotIn("\x1b", self.refused("crea\x1b[31m"))
+        self.assertNotIn("\x1b", self.refused("inspect", "a\x1b]0;x\x07"))
+
+    def test_nobody_was_asked(self):
+        self.refused("create", "--memory", "0")
+        self.assertEqual(self.started(), [])
+
+
+class Asking(Case):
+    """Against a daemon in this process, so that what was asked can be looked at."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = Server(f"{self.state}/run")
+        self.addCleanup(self.server.close)
+
+    def asked(self):
+        return self.server.fake.requests
+
+    def test_create(self):
+        out = self.fastgpu("create", "--gpus", "2", "--name", "a", "--memory", "25%", "--compute", "70,30", "--mode", "cap",
+                           "--priority", "high", "--device", "0").stdout
+        self.assertEqual(self.asked(), [("POST", "/v1/vgpus", {
+            "gpus": 2, "name": "a", "memory": "25%", "compute": ["70", "30"], "mode": "cap", "priority": "high", "device": "0"})])
+        self.assertEqual(out.splitlines()[0], "a")
+        self.assertIn("a/0  256 MiB, compute 70% (cap), priority high, device 0: Fake GPU", out)
+        self.assertNotIn("note:", out)
+
+    def test_create_by_default(self):
+        self.assertIn("note: memory: an equal part", self.fastgpu("create").stdout)
+        self.assertEqual(self.asked(), [("POST", "/v1/vgpus", {})])
+
+    def test_a_list_says_how_many(self):
+        self.assertEqual(len(self.json("create", "--compute", "70,20,10")["vgpus"]), 3)
+        self.assertEqual(self.asked()[0][2], {"gpus": 3, "compute": ["70", "20", "10"]})
+
+    def test_create_json(self):
+        made = self.json("create", "--name", "a")
+        self.assertEqual(made["name"], "a")
+        self.assertIn("note", made)
+
+    def test_refusals(self):
+        self.fastgpu("create", "--name", "a")
+        self.assertIn('"a" exists already', self.refused("create", "--name", "a", code=4))
+        self.assertIn("3 GiB are free", self.refused("create", "--memory", "900T", code=5))
+        self.assertIn('no vGPU "zzz"', self.refused("inspect", "zzz", code=3))
+
+    def test_names_are_guessed(self):
+        self.fastgpu("create", "--name", "my-vgpu")
+        for args in (["inspect", "my-vgup"], ["resize", "my-vgup", "--compute", "5"], ["delete", "my-vgup"],
+                     ["run", "my-vgup", "--", "true"], ["inspect", "my-vgup/0"]):
+            self.assertIn("did you mean my-vgpu?", self.refused(*args, code=3))
+
+    def test_list(self):
+        self.assertIn("no vGPUs yet", self.fastgpu("list").stderr)
+        self.fastgpu("create", "--name", "a", "--compute", "70,30")
+        lines = self.fastgpu("list").stdout.splitlines()
+        self.assertEqual(lines[0].split(), ["NAME", "DEVICE", "MEMORY", "USED", "SHARE", "MODE", "PRIORITY", "PROCESSES",
+                                            "GPU-SECONDS", "STATE"])
+        self.assertEqual(len(lines), 3)
+        self.assertEqual(lines[1].split()[:2] + lines[1].split()[-1:], ["a/0", "0", "ready"])
+        self.assertEqual(len({line.index(" ready") for line in lines[1:]}), 1)
+        self.assertEqual(len(self.json("list")["sets"][0]["vgpus"]), 2)
+
+    def test_inspect(self):
+        self.fastgpu("create", "--name", "a", "--compute", "70,30")
+        both, one = self.fastgpu("inspect", "a").stdout, self.fastgpu("inspect", "a/1").stdout
+        self.assertEqual(both.count("tier"), 2)
+        self.assertEqual(one.count("tier"), 1)
+        self.assertIn("soft", one)
+        self.assertIn("uuid-a-1", one)
+        self.assertEqual(self.json("inspect", "a/1")["index"], 1)
+        self.assertEqual(self.json("inspect", "a")["name"], "a")
+        self.assertIn("0 to 1", self.refused("inspect", "a/2", code=3))
+
+    def test_resize(self):
+        self.fastgpu("create", "--name", "a", "--compute", "70,30")
+        out = self.fastgpu("resize", "a/1", "--compute", "40").stdout
+        self.assertEqual(self.asked()[-1], ("PATCH", "/v1/vgpus/a/1", {"compute": "40"}))
+        self.assertIn("compute 40%", out)
+        self.assertIn("vgpus", self.json("resize", "a", "--priority", "low"))
+
+    def test_delete(self):
+        for name in ("a", "b", "busy"):
+            self.fastgpu("create", "--name", name)
+        done = self.fastgpu("delete", "a", "busy", "nix", "b", "--json", code=4)
+        answer = json.loads(done.stdout)
+        self.assertEqual(answer["deleted"], ["a", "b"])
+        self.assertEqual([(f["name"], f["problem"]["type"]) for f in answer["failed"]],
+                         [("busy", "in-use"), ("nix", "not-found")])
+        self.assertIn("--force", done.stderr)
+        self.assertEqual(self.fastgpu("delete", "--force", "busy").stdout, "")
+        self.assertEqual(self.asked()[-1][:2], ("DELETE", "/v1/vgpus/busy?force=1"))
+
+    def test_devices(self):
+        done = self.fastgpu("devices")
+        self.assertEqual(done.stdout.splitlines()[0].split(), ["ID", "MODEL", "MEMORY", "IN-USE", "FREE", "SHARE-FREE", "UNITS",
+                                                               "DRIVER", "VGPUS", "STATE"])
+        self.assertIn("960 MiB", done.stdout)
+        self.assertIn("12.5%", done.stdout)
+        self.assertNotIn("\x1b", done.stdout)
+        self.assertIn("one driver is broken", done.stderr)
+        self.assertEqual(self.json("devices", "--rescan")["devices"][0]["id"], 0)
+        self.assertEqual(self.asked()[-1][1], "/v1/devices?rescan=1")
+
+    def test_version(self):
+        answer = self.json("version")
+        self.assertRegex(answer["version"], r"^\d+\.\d+")
+        self.assertEqual(answer["daemon"]["version"], "9.9.9")
+        self.server.close()
+        os.unlink(f"{self.state}/run/api.sock")
+        self.assertIsNone(self.json("version")["daemon"])
+
+    def test_top(self):
+        self.fastgpu("create", "--name", "a", "--compute", "70,30")
+        lines = self.fastgpu("top", "--batch", "2", "--interval", "0.1").stdout.splitlines()
+        self.assertEqual(sum(line.startswith("device 0") for line in lines), 2)
+        self.assertIn("busy 100.0%", lines[0])
+        row = lines[2]
+        self.assertTrue(row.startswith("a/0"), row)
+        got, _, *rest = row.split()[-6:]
+        self.assertEqual((got, rest), ("50.0%", ["10.0", "0", "0", "ready"]))
+
+    def test_top_json(self):
+        self.fastgpu("create", "--name", "a", "--compute", "70,30")
+        out = self.fastgpu("top", "--batch", "2", "--interval", "0.1", "--json").stdout
+        views = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual(len(views), 2)
+        one = views[1]["devices"][0]["vgpus"][0]
+        self.assertEqual((one["name"], one["share"], one["got"], one["waits_per_s"]), ("a/0", 700, 500, 10))
+
+    def test_top_once(self):
+        self.assertEqual(self.fastgpu("top", "--once", "--interval", "0.1").stdout.count("device 0"), 1)
+
+    def test_output_that_cannot_be_written(self):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([self.prefix.program, "devices"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+                                  env=self.environment())
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot write the output", done.stderr)
+
+
+class Doctor(Case):
+    def findings(self, code, **more):
+        return {f["check"]: f for f in self.json("doctor", code=code, **more)["findings"]}
+
+    def test_without_daemon(self):
+        done = self.fastgpu("doctor", code=self.fastgpu_code())
+        self.assertEqual(self.started(), [])
+        self.assertRegex(done.stdout, r"(?m)^ok +kernel")
+        self.assertRegex(done.stdout, r"(?m)^ok +daemon +none runs")
+
+    def fastgpu_code(self):
+        """0, or 1 where this machine lacks something."""
+        done = subprocess.run([self.prefix.program, "doctor", "--json"], capture_output=True, env=self.environment(), timeout=60)
+        answer = json.loads(done.stdout)
+        self.assertEqual(answer["ok"], done.returncode == 0)
+        self.assertEqual(answer["ok"], all(f["verdict"] != "fail" for f in answer["findings"]))
+        return done.returncode
+
+    def test_with_daemon(self):
+        server = Server(f"{self.state}/run")
+        self.addCleanup(server.close)
+        found = self.findings(self.fastgpu_code())
+        self.assertEqual(found["daemon"]["verdict"], "ok")
+        self.assertEqual(found["version"]["verdict"], "warn")
+        self.assertIn("9.9.9", found["version"]["text"])
+
+    def test_missing_layer(self):
+        os.rename(self.prefix.layer, self.prefix.layer + ".away")
+        self.addCleanup(os.rename, self.prefix.layer + ".away", self.prefix.layer)
+        found = self.findings(1)
+        self.assertEqual(found["layer"]["verdict"], "fail")
+        self.assertIn("install FastGPU again", found["layer"]["mend"])
+
+    def test_no_drivers(self):
+        found = self.findings(1, env={"OCL_ICD_VENDORS": self.state})
+        self.assertEqual(found["drivers"]["verdict"], "warn")
+        self.assertEqual(found["opencl"]["verdict"], "fail")
+        self.assertEqual(found["pocl"]["verdict"], "warn")
+
+    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
+    def test_state_not_writable(self):
+        os.chmod(self.state, 0o500)
+        self.assertEqual(self.findings(1)["state"]["verdict"], "fail")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 at every write: at the first, the second, … of each kind of call that changes something on disk, until the request
+comes through. What was acknowledged is there, what was not is there whole or not at all, and nothing is stranded."""
+import glob
+import shutil
+import signal
+import subprocess
+import sys
+
+import harness
+from harness import MEMORY, Daemon, Runner, wait_until
+
+STORE = ("pwrite64", "fdatasync", "write")
+PAGES = ("?mkdir,?mkdirat", "fallocate", "?mknod,?mknodat", "?rename,?renameat,?renameat2", "bind")
+MIB = 1 << 20
+
+
+def trace(pid, *options):
+    """strace, once it holds the process in its hands; None if it may not."""
+    tracer = subprocess.Popen(["strace", "-f", "-o", "/dev/null", *options, "-p", str(pid)], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if "attached" in tracer.stderr.readline():
+        return tracer
+    tracer.kill()
+    tracer.communicate()
+    return None
+
+
+def require_strace():
+    if not shutil.which("strace"):
+        sys.exit(skip("strace is not installed"))
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        tracer = trace(sleeper.pid)
+        sleeper.kill()
+        if not tracer:
+            sys.exit(skip("strace may not trace other processes here"))
+        tracer.communicate()
+
+
+def skip(why):
+    print(f"skipped: {why}", file=sys.stderr)
+    return 77
+
+
+class EveryWrite(harness.Case):
+    def setUp(self):
+        self.d = Daemon()
+        self.addCleanup(self.d.__exit__)
+        self.d.start()
+
+    def strike(self, call, when, act):
+        """Has the daemon killed at its when-th `call` while it does what `act` asks for, and starts it again. Whether it had
+        acknowledged."""
+        tracer = trace(self.d.process.pid, "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={when}")
+        self.assertIsNotNone(tracer)
+        try:
+            acknowledged = act()
+        except (OSError, harness.http.client.HTTPException):
+            acknowledged = False
+        self.d.stop(signal.SIGKILL)
+        tracer.communicate(timeout=20)
+        self.d.start()
+        return acknowledged
+
+    def at_every(self, calls, prepare, act, check):
+        """The number of times that the daemon was killed."""
+        hits = 0
+        for call in calls:
+            for when in range(1, 60):
+                prepare()
+                acknowledged = self.strike(call, when, act)
+                with self.subTest(call=call, when=when):
+                    check(acknowledged)
+                if acknowledged:
+                    break  # it takes fewer calls than that
+                hits += 1
+            self.assertTrue(acknowledged, f"killed at {call} {when} times")
+        return hits
+
+    def vgpus(self, name):
+        return [(v["memory"], v["share"], v["mode"], v["priority"], v["state"]) for v in self.d.ok("GET", f"/v1/vgpus/{name}")["vgpus"]]
+
+    def free(self):
+        device = self.d.ok("GET", "/v1/devices")["devices"][0]
+        return device["memory_free"], device["share_free"]
+
+    def assert_nothing_left(self):
+        self.assertEqual(self.d.names(), [])
+        self.assertEqual(self.free(), (MEMORY, 1000))
+        self.assertEqual(glob.glob(self.d.state + "/run/*/*"), [])
+
+    def test_create(self):
+        known, number = set(), 0
+
+        def prepare():
+            nonlocal number
+            number += 1
+
+        def act():
+            self.d.create(f"a{number}", gpus=3, memory="1M", compute="0.1")
+            return True
+
+        def check(acknowledged):
+            names = set(self.d.names())
+            self.assertIn(names, [known | {f"a{number}"}] if acknowledged else [known, known | {f"a{number}"}])
+            known.update(names)
+            for name in names:
+                self.assertEqual(self.vgpus(name), [(MIB, 1, "share", "normal", "ready")] * 3)
+            self.assertEqual(self.free(), (MEMORY - 3 * MIB * len(names), 1000 - 3 * len(names)))
+
+        self.assertGreater(self.at_every(STORE, prepare, act, check), 2)
+
+    def test_resize(self):
+        """Old or new, the same for all three, in the store, the accounts and the pages of a program that runs meanwhile."""
+        small = {"memory": "1M", "compute": "0.1", "mode": "share", "priority": "normal"}
+        large = {"memory": "5M", "compute": "4", "mode": "cap", "priority": "low"}
+        value = {"1M": (MIB, 1, "share", "normal", "ready"), "5M": (5 * MIB, 40, "cap", "low", "ready")}
+        self.d.create("a", gpus=3, **small)
+        tenant = self.d.tenant(self.d.open("a")["attach"])
+        old, new = large, small
+
+        def prepare():
+            nonlocal old, new
+            old, new = (small, large) if self.vgpus("a")[0] == value["1M"] else (large, small)
+
+        def act():
+            self.d.ok("PATCH", "/v1/vgpus/a", new)
+            return True
+
+        def check(acknowledged):
+            got = self.vgpus("a")
+            self.assertIn(got, [[value[body["memory"]]] * 3 for body in ((new,) if acknowledged else (old, new))])
+            self.assertEqual(self.free(), (MEMORY - 3 * got[0][0], 1000 - 3 * got[0][1]))
+            self.assertEqual([(tenant("quota", i), tenant("share", i)) for i in range(3)], [vgpu[:2] for vgpu in got])
+
+        self.assertGreater(self.at_every(STORE, prepare, act, check), 2)
+
+    def test_delete(self):
+        """There, whole and to be opened again, or gone with its pages, its sockets and its place on the device."""
+        def prepare():
+            if not self.d.names():
+                self.d.create("a", gpus=2, memory="1M", compute="0.1")
+            self.d.open("a")
+            wait_until(lambda: self.d.usage("a")["processes"] == 0, "who opened it is gone")
+
+        def act():
+            return self.d.ok("DELETE", "/v1/vgpus/a", status=204) is None
+
+        def check(acknowledged):
+            if acknowledged or not self.d.names():
+                self.assert_nothing_left()
+            else:
+                self.assertEqual(self.vgpus("a"), [(MIB, 1, "share", "normal", "ready")] * 2)
+                self.assertEqual(self.free(), (MEMORY - 2 * MIB, 998))
+
+        self.assertGreater(self.at_every((*STORE, "unlinkat"), prepare, act, check), 4)
+
+    def test_open_of_a_vgpu_for_one_run(self):
+        """There and whole while its program lives, or not there; gone with the program."""
+        runner = None
+
+        def act():
+            nonlocal runner
+            runner = Runner(self.d, {"gpus": 2, "memory": "1M", "compute": "0.1"})
+            self.addCleanup(runner.kill)
+            self.assertTrue(runner.reply is None or "attach" in runner.reply, runner.reply)
+            return runner.reply is not None
+
+        def check(acknowledged):
+            names = self.d.names()
+            self.assertIn(names, ([runner.reply["name"]],) if acknowledged else ([], names[:1]))
+            for name in names:
+                self.assertEqual(self.vgpus(name), [(MIB, 1, "share", "normal", "ready")] * 2)
+            runner.kill()
+            wait_until(lambda: self.d.names() == [], "the vGPU of the run is gone")
+            self.assert_nothing_left()
+
+        self.assertGreater(self.at_every((*STORE, *PAGES), lambda: None, act, check), 6)
+
+
+require_strace()
+harness.main()

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The device is divided as asked. Coarse on purpose: counts of equal kernels, ten points of room; `make bench` measures."""
+import json
+import subprocess
+import time
+
+from e2e import BURN, NodeTest, main
+
+SECONDS = 4
+
+
+SATURATING = ("--iterations", "600")
+
+
+class Share(NodeTest):
+    def count(self, *loads):
+        """Completions of kernels between a common start and a common end, one figure for each (target, options of burn).
+        Target None: without a vGPU."""
+        start = time.clock_gettime_ns(time.CLOCK_MONOTONIC) + 3 * 10**9
+        common = ("--seconds", str(SECONDS), "--start-at", str(start), "--report-ms", "100")
+        programs = [(target, [BURN, *options, *common]) for target, options in loads]
+        loads = [self.node.start(target, *argv, stdout=subprocess.PIPE) if target else
+                 self.node.popen(argv, stdout=subprocess.PIPE) for target, argv in programs]
+        counts = []
+        for load in loads:
+            out, _ = load.communicate(timeout=60)
+            self.assertEqual(load.returncode, 0)
+            counts.append(sum(json.loads(out)["bins"][: SECONDS * 10]))
+        return counts
+
+    def together(self, *targets):
+        """The same for equal kernels that never stop."""
+        return self.count(*[(target, SATURATING) for target in targets])
+
+    def assert_share(self, done, percent):
+        self.assertAlmostEqual(100 * done[0] / sum(done), percent, delta=10, msg=f"completions {done}")
+
+    def test_seventy_thirty(self):
+        self.create("t", "--gpus", "2", "--memory", "64M", "--compute", "70,30")
+        self.assert_share(self.together("t/0", "t/1"), 70)
+
+    def test_the_other_way_round(self):
+        self.create("t", "--gpus", "2", "--memory", "64M", "--compute", "20,80")
+        self.assert_share(self.together("t/0", "t/1"), 20)
+
+    def test_processes_of_one_vgpu_have_one_share(self):
+        self.create("t", "--gpus", "2", "--memory", "64M", "--compute", "70,30")
+        done = self.together("t/0", "t/0", "t/1")
+        self.assert_share([done[0] + done[1], done[2]], 70)
+        for target in ("t/0", "t/1"):
+            self.assertGreater(self.node.usage(target)["waits"], 0)
+            self.assertGreater(self.node.usage(target)["gpu_ns"], 0)
+
+    def test_cap_holds_alone_on_the_device(self):
+        self.node.env["POCL_AFFINITY"] = "1"
+        self.create("t", "--memory", "64M", "--compute", "30", "--mode", "cap")
+        before, inside, after = (self.together(target)[0] for target in (None, "t/0", None))
+        percent = 100 * inside / ((before + after) / 2)
+        self.assertTrue(15 <= percent <= 40, f"{percent:.1f} % of the kernels of a native run")
+
+    def test_the_high_class_goes_first(self):
+        """Requests that take a third of the device, of a vGPU whose share is a tenth of it: only its class can get them done."""
+        self.create("high", "--memory", "64M", "--compute", "10", "--priority", "high")
+        self.create("low", "--memory", "64M", "--compute", "90", "--priority", "low")
+        found = self.node.native(BURN, "--kernel-us", "350", "--calibrate").stdout
+        requests = ("--iterations", str(json.loads(found)["iterations"]), "--batch", "16", "--batch-every-ms", "17")
+        alone, = self.count(("high/0", requests))
+        self.assertGreater(alone, 0)
+        beside, low = self.count(("high/0", requests), ("low/0", SATURATING))
+        self.assertAlmostEqual(beside, alone, delta=alone / 20)
+        self.assertGreater(low, 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Do the checkers check? Each gets a small tree with one violation planted, and the same tree without it. And can be made what
+HACKING.md says?"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
+CC = os.environ.get("CC", "cc").split()
+
+GOOD = {
+    "include/fastgpu/page.h": "#include <stdint.h>\n",
+    "include/fastgpu/client.h": "#include <stddef.h>\n",
+    "src/base/size.h": "",
+    "src/base/size.c": '#include "base/size.h"\n#include <stdio.h>\n',
+    "src/ledger/ledger.h": '#include "base/size.h"\n#include "fastgpu/page.h"\n',
+    "src/governor/gate.h": '#include "ledger/ledger.h"\n',
+    "src/shim/opencl/map.h": "",
+    "src/shim/opencl/layer.c": '#include "map.h"\n#include "shim/opencl/map.h"\n#include "governor/gate.h"\n'
+                               "#include <CL/cl_layer.h>\n",
+    "src/sched/share.h": '#include "base/size.h"\n',
+    "src/daemon/manager.h": '#include "sched/share.h"\n#include "ledger/ledger.h"\n#include <jansson.h>\n',
+    "src/client/http.h": '#include "fastgpu/client.h"\n#include "base/size.h"\n',
+    "src/cli/main.c": '#include "fastgpu/client.h"\n#include "base/size.h"\n#include "generated.h"\n',
+}
+# file, line to add, words of the complaint
+PLANTED = [
+    ("src/base/size.c", '#include "ledger/ledger.h"', "base must not include ledger"),
+    ("src/base/size.c", '#include "fastgpu/page.h"', "public header page.h"),
+    ("src/base/size.c", "#include <jansson.h>", "nothing but libc"),
+    ("src/ledger/ledger.h", '#include "governor/gate.h"', "ledger must not include governor"),
+    ("src/ledger/ledger.h", '#include "../governor/gate.h"', "ledger must not include governor"),
+    ("src/ledger/ledger.h", "#include <governor/gate.h>", "ledger must not include governor"),
+    ("src/governor/gate.h", '#  include "shim/opencl/map.h"', "governor must not include shim"),
+    ("src/governor/gate.h", '\t#include\t"sched/share.h"', "governor must not include sched"),
+    ("src/shim/opencl/layer.c", '#include "daemon/manager.h"', "shim must not include daemon"),
+    ("src/shim/opencl/layer.c", '#include "daemon/not_written_yet.h"', "shim must not include daemon"),
+    ("src/shim/opencl/layer.c", "#include <systemd/sd-event.h>", "nothing but libc"),
+    ("src/shim/opencl/layer.c", '#include "fastgpu/client.h"', "public header client.h"),
+    ("src/sched/share.h", '#include "ledger/ledger.h"', "sched must not include ledger"),
+    ("src/daemon/manager.h", '#include "governor/gate.h"', "daemon must not include governor"),
+    ("src/cli/main.c", '#include "daemon/manager.h"', "cli must not include daemon"),
+    ("src/cli/main.c", '#include "ledger/ledger.h"', "cli must not include ledger"),
+    ("src/client/http.h", '#include "daemon/manager.h"', "client must not include daemon"),
+    ("include/fastgpu/page.h", '#include "base/size.h"', "a public header must not include"),
+    ("src/attic/old.c", "", "no room of this name"),
+    ("src/stray.c", "", "no room of this name"),
+]
+
+
+def plant(root, files):
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def run(tool, *arguments):
+    out = subprocess.run([str(TOOLS / tool), *map(str, arguments)], capture_output=True, text=True)
+    return out.returncode, out.stdout + out.stderr
+
+
+class Tree(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        plant(self.root, GOOD)
+
+    def compile(self, *arguments):
+        if not shutil.which(CC[0]):
+            self.skipTest("no compiler")
+        library = self.root / "libfastgpu-x.so"
+        source = self.root / "x.c"
+        source.write_text("#include <stdlib.h>\n#include <math.h>\nvoid *clGetLayerInfo(void);\nvoid *clInitLayer(double);\n"
+                          "void *clGetLayerInfo(void) { return malloc(1); }\n"
+                          "void *clInitLayer(double x) { return malloc((size_t)sin(x)); }\n")
+        subprocess.run([*CC, "-shared", "-fPIC", "-fno-builtin", "-o", library, source, *arguments], check=True)
+        return library
+
+
+class Layers(Tree):
+    def test_good_tree(self):
+        self.assertEqual(run("check-layers", "--root", self.root), (0, ""))
+
+    def test_each_violation(self):
+        for name, line, words in PLANTED:
+            with self.subTest(file=name, line=line):
+                plant(self.root, {name: GOOD.get(name, "") + line + "\n"})
+                code, text = run("check-layers", "--root", self.root)
+                number = GOOD.get(name, "").count("\n") + 1
+                self.assertEqual(code, 1)
+                self.assertIn(words, text)
+                self.assertTrue(text.startswith(f"{name}:{number}: "), text)
+                self.assertEqual(len(text.splitlines()), 1, text)
+                if name in GOOD:
+                    plant(self.root, {name: GOOD[name]})
+                else:
+                    (self.root / name).unlink()
+
+    def test_empty_tree(self):
+        shutil.rmtree(self.root / "src")
+        self.assertEqual(run("check-layers", "--root", self.root)[0], 1)
+
+    def test_library(self):
+        good = self.compile("-Wl,--as-needed")
+        self.assertEqual(run("check-layers", "--root", self.root, "--library", good)[0], 1 if self.needs_libm(good) else 0)
+        bad = self.compile("-Wl,--no-as-needed", "-lm")
+        code, text = run("check-layers", "--root", self.root, "--library", bad)
+        self.assertEqual(code, 1)
+        self.assertIn("libm.so", text)
+        self.assertEqual(run("check-layers", "--root", self.root, "--library", self.root / "x.c")[0], 1)
+
+    def needs_libm(self, library):
+        return "libm.so" in subprocess.run(["readelf", "-d", library], capture_output=True, text=True).stdout
+
+    def test_installed_library_is_found(self):
+        bad = self.compile("-Wl,--no-as-needed", "-lm")
+        place = self.root / "out/lib/fastgpu"
+        place.mkdir(parents=True)
+        shutil.copy(bad, place / "libfastgpu-opencl.so")
+        self.assertEqual(run("check-layers", "--root", self.root)[0], 1)
+
+
+def function(name, lines):
+    return f"static int {name}(void)\n{{\n" + "        ;\n" * (lines - 4) + "        return 0;\n}\n"
+
+
+class Shape(Tree):
+    def setUp(self):
+        super().setUp()
+        if run("check-shape", "--root", self.root)[0] == 77:
+            self.skipTest("no universal-ctags")
+
+    def test_limits(self):
+        for lines, code, said in ((80, 0, False), (81, 0, True), (100, 0, True), (101, 1, True)):
+            plant(self.root, {"src/base/long.c": "\n" + function("lengthy", lines)})
+            result, text = run("check-shape", "--root", self.root)
+            self.assertEqual(result, code, text)
+            self.assertEqual(f"src/base/long.c:2: lengthy() has {lines} lines" in text, said, text)
+
+    def test_long_file(self):
+        plant(self.root, {"src/base/long.c": "\n" * 701})
+        self.assertIn("src/base/long.c:1: 701 lines", run("check-shape", "--root", self.root)[1])
+        plant(self.root, {"src/base/long.c": "\n" * 700})
+        self.assertNotIn("long.c", run("check-shape", "--root", self.root)[1])
+
+    def test_empty_tree(self):
+        shutil.rmtree(self.root / "src")
+        self.assertEqual(run("check-shape", "--root", self.root)[0], 1)
+
+
+class Exports(Tree):
+    def check(self, library, names):
+        plant(self.root, {"list.txt": "# a comment\n\n" + "".join(name + "\n" for name in names)})
+        return run("check-exports", library, self.root / "list.txt")
+
+    def test_exports(self):
+        library = self.compile("-lm")
+        self.assertEqual(self.check(library, ["clInitLayer", "clGetLayerInfo"]), (0, ""))
+        code, text = self.check(library, ["clGetLayerInfo"])
+        self.assertEqual(code, 1)
+        self.assertIn("exports what", text)
+        self.assertIn("clInitLayer", text)
+        code, text = self.check(library, ["clInitLayer", "clGetLayerInfo", "clDeinitLayer"])
+        self.assertEqual(code, 1)
+        self.assertIn("lacks what", text)
+
+    def test_no_library(self):
+        self.assertEqual(self.check(self.root / "nothing.so", [])[0], 77)
+        self.assertNotIn(self.check(self.root / "x.c", ["clInitLayer"])[0], (0,))
+
+
+class Makefile(unittest.TestCase):
+    """What HACKING.md says can be made can be made."""
+    ROOT = TOOLS.parent
+    CLEAN = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")}
+
+    def targets(self):
+        """From the table's first column: `make x`, or `x` for another name of the same."""
+        rows = re.findall(r"^\| (`make.*?) \|", (self.ROOT / "HACKING.md").read_text(), re.MULTILINE)
+        return [word.removeprefix("make").strip() for row in rows for word in re.findall("`([^`]*)`", row)]
+
+    def commands(self, target):
+        out = subprocess.run(["make", "-n", *target.split()], cwd=self.ROOT, env=self.CLEAN, capture_output=True, text=True)
+        self.assertEqual(out.returncode, 0, out.stderr)
+        return [line for line in out.stdout.splitlines() if not line.startswith("make: ")]
+
+    def test_every_target_that_is_documented(self):
+        if not shutil.which("make"):
+            self.skipTest("no make")
+        targets = self.targets()
+        for name in ("", "test", "check", "tsan", "bench", "gpu-check"):
+            self.assertIn(name, targets)
+        common = self.commands("")
+        self.assertNotEqual(common, [])
+        for target in targets:
+            with self.subTest(target=target):
+                commands = self.commands(target)
+                self.assertTrue(not target or set(commands) - set(common), "it does nothing of its own")
+                for script in re.findall(r"(?<!\S)(?:tools|tests)/[\w./-]+(?=\s|$)", "\n".join(commands)):
+                    self.assertTrue(os.access(self.ROOT / script, os.X_OK), script)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=0)
