@@ -18,7 +18,7 @@
 
 #define FG_LIMITS_MAGIC 0x4c504746u /* "FGPL" */
 #define FG_USAGE_MAGIC  0x55504746u /* "FGPU" */
-#define FG_PAGE_VERSION 1u
+#define FG_PAGE_VERSION 2u
 
 #define FG_SLOTS       256u /* processes that can use one vGPU at the same time */
 #define FG_LANES       4u   /* memory operations one process can have under way at the same time */
@@ -39,6 +39,8 @@ struct fg_slot_owner {
         uint32_t generation; /* bumped each time the slot changes hands */
         uint64_t start_time; /* field 22 of /proc/PID/stat, clock ticks since boot */
         uint64_t busy_seen;  /* (a) of the slot's `busy`, what the daemon has taken into account */
+        uint64_t driver_used; /* (a) device memory of this process on this device by the driver's own word, bytes */
+        uint64_t driver_seen; /* (a) when that was read; 0: never */
 };
 
 /* Limits page. Owner of every field: the daemon. */
@@ -56,6 +58,7 @@ struct fg_limits_page {
         uint32_t mode;               /* (a) enum fg_mode */
         uint32_t priority;           /* (a) enum fg_priority */
         uint32_t closed;             /* (a) 1: the vGPU is being taken away; every reserve and launch is refused */
+        uint64_t context_bytes;      /* (a) what a new context is expected to take beyond what the program asks for; 0: unknown */
 
         /* The compute gate; see src/governor/gate.h. */
         _Alignas(64) uint32_t grant; /* (a) futex word: epoch << 2 | enum fg_grant */
@@ -132,7 +135,7 @@ struct fg_usage_page {
         _Alignas(64) struct fg_slot slot[FG_SLOTS];
 };
 
-_Static_assert(sizeof(struct fg_slot_owner) == 24, "slot owner layout");
+_Static_assert(sizeof(struct fg_slot_owner) == 40, "slot owner layout");
 _Static_assert(sizeof(struct fg_lane) == 64, "lane layout");
 _Static_assert(sizeof(struct fg_slot) == FG_LANES * 64 + 128, "slot layout");
 _Static_assert(sizeof(struct fg_counter) == 16, "counter layout");

@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#define LOCK_TRIES 100 /* 10 ms apart: a daemon killed a moment ago lets go when the last of its threads is gone */
 #define FOLDER_SOON_USEC 200000
 #define FOLDER_LOOK_USEC 30000000 /* in case the kernel's word about the folder is missed */
 
@@ -30,7 +31,12 @@ static int take_lock(const struct fg_paths *paths, struct fg_error *err)
         fg_autoclose int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (fd < 0)
                 return fg_error_set(err, -errno, "cannot create %s: %m", path);
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        int r = flock(fd, LOCK_EX | LOCK_NB);
+        for (int tries = 0; r < 0 && errno == EWOULDBLOCK && tries < LOCK_TRIES; tries++) {
+                usleep(10000);
+                r = flock(fd, LOCK_EX | LOCK_NB);
+        }
+        if (r < 0) {
                 if (errno != EWOULDBLOCK)
                         return fg_error_set(err, -errno, "cannot lock %s: %m", path);
                 if (read(fd, text, sizeof text - 1) <= 0)

@@ -187,6 +187,7 @@ int fg_session_open(const char *path, enum fg_api api, struct fg_session *ret)
         if (!session.vgpu)
                 return -ENOMEM;
         session.count = reply.count;
+        memcpy(session.driver_path, reply.driver_path, sizeof(session.driver_path) - 1); /* the last byte stays NUL */
         for (uint32_t i = 0; i < session.count; i++)
                 session.vgpu[i].poke.fd = -1;
         for (uint32_t i = 0; i < session.count; i++) {

@@ -15,7 +15,8 @@
 #include "ledger/ledger.h"
 
 #define FG_ATTACH_MAGIC   0x41504746u
-#define FG_ATTACH_VERSION 1u
+#define FG_ATTACH_VERSION 2u
+#define FG_DRIVER_PATH_MAX 256u
 #define FG_ATTACH_ENV     "FASTGPU_ATTACH" /* path of the view's socket; a wrong one only means no vGPU */
 
 struct fg_attach_hello {
@@ -29,6 +30,7 @@ struct fg_attach_reply {
         uint32_t magic, version;
         uint32_t status; /* errno */
         uint32_t count;  /* vGPUs that follow */
+        char driver_path[FG_DRIVER_PATH_MAX]; /* where the vendor's libraries are looked for first, with a NUL; "": as usual */
 };
 
 struct fg_attach_reply_vgpu {
@@ -55,6 +57,7 @@ struct fg_session_vgpu {
 
 struct fg_session {
         struct fg_own_fd connection;
+        char driver_path[FG_DRIVER_PATH_MAX]; /* the daemon's word, not the environment's; "": none given */
         uint32_t count;
         struct fg_session_vgpu *vgpu; /* count of them, in view order; freed by fg_session_close */
 };

@@ -197,6 +197,8 @@ class Screen(Served):
     def start(self, *args):
         pid, fd = pty.fork()
         if pid == 0:
+            for signo in (signal.SIGINT, signal.SIGQUIT):  # ignored by what a shell starts in the background
+                signal.signal(signo, signal.SIG_DFL)
             os.execve(self.prefix.program, [self.prefix.program, "top", "--interval", "0.2", *args],
                       self.environment(TERM="xterm"))
         self.addCleanup(os.close, fd)

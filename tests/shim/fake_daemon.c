@@ -2,7 +2,7 @@
  *
  * A stand-in for fastgpud that serves real pages over a real attach socket for the time of one command.
  *
- *      fake-daemon [--gate free|toggle|closed] [--key KEY] LAYER QUOTA[,QUOTA…] -- PROGRAM ARGS…
+ *      fake-daemon [--gate free|toggle|closed] [--key KEY[,KEY…]] [--driver FOLDER] [--context BYTES] LAYER|- QUOTA[,QUOTA…] -- PROGRAM ARGS…
  *
  * The program finds the vGPUs test/0, test/1 …; its environment names the folder of the pages in FAKE_PAGES, so that a
  * test can read the accounts themselves. --gate toggle withdraws and gives the grant every few milliseconds. At the end
@@ -44,10 +44,11 @@ static struct {
         struct fake_vgpu vgpu[MAX_VGPUS];
         uint32_t count;
         int connection[MAX_CONNECTIONS]; /* by slot */
-        const char *gate;
+        const char *gate, *driver;
+        uint64_t context_bytes;
         uint32_t epoch;
         volatile sig_atomic_t stop;
-} fake = {.gate = "free"};
+} fake = {.gate = "free", .driver = ""};
 
 static void die(const char *what)
 {
@@ -100,11 +101,24 @@ static void vgpu_create(uint32_t index, uint64_t quota, const char *key)
         limits->quota = quota;
         limits->share_permille = 500;
         limits->window = FG_NSEC_PER_MSEC;
+        limits->context_bytes = fake.context_bytes;
         limits->closed = strcmp(fake.gate, "closed") == 0;
         grant(v, limits->closed ? FG_GRANT_DENIED
                                 : FG_GRANT_FREE); /* the gate looks at `closed` only when it is not free */
         if (pipe2(v->poke, O_CLOEXEC | O_NONBLOCK) < 0)
                 die("pipe");
+}
+
+/* One for each vGPU; the last one again for all that follow. */
+static const char *next_key(char **keys)
+{
+        char *key = *keys, *comma = strchr(key, ',');
+
+        if (comma) {
+                *comma = 0;
+                *keys = comma + 1;
+        }
+        return key;
 }
 
 static void send_vgpu(int fd, uint32_t position, uint32_t slot)
@@ -131,6 +145,8 @@ static void send_vgpu(int fd, uint32_t position, uint32_t slot)
 static void accept_one(void)
 {
         struct fg_attach_reply reply = {FG_ATTACH_MAGIC, FG_ATTACH_VERSION, 0, fake.count};
+
+        snprintf(reply.driver_path, sizeof(reply.driver_path), "%s", fake.driver);
         struct fg_attach_hello hello;
         int fd = accept4(fake.listener, NULL, NULL, SOCK_CLOEXEC);
         uint32_t slot = 0;
@@ -246,7 +262,8 @@ static pid_t start(char **argv, const char *layer, const char *socket_path)
         if (child != 0)
                 return child;
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        setenv("OPENCL_LAYERS", layer, 1);
+        if (strcmp(layer, "-") != 0)
+                setenv("OPENCL_LAYERS", layer, 1);
         setenv("FASTGPU_ATTACH", socket_path, 1);
         setenv("FAKE_PAGES", fake.dir, 1);
         execvp(argv[0], argv);
@@ -256,19 +273,24 @@ static pid_t start(char **argv, const char *layer, const char *socket_path)
 
 int main(int argc, char **argv)
 {
-        const char *key = "opencl/Portable Computing Language/0", *layer;
-        char path[128], *quotas;
+        const char *layer;
+        char path[128], *quotas, *keys = (char[]){"opencl/Portable Computing Language/0"};
         int at = 1, status;
 
         for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2) {
                 if (strcmp(argv[at], "--gate") == 0)
                         fake.gate = argv[at + 1];
                 else if (strcmp(argv[at], "--key") == 0)
-                        key = argv[at + 1];
+                        keys = argv[at + 1];
+                else if (strcmp(argv[at], "--driver") == 0)
+                        fake.driver = argv[at + 1];
+                else if (strcmp(argv[at], "--context") == 0)
+                        fake.context_bytes = strtoull(argv[at + 1], NULL, 0);
         }
         if (argc < at + 4 || strcmp(argv[at + 2], "--") != 0) {
                 fprintf(stderr,
-                        "usage: fake-daemon [--gate free|toggle|closed] [--key KEY] LAYER QUOTA,… -- PROGRAM …\n");
+                        "usage: fake-daemon [--gate free|toggle|closed] [--key KEY,…] [--driver FOLDER] [--context BYTES] "
+                        "LAYER|- QUOTA,… -- PROGRAM …\n");
                 return 98;
         }
         layer = argv[at];
@@ -278,7 +300,7 @@ int main(int argc, char **argv)
                 die("mkdtemp");
         memset(fake.connection, -1, sizeof(fake.connection));
         for (char *q = strtok(quotas, ","); q && fake.count < MAX_VGPUS; q = strtok(NULL, ","))
-                vgpu_create(fake.count++, strtoull(q, NULL, 0), key);
+                vgpu_create(fake.count++, strtoull(q, NULL, 0), next_key(&keys));
         snprintf(path, sizeof(path), "%s/attach", fake.dir);
         fake.listener = fg_unix_listen(path, SOCK_SEQPACKET, 16, 0600);
         if (fake.listener < 0)
