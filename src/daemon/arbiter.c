@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 static void wake(struct fgd_arbiter *a)
@@ -43,6 +44,21 @@ static void wait_for_pokes(struct fgd_arbiter *a, uint64_t ns)
                 epoll_wait(a->epoll, events, 16, ns == UINT64_MAX ? -1 : (int)(ns / FG_NSEC_PER_MSEC) + 1);
 }
 
+/* Anybody may poke as often as he likes; looking at all pages each time would be the daemon's own time. Sharing needs a few
+ * hundred looks a second. */
+static void restrain(struct fgd_arbiter *a)
+{
+        static const struct timespec pause = {.tv_nsec = FLOOD_PAUSE};
+        uint64_t now = fg_now();
+
+        if (now - a->looks_since >= FLOOD_SPAN) {
+                a->looks_since = now;
+                a->looks = 0;
+        }
+        if (++a->looks > FLOOD_LOOKS)
+                nanosleep(&pause, NULL);
+}
+
 static void *arbiter_thread(void *arg)
 {
         struct fgd_arbiter *a = arg;
@@ -61,6 +77,7 @@ static void *arbiter_thread(void *arg)
                 wait = fgd_arbiter_decide(a, now);
                 pthread_mutex_unlock(&a->lock);
                 wait_for_pokes(a, wait);
+                restrain(a);
         }
         pthread_mutex_unlock(&a->lock);
         return NULL;

@@ -22,6 +22,9 @@
 #define SLEEP_LIMIT (20 * 1000000ull)     /* without demand for so long: a sleeper */
 #define FREE_LOOK   (1000 * 1000000ull)    /* how often the use of a free owner is read */
 #define BEAT_EVERY  (50 * 1000000ull)
+#define FLOOD_SPAN  (10 * 1000000ull)     /* of more than FLOOD_LOOKS looks in such a time, each further one */
+#define FLOOD_LOOKS 200
+#define FLOOD_PAUSE (500 * 1000)          /* waits so long */
 #define WINDOW_PART 4                     /* of a quantum may be in flight, as predicted */
 
 struct slot_view {
@@ -79,6 +82,8 @@ struct fgd_arbiter {
         struct fgd_arbiter_client *owner;
         uint64_t granted_at, until, drain_since;
         bool drain_of_free;
+        uint64_t looks_since; /* of the thread alone */
+        unsigned looks;
         uint64_t observed_at, beat_at;
         uint64_t vclock; /* observe.c */
 };

@@ -45,20 +45,31 @@ static int persist(struct fgd_manager *m, struct fg_error *err)
         return r;
 }
 
-void fgd_usage_persist(struct fgd_manager *m)
+int fgd_usage_persist(struct fgd_manager *m)
 {
         struct fg_error err = {0};
         if (TAILQ_EMPTY(&m->pages))
-                return;
+                return 0;
         int r = persist(m, &err);
         if (r < 0 && !m->persist_failed)
                 fg_log_warning("cannot write usage to the store (%s): kept in the pages and tried again", err.text);
         m->persist_failed = r < 0;
+        return r;
+}
+
+/* What stayed mapped because its counters could not be written when its last program ended. */
+static void unload_unheld(struct fgd_manager *m)
+{
+        struct fgd_pages *p, *next;
+        FGD_TAILQ_EACH_SAFE(p, &m->pages, order, next)
+                if (!p->holders)
+                        fgd_pages_unload(m, p->vgpu);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *user)
 {
-        fgd_usage_persist(user);
+        if (fgd_usage_persist(user) == 0)
+                unload_unheld(user);
         fgd_usage_watch(user);
         return 0;
 }

@@ -11,9 +11,9 @@ struct fgd_manager;
 
 /* The present pages are gone for good: their counts become part of the base, durably. */
 int fgd_usage_fold(struct fgd_manager *manager, struct fgd_vgpu *vgpu, struct fg_error *err);
-/* Writes the counters of everything in use. A failure is said once and tried again the next time. */
-void fgd_usage_persist(struct fgd_manager *manager);
-/* The periodic write runs while something is in use, and only then. */
+/* Writes the counters of everything whose pages are mapped. A failure is said once and tried again by the periodic write. */
+int fgd_usage_persist(struct fgd_manager *manager);
+/* The periodic write runs while pages are mapped, and only then. It unmaps what nobody holds any more. */
 void fgd_usage_watch(struct fgd_manager *manager);
 /* "usage": {…} of one vGPU */
 void fgd_usage_write(struct fgd_vgpu *vgpu, struct fgd_text *text);

@@ -47,18 +47,21 @@ static void use_free(struct fgd_manager *m, struct fgd_use *use)
         free(use);
 }
 
-/* Unmaps what nobody holds. */
+static bool is_unheld(const struct fgd_vgpu *vgpu)
+{
+        return vgpu->pages && !vgpu->pages->holders;
+}
+
+/* Unmaps what nobody holds, unless its counters cannot be written now: then the periodic write does it. */
 static void unload_idle(struct fgd_manager *m, struct fgd_set *set)
 {
-        bool settled = false;
-        for (uint32_t i = 0; i < set->count; i++) {
-                if (!set->vgpu[i].pages || set->vgpu[i].pages->holders)
-                        continue;
-                if (!settled)
-                        fgd_usage_persist(m);
-                settled = true;
-                fgd_pages_unload(m, &set->vgpu[i]);
-        }
+        uint32_t i = 0;
+        while (i < set->count && !is_unheld(&set->vgpu[i]))
+                i++;
+        if (i < set->count && fgd_usage_persist(m) == 0)
+                for (; i < set->count; i++)
+                        if (is_unheld(&set->vgpu[i]))
+                                fgd_pages_unload(m, &set->vgpu[i]);
         fgd_usage_watch(m);
 }
 

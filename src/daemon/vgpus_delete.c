@@ -30,9 +30,11 @@ static int remove_set(struct fgd_manager *m, struct fgd_set *set, struct fgd_pro
         if (fgd_store_delete_set(m->store, set, &err) < 0)
                 return fgd_problem_set(problem, FGD_STORAGE, "\"%s\" was not deleted: %s", set->name, err.text);
         fgd_attach_remove(m, set);
-        for (uint32_t i = 0; i < set->count; i++)
+        for (uint32_t i = 0; i < set->count; i++) {
+                fgd_pages_unload(m, &set->vgpu[i]);
                 if (set->vgpu[i].had_pages)
                         fgd_pages_delete(m, set->vgpu[i].uuid);
+        }
         fgd_registry_remove(m, set);
         fgd_set_free(set);
         return 0;

@@ -177,6 +177,30 @@ class EveryWrite(harness.Case):
 
         self.assertGreater(self.at_every((*STORE, *PAGES), lambda: None, act, check), 6)
 
+    def test_full_disk_at_the_end_of_the_last_program(self):
+        """What it counted is not lost with the pages, which a reboot takes."""
+        self.d.stop()
+        self.d.env["FASTGPU_PERSIST_INTERVAL"] = "1"
+        self.d.start()
+        self.d.create("a", memory="1M", compute="0.1")
+        tenant = self.d.tenant(self.d.open("a")["attach"])
+        for _ in range(3):
+            self.assertNotEqual(tenant("reserve", 0, 2 * MIB), 0)
+        tracer = trace(self.d.process.pid, "-e", "trace=pwrite64", "-e", "inject=pwrite64:error=ENOSPC")
+        self.assertIsNotNone(tracer)
+        tenant.kill()
+        wait_until(lambda: "cannot write usage" in self.d.logged(), "the store refused")
+        wait_until(lambda: self.d.usage("a")["processes"] == 0, "the program is gone")
+        tracer.send_signal(signal.SIGINT)
+        tracer.communicate(timeout=20)
+        pages = f"/proc/{self.d.process.pid}/maps"
+        wait_until(lambda: "/usage" not in open(pages).read(), "the pages are let go once the store took the counters")
+        self.d.stop(signal.SIGKILL)
+        for folder in glob.glob(self.d.state + "/run/vgpu/*"):
+            shutil.rmtree(folder)
+        self.d.start()
+        self.assertEqual(self.d.usage("a")["refusals"], 3)
+
 
 require_strace()
 harness.main()
