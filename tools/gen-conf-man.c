@@ -32,7 +32,9 @@ static void print_range(const struct fg_option *o)
                         printf(" At most %s.", fg_size_format(o->max, max, sizeof max));
                 break;
         case FG_OPTION_LEVEL:
-                break; /* the sentence lists them */
+        case FG_OPTION_CHOICE: /* the sentence lists them */
+        case FG_OPTION_TEXT:
+                break;
         }
 }
 
@@ -40,8 +42,10 @@ static void print_option(const struct fg_option *o)
 {
         printf("*%s*\n\t%s.", o->name, o->doc);
         print_range(o);
-        printf(" Default: *%s*%s%s. In the environment: *", o->default_value,
-               o->type == FG_OPTION_COUNT && *o->unit ? " " : "", o->type == FG_OPTION_COUNT ? o->unit : "");
+        if (*o->default_value)
+                printf(" Default: *%s*%s%s.", o->default_value, o->type == FG_OPTION_COUNT && *o->unit ? " " : "",
+                       o->type == FG_OPTION_COUNT ? o->unit : "");
+        fputs(" In the environment: *", stdout);
         print_environment(o->name);
         fputs("*.\n\n", stdout);
 }

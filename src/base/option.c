@@ -28,6 +28,15 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
                                     "Time between looks at the devices; 0: only when asked"},
         [FG_OPT_LOG_LEVEL] = {"log-level", "info", "", FG_OPTION_LEVEL, FG_LOG_ERROR, FG_LOG_DEBUG,
                               "What is logged: error, warning, info or debug"},
+        [FG_OPT_DRIVER_PATH] = {"driver-path", "", "", FG_OPTION_TEXT, 0, 0,
+                                "Folder where the vendor's libcuda.so.1 and libnvidia-ml.so.1 are looked for first"},
+        [FG_OPT_SIM] = {"sim", "", "", FG_OPTION_TEXT, 0, 0,
+                        "Simulated GPUs instead of real ones: a spec such as 2xH100, or the path of a spec file, see fastgpu-sim(7)"},
+        [FG_OPT_WATCHDOG] = {"watchdog", "report", "", FG_OPTION_CHOICE, FG_WATCHDOG_OFF, FG_WATCHDOG_KILL,
+                             "What is done about programs that get around their quota on an NVIDIA GPU: off, report or kill",
+                             "off|report|kill"},
+        [FG_OPT_WATCHDOG_INTERVAL] = {"watchdog-interval", "250", "ms", FG_OPTION_COUNT, 50, 60000,
+                                      "Time between looks at the processes on NVIDIA GPUs"},
 };
 
 static const struct {
@@ -62,6 +71,38 @@ static int option_size_parse(const struct fg_option *o, const char *text, uint64
         return 0;
 }
 
+/* The `index`th of "off|report|kill"; its length, 0 when there is none. */
+static size_t choice_at(const char *choices, uint64_t index, const char **ret)
+{
+        for (; index && *choices; choices++)
+                index -= *choices == '|';
+        *ret = choices;
+        return strcspn(choices, "|");
+}
+
+static int choice_parse(const struct fg_option *o, const char *text, uint64_t *ret, struct fg_error *err)
+{
+        for (uint64_t i = o->min; i <= o->max; i++) {
+                const char *choice;
+                size_t length = choice_at(o->choices, i, &choice);
+                if (strlen(text) == length && strncmp(text, choice, length) == 0) {
+                        *ret = i;
+                        return 0;
+                }
+        }
+        return fg_error_set(err, -EINVAL, "%s \"%.80s\" is not one of %s", o->name, text, o->choices);
+}
+
+static int text_check(const struct fg_option *o, const char *text, struct fg_error *err)
+{
+        for (const char *c = text; *c; c++)
+                if ((unsigned char)*c < ' ' || *c == 0x7f)
+                        return fg_error_set(err, -EINVAL, "%s holds a control character", o->name);
+        if (strlen(text) >= FG_OPTION_TEXT_MAX)
+                return fg_error_set(err, -EINVAL, "%s \"%.40s…\" is longer than %u bytes", o->name, text, FG_OPTION_TEXT_MAX - 1);
+        return 0;
+}
+
 static int option_parse(const struct fg_option *o, const char *text, uint64_t *ret, struct fg_error *err)
 {
         switch (o->type) {
@@ -69,9 +110,27 @@ static int option_parse(const struct fg_option *o, const char *text, uint64_t *r
                 return option_size_parse(o, text, ret, err);
         case FG_OPTION_LEVEL:
                 return level_parse(o->name, text, ret, err);
+        case FG_OPTION_CHOICE:
+                return choice_parse(o, text, ret, err);
+        case FG_OPTION_TEXT:
+                *ret = 0;
+                return text_check(o, text, err);
         default:
                 return fg_count_parse(o->name, text, o->min, o->max, ret, err);
         }
+}
+
+/* On failure nothing has changed. */
+static int option_set(struct fg_options *options, int id, const char *text, const char *source, struct fg_error *err)
+{
+        const struct fg_option *o = &fg_option_table[id];
+        int r = option_parse(o, text, &options->value[id], err);
+        if (r < 0)
+                return r;
+        if (o->type == FG_OPTION_TEXT)
+                snprintf(options->text[id], sizeof(options->text[id]), "%s", text);
+        options->source[id] = source;
+        return 0;
 }
 
 static int option_find(const char *name)
@@ -101,7 +160,7 @@ static void copy_trimmed(char *ret, size_t len, const char *from, const char *to
 
 int fg_options_parse_line(struct fg_options *options, const char *line, struct fg_error *err)
 {
-        char name[128], value[128];
+        char name[128], value[2 * FG_OPTION_TEXT_MAX];
         const char *end = line + strlen(line), *equals = strchr(line, '=');
         copy_trimmed(name, sizeof(name), line, equals ? equals : end);
         if (name[0] == '#' || (name[0] == '\0' && !equals))
@@ -112,20 +171,15 @@ int fg_options_parse_line(struct fg_options *options, const char *line, struct f
         int id = option_find(name);
         if (id < 0)
                 return fg_error_set(err, -EINVAL, "no option is called \"%.80s\"; --dump-config lists them", name);
-        int r = option_parse(&fg_option_table[id], value, &options->value[id], err);
-        if (r == 0)
-                options->source[id] = "file";
-        return r;
+        return option_set(options, id, value, "file", err);
 }
 
 static int load_defaults(struct fg_options *options, struct fg_error *err)
 {
         for (int i = 0; i < FG_OPT_COUNT; i++) {
-                const struct fg_option *o = &fg_option_table[i];
-                int r = option_parse(o, o->default_value, &options->value[i], err);
+                int r = option_set(options, i, fg_option_table[i].default_value, "default", err);
                 if (r < 0)
                         return fg_error_wrap(err, r, "default");
-                options->source[i] = "default";
         }
         return 0;
 }
@@ -170,17 +224,16 @@ static int load_environment(struct fg_options *options, struct fg_error *err)
                 const char *value = getenv(name);
                 if (!value)
                         continue;
-                int r = option_parse(&fg_option_table[i], value, &options->value[i], err);
+                int r = option_set(options, i, value, "environment", err);
                 if (r < 0)
                         return fg_error_wrap(err, r, "environment variable %s", name);
-                options->source[i] = "environment";
         }
         return 0;
 }
 
 int fg_options_load(struct fg_options *ret, const char *file, struct fg_error *err)
 {
-        struct fg_options options;
+        struct fg_options options = {0};
         int r = load_defaults(&options, err);
         if (r == 0 && file)
                 r = load_file(&options, file, err);
@@ -202,21 +255,40 @@ static void option_format(const struct fg_option *o, uint64_t value, char *ret, 
                                 snprintf(ret, len, "%s", level_table[i].name);
                                 return;
                         }
+        if (o->type == FG_OPTION_CHOICE) {
+                const char *choice;
+                int length = (int)choice_at(o->choices, value, &choice);
+                snprintf(ret, len, "%.*s", length, choice);
+                return;
+        }
         while (o->type == FG_OPTION_SIZE && value && value % 1024 == 0 && unit < 4)
                 value /= 1024, unit++;
         snprintf(ret, len, "%llu%.*s", (unsigned long long)value, unit ? 1 : 0, unit ? letter + unit - 1 : "");
 }
 
+static void dump_text(const struct fg_options *options, int id, const char *name, FILE *out)
+{
+        const struct fg_option *o = &fg_option_table[id];
+        fprintf(out, "# %s. By default %s. Environment: %s. From: %s.\n%s = %s\n", o->doc,
+                *o->default_value ? o->default_value : "none", name, options->source[id], o->name, options->text[id]);
+}
+
+static void dump_value(const struct fg_options *options, int id, const char *name, FILE *out)
+{
+        const struct fg_option *o = &fg_option_table[id];
+        char value[64], min[64], max[64];
+        option_format(o, options->value[id], value, sizeof(value));
+        option_format(o, o->min, min, sizeof(min));
+        option_format(o, o->max, max, sizeof(max));
+        fprintf(out, "# %s. %s to %s%s%s, by default %s. Environment: %s. From: %s.\n%s = %s\n", o->doc, min, max,
+                *o->unit ? " " : "", o->unit, o->default_value, name, options->source[id], o->name, value);
+}
+
 void fg_options_dump(const struct fg_options *options, FILE *out)
 {
         for (int i = 0; i < FG_OPT_COUNT; i++) {
-                const struct fg_option *o = &fg_option_table[i];
-                char name[64], value[64], min[64], max[64];
-                environment_name(o, name, sizeof(name));
-                option_format(o, options->value[i], value, sizeof(value));
-                option_format(o, o->min, min, sizeof(min));
-                option_format(o, o->max, max, sizeof(max));
-                fprintf(out, "# %s. %s to %s%s%s, by default %s. Environment: %s. From: %s.\n%s = %s\n", o->doc, min,
-                        max, *o->unit ? " " : "", o->unit, o->default_value, name, options->source[i], o->name, value);
+                char name[64];
+                environment_name(&fg_option_table[i], name, sizeof(name));
+                (fg_option_table[i].type == FG_OPTION_TEXT ? dump_text : dump_value)(options, i, name, out);
         }
 }

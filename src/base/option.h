@@ -21,10 +21,16 @@ enum fg_option_id {
         FG_OPT_PERSIST_INTERVAL, /* s between writes of usage to the store */
         FG_OPT_RESCAN_INTERVAL,  /* s between looks at the devices; 0: only when asked */
         FG_OPT_LOG_LEVEL,
+        FG_OPT_DRIVER_PATH,      /* text: folder of the vendor's libraries */
+        FG_OPT_SIM,              /* text: spec of simulated GPUs */
+        FG_OPT_WATCHDOG,         /* enum fg_watchdog */
+        FG_OPT_WATCHDOG_INTERVAL, /* ms */
         FG_OPT_COUNT
 };
 
-enum fg_option_type { FG_OPTION_COUNT, FG_OPTION_SIZE, FG_OPTION_LEVEL };
+enum fg_option_type { FG_OPTION_COUNT, FG_OPTION_SIZE, FG_OPTION_LEVEL, FG_OPTION_CHOICE, FG_OPTION_TEXT };
+enum fg_watchdog { FG_WATCHDOG_OFF, FG_WATCHDOG_REPORT, FG_WATCHDOG_KILL }; /* the order of the row's choices */
+#define FG_OPTION_TEXT_MAX 256u /* with its NUL */
 
 struct fg_option {
         const char *name;          /* "memory-reserve": file key; FASTGPU_MEMORY_RESERVE in the environment */
@@ -33,12 +39,14 @@ struct fg_option {
         enum fg_option_type type;
         uint64_t min, max;
         const char *doc;           /* one sentence */
+        const char *choices;       /* FG_OPTION_CHOICE: "off|report|kill"; the value is the position */
 };
 
 extern const struct fg_option fg_option_table[FG_OPT_COUNT];
 
 struct fg_options {
         uint64_t value[FG_OPT_COUNT];
+        char text[FG_OPT_COUNT][FG_OPTION_TEXT_MAX]; /* of FG_OPTION_TEXT; their value is 0 */
         const char *source[FG_OPT_COUNT]; /* "default", "file", "environment" */
 };
 

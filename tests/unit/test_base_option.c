@@ -53,6 +53,7 @@ static void defaults(void **state)
                 [FG_OPT_MEMORY_RESERVE] = 64 << 20, [FG_OPT_IDLE_EXIT] = 600,        [FG_OPT_QUANTUM] = 8000,
                 [FG_OPT_FREE_AFTER] = 1000,         [FG_OPT_MAX_CONNECTIONS] = 4096, [FG_OPT_REQUEST_TIMEOUT] = 10,
                 [FG_OPT_PERSIST_INTERVAL] = 10,     [FG_OPT_RESCAN_INTERVAL] = 0,    [FG_OPT_LOG_LEVEL] = FG_LOG_INFO,
+                [FG_OPT_WATCHDOG] = FG_WATCHDOG_REPORT, [FG_OPT_WATCHDOG_INTERVAL] = 250,
         };
         const char *const files[] = {NULL, file, "/nonexistent/fastgpu.conf"};
         for (size_t f = 0; f < COUNT_OF(files); f++) {
@@ -61,6 +62,7 @@ static void defaults(void **state)
                 for (int i = 0; i < FG_OPT_COUNT; i++) {
                         assert_int_equal(options.value[i], expected[i]);
                         assert_string_equal(options.source[i], "default");
+                        assert_string_equal(options.text[i], "");
                 }
         }
 }
@@ -190,6 +192,8 @@ static void dump_round_trip(void **state)
                 }
                 if (round > 2)
                         o.value[FG_OPT_LOG_LEVEL] = (const uint64_t[]){3, 4, 6, 7}[unit_random(&seed) % 4];
+                snprintf(o.text[FG_OPT_SIM], sizeof(o.text[FG_OPT_SIM]), "%llux\"A = b # c\":8G", (unsigned long long)unit_random(&seed));
+                memset(o.text[FG_OPT_DRIVER_PATH], 'x', (size_t)round % FG_OPTION_TEXT_MAX);
                 if (round % 2)
                         o.value[FG_OPT_MEMORY_RESERVE] &= ~0xfffffull;
                 FILE *f = fopen(file, "we");
@@ -200,9 +204,31 @@ static void dump_round_trip(void **state)
                 if (fg_options_load(&back, file, &err) != 0)
                         fail_msg("%s", err.text);
                 assert_memory_equal(o.value, back.value, sizeof(o.value));
+                assert_memory_equal(o.text, back.text, sizeof(o.text));
                 for (int i = 0; i < FG_OPT_COUNT; i++)
                         assert_string_equal(back.source[i], "file");
         }
+}
+
+static void choices_and_texts(void **state)
+{
+        struct fg_options o;
+        struct fg_error e = {0};
+        char line[FG_OPTION_TEXT_MAX + 16] = "sim = ";
+        assert_int_equal(fg_options_load(&o, NULL, NULL), 0);
+        assert_int_equal(fg_options_parse_line(&o, "watchdog = kill", NULL), 0);
+        assert_int_equal(o.value[FG_OPT_WATCHDOG], FG_WATCHDOG_KILL);
+        assert_int_equal(fg_options_parse_line(&o, "watchdog = kil", &e), -EINVAL);
+        assert_non_null(strstr(e.text, "\"kil\" is not one of off|report|kill"));
+        assert_int_equal(fg_options_parse_line(&o, "watchdog =", NULL), -EINVAL);
+        assert_int_equal(o.value[FG_OPT_WATCHDOG], FG_WATCHDOG_KILL);
+        assert_int_equal(fg_options_parse_line(&o, "sim = 2xH100 ", NULL), 0);
+        assert_string_equal(o.text[FG_OPT_SIM], "2xH100");
+        memset(line + 6, 'a', FG_OPTION_TEXT_MAX);
+        assert_int_equal(fg_options_parse_line(&o, line, NULL), -EINVAL);
+        assert_string_equal(o.text[FG_OPT_SIM], "2xH100");
+        assert_int_equal(fg_options_parse_line(&o, "sim =", NULL), 0);
+        assert_string_equal(o.text[FG_OPT_SIM], "");
 }
 
 /* What the dump calls the environment variable is what the loader reads. */
@@ -218,7 +244,7 @@ static void dump_names_the_environment(void **state)
         for (char *c = strstr(text, "Environment: "); c; c = strstr(c + 1, "Environment: ")) {
                 char name[64];
                 assert_int_equal(sscanf(c, "Environment: %63[A-Z_]", name), 1);
-                setenv(name, "no value is like this", 1);
+                setenv(name, "no value is\nlike this", 1);
                 struct fg_error err = {0};
                 assert_int_equal(fg_options_load(&o, NULL, &err), -EINVAL);
                 assert_non_null(strstr(err.text, name));
@@ -249,6 +275,7 @@ int main(void)
                 TEST(table_is_complete), TEST(defaults),         TEST(later_wins),
                 TEST(bad_files),         TEST(unreadable_files), TEST(long_lines),
                 TEST(bad_environment),   TEST(dump_round_trip),  TEST(dump_names_the_environment),
+                TEST(choices_and_texts),
         };
         return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
