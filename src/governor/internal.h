@@ -5,6 +5,8 @@
 
 #include "governor/gate.h"
 
+#include <stddef.h>
+
 #define FG_ESTIMATES 256u /* kinds of work remembered; a power of two */
 
 struct fg_estimate {
@@ -12,10 +14,16 @@ struct fg_estimate {
         uint32_t ns;  /* (a) moving average, saturates at 4 s */
 };
 
-/* All (a) but the first five, which never change. */
+/* All (a) but the first five (of `front` the pointers), which never change. */
 struct fg_gate {
-        const struct fg_limits_page *limits;
-        struct fg_slot *slot;
+        union { /* `front` is what the header's inline functions know */
+                struct fg_gate_front front;
+                struct {
+                        const struct fg_limits_page *limits;
+                        struct fg_slot *slot;
+                        uint64_t look_at;
+                };
+        };
         struct fg_own_fd poke;
         const struct fg_gate_ops *ops;
         void *user;
@@ -39,9 +47,13 @@ struct fg_gate {
         uint64_t settled_mark;         /* launches at the last settled probe */
         uint64_t since;                /* device time is accounted up to here */
         uint64_t free_mean;            /* ns per launch while free */
+        uint64_t probe_spacing;        /* longer while probes keep finding the same mean; 0: the least */
+        uint64_t look_last, look_mark; /* time and launches of the last look at the clock */
 
         struct fg_estimate estimate[FG_ESTIMATES];
 };
+
+_Static_assert(offsetof(struct fg_gate, look_at) == offsetof(struct fg_gate_front, look_at), "front layout");
 
 /* The free grant. */
 void fg_gate_free_enter(struct fg_gate *gate, struct fg_gate_ticket *ret);

@@ -98,6 +98,36 @@ static void test_free_launches_are_counted_and_sampled(void **state)
         fixture_free(f);
 }
 
+/* The inline way in: not before the clock was looked at, not while somebody else wants the device; each launch counts once. */
+static void test_short_launches_pass_in_line(void **state)
+{
+        struct fixture *f = fixture_new(FG_GRANT_FREE);
+        struct fg_gate_ticket t;
+        unsigned passed = 0, looked = 0;
+
+        assert_false(fg_gate_pass(f->gate));
+        for (int i = 0; i < 20000; i++) {
+                if (fg_gate_pass(f->gate)) {
+                        passed++;
+                        continue;
+                }
+                looked++;
+                assert_int_equal(fg_gate_enter(f->gate, 1, true, &t), 0);
+                if (t.tracked)
+                        fg_gate_done(f->gate, &t);
+        }
+        assert_int_equal(slot(f)->launches, 20000);
+        assert_true(passed > 15 * looked);
+        fg_gate_idle(f->gate);
+        assert_false(fg_gate_pass(f->gate)); /* the next launch opens an interval of device time */
+        assert_int_equal(fg_gate_enter(f->gate, 1, true, &t), 0);
+        assert_int_equal(slot(f)->active, 1);
+        write_grant(f, 2, FG_GRANT_TIMED);
+        assert_false(fg_gate_pass(f->gate));
+        assert_int_equal(slot(f)->launches, 20001);
+        fixture_free(f);
+}
+
 /* Nobody told the gate that the work ran dry; the mean of its launches does. */
 static void test_work_that_ran_dry_unseen_is_not_charged_until_noticed(void **state)
 {
@@ -335,6 +365,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_free_launches_are_counted_and_sampled),
+                cmocka_unit_test(test_short_launches_pass_in_line),
                 cmocka_unit_test(test_work_that_ran_dry_unseen_is_not_charged_until_noticed),
                 cmocka_unit_test(test_a_poke_never_writes_into_the_programs_files),
                 cmocka_unit_test(test_idle_time_of_a_free_tenant_is_not_device_time),
