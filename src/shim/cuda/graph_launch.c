@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A graph is one piece of work, whose cost is known after its first launch. The executable graph is what it is known by, so an
+ * update of its parameters keeps what was learned and a change of its duration is followed. */
+#include "shim/cuda/gate.h"
+
+#define GRAPH(name, plain) \
+        static __attribute__((noinline)) CUresult gated_##name(CUgraphExec graph, CUstream stream) \
+        { \
+                struct fgc_work work; \
+                CUresult r = fgc_work_enter(&work, plain(stream), fgc_key(graph, 0)); \
+                return r ? r : fgc_work_leave(&work, FGC_REAL(name, graph, stream)); \
+        } \
+        CUresult fgc_##name(CUgraphExec graph, CUstream stream) \
+        { \
+                return fgc_gate_pass(plain(stream)) ? fgc_real.name(graph, stream) : gated_##name(graph, stream); \
+        }
+
+GRAPH(cuGraphLaunch, fgc_stream_plain)
+GRAPH(cuGraphLaunch_ptsz, fgc_stream_ptsz)
