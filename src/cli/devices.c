@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/size.h"
 #include "cli/cli.h"
 #include "cli/table.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct options {
         bool json, rescan;
@@ -51,6 +54,27 @@ static void add_device(struct cli_table *table, const json_t *d)
         cli_table_add(table, "%s", cli_text(d, "state"));
 }
 
+/* What the watchdog found: on standard error, as it is not part of the table. */
+static void note_finding(const json_t *finding)
+{
+        char memory[32];
+        fg_size_format(cli_number(finding, "memory"), memory, sizeof memory);
+        cli_note(strcmp(cli_text(finding, "kind"), "over-quota") == 0
+                         ? "%s: process %llu (%s) on device %llu: the vGPU %s is over its quota"
+                         : "%s: process %llu (%s) on device %llu is outside any vGPU%s",
+                 memory, (unsigned long long)cli_number(finding, "pid"), cli_text(finding, "program"),
+                 (unsigned long long)cli_number(finding, "device"), cli_text(finding, "vgpu"));
+}
+
+/* Options are the daemon's, taken at its start. */
+static void note_other_sim(const json_t *reply)
+{
+        const char *wanted = getenv("FASTGPU_SIM");
+        if (wanted && *wanted && strcmp(wanted, cli_text(reply, "sim")) != 0)
+                cli_note("FASTGPU_SIM=%s has no effect: the daemon that runs was started %s%s; end it first, or set FASTGPU_STATE_DIR for one of your own",
+                         wanted, *cli_text(reply, "sim") ? "with " : "without it", cli_text(reply, "sim"));
+}
+
 static int print_devices(const json_t *devices)
 {
         static const struct cli_column columns[] = {
@@ -87,5 +111,7 @@ int cli_devices(int argc, char **argv)
                 cli_note("no device was found; `fastgpu doctor` says what is missing");
         json_array_foreach(json_object_get(reply, "problems"), i, problem)
                 cli_note("%s", json_string_value(problem) ? json_string_value(problem) : "?");
+        note_other_sim(reply);
+        json_array_foreach(json_object_get(reply, "findings"), i, problem) note_finding(problem);
         return code;
 }

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include "base/size.h"
+#include "cli/dropin.h"
 #include "cli/program.h"
 #include "cli/proof.h"
 
@@ -166,6 +167,7 @@ int cli_run(int argc, char **argv)
 {
         struct options o = {0};
         struct cli_proof proof = {.pipe = -1};
+        struct fg_error err = {0};
         cli_autojson json_t *opened = NULL;
         json_t *body = NULL;
         int own, missing = split(argc, argv, &own);
@@ -190,6 +192,8 @@ int cli_run(int argc, char **argv)
         code = open_and_prove(&o, body, &proof, &opened);
         if (code)
                 return code;
+        if (json_is_true(json_object_get(opened, "cuda")) && cli_dropin_set(cli_text(opened, "sim"), &err) < 0)
+                return cli_fail(CLI_NO_LAYER, "the program was not started, as its limits could not be kept: %s", err.text);
         say_opened(&o, opened);
         if (json_is_true(json_object_get(opened, "background")))
                 go_to_background();

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/size.h"
+#include "daemon/watchdog.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -77,7 +78,10 @@ static void write_devices(const struct fgd_manager *m, struct fgd_text *text)
                 fgd_text_string(text, m->note[i]);
         }
         fgd_inventory_problems(m, &first, text);
-        fgd_text_add(text, "]}\n");
+        fgd_text_add(text, "]");
+        fgd_watchdog_write_findings(m, text);
+        fgd_text_field(text, "sim", m->options.text[FG_OPT_SIM]);
+        fgd_text_add(text, "}\n");
 }
 
 struct rescan {

@@ -222,6 +222,15 @@ static bool in_background(const struct fgd_set *set, int64_t index)
         return true;
 }
 
+/* The program needs the CUDA drop-in also when its vGPUs are on other devices: that it finds none is part of its limits. */
+static bool has_cuda(const struct fgd_manager *m)
+{
+        for (uint32_t i = 0; i < m->devices; i++)
+                if (m->device[i]->present && strcmp(m->device[i]->api, "cuda") == 0)
+                        return true;
+        return false;
+}
+
 static int open_target(struct fgd_call *call, struct fgd_set *set, int64_t index, struct fgd_process *process, const char *note)
 {
         char path[PATH_MAX], name[96];
@@ -236,6 +245,9 @@ static int open_target(struct fgd_call *call, struct fgd_set *set, int64_t index
         fgd_text_field(&call->text, "attach", path);
         fgd_text_number(&call->text, "vgpus", index < 0 ? set->count : 1);
         fgd_text_bool(&call->text, "background", in_background(set, index));
+        fgd_text_bool(&call->text, "cuda", has_cuda(call->manager));
+        if (call->manager->options.text[FG_OPT_SIM][0])
+                fgd_text_field(&call->text, "sim", call->manager->options.text[FG_OPT_SIM]);
         if (note[0])
                 fgd_text_field(&call->text, "note", note);
         fgd_text_add(&call->text, "}\n");

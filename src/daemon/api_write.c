@@ -4,6 +4,7 @@
 #include "daemon/manager.h"
 #include "daemon/registry.h"
 #include "daemon/usage.h"
+#include "daemon/watchdog.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -28,6 +29,11 @@ void fgd_write_device(const struct fgd_manager *m, const struct fgd_device *d, s
         fgd_text_number(text, "share_free", fgd_device_share_free(d));
         fgd_text_number(text, "compute_units", d->compute_units);
         fgd_text_number(text, "vgpus", d->vgpus);
+        if (d->mig[0]) {
+                fgd_text_field(text, "mig", d->mig);
+                fgd_text_bool(text, "mps", d->mps);
+        }
+        fgd_watchdog_write_device(m, d, text);
         fgd_text_field(text, "state", d->present ? "ok" : "lost");
         fgd_text_field(text, "tier", "soft");
         fgd_text_add(text, "}");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the arbiter's three files share: observe.c (pages -> demand and charges), decide.c (demand -> grants), arbiter.c
- * (thread and wake-ups). */
+ * What the arbiter's three files share: observe.c (pages -> demand and charges), decide.c (demand -> grants), standing.c
+ * (who needs no turns), arbiter.c (thread and wake-ups). */
 #ifndef FGD_ARBITER_INTERNAL_H
 #define FGD_ARBITER_INTERNAL_H
 
@@ -43,6 +43,8 @@ struct fgd_arbiter_client {
         int poke;
         bool stale;  /* slots must be read anew */
         bool closed; /* refused whatever it asks */
+        bool background; /* all its programs are SCHED_IDLE */
+        bool stands;     /* has a free grant beside whoever has the device: standing.c */
 
         struct slot_view slot[FG_SLOTS];
         uint32_t slots;
@@ -87,6 +89,11 @@ struct fgd_arbiter {
         uint64_t observed_at, beat_at;
         uint64_t vclock; /* observe.c */
 };
+
+void fgd_arbiter_write_grant(struct fgd_arbiter_client *client, enum fg_grant mode);
+bool fgd_arbiter_is_background(const struct fg_limits_page *limits);
+/* Gives and takes back the grants that stand. */
+void fgd_arbiter_let_stand(struct fgd_arbiter *arbiter);
 
 /* Reads every client's pages; charges what was used since the last time. */
 void fgd_arbiter_observe(struct fgd_arbiter *arbiter, uint64_t now);

@@ -55,6 +55,7 @@ static int on_impatience(sd_event_source *source, uint64_t usec, void *user)
 static int send_reply(struct fgd_link *link, uint32_t status, uint32_t count)
 {
         struct fg_attach_reply reply = {FG_ATTACH_MAGIC, FG_ATTACH_VERSION, status, count};
+        fgd_driver_path(link->view->manager, reply.driver_path);
         return send(link->fd, &reply, sizeof reply, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 

@@ -12,7 +12,7 @@
 
 #define QUANTUM_MAX (20 * FG_NSEC_PER_MSEC)
 
-static void write_grant(struct fgd_arbiter_client *c, enum fg_grant mode)
+void fgd_arbiter_write_grant(struct fgd_arbiter_client *c, enum fg_grant mode)
 {
         uint32_t epoch = (fg_load_relaxed(&c->limits->grant) >> 2) + 1;
 
@@ -42,7 +42,7 @@ static uint64_t quantum_for(const struct fgd_arbiter *a, const struct fgd_arbite
 static bool higher_class_present(const struct fgd_arbiter *a, const struct fgd_arbiter_client *than)
 {
         for (const struct fgd_arbiter_client *c = a->clients; c; c = c->next)
-                if (c->slots && c->share.priority > than->share.priority)
+                if (c->slots && !c->stands && c->share.priority > than->share.priority)
                         return true;
         return false;
 }
@@ -51,7 +51,7 @@ static bool higher_class_present(const struct fgd_arbiter *a, const struct fgd_a
 static bool contended(const struct fgd_arbiter *a, const struct fgd_arbiter_client *owner, uint64_t now)
 {
         for (const struct fgd_arbiter_client *c = a->clients; c; c = c->next)
-                if (c != owner && c->slots && c->last_want && now - c->last_want < a->config.free_after)
+                if (c != owner && c->slots && !c->stands && c->last_want && now - c->last_want < a->config.free_after)
                         return true;
         return false;
 }
@@ -66,14 +66,14 @@ static void grant(struct fgd_arbiter *a, struct fgd_arbiter_client *c, uint64_t 
         c->launches_at_grant = c->launches;
         if (!c->share.cap && !contended(a, c, now)) {
                 a->phase = PHASE_FREE;
-                write_grant(c, FG_GRANT_FREE);
+                fgd_arbiter_write_grant(c, FG_GRANT_FREE);
                 return;
         }
         a->phase = PHASE_TIMED;
         a->until = now + quantum;
         fg_store_relaxed(&c->limits->until, a->until);
         fg_store_relaxed(&c->limits->window, higher_class_present(a, c) ? 0 : quantum / WINDOW_PART);
-        write_grant(c, FG_GRANT_TIMED);
+        fgd_arbiter_write_grant(c, FG_GRANT_TIMED);
 }
 
 static struct fgd_arbiter_client *pick(struct fgd_arbiter *a, const struct fgd_arbiter_client *except)
@@ -82,7 +82,7 @@ static struct fgd_arbiter_client *pick(struct fgd_arbiter *a, const struct fgd_a
         ptrdiff_t best;
 
         for (struct fgd_arbiter_client *c = a->clients; c; c = c->next) {
-                if (c == except)
+                if (c == except || c->stands)
                         continue;
                 a->shares[n] = &c->share;
                 a->candidates[n++] = c;
@@ -371,7 +371,7 @@ static void shut_out_closed(struct fgd_arbiter *a, uint64_t now)
                 if (a->owner == c && a->phase != PHASE_DRAIN)
                         begin_drain(a, now);
                 else if (c->waiting || (fg_load_relaxed(&c->limits->grant) & FG_GRANT_MASK) != FG_GRANT_DENIED)
-                        write_grant(c, FG_GRANT_DENIED);
+                        fgd_arbiter_write_grant(c, FG_GRANT_DENIED);
         }
 }
 
@@ -381,6 +381,7 @@ uint64_t fgd_arbiter_decide(struct fgd_arbiter *a, uint64_t now)
                 [PHASE_NONE] = step_none, [PHASE_FREE] = step_free, [PHASE_TIMED] = step_timed, [PHASE_DRAIN] = step_drain};
         uint64_t wait = 0;
 
+        fgd_arbiter_let_stand(a);
         shut_out_closed(a, now);
         for (int rounds = 0; wait == 0 && rounds < 8; rounds++)
                 wait = step[a->phase](a, now);

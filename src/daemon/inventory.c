@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "daemon/manager.h"
 #include "daemon/registry.h"
+#include "daemon/watchdog.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <sys/wait.h>
 
 const struct fgd_backend fgd_backend_table[] = {
+        {"cuda", "fastgpu-probe-nvml"},
         {"opencl", "fastgpu-probe-opencl"},
 };
 const unsigned fgd_backend_count = sizeof fgd_backend_table / sizeof fgd_backend_table[0];
@@ -105,6 +107,8 @@ void fgd_inventory_saw(struct fgd_inventory *inventory, const struct fgd_device 
                 device = fresh = new_device(inventory, seen);
         if (!device)
                 return;
+        memcpy(device->mig, seen->mig, sizeof device->mig); /* not in the store */
+        device->mps = seen->mps;
         if (fresh || !same(device, seen)) {
                 struct fgd_device next = *device;
                 take_facts(&next, seen);
@@ -134,6 +138,7 @@ static void conclude(struct fgd_inventory *inventory, bool sure)
                 d->present = present;
         }
         fgd_registry_audit(m);
+        fgd_watchdog_update(m);
         if (!m->devices)
                 fg_log_warning("no device was found");
         inventory->scanned = true;
@@ -235,7 +240,7 @@ static int start_backend(struct fgd_inventory *inventory)
         sd_event *event = inventory->manager->event;
         struct fg_error err = {0};
         for (; inventory->backend < fgd_backend_count; inventory->backend++) {
-                int r = fgd_probe_spawn(&fgd_backend_table[inventory->backend], &inventory->pid, &inventory->pidfd, &inventory->output, &err);
+                int r = fgd_probe_spawn(inventory->manager, &fgd_backend_table[inventory->backend], 0, &inventory->pid, &inventory->pidfd, &inventory->output, &err);
                 if (r < 0) {
                         inventory->unsure = true;
                         fgd_inventory_complain(inventory, "%s", err.text);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "daemon/text.h"
+#include "ledger/attach.h"
 
 #include <stdbool.h>
 
@@ -18,6 +19,9 @@ struct fgd_backend {
 };
 extern const struct fgd_backend fgd_backend_table[];
 extern const unsigned fgd_backend_count;
+
+/* The folder of the vendor's libraries, as the options have it; "": where the loader finds them. */
+void fgd_driver_path(const struct fgd_manager *manager, char ret[FG_DRIVER_PATH_MAX]);
 
 typedef void (*fgd_scanned_t)(void *user);
 

@@ -11,6 +11,7 @@
 #include "daemon/usage.h"
 #include "daemon/use.h"
 #include "daemon/vgpus.h"
+#include "daemon/watchdog.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -117,6 +118,7 @@ void fgd_manager_free(struct fgd_manager *m)
                 fgd_vgpus_abandon(set);
         if (m->store)
                 fgd_usage_persist(m);
+        fgd_watchdog_free(m->watchdog);
         fgd_http_free(m->http);
         fgd_attach_free(m);
         free_sets(m);

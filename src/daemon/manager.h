@@ -34,6 +34,7 @@ struct fgd_manager {
         uint32_t index_size, set_count, vgpu_count;
 
         struct fgd_inventory *inventory;
+        struct fgd_watchdog *watchdog; /* NULL: nothing to watch */
         struct fgd_http *http;
         struct fgd_attach *attach;
         struct fgd_pages_list pages; /* mapped now */

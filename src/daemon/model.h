@@ -45,6 +45,9 @@ struct fgd_device {
         char model[128], vendor[128], driver[128];
         uint64_t memory;
         uint32_t compute_units;
+        char mig[16];  /* NVIDIA: "enabled", "disabled", "unsupported" or "slice"; "" elsewhere */
+        bool mps;      /* an MPS control daemon runs */
+        uint64_t context_bytes; /* what a context takes beyond what programs ask for, as learned; 0: not known */
         bool present; /* seen by the last look; false: lost */
         uint64_t memory_promised;
         uint32_t share_promised;

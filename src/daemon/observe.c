@@ -28,6 +28,7 @@ static void read_slots(struct fgd_arbiter_client *c)
         c->share.priority = fg_load_relaxed(&c->limits->priority);
         if (c->share.weight < 1)
                 c->share.weight = 1;
+        c->background = fgd_arbiter_is_background(c->limits);
         c->closed = fg_load_seq_cst(&c->limits->closed);
         c->stale = false;
 }
@@ -151,6 +152,8 @@ void fgd_arbiter_observe(struct fgd_arbiter *a, uint64_t now)
                         note_seen(c);
                 }
                 fg_share_earn(&c->share, wall);
+                if (c->stands && c->active)
+                        fg_store_relaxed(&c->limits->granted, fg_load_relaxed(&c->limits->granted) + wall);
                 if (used)
                         c->last_want = now;
         }

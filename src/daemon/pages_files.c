@@ -31,6 +31,7 @@ static void fill_limits(struct fg_limits_page *limits, const struct fgd_vgpu *vg
         limits->share_permille = vgpu->share;
         limits->mode = vgpu->mode;
         limits->priority = vgpu->priority;
+        limits->context_bytes = vgpu->device->context_bytes;
 }
 
 /* A new file of `size` bytes that are really there: a full disk is an error here and not a signal later. */

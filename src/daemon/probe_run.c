@@ -19,23 +19,41 @@
 
 extern char **environ;
 
-/* The helper must see the real devices: no layer of ours between. */
-static char **probe_environment(void)
+void fgd_driver_path(const struct fgd_manager *m, char ret[FG_DRIVER_PATH_MAX])
+{
+        char prefix[PATH_MAX];
+        snprintf(ret, FG_DRIVER_PATH_MAX, "%s", m->options.text[FG_OPT_DRIVER_PATH]);
+        if (m->options.text[FG_OPT_SIM][0] && fg_paths_prefix(prefix, sizeof prefix, NULL) == 0)
+                snprintf(ret, FG_DRIVER_PATH_MAX, "%s/lib/fastgpu/sim", prefix);
+}
+
+/* The helper must see the real devices, no layer or drop-in of ours, and the simulated ones that the options name. */
+static bool is_kept(const char *variable)
+{
+        static const char *const dropped[] = {"OPENCL_LAYERS=", "NOTIFY_SOCKET=", "LD_PRELOAD=", "FASTGPU_ATTACH=", "FASTGPU_SIM="};
+        for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++)
+                if (strncmp(variable, dropped[i], strlen(dropped[i])) == 0)
+                        return false;
+        return true;
+}
+
+static char **probe_environment(char *sim)
 {
         size_t count = 0, kept = 0;
         while (environ[count])
                 count++;
-        char **copy = calloc(count + 1, sizeof *copy);
+        char **copy = calloc(count + 2, sizeof *copy);
         for (size_t i = 0; copy && i < count; i++)
-                if (strncmp(environ[i], "OPENCL_LAYERS=", 14) != 0 && strncmp(environ[i], "NOTIFY_SOCKET=", 14) != 0)
+                if (is_kept(environ[i]))
                         copy[kept++] = environ[i];
+        if (copy && sim)
+                copy[kept] = sim;
         return copy;
 }
 
-static int spawn(const char *path, int output, pid_t *ret)
+static int spawn(char *const argv[], char *sim, int output, pid_t *ret)
 {
-        char *const argv[] = {(char *)path, NULL};
-        fg_autofree char **environment = probe_environment();
+        fg_autofree char **environment = probe_environment(sim);
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
         sigset_t none, all;
@@ -51,13 +69,30 @@ static int spawn(const char *path, int output, pid_t *ret)
         posix_spawnattr_setsigdefault(&attributes, &all);
         posix_spawnattr_setpgroup(&attributes, 0);
         posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-        int r = -posix_spawn(ret, path, &actions, &attributes, argv, environment);
+        int r = -posix_spawn(ret, argv[0], &actions, &attributes, argv, environment);
         posix_spawnattr_destroy(&attributes);
         posix_spawn_file_actions_destroy(&actions);
         return r;
 }
 
-int fgd_probe_spawn(const struct fgd_backend *backend, pid_t *ret_pid, int *ret_pidfd, int *ret_output, struct fg_error *err)
+/* Arguments and environment that say where the driver is. */
+static int run_helper(const struct fgd_manager *m, const struct fgd_backend *backend, char *path, unsigned watch_ms, int output, pid_t *ret)
+{
+        char folder[FG_DRIVER_PATH_MAX], number[16], sim[FG_OPTION_TEXT_MAX + 16];
+        const char *argv[6] = {path};
+        int n = 1;
+        fgd_driver_path(m, folder);
+        snprintf(number, sizeof number, "%u", watch_ms);
+        snprintf(sim, sizeof sim, "FASTGPU_SIM=%s", m->options.text[FG_OPT_SIM]);
+        if (strcmp(backend->name, "cuda") == 0 && folder[0])
+                argv[n++] = "--driver-path", argv[n++] = folder;
+        if (watch_ms)
+                argv[n++] = "--watch", argv[n++] = number;
+        return spawn((char *const *)argv, m->options.text[FG_OPT_SIM][0] ? sim : NULL, output, ret);
+}
+
+int fgd_probe_spawn(const struct fgd_manager *m, const struct fgd_backend *backend, unsigned watch_ms, pid_t *ret_pid, int *ret_pidfd,
+                    int *ret_output, struct fg_error *err)
 {
         char prefix[PATH_MAX - 128], path[PATH_MAX];
         int ends[2];
@@ -68,7 +103,7 @@ int fgd_probe_spawn(const struct fgd_backend *backend, pid_t *ret_pid, int *ret_
         snprintf(path, sizeof path, "%s/lib/fastgpu/%s", prefix, backend->program);
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return fg_error_set(err, -errno, "cannot start %s: %m", path);
-        r = spawn(path, ends[1], &pid);
+        r = run_helper(m, backend, path, watch_ms, ends[1], &pid);
         close(ends[1]);
         if (r < 0) {
                 close(ends[0]);
@@ -105,6 +140,8 @@ static void take_device(struct fgd_inventory *inventory, const struct fgd_backen
         copy_string(object, "vendor", device.vendor, sizeof device.vendor);
         copy_string(object, "driver", device.driver, sizeof device.driver);
         copy_string(object, "type", device.type, sizeof device.type);
+        copy_string(object, "mig", device.mig, sizeof device.mig);
+        device.mps = json_is_true(json_object_get(object, "mps"));
         snprintf(device.api, sizeof device.api, "%s", backend->name);
         if (!device.key[0] || memory <= 0 || memory > (json_int_t)FGD_MEMORY_MAX || units < 0 || units > UINT32_MAX) {
                 fgd_inventory_complain(inventory, "%s: a device without a key or with a memory of %lld bytes is left out", backend->program,

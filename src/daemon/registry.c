@@ -2,6 +2,7 @@
 #include "daemon/registry.h"
 
 #include "daemon/manager.h"
+#include "daemon/watchdog.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -79,6 +80,7 @@ void fgd_registry_add(struct fgd_manager *m, struct fgd_set *set)
         m->vgpu_count += set->count;
         for (uint32_t i = 0; i < set->count; i++)
                 fgd_vgpu_promise(&set->vgpu[i]);
+        fgd_watchdog_update(m);
 }
 
 void fgd_registry_remove(struct fgd_manager *m, struct fgd_set *set)
@@ -92,6 +94,7 @@ void fgd_registry_remove(struct fgd_manager *m, struct fgd_set *set)
         m->vgpu_count -= set->count;
         for (uint32_t i = 0; i < set->count; i++)
                 fgd_vgpu_withdraw(&set->vgpu[i]);
+        fgd_watchdog_update(m);
 }
 
 void fgd_vgpu_promise(struct fgd_vgpu *vgpu)

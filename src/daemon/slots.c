@@ -35,6 +35,8 @@ static uint32_t take_slot(struct fgd_pages *p, const struct fgd_process *process
                 fg_ledger_reap(p->usage, i);
                 owner->generation++;
                 owner->start_time = process->start_time;
+                fg_store_relaxed(&owner->driver_seen, 0);
+                fg_store_relaxed(&owner->driver_used, 0);
                 fg_store_release(&owner->pid, process->pid);
                 tell_arbiter(p);
                 return i;

@@ -24,7 +24,7 @@ struct fg_attach_hello {
         uint32_t api;      /* enum fg_api */
         uint32_t reserved; /* 0 */
 };
-enum fg_api { FG_API_PROBE = 0, FG_API_OPENCL = 1, FG_API_CUDA = 2 };
+enum fg_api { FG_API_PROBE = 0, FG_API_OPENCL = 1, FG_API_CUDA = 2, FG_API_NVML = 3 };
 
 struct fg_attach_reply {
         uint32_t magic, version;

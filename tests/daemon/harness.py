@@ -90,7 +90,8 @@ class Daemon:
         for folder in ("bin", "lib/fastgpu", "fake"):
             os.makedirs(os.path.join(self.root, folder))
         self.program = shutil.copy(DAEMON, os.path.join(self.root, "bin"))
-        shutil.copy(PROBE, os.path.join(self.root, "lib/fastgpu"))
+        for probe in (PROBE, PROBE.replace("opencl", "nvml")):
+            shutil.copy(probe, os.path.join(self.root, "lib/fastgpu"))
         shutil.copy(FAKE, os.path.join(self.root, "fake", "libOpenCL.so.1"))
         self.devices(devices, memory)
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("FASTGPU_")}

@@ -9,6 +9,9 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MS  1000000ull
@@ -133,6 +136,51 @@ static void test_shares_of_two_that_never_stop(void **state)
         s->t[1].limits->share_permille = 300;
         run(s, 0, 2, 20000);
         assert_in_range(s->t[0].limits->charged * 1000 / (s->t[0].limits->charged + s->t[1].limits->charged), 695, 705);
+        scene_free(s);
+}
+
+static pid_t idle_process(void)
+{
+        pid_t pid = fork();
+        struct sched_param none = {0};
+
+        if (pid == 0) {
+                pause();
+                _exit(0);
+        }
+        assert_int_equal(sched_setscheduler(pid, SCHED_IDLE, &none), 0);
+        return pid;
+}
+
+/* On a processor a high class needs no turns beside programs that the kernel takes the processor from at once; it does
+ * beside others, and when it is capped. */
+static void test_high_class_stands_beside_idle_programs(void **state)
+{
+        struct scene *s = scene_new(2);
+        pid_t pid = idle_process();
+
+        s->arbiter.config.preemptive = true;
+        s->t[0].limits->priority = FG_PRIORITY_HIGH;
+        s->t[1].limits->priority = FG_PRIORITY_LOW;
+        s->t[1].slot->waiting = 1;
+        look_after(s, MS);
+        assert_int_equal(mode(&s->t[0]), FG_GRANT_DENIED);
+        s->t[1].limits->owner[0].pid = (uint32_t)pid;
+        s->t[1].client.stale = true;
+        look_after(s, MS);
+        assert_int_equal(mode(&s->t[0]), FG_GRANT_FREE);
+        assert_int_not_equal(mode(&s->t[1]), FG_GRANT_DENIED);
+        s->t[0].limits->mode = FG_MODE_CAP;
+        s->t[0].client.stale = true;
+        look_after(s, MS);
+        assert_int_equal(mode(&s->t[0]), FG_GRANT_DENIED);
+        s->t[0].limits->mode = FG_MODE_SHARE;
+        s->t[0].limits->owner[0].pid = 0;
+        s->t[0].client.stale = true;
+        look_after(s, MS);
+        assert_int_equal(mode(&s->t[0]), FG_GRANT_DENIED);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
         scene_free(s);
 }
 
@@ -348,6 +396,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_alone_is_free_and_company_is_not),
                 cmocka_unit_test(test_shares_of_two_that_never_stop),
+                cmocka_unit_test(test_high_class_stands_beside_idle_programs),
                 cmocka_unit_test(test_a_returning_free_tenant_does_not_starve_the_others),
                 cmocka_unit_test(test_in_flight_for_ever_saves_no_credit),
                 cmocka_unit_test(test_a_stopped_waiter_is_passed_over_until_it_looks_again),

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * fastgpu-probe-nvml's view of NVML: a library that may be any version, or lack any function. */
+#ifndef FGD_PROBE_NVML_H
+#define FGD_PROBE_NVML_H
+
+#include "abi/nvml.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define FGD_NVML_PROCESSES 1024u
+
+/* One row per symbol; the second list is of those that a driver may lack. */
+#define FGD_NVML_NEEDED(X)               \
+        X(nvmlInit_v2)                   \
+        X(nvmlDeviceGetCount_v2)         \
+        X(nvmlDeviceGetHandleByIndex_v2) \
+        X(nvmlDeviceGetUUID)             \
+        X(nvmlDeviceGetName)             \
+        X(nvmlDeviceGetMemoryInfo)       \
+        X(nvmlErrorString)
+#define FGD_NVML_WISHED(X)                          \
+        X(nvmlSystemGetDriverVersion)               \
+        X(nvmlDeviceGetNumGpuCores)                 \
+        X(nvmlDeviceGetCudaComputeCapability)       \
+        X(nvmlDeviceGetAttributes_v2)               \
+        X(nvmlDeviceGetMigMode)                     \
+        X(nvmlDeviceGetMaxMigDeviceCount)           \
+        X(nvmlDeviceGetMigDeviceHandleByIndex)      \
+        X(nvmlDeviceGetUtilizationRates)            \
+        X(nvmlDeviceGetComputeRunningProcesses)     \
+        X(nvmlDeviceGetComputeRunningProcesses_v2)  \
+        X(nvmlDeviceGetComputeRunningProcesses_v3)  \
+        X(nvmlDeviceGetGraphicsRunningProcesses_v2) \
+        X(nvmlDeviceGetGraphicsRunningProcesses_v3)
+
+struct fgd_nvml {
+#define X(name) __typeof__(name) *name;
+        FGD_NVML_NEEDED(X) FGD_NVML_WISHED(X)
+#undef X
+};
+
+/* Loads the library from `folder` ("": as usual). 0; -ENOENT: there is none; -ELIBBAD: `ret_why` says what is wrong. */
+int fgd_nvml_load(struct fgd_nvml *nvml, const char *folder, char *ret_why, size_t size);
+/* Every process on the device, each once. Memory the driver does not tell is UINT64_MAX. Returns how many, or -1 - error. */
+int fgd_nvml_processes(const struct fgd_nvml *nvml, nvmlDevice_t device, nvmlProcessInfo_t ret[FGD_NVML_PROCESSES]);
+/* Streaming multiprocessors; 0: not known. */
+unsigned fgd_nvml_multiprocessors(const struct fgd_nvml *nvml, nvmlDevice_t device);
+
+#endif

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NVIDIA GPUs as the daemon sees them, on simulated ones: inventory, the watchdog's child, bad drivers."""
+import os
+import shutil
+import signal
+
+import harness
+from harness import Daemon, wait_until
+
+NVML = os.environ["TEST_SIM_NVML"]
+GIB = 1 << 30
+
+
+class Simulated(Daemon):
+    def __init__(self, sim, **options):
+        super().__init__(sim=sim, **options)
+        os.makedirs(os.path.join(self.root, "lib/fastgpu/sim"))
+        shutil.copy(NVML, os.path.join(self.root, "lib/fastgpu/sim/libnvidia-ml.so.1"))
+        self.env["FASTGPU_SIM_STATE"] = self.root
+
+    def device(self, index=0):
+        return self.ok("GET", "/v1/devices")["devices"][index]
+
+    def watchers(self):
+        """The watchdog's helpers: children of the daemon."""
+        found = []
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as f:
+            for pid in f.read().split():
+                with open(f"/proc/{pid}/cmdline", "rb") as c:
+                    if b"--watch" in c.read():
+                        found.append(int(pid))
+        return found
+
+
+class Cuda(harness.Case):
+    def test_simulated_gpus_are_devices(self):
+        with Simulated("2xH100") as d:
+            devices = d.ok("GET", "/v1/devices")["devices"]
+            self.assertEqual([v["api"] for v in devices], ["cuda", "cuda", "opencl"])
+            self.assertEqual(len({v["uuid"] for v in devices}), 3)
+            for v in devices[:2]:
+                self.assertEqual((v["memory"], v["compute_units"], v["type"], v["mig"]), (80 * GIB, 132, "gpu", "disabled"))
+                self.assertEqual(v["key"], "cuda/GPU-" + v["uuid"])
+            d.create("a", gpus=2, memory="1G", compute="10")
+            opened = d.open("a")
+            self.assertEqual((opened["cuda"], opened["sim"]), (True, "2xH100"))
+
+    def test_none_without_being_asked(self):
+        with Daemon() as d:
+            self.assertEqual([v["api"] for v in d.ok("GET", "/v1/devices")["devices"]], ["opencl"])
+            d.create("a")
+            opened = d.open("a")
+            self.assertFalse(opened["cuda"])
+            self.assertNotIn("sim", opened)
+
+    def test_nonsense_spec(self):
+        with Simulated("2xNoSuchThing:zz") as d:
+            reply = d.ok("GET", "/v1/devices")
+            self.assertEqual([v["api"] for v in reply["devices"]], ["opencl"])
+            self.assertTrue(reply["problems"], "it says what is wrong")
+
+    def test_library_that_is_none(self):
+        d = Simulated("1xH100")
+        self.addCleanup(d.__exit__)
+        with open(os.path.join(d.root, "lib/fastgpu/sim/libnvidia-ml.so.1"), "w") as f:
+            f.write("not a library")
+        d.start()
+        reply = d.ok("GET", "/v1/devices")
+        self.assertEqual([v["api"] for v in reply["devices"]], ["opencl"])
+        self.assertIn("NVML cannot be used", reply["problems"][0])
+
+    def test_a_gpu_that_disappears(self):
+        with Simulated("1xH100") as d:
+            d.create("a", memory="1G", compute="10")
+            os.unlink(os.path.join(d.root, "lib/fastgpu/sim/libnvidia-ml.so.1"))
+            d.ok("GET", "/v1/devices?rescan=1")
+            self.assertEqual(d.device()["state"], "lost")
+            self.assertEqual(d.ok("GET", "/v1/vgpus/a")["vgpus"][0]["state"], "lost")
+            shutil.copy(NVML, os.path.join(d.root, "lib/fastgpu/sim/libnvidia-ml.so.1"))
+            d.ok("GET", "/v1/devices?rescan=1")
+            self.assertEqual(d.device()["state"], "ok")
+
+    def test_watchdog_runs_while_there_is_something_to_watch(self):
+        with Simulated("1xH100", watchdog_interval=50) as d:
+            self.assertNotIn("watch", d.device())
+            self.assertEqual(d.watchers(), [])
+            d.create("a", memory="1G", compute="10")
+            wait_until(lambda: d.device().get("watch", {}).get("stale") is False, "figures")
+            self.assertEqual((d.device()["watch"]["memory_used"], d.device()["watch"]["processes"]), (0, 0))
+            d.ok("DELETE", "/v1/vgpus/a", status=204)
+            wait_until(lambda: d.watchers() == [], "the helper is gone with the last vGPU")
+            self.assertNotIn("watch", d.device())
+
+    def test_watchdog_off(self):
+        with Simulated("1xH100", watchdog="off") as d:
+            d.create("a", memory="1G", compute="10")
+            self.assertEqual(d.watchers(), [])
+
+    def test_helper_that_dies_or_hangs(self):
+        """Figures turn stale and come back; the daemon neither dies nor spins."""
+        with Simulated("1xH100", watchdog_interval=50) as d:
+            d.create("a", memory="1G", compute="10")
+            wait_until(lambda: d.device().get("watch", {}).get("stale") is False, "figures")
+            first = d.watchers()[0]
+            os.kill(first, signal.SIGSTOP)
+            wait_until(lambda: d.device()["watch"]["stale"], "a helper that hangs: stale")
+            wait_until(lambda: d.watchers() and d.watchers()[0] != first, "it is replaced", 40)
+            wait_until(lambda: not d.device()["watch"]["stale"], "figures again")
+            for _ in range(3):
+                os.kill(d.watchers()[0], signal.SIGKILL)
+                wait_until(lambda: not d.watchers(), "it is gone")
+                wait_until(lambda: d.watchers(), "another one", 40)
+            wait_until(lambda: not d.device()["watch"]["stale"], "figures again")
+            self.assertIn("watchdog's fastgpu-probe-nvml", d.logged())
+
+
+harness.main()

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A CUDA program for the tests: takes commands on standard input, a line each, and answers each with a line of JSON.
+
+devices | use D | alloc BYTES | free I | info | bypass BYTES | launch N | fork"""
+import ctypes
+import json
+import os
+import sys
+
+cu = ctypes.CDLL("libcuda.so.1")
+ptr, size = ctypes.c_uint64, ctypes.c_size_t
+IMAGE = b"fastgpu-sim\nkernel work time=200us\n"
+
+
+def uuid(device):
+    raw = (ctypes.c_ubyte * 16)()
+    assert cu.cuDeviceGetUuid_v2(raw, device) == 0
+    text = bytes(raw).hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def devices():
+    n, total = ctypes.c_int(), size()
+    if cu.cuDeviceGetCount(ctypes.byref(n)):
+        return None
+    found = []
+    for d in range(n.value):
+        assert cu.cuDeviceTotalMem_v2(ctypes.byref(total), d) == 0
+        found.append({"memory": total.value, "uuid": uuid(d)})
+    return found
+
+
+class Program:
+    def __init__(self):
+        self.held, self.kernel = [], None
+
+    def use(self, device):
+        context = ctypes.c_void_p()
+        r = cu.cuDevicePrimaryCtxRetain(ctypes.byref(context), int(device))
+        return r or cu.cuCtxSetCurrent(context)
+
+    def alloc(self, amount, function=None):
+        p = ptr()
+        r = (function or cu.cuMemAlloc_v2)(ctypes.byref(p), size(int(amount)))
+        if r == 0:
+            self.held.append(p.value)
+        return r
+
+    def free(self, index):
+        return cu.cuMemFree_v2(ptr(self.held.pop(int(index))))
+
+    def info(self):
+        free, total = size(), size()
+        assert cu.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total)) == 0
+        return [free.value, total.value]
+
+    def bypass(self, amount):
+        """What a program does that is out to get around the drop-in: the real driver's function by the C library's own dlsym."""
+        libc = ctypes.CDLL("libc.so.6")
+        libc.dlsym.restype = libc.dlopen.restype = ctypes.c_void_p
+        path = os.path.join(os.path.dirname(os.environ["LD_PRELOAD"].split(":")[0]), "sim", "libcuda.so.1")
+        library = libc.dlopen(path.encode(), os.RTLD_NOW)
+        function = libc.dlsym(ctypes.c_void_p(library), b"cuMemAlloc_v2")
+        return self.alloc(amount, ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, size)(function))
+
+    def launch(self, count):
+        if not self.kernel:
+            module, self.kernel = ctypes.c_void_p(), ctypes.c_void_p()
+            assert cu.cuModuleLoadData(ctypes.byref(module), IMAGE) == 0
+            assert cu.cuModuleGetFunction(ctypes.byref(self.kernel), module, b"work") == 0
+        for _ in range(int(count)):
+            r = cu.cuLaunchKernel(self.kernel, 1, 1, 1, 32, 1, 1, 0, None, None, None)
+            if r:
+                return r
+        return cu.cuCtxSynchronize()
+
+    def devices(self):
+        return devices()
+
+
+def main():
+    program = Program()
+    print(json.dumps(cu.cuInit(0)), flush=True)
+    for line in sys.stdin:
+        word, *rest = line.split()
+        print(json.dumps(getattr(program, word)(*rest)), flush=True)
+
+
+main()
