@@ -17,14 +17,16 @@
  *    host    the function that computes: registered under that name, or exported by the running program. Without it: as
  *            for PTX below. A host function's time counts where it is longer than `time`.
  *    args    the sizes of the kernel's parameters, in order. A host function gets copies made at the launch, so it
- * needs them to be declared here or with fgsim_kernel_arguments(). param   the time is read at each launch from
- * parameter INDEX, a 64-bit number, in `unit` (ns).
+ *            needs them to be declared, here or with fgsim_kernel_arguments().
+ *    param   the time is read at each launch from parameter INDEX, a 64-bit number, in `unit` (ns).
  *
- *    A kernel that no line names is looked for in the spec and among the registered ones. Text with the first line
- * alone is therefore a module of all of these.
+ *    A kernel that no line names is looked for in the spec and among the registered ones, so the first line alone is
+ *    a module of all of these.
+ *
  * 2. PTX text: its .entry names are its kernels, with the sizes of their parameters, and its .global variables are its
  *    globals. The instructions are not executed: a kernel NAME does what the host function registered as NAME does,
- * else what the running program exports as fgsim_host_NAME (link it with -rdynamic), else nothing.
+ *    else what the running program exports as fgsim_host_NAME (link it with -rdynamic), else nothing.
+ *
  * 3. cubin and fatbin images: whatever kernel is asked for exists and takes time as above, its parameters are unknown.
  *
  * A program that is to run on real GPUs too exports fgsim_host_NAME; nothing asks for it there (examples/cuda_vectors).

@@ -63,6 +63,8 @@ static int send_vgpu(struct fgd_link *link, uint32_t position)
 {
         const struct fgd_pages *p = link->use->set->vgpu[link->use->first + position].pages;
         struct fg_attach_reply_vgpu reply = {FG_ATTACH_MAGIC, FG_ATTACH_VERSION, position, link->use->slot[position]};
+        if (reply.slot == FGD_NO_SLOT)
+                reply.slot = FG_SLOTS - 1; /* never written to by who only looks */
         const int fds[3] = {p->limits_fd, p->usage_fd, p->poke_fd};
         union {
                 char bytes[CMSG_SPACE(sizeof fds)];
@@ -145,7 +147,8 @@ static int begin(struct fgd_link *link)
         if (status == 0) {
                 r = fgd_process_of_socket(view->manager, link->fd, &process, &err);
                 if (r == 0) {
-                        r = !may_attach(view, process) ? -EACCES : fgd_use_new_attached(view->manager, process, view->set, view->index, &link->use, &err);
+                        r = !may_attach(view, process) ? -EACCES : fgd_use_new_attached(view->manager, process, view->set, view->index, hello.api == FG_API_NVML,
+                                                                                               &link->use, &err);
                         fgd_process_drop(process);
                 }
                 status = (uint32_t)-r;

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 
-#define NO_SLOT UINT32_MAX
 
 static void tell_arbiter(struct fgd_pages *p)
 {
@@ -41,16 +40,16 @@ static uint32_t take_slot(struct fgd_pages *p, const struct fgd_process *process
                 tell_arbiter(p);
                 return i;
         }
-        return NO_SLOT;
+        return FGD_NO_SLOT;
 }
 
-int fgd_slots_take(struct fgd_use *use)
+int fgd_slots_take(struct fgd_use *use, bool none)
 {
         for (uint32_t i = 0; i < use->count; i++)
-                use->slot[i] = NO_SLOT;
-        for (uint32_t i = 0; i < use->count; i++) {
+                use->slot[i] = FGD_NO_SLOT;
+        for (uint32_t i = 0; i < use->count && !none; i++) {
                 use->slot[i] = take_slot(use->set->vgpu[use->first + i].pages, use->process);
-                if (use->slot[i] == NO_SLOT) {
+                if (use->slot[i] == FGD_NO_SLOT) {
                         fgd_slots_give_back(use);
                         return -ENOSPC;
                 }
@@ -61,8 +60,8 @@ int fgd_slots_take(struct fgd_use *use)
 void fgd_slots_give_back(struct fgd_use *use)
 {
         for (uint32_t i = 0; i < use->count; i++)
-                if (use->slot[i] != NO_SLOT) {
+                if (use->slot[i] != FGD_NO_SLOT) {
                         fgd_slots_reap(use->set->vgpu[use->first + i].pages, use->slot[i]);
-                        use->slot[i] = NO_SLOT;
+                        use->slot[i] = FGD_NO_SLOT;
                 }
 }

@@ -6,8 +6,9 @@
 #include "daemon/pages.h"
 #include "daemon/use.h"
 
-/* One slot in every vGPU of the use, written to use->slot; -ENOSPC and none at all when a vGPU has no vacant one. */
-int fgd_slots_take(struct fgd_use *use);
+/* One slot in every vGPU of the use, written to use->slot; -ENOSPC and none at all when a vGPU has no vacant one. `none`:
+ * it is to have none. */
+int fgd_slots_take(struct fgd_use *use, bool none);
 /* Reaps the slots of a use. Harmless when that was done before. */
 void fgd_slots_give_back(struct fgd_use *use);
 /* Reaps one slot whose owner is gone. */

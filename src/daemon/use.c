@@ -110,14 +110,14 @@ int fgd_use_new_runner(struct fgd_manager *m, struct fgd_process *process, struc
         return 0;
 }
 
-int fgd_use_new_attached(struct fgd_manager *m, struct fgd_process *process, struct fgd_set *set, int64_t index, struct fgd_use **ret,
-                         struct fg_error *err)
+int fgd_use_new_attached(struct fgd_manager *m, struct fgd_process *process, struct fgd_set *set, int64_t index, bool looks_only,
+                         struct fgd_use **ret, struct fg_error *err)
 {
         int r = load_view(m, set, index, err);
         if (r < 0)
                 return r;
         struct fgd_use *use = use_new(m, process, set, index, true);
-        r = use ? fgd_slots_take(use) : -ENOMEM;
+        r = use ? fgd_slots_take(use, looks_only) : -ENOMEM;
         if (r < 0) {
                 if (use)
                         use_free(m, use);

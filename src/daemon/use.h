@@ -12,6 +12,8 @@
 
 struct fgd_link;
 
+#define FGD_NO_SLOT UINT32_MAX
+
 struct fgd_use {
         struct fgd_process *process;
         struct fgd_set *set;
@@ -20,15 +22,15 @@ struct fgd_use {
         bool lingering;        /* attached, without a connection: the process hung up or the daemon was restarted */
         struct fgd_link *link;
         TAILQ_ENTRY(fgd_use) of_process, of_set;
-        uint32_t slot[]; /* attached: count of them */
+        uint32_t slot[]; /* attached: count of them; FGD_NO_SLOT where it only looks */
 };
 
 /* `index` -1: all vGPUs of the set. */
 int fgd_use_new_runner(struct fgd_manager *manager, struct fgd_process *process, struct fgd_set *set, int64_t index,
                        struct fgd_use **ret, struct fg_error *err);
-/* Gives the process a slot in every vGPU of the view, or none: -ENOSPC. */
+/* Gives the process a slot in every vGPU of the view, or none: -ENOSPC. `looks_only`: it needs none, it only reads the pages. */
 int fgd_use_new_attached(struct fgd_manager *manager, struct fgd_process *process, struct fgd_set *set, int64_t index,
-                         struct fgd_use **ret, struct fg_error *err);
+                         bool looks_only, struct fgd_use **ret, struct fg_error *err);
 /* Slots found in the pages at start: the process lives and was attached before. */
 int fgd_use_adopt(struct fgd_manager *manager, struct fgd_process *process, struct fgd_vgpu *vgpu, uint32_t slot);
 /* Gives back what it held. May delete an ephemeral set. */

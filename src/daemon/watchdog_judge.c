@@ -133,7 +133,7 @@ static uint32_t slots_of(const struct fgd_process *process, const struct fgd_dev
         TAILQ_FOREACH(use, &process->uses, of_process)
                 for (uint32_t i = 0; use->attached && i < use->count; i++) {
                         struct fgd_vgpu *v = &use->set->vgpu[use->first + i];
-                        if (v->device == device && v->pages && n < max)
+                        if (v->device == device && v->pages && use->slot[i] != FGD_NO_SLOT && n < max)
                                 ret[n++] = (struct held_slot){v, use->slot[i], fg_ledger_slot_held(v->pages->usage, use->slot[i])};
                 }
         return n;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * CUDA arrays: 1D, 2D, 3D, layered, cube maps. Contents are rows after rows, without padding: what an array costs is its bytes,
- * rounded up to 512. (Real GPUs pad to tiles.) */
+ * CUDA arrays: 1D, 2D, 3D, layered, cube maps. Contents are rows after rows, without padding: what an array costs is
+ * its bytes, rounded up to 512. (Real GPUs pad to tiles.) */
 #include "sim/array.h"
 
 #include <string.h>
@@ -74,7 +74,8 @@ CUresult fgsim_array_layout(const CUDA_ARRAY3D_DESCRIPTOR *d, struct fgsim_array
         a->rows = block ? (height + 3) / 4 : height;
         a->layers = d->Depth ? d->Depth : 1;
         a->pitch = width * a->element;
-        if (__builtin_mul_overflow(a->pitch, a->rows, &a->slice) || __builtin_mul_overflow(a->slice, a->layers, &a->bytes))
+        if (__builtin_mul_overflow(a->pitch, a->rows, &a->slice) ||
+            __builtin_mul_overflow(a->slice, a->layers, &a->bytes))
                 return CUDA_ERROR_INVALID_VALUE;
         return CUDA_SUCCESS;
 }
@@ -114,8 +115,12 @@ CUresult cuArray3DCreate(CUarray *ret, const CUDA_ARRAY3D_DESCRIPTOR_v1 *desc)
         FGSIM_ENTER_CONTEXT(cuArray3DCreate, ctx);
         if (!ret || !desc)
                 return CUDA_ERROR_INVALID_VALUE;
-        CUDA_ARRAY3D_DESCRIPTOR wide = {.Width = desc->Width, .Height = desc->Height, .Depth = desc->Depth, .Format = desc->Format,
-                                        .NumChannels = desc->NumChannels, .Flags = desc->Flags};
+        CUDA_ARRAY3D_DESCRIPTOR wide = {.Width = desc->Width,
+                                        .Height = desc->Height,
+                                        .Depth = desc->Depth,
+                                        .Format = desc->Format,
+                                        .NumChannels = desc->NumChannels,
+                                        .Flags = desc->Flags};
         return create(ret, &wide, ctx);
 }
 
@@ -124,8 +129,8 @@ CUresult cuArrayCreate_v2(CUarray *ret, const CUDA_ARRAY_DESCRIPTOR *desc)
         FGSIM_ENTER_CONTEXT(cuArrayCreate_v2, ctx);
         if (!ret || !desc)
                 return CUDA_ERROR_INVALID_VALUE;
-        CUDA_ARRAY3D_DESCRIPTOR wide = {.Width = desc->Width, .Height = desc->Height, .Format = desc->Format,
-                                        .NumChannels = desc->NumChannels};
+        CUDA_ARRAY3D_DESCRIPTOR wide = {
+                .Width = desc->Width, .Height = desc->Height, .Format = desc->Format, .NumChannels = desc->NumChannels};
         return create(ret, &wide, ctx);
 }
 
@@ -134,8 +139,8 @@ CUresult cuArrayCreate(CUarray *ret, const CUDA_ARRAY_DESCRIPTOR_v1 *desc)
         FGSIM_ENTER_CONTEXT(cuArrayCreate, ctx);
         if (!ret || !desc)
                 return CUDA_ERROR_INVALID_VALUE;
-        CUDA_ARRAY3D_DESCRIPTOR wide = {.Width = desc->Width, .Height = desc->Height, .Format = desc->Format,
-                                        .NumChannels = desc->NumChannels};
+        CUDA_ARRAY3D_DESCRIPTOR wide = {
+                .Width = desc->Width, .Height = desc->Height, .Format = desc->Format, .NumChannels = desc->NumChannels};
         return create(ret, &wide, ctx);
 }
 
@@ -178,9 +183,12 @@ CUresult cuArray3DGetDescriptor(CUDA_ARRAY3D_DESCRIPTOR_v1 *desc, CUarray handle
         CUDA_ARRAY3D_DESCRIPTOR wide;
         CUresult result = desc ? cuArray3DGetDescriptor_v2(&wide, handle) : CUDA_ERROR_INVALID_VALUE;
         if (result == CUDA_SUCCESS)
-                *desc = (CUDA_ARRAY3D_DESCRIPTOR_v1){.Width = (unsigned)wide.Width, .Height = (unsigned)wide.Height,
-                                                     .Depth = (unsigned)wide.Depth, .Format = wide.Format,
-                                                     .NumChannels = wide.NumChannels, .Flags = wide.Flags};
+                *desc = (CUDA_ARRAY3D_DESCRIPTOR_v1){.Width = (unsigned)wide.Width,
+                                                     .Height = (unsigned)wide.Height,
+                                                     .Depth = (unsigned)wide.Depth,
+                                                     .Format = wide.Format,
+                                                     .NumChannels = wide.NumChannels,
+                                                     .Flags = wide.Flags};
         return result;
 }
 
@@ -189,7 +197,9 @@ CUresult cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR *desc, CUarray handle)
         CUDA_ARRAY3D_DESCRIPTOR wide;
         CUresult result = desc ? cuArray3DGetDescriptor_v2(&wide, handle) : CUDA_ERROR_INVALID_VALUE;
         if (result == CUDA_SUCCESS)
-                *desc = (CUDA_ARRAY_DESCRIPTOR){.Width = wide.Width, .Height = wide.Height, .Format = wide.Format,
+                *desc = (CUDA_ARRAY_DESCRIPTOR){.Width = wide.Width,
+                                                .Height = wide.Height,
+                                                .Format = wide.Format,
                                                 .NumChannels = wide.NumChannels};
         return result;
 }
@@ -199,8 +209,10 @@ CUresult cuArrayGetDescriptor(CUDA_ARRAY_DESCRIPTOR_v1 *desc, CUarray handle)
         CUDA_ARRAY3D_DESCRIPTOR wide;
         CUresult result = desc ? cuArray3DGetDescriptor_v2(&wide, handle) : CUDA_ERROR_INVALID_VALUE;
         if (result == CUDA_SUCCESS)
-                *desc = (CUDA_ARRAY_DESCRIPTOR_v1){.Width = (unsigned)wide.Width, .Height = (unsigned)wide.Height,
-                                                   .Format = wide.Format, .NumChannels = wide.NumChannels};
+                *desc = (CUDA_ARRAY_DESCRIPTOR_v1){.Width = (unsigned)wide.Width,
+                                                   .Height = (unsigned)wide.Height,
+                                                   .Format = wide.Format,
+                                                   .NumChannels = wide.NumChannels};
         return result;
 }
 

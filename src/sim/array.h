@@ -21,9 +21,9 @@ struct fgsim_mipmap {
 CUresult fgsim_array_layout(const CUDA_ARRAY3D_DESCRIPTOR *desc, struct fgsim_array *array);
 void fgsim_array_destroy(struct fgsim_array *array);
 
-/* A mipmap over memory that is there; `bytes`: what it may take of it. data NULL: takes memory of its own from the GPU. */
-CUresult fgsim_mipmap_new(struct fgsim_context *ctx, const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned levels, unsigned char *data,
-                          uint64_t bytes, CUmipmappedArray *ret);
+/* A mipmap over memory that is there; `bytes`: what it may take of it. data NULL: takes memory from the GPU. */
+CUresult fgsim_mipmap_new(struct fgsim_context *ctx, const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned levels,
+                          unsigned char *data, uint64_t bytes, CUmipmappedArray *ret);
 void fgsim_mipmap_context_gone(struct fgsim_context *ctx);
 void fgsim_texture_context_gone(struct fgsim_context *ctx);
 

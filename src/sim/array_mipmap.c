@@ -62,8 +62,8 @@ static void place_levels(struct fgsim_mipmap *m, unsigned char *data)
         }
 }
 
-CUresult fgsim_mipmap_new(struct fgsim_context *ctx, const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned levels, unsigned char *data,
-                          uint64_t bytes, CUmipmappedArray *ret)
+CUresult fgsim_mipmap_new(struct fgsim_context *ctx, const CUDA_ARRAY3D_DESCRIPTOR *desc, unsigned levels,
+                          unsigned char *data, uint64_t bytes, CUmipmappedArray *ret)
 {
         unsigned most = levels_of(desc);
         struct fgsim_mipmap *m = levels ? fgsim_object_new(FGSIM_MIPMAP, sizeof *m) : NULL;
@@ -124,7 +124,8 @@ CUresult cuMipmappedArrayGetLevel(CUarray *ret, CUmipmappedArray handle, unsigne
         return CUDA_SUCCESS;
 }
 
-CUresult cuMipmappedArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *need, CUmipmappedArray handle, CUdevice device)
+CUresult cuMipmappedArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *need, CUmipmappedArray handle,
+                                               CUdevice device)
 {
         FGSIM_ENTER_CONTEXT(cuMipmappedArrayGetMemoryRequirements, ctx);
         struct fgsim_mipmap *m = fgsim_object_get(handle, FGSIM_MIPMAP);

@@ -151,20 +151,21 @@ static void capture_free(struct fgsim_capture *capture)
 }
 
 /* The graph of a capture whose origin is destroyed goes with it. */
-void fgsim_capture_stream_gone(struct fgsim_stream *stream)
+struct fgsim_graph *fgsim_capture_stream_gone(struct fgsim_stream *stream)
 {
         struct fgsim_capture *capture = stream->capture;
+        struct fgsim_graph *garbage;
 
         if (!capture)
-                return;
+                return NULL;
         capture->is_invalid = true;
         if (capture->origin != stream) {
                 leave(stream);
-                return;
+                return NULL;
         }
-        if (!capture->into_given_graph)
-                fgsim_graph_free(capture->graph);
+        garbage = capture->into_given_graph ? NULL : capture->graph;
         capture_free(capture);
+        return garbage;
 }
 
 CUresult fgsim_capture_begin(struct fgsim_stream *stream, CUstreamCaptureMode mode, struct fgsim_graph *graph)
@@ -208,7 +209,7 @@ static bool is_joined(const struct fgsim_capture *capture)
         return true;
 }
 
-CUresult fgsim_capture_end(struct fgsim_stream *stream, struct fgsim_graph **ret)
+CUresult fgsim_capture_end(struct fgsim_stream *stream, struct fgsim_graph **ret, struct fgsim_graph **ret_garbage)
 {
         struct fgsim_capture *capture = stream->capture;
         CUresult r = CUDA_SUCCESS;
@@ -224,8 +225,7 @@ CUresult fgsim_capture_end(struct fgsim_stream *stream, struct fgsim_graph **ret
         else if (!is_joined(capture))
                 r = CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
         *ret = r == CUDA_SUCCESS ? capture->graph : NULL;
-        if (r != CUDA_SUCCESS && !capture->into_given_graph)
-                fgsim_graph_free(capture->graph);
+        *ret_garbage = r == CUDA_SUCCESS || capture->into_given_graph ? NULL : capture->graph;
         capture_free(capture);
         return r;
 }

@@ -54,7 +54,7 @@ CUresult cuStreamBeginCaptureToGraph(CUstream handle, CUgraph graph_handle, cons
 
 CUresult cuStreamEndCapture(CUstream handle, CUgraph *ret)
 {
-        struct fgsim_graph *graph = NULL;
+        struct fgsim_graph *graph = NULL, *garbage = NULL;
         struct fgsim_stream *stream;
         CUresult r;
 
@@ -63,8 +63,9 @@ CUresult cuStreamEndCapture(CUstream handle, CUgraph *ret)
         if (!stream)
                 return r;
         fgsim_lock();
-        r = fgsim_capture_end(stream, &graph);
+        r = fgsim_capture_end(stream, &graph, &garbage);
         fgsim_unlock();
+        fgsim_graph_free(garbage);
         if (ret && (r == CUDA_SUCCESS || r == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED ||
                     r == CUDA_ERROR_STREAM_CAPTURE_UNJOINED))
                 *ret = (CUgraph)graph;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Sharing memory between processes. The file that device memory lies in is reached through /proc/PID/fd of the process that has it,
- * so nothing is left behind when that one ends; what is mapped stays mapped. */
+ * Sharing memory between processes. The file that device memory lies in is reached through /proc/PID/fd of the process
+ * that has it, so nothing is left behind when that one ends; what is mapped stays mapped. */
 #include "sim/card.h"
 
 #include "base/cleanup.h"
@@ -36,8 +36,9 @@ bool fgsim_card_of_file(int fd, enum fgsim_card_kind kind, struct fgsim_card *re
         if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < (off_t)PAGE)
                 return false;
         off_t at = st.st_size - (off_t)PAGE;
-        return pread(fd, ret, sizeof *ret, at) == (ssize_t)sizeof *ret && ret->magic == MAGIC && ret->kind == (uint32_t)kind &&
-               ret->hash == fgsim_spec.hash && ret->bytes == (uint64_t)at && ret->gpu < fgsim_spec.gpus;
+        return pread(fd, ret, sizeof *ret, at) == (ssize_t)sizeof *ret && ret->magic == MAGIC &&
+               ret->kind == (uint32_t)kind && ret->hash == fgsim_spec.hash && ret->bytes == (uint64_t)at &&
+               ret->gpu < fgsim_spec.gpus;
 }
 
 bool fgsim_card_of_range(const struct fgsim_range *range, struct fgsim_card *ret)
@@ -46,8 +47,14 @@ bool fgsim_card_of_range(const struct fgsim_range *range, struct fgsim_card *ret
         int fd = fgsim_arena_file(range->base, &offset);
         if (fd < 0 || !range->is_device)
                 return false;
-        *ret = (struct fgsim_card){.magic = MAGIC, .kind = FGSIM_CARD_RANGE, .pid = (uint32_t)getpid(), .fd = fd,
-                                   .hash = fgsim_spec.hash, .offset = offset, .bytes = range->size, .id = range->id,
+        *ret = (struct fgsim_card){.magic = MAGIC,
+                                   .kind = FGSIM_CARD_RANGE,
+                                   .pid = (uint32_t)getpid(),
+                                   .fd = fd,
+                                   .hash = fgsim_spec.hash,
+                                   .offset = offset,
+                                   .bytes = range->size,
+                                   .id = range->id,
                                    .gpu = (uint16_t)range->gpu};
         return true;
 }
@@ -80,10 +87,12 @@ static CUresult map_card(const struct fgsim_card *card, struct opened *o, uint64
                 return CUDA_ERROR_INVALID_VALUE;
         struct stat st;
         uint64_t skip = card->offset % PAGE;
-        if (fstat(fd, &st) < 0 || card->offset > (uint64_t)st.st_size || card->bytes > (uint64_t)st.st_size - card->offset)
+        if (fstat(fd, &st) < 0 || card->offset > (uint64_t)st.st_size ||
+            card->bytes > (uint64_t)st.st_size - card->offset)
                 return CUDA_ERROR_INVALID_VALUE;
         o->map_bytes = fgsim_round(card->bytes + skip, PAGE);
-        o->map = mmap(NULL, o->map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)(card->offset - skip));
+        o->map = mmap(NULL, o->map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+                      (off_t)(card->offset - skip));
         if (o->map == MAP_FAILED)
                 return CUDA_ERROR_MAP_FAILED;
         *ret_base = (uint64_t)o->map + skip;
@@ -102,8 +111,13 @@ static CUresult open_new(const struct fgsim_card *card, struct fgsim_context *ct
                 free(o);
                 return result;
         }
-        struct fgsim_range range = {.base = base, .size = card->bytes, .ctx = ctx, .gpu = card->gpu, .kind = FGSIM_MEM_IPC,
-                                    .is_device = true, .owner = o};
+        struct fgsim_range range = {.base = base,
+                                    .size = card->bytes,
+                                    .ctx = ctx,
+                                    .gpu = card->gpu,
+                                    .kind = FGSIM_MEM_IPC,
+                                    .is_device = true,
+                                    .owner = o};
         if (fgsim_place_add(&range, &o->range) < 0) {
                 munmap(o->map, o->map_bytes);
                 free(o);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What lets another process find memory: a card in a handle's bytes, or at the end of the file that a descriptor stands for. */
+ * What lets another process find memory: a card in a handle's bytes, or at the end of a descriptor's file. */
 #ifndef FGSIM_CARD_H
 #define FGSIM_CARD_H
 

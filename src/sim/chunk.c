@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Chunks: where device memory gets its addresses and its pages.
  *
- * A region is a mapping of a sparse file: what nobody has written to costs nothing, and any part of it can be mapped a second time,
- * by cuMemMap here or by another process. Regions are never given back. */
+ * A region is a mapping of a sparse file: what nobody has written to costs nothing, and any part of it can be mapped a
+ * second time, by cuMemMap here or by another process. Regions are never given back. */
 #include "sim/chunk.h"
 
 #include "base/atomic.h"
@@ -94,7 +94,10 @@ static bool open_region(struct fgsim_region *r, uint64_t bytes)
                 close(fd);
                 return false;
         }
-        *r = (struct fgsim_region){.base = (uint64_t)map, .bytes = bytes, .fd = fd, .chunks = (uint32_t)(bytes / FGSIM_CHUNK),
+        *r = (struct fgsim_region){.base = (uint64_t)map,
+                                   .bytes = bytes,
+                                   .fd = fd,
+                                   .chunks = (uint32_t)(bytes / FGSIM_CHUNK),
                                    .chunk = table};
         for (unsigned i = 0; i < sizeof r->bin / sizeof r->bin[0]; i++)
                 r->bin[i] = NONE;
@@ -160,7 +163,8 @@ static void drop_pages(void)
                 for (unsigned bin = 0; bin < sizeof r->bin / sizeof r->bin[0]; bin++)
                         for (uint32_t c = r->bin[bin]; c != NONE; c = r->chunk[c].next)
                                 if (r->chunk[c].dirty) {
-                                        madvise((void *)(r->base + c * FGSIM_CHUNK), r->chunk[c].run * FGSIM_CHUNK, MADV_REMOVE);
+                                        madvise((void *)(r->base + c * FGSIM_CHUNK), r->chunk[c].run * FGSIM_CHUNK,
+                                                MADV_REMOVE);
                                         r->chunk[c].dirty = false;
                                 }
         }
@@ -175,7 +179,8 @@ void fgsim_chunk_give(uint64_t address, uint32_t count)
         for (uint32_t i = 0; i < count; i++)
                 r->chunk[first + i].owner = 0, r->chunk[first + i].state = FGSIM_CHUNK_FREE;
         dirty_bytes += count * FGSIM_CHUNK;
-        /* A free neighbour is known by the state at the end that touches us: inner chunks of free runs are FREE as well. */
+        /* A free neighbour is known by the state at the end that touches us: inner chunks of free runs are FREE as
+         * well. */
         if (first + run < r->chunks && r->chunk[first + run].state == FGSIM_CHUNK_FREE) {
                 uint32_t after = first + run;
                 run += r->chunk[after].run;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Contexts and each thread's stack of them. A context's object is never reused, so that a thread in which a destroyed one is still
- * current finds out. */
+ * Contexts and each thread's stack of them. A context's object is never reused, so that a thread in which a destroyed
+ * one is still current finds out. */
 #include "sim/internal.h"
 
 #include <stdlib.h>

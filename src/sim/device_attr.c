@@ -153,8 +153,15 @@ CUresult cuDeviceGetProperties(CUdevprop *prop, CUdevice device)
                 return CUDA_ERROR_INVALID_VALUE;
         if (!fgsim_gpu_of(device, &gpu))
                 return CUDA_ERROR_INVALID_DEVICE;
-        *prop = (CUdevprop){.maxThreadsPerBlock = 1024, .maxThreadsDim = {1024, 1024, 64}, .maxGridSize = {2147483647, 65535, 65535},
-                            .sharedMemPerBlock = 49152, .totalConstantMemory = 65536, .SIMDWidth = 32, .memPitch = 2147483647,
-                            .regsPerBlock = 65536, .clockRate = (int)fgsim_spec.gpu[gpu].clock_mhz * 1000, .textureAlign = 512};
+        *prop = (CUdevprop){.maxThreadsPerBlock = 1024,
+                            .maxThreadsDim = {1024, 1024, 64},
+                            .maxGridSize = {2147483647, 65535, 65535},
+                            .sharedMemPerBlock = 49152,
+                            .totalConstantMemory = 65536,
+                            .SIMDWidth = 32,
+                            .memPitch = 2147483647,
+                            .regsPerBlock = 65536,
+                            .clockRate = (int)fgsim_spec.gpu[gpu].clock_mhz * 1000,
+                            .textureAlign = 512};
         return CUDA_SUCCESS;
 }

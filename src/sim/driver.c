@@ -47,7 +47,8 @@ static bool find_gpu(const char *text, size_t len, uint32_t *ret)
         return found == 1;
 }
 
-/* The driver's own rule: what follows the first thing it does not understand is not seen; one GPU twice means none at all. */
+/* The driver's own rule: what follows the first thing it does not understand is not seen; one GPU twice means none at
+ * all. */
 static void choose_visible(void)
 {
         const char *list = getenv("CUDA_VISIBLE_DEVICES");

@@ -75,6 +75,22 @@ static void stream_gone(struct fgsim_stream *stream)
                 fgsim_stream_release(stream);
 }
 
+static void end_captures(struct fgsim_exec_context *exec)
+{
+        struct fgsim_stream *s;
+
+        do {
+                struct fgsim_graph *garbage = NULL;
+                fgsim_lock();
+                for (s = exec->all; s && !s->capture;)
+                        s = s->sibling;
+                if (s)
+                        garbage = fgsim_capture_stream_gone(s);
+                fgsim_unlock();
+                fgsim_graph_free(garbage);
+        } while (s);
+}
+
 void fgsim_exec_context_gone(struct fgsim_context *ctx)
 {
         struct fgsim_exec_context *exec = ctx->exec;
@@ -86,9 +102,8 @@ void fgsim_exec_context_gone(struct fgsim_context *ctx)
         fgsim_exec_drain(ctx);
         while (exec->modules)
                 fgsim_module_free(exec->modules);
+        end_captures(exec);
         fgsim_lock();
-        for (struct fgsim_stream *s = exec->all; s; s = s->sibling)
-                fgsim_capture_stream_gone(s);
         while (exec->events)
                 fgsim_event_free(exec->events);
         for (struct fgsim_stream *s = exec->all; s; s = next) {

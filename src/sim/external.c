@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * External memory: a descriptor from another interface, mapped as far as it is asked for. It was paid for there and counts nothing. */
+ * External memory: a descriptor from another interface, mapped as far as it is asked for. It was paid for there and
+ * counts nothing. */
 #include "sim/array.h"
 
 #include <sys/mman.h>
@@ -19,7 +20,8 @@ CUresult cuImportExternalMemory(CUexternalMemory *ret, const CUDA_EXTERNAL_MEMOR
         struct stat st;
         if (!ret || !desc || !desc->size || (desc->flags & ~1u))
                 return CUDA_ERROR_INVALID_VALUE;
-        if (desc->type != CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD && desc->type != CU_EXTERNAL_MEMORY_HANDLE_TYPE_DMABUF_FD)
+        if (desc->type != CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD &&
+            desc->type != CU_EXTERNAL_MEMORY_HANDLE_TYPE_DMABUF_FD)
                 return CUDA_ERROR_NOT_SUPPORTED;
         if (fstat(desc->handle.fd, &st) < 0 || (uint64_t)st.st_size < desc->size)
                 return CUDA_ERROR_INVALID_HANDLE;
@@ -41,7 +43,8 @@ CUresult cuImportExternalMemory(CUexternalMemory *ret, const CUDA_EXTERNAL_MEMOR
 }
 
 /* Each buffer is a mapping of its own, which cuMemFree takes away again. */
-CUresult cuExternalMemoryGetMappedBuffer(CUdeviceptr *ret, CUexternalMemory handle, const CUDA_EXTERNAL_MEMORY_BUFFER_DESC *desc)
+CUresult cuExternalMemoryGetMappedBuffer(CUdeviceptr *ret, CUexternalMemory handle,
+                                         const CUDA_EXTERNAL_MEMORY_BUFFER_DESC *desc)
 {
         FGSIM_ENTER_CONTEXT(cuExternalMemoryGetMappedBuffer, ctx);
         struct external *e = fgsim_object_get(handle, FGSIM_EXTERNAL);
@@ -53,8 +56,12 @@ CUresult cuExternalMemoryGetMappedBuffer(CUdeviceptr *ret, CUexternalMemory hand
         void *map = mremap(e->data + desc->offset, 0, fgsim_round(desc->size, 4096), MREMAP_MAYMOVE);
         if (map == MAP_FAILED)
                 return CUDA_ERROR_MAP_FAILED;
-        struct fgsim_range *made, range = {.base = (uint64_t)map, .size = desc->size, .ctx = ctx, .gpu = ctx->gpu,
-                                           .kind = FGSIM_MEM_EXTERNAL, .is_device = true};
+        struct fgsim_range *made, range = {.base = (uint64_t)map,
+                                           .size = desc->size,
+                                           .ctx = ctx,
+                                           .gpu = ctx->gpu,
+                                           .kind = FGSIM_MEM_EXTERNAL,
+                                           .is_device = true};
         if (fgsim_place_add(&range, &made) < 0) {
                 munmap(map, desc->size);
                 return CUDA_ERROR_OUT_OF_MEMORY;
@@ -80,7 +87,8 @@ CUresult cuExternalMemoryGetMappedMipmappedArray(CUmipmappedArray *ret, CUextern
                 return CUDA_ERROR_INVALID_HANDLE;
         if (!ret || !desc || desc->offset > e->bytes)
                 return CUDA_ERROR_INVALID_VALUE;
-        return fgsim_mipmap_new(ctx, &desc->arrayDesc, desc->numLevels, e->data + desc->offset, e->bytes - desc->offset, ret);
+        return fgsim_mipmap_new(ctx, &desc->arrayDesc, desc->numLevels, e->data + desc->offset, e->bytes - desc->offset,
+                                ret);
 }
 
 CUresult cuDestroyExternalMemory(CUexternalMemory handle)

@@ -36,14 +36,14 @@ static inline uint64_t fgsim_round(uint64_t bytes, uint64_t unit)
 }
 
 /* ---- contexts ---- */
-CUresult fgsim_context_make(struct fgsim_context *ctx, uint32_t gpu, unsigned flags); /* charges it and brings it to life */
+CUresult fgsim_context_make(struct fgsim_context *ctx, uint32_t gpu, unsigned flags); /* charges it */
 void fgsim_context_unmake(struct fgsim_context *ctx);
 CUresult fgsim_context_set(struct fgsim_context *ctx); /* cuCtxSetCurrent */
 extern struct fgsim_context *fgsim_contexts;           /* all that were ever made, none is freed */
 
 /* ---- memory: arena (memory_arena.c, memory_chunk.c) and other places (memory_place.c) ----
- * Device memory lies in large mappings of one file each, so that any part of it can be mapped again, by other processes too. */
-struct fgsim_range *fgsim_arena_new(uint64_t bytes, uint64_t align); /* base, size; the rest 0. NULL: no address space */
+ * Device memory lies in large mappings of one file each, so that any part of it can be mapped again, by others too. */
+struct fgsim_range *fgsim_arena_new(uint64_t bytes, uint64_t align); /* sets base, size. NULL: no space */
 void fgsim_arena_free(struct fgsim_range *range);
 struct fgsim_range *fgsim_arena_find(uint64_t address);
 int fgsim_arena_file(uint64_t address, uint64_t *ret_offset); /* descriptor of the file it lies in */
@@ -67,7 +67,7 @@ uint64_t fgsim_memory_id(void);
 struct fgsim_pool;
 /* The stream has come to the free, or cuMemFree was called. */
 void fgsim_pool_free(struct fgsim_range *range);
-/* All pools of the GPU give back what they reserve and do not use: before an allocation is refused. True: there was some. */
+/* All pools of the GPU give back what they reserve and do not use: before a refusal. True: there was some. */
 bool fgsim_pool_squeeze(uint32_t gpu);
 void fgsim_pool_device_reset(uint32_t gpu);
 bool fgsim_graphmem_in_use(const struct fgsim_range *range);

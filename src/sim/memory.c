@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cuMemAlloc and its kin: device and managed memory, pitched rows, figures. Each allocation takes its bytes, rounded up to 512, from
- * the GPU. Managed memory counts as if it lay on the GPU all the time. */
+ * cuMemAlloc and its kin: device and managed memory, pitched rows, figures. Each allocation takes its bytes, rounded up
+ * to 512, from the GPU. Managed memory counts as if it lay on the GPU all the time. */
 #include "sim/internal.h"
 
 struct fgsim_range *fgsim_range_find(CUdeviceptr address)

@@ -27,7 +27,8 @@ static bool place_code(CUmemLocation location, uint32_t *ret)
 static struct fgsim_range *managed(CUdeviceptr address, size_t bytes)
 {
         struct fgsim_range *range = fgsim_arena_find(address);
-        bool fits = range && range->kind == FGSIM_MEM_MANAGED && bytes && bytes <= range->size - (address - range->base);
+        bool fits =
+                range && range->kind == FGSIM_MEM_MANAGED && bytes && bytes <= range->size - (address - range->base);
         return fits ? range : NULL;
 }
 
@@ -93,13 +94,15 @@ CUresult cuMemPrefetchAsync_ptsz(CUdeviceptr address, size_t bytes, CUdevice dev
         return cuMemPrefetchAsync(address, bytes, device, stream ? stream : CU_STREAM_PER_THREAD);
 }
 
-CUresult cuMemPrefetchAsync_v2(CUdeviceptr address, size_t bytes, CUmemLocation location, unsigned int flags, CUstream stream)
+CUresult cuMemPrefetchAsync_v2(CUdeviceptr address, size_t bytes, CUmemLocation location, unsigned int flags,
+                               CUstream stream)
 {
         FGSIM_ENTER_CONTEXT(cuMemPrefetchAsync_v2, ctx);
         return flags ? CUDA_ERROR_INVALID_VALUE : prefetch(address, bytes, location, stream);
 }
 
-CUresult cuMemPrefetchAsync_v2_ptsz(CUdeviceptr address, size_t bytes, CUmemLocation location, unsigned int flags, CUstream stream)
+CUresult cuMemPrefetchAsync_v2_ptsz(CUdeviceptr address, size_t bytes, CUmemLocation location, unsigned int flags,
+                                    CUstream stream)
 {
         return cuMemPrefetchAsync_v2(address, bytes, location, flags, stream ? stream : CU_STREAM_PER_THREAD);
 }
@@ -127,15 +130,16 @@ static CUresult get_attribute(int *value, CUmem_range_attribute attribute, const
         }
 }
 
-CUresult cuMemRangeGetAttribute(void *data, size_t size, CUmem_range_attribute attribute, CUdeviceptr address, size_t bytes)
+CUresult cuMemRangeGetAttribute(void *data, size_t size, CUmem_range_attribute attribute, CUdeviceptr address,
+                                size_t bytes)
 {
         FGSIM_ENTER_CONTEXT(cuMemRangeGetAttribute, ctx);
         struct fgsim_range *range = managed(address, bytes);
         return data && size == sizeof(int) && range ? get_attribute(data, attribute, range) : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult cuMemRangeGetAttributes(void **data, size_t *sizes, CUmem_range_attribute *attributes, size_t count, CUdeviceptr address,
-                                 size_t bytes)
+CUresult cuMemRangeGetAttributes(void **data, size_t *sizes, CUmem_range_attribute *attributes, size_t count,
+                                 CUdeviceptr address, size_t bytes)
 {
         CUresult result = data && sizes && attributes && count ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
         for (size_t i = 0; i < count && result == CUDA_SUCCESS; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Allocations of device memory. Up to a MiB they share a chunk with others of their size class (a slab), above they have chunks of
- * their own. Allocating, freeing and finding an address are O(1) in the number of allocations; finding takes no lock. */
+ * Allocations of device memory. Up to a MiB they share a chunk with others of their size class (a slab), above they
+ * have chunks of their own. Allocating, freeing and finding an address are O(1) in the number of allocations; finding
+ * takes no lock. */
 #include "sim/chunk.h"
 #include "sim/internal.h"
 
@@ -13,7 +14,7 @@
 struct slab {
         uint64_t base;
         uint32_t size, count, used, fresh, class;
-        uint32_t free_head; /* index + 1, linked through range.reserved */
+        uint32_t free_head;       /* index + 1, linked through range.reserved */
         struct slab *prev, *next; /* of those with room */
         struct fgsim_range range[];
 };
@@ -202,7 +203,8 @@ void fgsim_arena_each(void (*fn)(struct fgsim_range *range, void *arg), void *ar
                         struct fgsim_range *range = chunk->owner;
                         if (chunk->state == FGSIM_CHUNK_SLAB)
                                 each_in_slab(chunk, fn, arg);
-                        else if (chunk->state == FGSIM_CHUNK_LARGE && range->base == region->base + c * FGSIM_CHUNK && range->kind)
+                        else if (chunk->state == FGSIM_CHUNK_LARGE && range->base == region->base + c * FGSIM_CHUNK &&
+                                 range->kind)
                                 fn(range, arg);
                         else if (chunk->state == FGSIM_CHUNK_FREE && chunk->run > 1 && c + chunk->run <= region->chunks)
                                 c += chunk->run - 1;

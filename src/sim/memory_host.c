@@ -4,9 +4,10 @@
 
 #include <errno.h>
 
-#define ALLOC_FLAGS    (CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)
-#define REGISTER_FLAGS (CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_IOMEMORY | \
-                        CU_MEMHOSTREGISTER_READ_ONLY)
+#define ALLOC_FLAGS (CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)
+#define REGISTER_FLAGS                                                                                                 \
+        (CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_IOMEMORY |                    \
+         CU_MEMHOSTREGISTER_READ_ONLY)
 
 static CUresult allocate(struct fgsim_context *ctx, void **ret, size_t bytes, unsigned flags)
 {
@@ -60,12 +61,18 @@ static CUresult register_memory(struct fgsim_context *ctx, void *p, size_t bytes
 {
         if (!p || !bytes || (flags & ~(unsigned)REGISTER_FLAGS) || (uint64_t)p + bytes < bytes)
                 return CUDA_ERROR_INVALID_VALUE;
-        struct fgsim_range *made, range = {.base = (uint64_t)p, .size = bytes, .ctx = ctx, .gpu = ctx->gpu, .flags = flags,
+        struct fgsim_range *made, range = {.base = (uint64_t)p,
+                                           .size = bytes,
+                                           .ctx = ctx,
+                                           .gpu = ctx->gpu,
+                                           .flags = flags,
                                            .kind = FGSIM_MEM_REGISTERED};
         if (fgsim_arena_find((uint64_t)p))
                 return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
         int r = fgsim_place_add(&range, &made);
-        return r == 0 ? CUDA_SUCCESS : r == -EEXIST ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED : CUDA_ERROR_OUT_OF_MEMORY;
+        return r == 0         ? CUDA_SUCCESS
+               : r == -EEXIST ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED
+                              : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 CUresult cuMemHostRegister_v2(void *p, size_t bytes, unsigned int flags)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Ranges outside the arena: registered host memory, reserved addresses, mappings of other processes' memory. Sorted by address. */
+ * Ranges outside the arena: registered host memory, reserved addresses, mappings of other processes' memory. Sorted by
+ * address. */
 #include "sim/internal.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What handles point to. All objects lie in one range of addresses that is never unmapped, in slots of 64 bytes and their
- * multiples: any value can be looked at, and a freed object is known by its type 0. */
+ * What handles point to. All objects lie in one range of addresses that is never unmapped, in slots of 64 bytes and
+ * their multiples: any value can be looked at, and a freed object is known by its type 0. */
 #include "sim/internal.h"
 
 #include <string.h>
@@ -19,7 +19,8 @@ static struct {
 static struct fgsim_object *carve(size_t bytes)
 {
         if (!objects.base) {
-                void *range = mmap(NULL, RANGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+                void *range = mmap(NULL, RANGE_BYTES, PROT_READ | PROT_WRITE,
+                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
                 if (range == MAP_FAILED)
                         return NULL;
                 objects.end = (uintptr_t)range;

@@ -42,7 +42,8 @@ static uint64_t handle_types(const struct what *w)
 {
         if (w->vmm)
                 return fgsim_vmm_handle_types(w->vmm);
-        return w->range.kind == FGSIM_MEM_ASYNC ? (uint64_t)((struct fgsim_pool *)w->range.owner)->props.handleTypes : 0;
+        return w->range.kind == FGSIM_MEM_ASYNC ? (uint64_t)((struct fgsim_pool *)w->range.owner)->props.handleTypes
+                                                : 0;
 }
 
 static CUresult answer_address(void *data, CUpointer_attribute attribute, CUdeviceptr address, const struct what *w)

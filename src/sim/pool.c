@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Memory pools: what they reserve of the GPU, what of that is used, and when they give back. A pool is an account, not a place:
- * its memory is never fragmented. */
+ * Memory pools: what they reserve of the GPU, what of that is used, and when they give back. A pool is an account, not
+ * a place: its memory is never fragmented. */
 #include "sim/pool.h"
 
 #include <string.h>

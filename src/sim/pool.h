@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Pools: between pool.c (pools and their figures), pool_alloc.c (stream-ordered calls) and pool_share.c (other processes). */
+ * Pools: between pool.c (their figures), pool_alloc.c (stream-ordered calls) and pool_share.c (other processes). */
 #ifndef FGSIM_POOL_H
 #define FGSIM_POOL_H
 
@@ -34,7 +34,7 @@ struct fgsim_pool {
 
 CUresult fgsim_pool_new(const CUmemPoolProps *props, struct fgsim_pool **ret);
 struct fgsim_pool *fgsim_pool_get(CUmemoryPool handle);
-struct fgsim_pool *fgsim_pool_of_gpu(uint32_t gpu, bool current); /* its default one, or the one that cuDeviceSetMemPool chose */
+struct fgsim_pool *fgsim_pool_of_gpu(uint32_t gpu, bool current); /* its default one, or the one chosen */
 
 /* `bytes` more are used: takes from the GPU what is missing. */
 CUresult fgsim_pool_take(struct fgsim_pool *pool, uint64_t bytes);

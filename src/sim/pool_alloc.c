@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Stream-ordered allocation. Memory is there when the call returns; a free takes effect when its stream has come to it, but an
- * allocation of the same size in the same stream may have the memory before, as it can only be used after. */
+ * Stream-ordered allocation. Memory is there when the call returns; a free takes effect when its stream has come to it,
+ * but an allocation of the same size in the same stream may have the memory before, as it can only be used after. */
 #include "sim/pool.h"
 
 #include <stdlib.h>
@@ -22,7 +22,8 @@ static struct fgsim_range *reuse(struct fgsim_pool *pool, struct fgsim_context *
         pthread_mutex_lock(&pool->lock);
         for (struct fgsim_pending **at = &pool->pending; *at && !range; at = &(*at)->next) {
                 struct fgsim_pending *p = *at;
-                if (p->stream != stream || p->ctx != ctx || fgsim_round(p->range->size, FGSIM_UNIT) != fgsim_round(bytes, FGSIM_UNIT))
+                if (p->stream != stream || p->ctx != ctx ||
+                    fgsim_round(p->range->size, FGSIM_UNIT) != fgsim_round(bytes, FGSIM_UNIT))
                         continue;
                 range = p->range;
                 p->reused = true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Memory of graphs. Addresses are given when a node is made; the GPU's memory is taken when the node runs and stays reserved for
- * further graphs until cuDeviceGraphMemTrim. */
+ * Memory of graphs. Addresses are given when a node is made; the GPU's memory is taken when the node runs and stays
+ * reserved for further graphs until cuDeviceGraphMemTrim. */
 #include "sim/internal.h"
 
 #define IN_USE 1u

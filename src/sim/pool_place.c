@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Pools by location, as of CUDA 13: on a device the same as those that the older calls give, in the host's memory one for all. */
+ * Pools by location, as of CUDA 13: on a device the same as those that the older calls give, in the host's memory one
+ * for all. */
 #include "sim/pool.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -8,7 +9,8 @@ static struct fgsim_pool *host_default, *host_current;
 /* With the lock. */
 static struct fgsim_pool *pool_of_host(bool current)
 {
-        CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {.type = CU_MEM_LOCATION_TYPE_HOST}};
+        CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                .location = {.type = CU_MEM_LOCATION_TYPE_HOST}};
         if (current && host_current && !host_current->is_destroyed)
                 return host_current;
         if (!host_default && fgsim_pool_new(&props, &host_default) == CUDA_SUCCESS)

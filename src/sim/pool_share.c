@@ -5,13 +5,17 @@
 
 #include <string.h>
 
-CUresult cuMemPoolExportToShareableHandle(void *ret, CUmemoryPool handle, CUmemAllocationHandleType type, unsigned long long flags)
+CUresult cuMemPoolExportToShareableHandle(void *ret, CUmemoryPool handle, CUmemAllocationHandleType type,
+                                          unsigned long long flags)
 {
         FGSIM_ENTER(cuMemPoolExportToShareableHandle);
         struct fgsim_pool *pool = fgsim_pool_get(handle);
-        if (!ret || !pool || flags || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR || pool->props.handleTypes != type)
+        if (!ret || !pool || flags || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR ||
+            pool->props.handleTypes != type)
                 return CUDA_ERROR_INVALID_VALUE;
-        struct fgsim_card card = {.kind = FGSIM_CARD_POOL, .gpu = (uint16_t)pool->gpu, .handle_types = (uint16_t)type,
+        struct fgsim_card card = {.kind = FGSIM_CARD_POOL,
+                                  .gpu = (uint16_t)pool->gpu,
+                                  .handle_types = (uint16_t)type,
                                   .location_type = (int16_t)pool->props.location.type,
                                   .location_id = (int16_t)pool->props.location.id};
         int fd = fgsim_card_file(&card, 0);
@@ -21,7 +25,8 @@ CUresult cuMemPoolExportToShareableHandle(void *ret, CUmemoryPool handle, CUmemA
         return CUDA_SUCCESS;
 }
 
-CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *ret, void *handle, CUmemAllocationHandleType type, unsigned long long flags)
+CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *ret, void *handle, CUmemAllocationHandleType type,
+                                            unsigned long long flags)
 {
         FGSIM_ENTER(cuMemPoolImportFromShareableHandle);
         struct fgsim_card card;
@@ -30,7 +35,8 @@ CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *ret, void *handle, CUm
             !fgsim_card_of_file((int)(intptr_t)handle, FGSIM_CARD_POOL, &card))
                 return CUDA_ERROR_INVALID_VALUE;
         bool is_device = card.location_type == CU_MEM_LOCATION_TYPE_DEVICE;
-        CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .handleTypes = type,
+        CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                .handleTypes = type,
                                 .location = {.type = (CUmemLocationType)card.location_type,
                                              .id = is_device ? fgsim_ordinal_of(card.gpu) : card.location_id}};
         CUresult result = fgsim_pool_new(&props, &pool);

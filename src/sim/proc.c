@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cuGetProcAddress: base name, version and stream flags to a function. The newest form that is not newer than what the caller
- * asks for; with the per-thread flag, that form for the thread's own stream where there is one. */
+ * cuGetProcAddress: base name, version and stream flags to a function. The newest form that is not newer than what the
+ * caller asks for; with the per-thread flag, that form for the thread's own stream where there is one. */
 #include "sim/internal.h"
 #include "sim/versions.h"
 
@@ -42,7 +42,8 @@ void *fgsim_proc_address(const char *name, int version, uint64_t flags, CUdriver
                 if (row->version > driver)
                         continue;
                 known = true;
-                if (row->version > version || (row->per_thread && !(flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM)))
+                if (row->version > version ||
+                    (row->per_thread && !(flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM)))
                         continue;
                 /* A per-thread form counts as no older than the form it stands for. */
                 if (!best || row->per_thread > best->per_thread || row->version >= best->version)

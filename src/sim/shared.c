@@ -18,14 +18,16 @@ struct fgsim_spec fgsim_spec;
 struct fgsim_shared *fgsim_shared;
 
 _Static_assert(sizeof(struct fgsim_process) == 64 && sizeof(struct fgsim_share) == 64, "one cache line each");
-_Static_assert(sizeof(struct fgsim_shared) % 64 == 0 && sizeof(struct fgsim_gpu_state) % 64 == 0, "arrays keep their alignment");
+_Static_assert(sizeof(struct fgsim_shared) % 64 == 0 && sizeof(struct fgsim_gpu_state) % 64 == 0,
+               "arrays keep their alignment");
 
 static int state_path(char *ret, size_t len, struct fg_error *err)
 {
         const char *folder = getenv("FASTGPU_SIM_STATE");
-        int n = folder && *folder ? snprintf(ret, len, "%s/fastgpu-sim-%016llx", folder, (unsigned long long)fgsim_spec.hash)
-                                  : snprintf(ret, len, "/dev/shm/fastgpu-sim-%u-%016llx", (unsigned)geteuid(),
-                                             (unsigned long long)fgsim_spec.hash);
+        int n = folder && *folder
+                        ? snprintf(ret, len, "%s/fastgpu-sim-%016llx", folder, (unsigned long long)fgsim_spec.hash)
+                        : snprintf(ret, len, "/dev/shm/fastgpu-sim-%u-%016llx", (unsigned)geteuid(),
+                                   (unsigned long long)fgsim_spec.hash);
         return n < (int)len ? 0 : fg_error_set(err, -ENAMETOOLONG, "FASTGPU_SIM_STATE: the path is too long");
 }
 
@@ -38,8 +40,8 @@ static int check_file(int fd, const char *path, size_t size, struct fg_error *er
         if (!S_ISREG(st.st_mode) || (!getenv("FASTGPU_SIM_STATE") && st.st_uid != geteuid()))
                 return fg_error_set(err, -EPERM, "%s is not a file of this user; remove it", path);
         if (st.st_size != 0 && (size_t)st.st_size != size)
-                return fg_error_set(err, -EPROTO, "%s has %lld bytes instead of %zu: another version's; remove it", path,
-                                    (long long)st.st_size, size);
+                return fg_error_set(err, -EPROTO, "%s has %lld bytes instead of %zu: another version's; remove it",
+                                    path, (long long)st.st_size, size);
         if (st.st_size == 0 && ftruncate(fd, (off_t)size) < 0)
                 return fg_error_set(err, -errno, "%s: %m", path);
         return 0;
@@ -69,7 +71,8 @@ static int map_state(struct fg_error *err)
         int r = state_path(path, sizeof path, err);
         if (r < 0)
                 return r;
-        int fd fg_autoclose = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, getenv("FASTGPU_SIM_STATE") ? 0666 : 0600);
+        int fd fg_autoclose =
+                open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, getenv("FASTGPU_SIM_STATE") ? 0666 : 0600);
         if (fd < 0)
                 return fg_error_set(err, -errno, "%s: %m", path);
         r = check_file(fd, path, size, err);
@@ -100,7 +103,8 @@ int fgsim_attach(struct fg_error *err)
                 return 0;
         const char *value = getenv("FASTGPU_SIM");
         if (!value || !*value)
-                return fg_error_set(err, -ENODEV, "FASTGPU_SIM is not set; set it to a spec such as 2xH100, or to a file's path");
+                return fg_error_set(err, -ENODEV,
+                                    "FASTGPU_SIM is not set; set it to a spec such as 2xH100, or to a file's path");
         pthread_mutex_lock(&lock);
         int r = 0;
         if (!fgsim_shared) {

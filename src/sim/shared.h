@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The state that all processes of a user with the same spec share: one file, mapped. Used by both simulated libraries.
  *
- * Nothing here is locked, so a process may die or stop at any instruction. Device memory is a 16-byte counter {used, last operation};
- * the operation names the process's slot and amount, and whoever comes next completes it in that slot before going on.
+ * Nothing here is locked, so a process may die or stop at any instruction. Device memory is a 16-byte counter {used,
+ * last operation}; the operation names a process's slot and what it has afterwards, and whoever comes next completes it
+ * in that slot before going on.
  * Invariant, per GPU, once the last operation is completed:  used == sum over slots of share[slot].held  <=  memory. */
 #ifndef FGSIM_SHARED_H
 #define FGSIM_SHARED_H
@@ -38,7 +39,7 @@ struct fgsim_share {
 /* The device in time (src/sim/time*.c owns these fields and their protocol). */
 struct fgsim_queue {
         uint64_t free_at;    /* fg_now() at which what was accepted last ends */
-        uint32_t turn;       /* slot + 1 of the process whose slice it is; 0: nobody's. Void when that process is dead */
+        uint32_t turn;       /* slot + 1 of the process whose slice it is; 0: nobody's. Void when it is dead */
         uint32_t wake;       /* futex: counts hand-overs */
         uint64_t turn_since; /* fg_now() */
         uint64_t wants[FGSIM_SLOTS_MAX / 64]; /* bit per slot: has work that waits */
@@ -78,8 +79,8 @@ int fgsim_attach(struct fg_error *err);
 /* Takes a slot for this process (again in a forked child). -EUSERS: all are taken. */
 int fgsim_slot_take(void);
 
-/* Adds `bytes` (a multiple of FGSIM_UNIT) to what this process has of GPU `gpu`, if all of it fits: true. Looks for the dead first
- * when it does not. Give takes off again. */
+/* Adds `bytes` (a multiple of FGSIM_UNIT) to what this process has of GPU `gpu`, if all of it fits: true. Looks for
+ * the dead first when it does not. Give takes off again. */
 bool fgsim_gpu_take(uint32_t gpu, uint64_t bytes);
 void fgsim_gpu_give(uint32_t gpu, uint64_t bytes);
 
@@ -94,7 +95,7 @@ bool fgsim_slot_lives(uint32_t slot);
 void fgsim_reap(bool thorough);
 
 /* ---- scripted faults (fault.c) ---- */
-/* Called when fgsim_spec.faults != 0. True: the call is to fail with *ret_result. `gpu`: the one concerned, -1 unknown. */
+/* Called when fgsim_spec.faults != 0. True: the call is to fail with *ret_result. `gpu`: -1 unknown. */
 bool fgsim_fault(const char *name, int gpu, int *ret_result);
 
 /* The broken-context result of this process after an Xid, 0 if none; contexts made later work again. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * How much of a GPU's memory is used, by whom.
  *
- * The counter of a GPU is one 16-byte value: the total, and the last operation: its number, whose slot, and what that slot has
- * afterwards. Nobody overwrites the value before the operation in it is completed in its slot, so a death in between loses nothing. */
+ * The counter of a GPU is one 16-byte value: the total, and the last operation: its number, whose slot, and what that
+ * slot has afterwards. Nobody overwrites the value before the operation in it is completed in its slot, so a death in
+ * between loses nothing. */
 #include "sim/shared_internal.h"
 
 #include "base/atomic.h"
@@ -33,7 +34,9 @@ static inline value_t pack(struct counter c)
 static inline struct counter unpack(value_t v)
 {
         uint64_t a = (uint64_t)v, b = (uint64_t)(v >> 64);
-        return (struct counter){.used = low(a, UNIT_BITS), .slot = (uint32_t)low(a >> UNIT_BITS, 10), .held = low(b, UNIT_BITS),
+        return (struct counter){.used = low(a, UNIT_BITS),
+                                .slot = (uint32_t)low(a >> UNIT_BITS, 10),
+                                .held = low(b, UNIT_BITS),
                                 .seq = (a >> 46) << SEQ_LOW | b >> UNIT_BITS};
 }
 
@@ -71,10 +74,12 @@ static inline uint64_t held_units(const struct fgsim_gpu_state *gpu, uint32_t sl
         return fg_load_acquire((const uint64_t *)(const void *)&gpu->share[slot].held) / FGSIM_UNIT;
 }
 
-/* One step from a completed `value`: slot has `held` units afterwards. The swap fails if anything happened since the load. */
+/* One step from a completed `value`: slot has `held` units afterwards. The swap fails if anything happened since the
+ * load. */
 static bool step(struct fgsim_gpu_state *gpu, value_t value, uint32_t slot, uint64_t used, uint64_t held)
 {
-        struct counter next = {.used = used, .slot = slot, .held = held, .seq = low(unpack(value).seq + 1, SEQ_LOW + 18)};
+        struct counter next = {
+                .used = used, .slot = slot, .held = held, .seq = low(unpack(value).seq + 1, SEQ_LOW + 18)};
         struct fgsim_share *share = &gpu->share[slot];
         value_t before = load(&share->held);
         if (!cas(&gpu->used, value, pack(next)))

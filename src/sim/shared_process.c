@@ -14,8 +14,8 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
-#define PID_BITS      24
-#define FULL_LOOK_NS  (5 * FG_NSEC_PER_MSEC)
+#define PID_BITS     24
+#define FULL_LOOK_NS (5 * FG_NSEC_PER_MSEC)
 
 uint32_t fgsim_slot = FGSIM_SLOTS_MAX;
 
@@ -37,8 +37,10 @@ static int read_stat(uint32_t pid, struct stat_line *ret)
         /* The name may hold anything, so count from its closing bracket. */
         const char *s = strrchr(text, ')');
         unsigned long long start, image;
-        if (!s || sscanf(s + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu %*u %*d %*u "
-                         "%*u %*u %llu", &ret->state, &start, &image) != 3)
+        if (!s || sscanf(s + 1,
+                         " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu %*u %*d %*u "
+                         "%*u %*u %llu",
+                         &ret->state, &start, &image) != 3)
                 return -EPROTO;
         ret->start = start;
         ret->image = image;

@@ -3,8 +3,8 @@
  *
  *   shared.h   spec, shared state, faults: what libcuda.so.1 and libnvidia-ml.so.1 have in common
  *   memory side   driver.c device.c context.c primary.c memory*.c pool*.c vmm*.c array*.c ipc*.c external.c pointer.c
- *   time side     streams, events, copies and memsets (sync and async), launches, functions, modules, libraries, graphs,
- *                 captures, occupancy, external semaphores, IPC events. Provides the fgsim_exec_* functions below.
+ *   time side     streams, events, copies and memsets (sync and async), launches, functions, modules, libraries,
+ *                 graphs, captures, occupancy, external semaphores, IPC events. Provides fgsim_exec_*, below.
  *
  * Every entry begins with FGSIM_ENTER(name): one load when there are no faults. */
 #ifndef FGSIM_SIM_H
@@ -24,7 +24,7 @@
 /* ---- entry ---- */
 enum {
         FGSIM_GATE_COLD = 1,   /* cuInit has not succeeded yet */
-        FGSIM_GATE_FORKED = 2, /* a child of a process that had called cuInit: everything is NOT_INITIALIZED, as on the real one */
+        FGSIM_GATE_FORKED = 2, /* a child of a process that had called cuInit: NOT_INITIALIZED, as on the real one */
         FGSIM_GATE_FAULTS = 4, /* the spec has faults, or a context is broken, or a GPU is lost */
 };
 extern int fgsim_gate;
@@ -49,12 +49,13 @@ CUresult fgsim_enter_slow(const char *name);
                 return CUDA_ERROR_INVALID_CONTEXT
 
 /* ---- objects: what a handle points to ----
- * They live in one reserved range that is never unmapped, so any value a program passes can be checked without a fault. */
+ * They live in one reserved range that is never unmapped, so any value can be checked without a fault. */
 enum fgsim_type {
         FGSIM_CONTEXT = 0x5343, /* memory side */
         FGSIM_POOL, FGSIM_VMM, FGSIM_ARRAY, FGSIM_MIPMAP, FGSIM_TEXTURE, FGSIM_EXTERNAL,
         FGSIM_STREAM = 0x5443, /* time side */
-        FGSIM_EVENT, FGSIM_MODULE, FGSIM_LIBRARY, FGSIM_FUNCTION, FGSIM_KERNEL, FGSIM_GRAPH, FGSIM_NODE, FGSIM_EXEC, FGSIM_LINK,
+        FGSIM_EVENT, FGSIM_MODULE, FGSIM_LIBRARY, FGSIM_FUNCTION, FGSIM_KERNEL, FGSIM_GRAPH, FGSIM_NODE, FGSIM_EXEC,
+        FGSIM_LINK,
         FGSIM_SEMAPHORE, FGSIM_USER_OBJECT,
 };
 
@@ -127,7 +128,7 @@ struct fgsim_range {
         uint32_t reserved;
 };
 
-/* The range that holds the address, NULL: plain host memory (or nothing at all). Any thread; the answer holds until it is freed. */
+/* The range that holds the address, NULL: plain host memory (or nothing). Any thread; holds until it is freed. */
 struct fgsim_range *fgsim_range_find(CUdeviceptr address);
 
 /* Arrays, for the time side's copies: level/layer layout is row-major, layers (or slices) apart by `slice` bytes. */
@@ -146,26 +147,26 @@ struct fgsim_array {
 
 /* ---- provided by the time side ---- */
 CUresult fgsim_exec_context_new(struct fgsim_context *ctx);  /* sets ctx->exec */
-void fgsim_exec_context_gone(struct fgsim_context *ctx);     /* waits for its work, frees its streams, events, modules, graphs */
+void fgsim_exec_context_gone(struct fgsim_context *ctx);     /* waits for its work, frees what it has */
 CUresult fgsim_exec_context_sync(struct fgsim_context *ctx); /* all its streams: cuCtxSynchronize */
 /* Waits until no work of the context is under way: before memory goes away. Returns at once when there is none. */
 void fgsim_exec_drain(struct fgsim_context *ctx);
 /* Is the handle a stream (0, 1, 2 included) of the current context? Its context in *ret_ctx. */
 CUresult fgsim_exec_stream_check(CUstream stream, struct fgsim_context **ret_ctx);
 bool fgsim_exec_stream_is_capturing(CUstream stream);
-/* Calls fn(arg) when the stream has come there; at once, in the calling thread, when it is idle. No device time. fn must not wait
- * for a stream. Not for capturing streams. */
+/* Calls fn(arg) when the stream has come there; at once, in the calling thread, when it is idle. No device time. fn must
+ * not wait for a stream. Not for capturing streams. */
 CUresult fgsim_exec_stream_call(CUstream stream, void (*fn)(void *arg), void *arg);
 /* cuMemAllocAsync/FreeAsync in a capturing stream: adds the node (calls fgsim_graphmem_*). */
 CUresult fgsim_exec_capture_alloc(CUstream stream, size_t bytes, CUdeviceptr *ret_ptr);
 CUresult fgsim_exec_capture_free(CUstream stream, CUdeviceptr ptr);
 
 /* ---- provided by the memory side ---- */
-/* Every call that waits for a stream, event or context calls this after: pools give back what is above their threshold. */
+/* Every call that waits for a stream, event or context calls this: pools give back what is above their threshold. */
 void fgsim_pool_at_sync(struct fgsim_context *ctx);
 /* Memory of graphs' allocation nodes: the address is fixed when the node is added, memory is taken at launch. */
 CUresult fgsim_graphmem_new(struct fgsim_context *ctx, size_t bytes, CUdeviceptr *ret_ptr);
-CUresult fgsim_graphmem_use(CUdeviceptr ptr);  /* the allocation node runs: OUT_OF_MEMORY where it does not fit. Call it at launch */
+CUresult fgsim_graphmem_use(CUdeviceptr ptr);  /* the allocation node runs; call it at launch. May be OUT_OF_MEMORY */
 void fgsim_graphmem_unuse(CUdeviceptr ptr);    /* the free node ran, or cuMemFree(Async) of it outside the graph */
 void fgsim_graphmem_gone(CUdeviceptr ptr);     /* the node is destroyed */
 /* Device memory for modules' globals, at stable addresses; counted. */

@@ -65,7 +65,8 @@ static int add_gpus(struct fgsim_spec *spec, struct fgsim_section *s, struct fg_
                         snprintf(gpu->uuid, sizeof gpu->uuid, "GPU-%08x-0000-4000-8000-%012x", spec->gpus, spec->gpus);
                 for (uint32_t k = 0; k + 1 < spec->gpus; k++)
                         if (strcmp(spec->gpu[k].uuid, gpu->uuid) == 0)
-                                return fg_error_set(err, -EINVAL, "GPU %u has the uuid of GPU %u; write another", spec->gpus - 1, k);
+                                return fg_error_set(err, -EINVAL, "GPU %u has the uuid of GPU %u; write another",
+                                                    spec->gpus - 1, k);
         }
         return 0;
 }
@@ -75,9 +76,11 @@ static int add_fault(struct fgsim_spec *spec, struct fgsim_section *s, struct fg
         if (spec->faults == FGSIM_FAULTS_MAX)
                 return fg_error_set(err, -EINVAL, "more than %d faults", FGSIM_FAULTS_MAX);
         if (!s->fault.at[0])
-                return fg_error_set(err, -EINVAL, "a fault needs a place; write at = cuMemAlloc_v2, or at = * for every call");
+                return fg_error_set(err, -EINVAL,
+                                    "a fault needs a place; write at = cuMemAlloc_v2, or at = * for every call");
         if (s->fault.kind == FGSIM_FAULT_RESULT && !s->fault.result)
-                return fg_error_set(err, -EINVAL, "what does %s answer? write result = NUMBER, or kind = lost, xid, hang or slow",
+                return fg_error_set(err, -EINVAL,
+                                    "what does %s answer? write result = NUMBER, or kind = lost, xid, hang or slow",
                                     s->fault.at);
         if (s->fault.kind == FGSIM_FAULT_SLOW && !s->fault.delay_ns)
                 return fg_error_set(err, -EINVAL, "how slow is %s? write delay = TIME", s->fault.at);
@@ -133,7 +136,8 @@ static int section_begin(struct fgsim_section *s, char *text, unsigned line, str
         else if (strncmp(text, "kernel ", 7) == 0)
                 s->type = FGSIM_SECTION_KERNEL;
         else
-                return fg_error_set(err, -EINVAL, "unknown section [%.60s]; known: [gpu], [kernel NAME], [fault], [sim]", text);
+                return fg_error_set(err, -EINVAL,
+                                    "unknown section [%.60s]; known: [gpu], [kernel NAME], [fault], [sim]", text);
         if (s->type != FGSIM_SECTION_KERNEL)
                 return 0;
         text = unquote(trim(text + 7));
@@ -180,7 +184,8 @@ static int parse_file(const char *text, size_t len, const char *where, struct fg
                 char copy[LINE_MAX_BYTES];
                 line++;
                 if (n >= sizeof copy || memchr(text, '\0', n))
-                        return fg_error_set(err, -EINVAL, "%s:%u: not a line of text below %zu bytes", where, line, sizeof copy);
+                        return fg_error_set(err, -EINVAL, "%s:%u: not a line of text below %zu bytes", where, line,
+                                            sizeof copy);
                 memcpy(copy, text, n);
                 copy[n] = '\0';
                 r = file_line(spec, &section, copy, line, err);
@@ -228,8 +233,9 @@ static int parse_inline(char *text, const char *where, struct fgsim_spec *spec, 
                 snprintf(shown, sizeof shown, "%s", item);
                 int r = inline_item(spec, trim(item), err);
                 if (r < 0)
-                        return fg_error_wrap(err, r, "%s:1: '%s' (write [COUNTx]MODEL[:MEMORY], such as 2xH100 or 1x\"My GPU\":8G)",
-                                             where, shown);
+                        return fg_error_wrap(
+                                err, r, "%s:1: '%s' (write [COUNTx]MODEL[:MEMORY], such as 2xH100 or 1x\"My GPU\":8G)",
+                                where, shown);
         }
         return 0;
 }
@@ -253,7 +259,8 @@ int fgsim_spec_parse(const char *text, size_t len, const char *where, struct fgs
                 return fg_error_set(err, -EINVAL, "%s:1: not a line of text below %zu bytes", where, sizeof line);
         if (!is_file_text(text, len))
                 memcpy(line, text, len);
-        int r = is_file_text(text, len) ? parse_file(text, len, where, spec, err) : parse_inline(line, where, spec, err);
+        int r = is_file_text(text, len) ? parse_file(text, len, where, spec, err)
+                                        : parse_inline(line, where, spec, err);
         if (r < 0)
                 return r;
         if (spec->gpus == 0)
@@ -267,7 +274,8 @@ static int read_file(const char *path, struct fgsim_spec *ret, struct fg_error *
 {
         int fd fg_autoclose = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
-                return fg_error_set(err, -errno, "%s: %m; FASTGPU_SIM is a spec file or an inline spec such as 2xH100", path);
+                return fg_error_set(err, -errno, "%s: %m; FASTGPU_SIM is a spec file or an inline spec such as 2xH100",
+                                    path);
         char *text fg_autofree = malloc(FGSIM_SPEC_MAX + 2);
         size_t len = 0;
         ssize_t n = text ? 1 : -1;

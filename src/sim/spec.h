@@ -35,7 +35,7 @@ struct fgsim_kernel_spec {
 enum fgsim_fault_kind {
         FGSIM_FAULT_RESULT, /* the call fails with `result` and does nothing */
         FGSIM_FAULT_LOST,   /* the GPU falls off the bus, for all processes, until the state is reset */
-        FGSIM_FAULT_XID,    /* Xid `xid` is noted for NVML and the calling process's contexts are broken with `result` */
+        FGSIM_FAULT_XID,    /* Xid `xid` is noted for NVML, the caller's contexts are broken with `result` */
         FGSIM_FAULT_HANG,   /* the call takes `delay` (default: for ever) */
         FGSIM_FAULT_SLOW,   /* the call takes `delay` longer, then does its work */
 };
@@ -59,8 +59,9 @@ struct fgsim_spec {
         struct fgsim_fault_spec fault[FGSIM_FAULTS_MAX];
 };
 
-/* `text` of `len` bytes (need not end in NUL): an inline spec (one line such as `2xH100` or `1x"My GPU":8G,1xL4`) or the text of a
- * file with [sections]. -EINVAL with "where:line: what was wrong, what to type". *ret is written on success only. */
+/* `text` of `len` bytes (need not end in NUL): an inline spec, one line such as `2xH100` or `1x"My GPU":8G,1xL4`, or the
+ * text of a file with [sections]. -EINVAL with "where:line: what was wrong, what to type". *ret is written on success
+ * only. */
 int fgsim_spec_parse(const char *text, size_t len, const char *where, struct fgsim_spec *ret, struct fg_error *err);
 
 /* `value` of FASTGPU_SIM: the path of a file where it holds a '/' or such a file exists, an inline spec otherwise. */

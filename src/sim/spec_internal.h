@@ -9,7 +9,9 @@
 
 /* A section being read. Which keys were set is a bit per row of its table. */
 struct fgsim_section {
-        enum { FGSIM_SECTION_NONE, FGSIM_SECTION_SIM, FGSIM_SECTION_GPU, FGSIM_SECTION_KERNEL, FGSIM_SECTION_FAULT } type;
+        enum {
+                FGSIM_SECTION_NONE, FGSIM_SECTION_SIM, FGSIM_SECTION_GPU, FGSIM_SECTION_KERNEL, FGSIM_SECTION_FAULT
+        } type;
         unsigned line;
         uint64_t set, count;
         bool has_kind;

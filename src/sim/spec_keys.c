@@ -24,7 +24,8 @@ struct key {
 static int set_text(struct fgsim_section *s, void *field, const char *value, struct fg_error *err)
 {
         if (strlen(value) >= FGSIM_NAME_MAX)
-                return fg_error_set(err, -EINVAL, "'%.40s…' is too long: at most %d characters", value, FGSIM_NAME_MAX - 1);
+                return fg_error_set(err, -EINVAL, "'%.40s…' is too long: at most %d characters", value,
+                                    FGSIM_NAME_MAX - 1);
         strcpy(field, value);
         return 0;
 }
@@ -36,7 +37,8 @@ static int set_uuid(struct fgsim_section *s, void *field, const char *value, str
         for (size_t i = 0; good && value[i]; i++)
                 good = pattern[i] == 'x' ? strchr("0123456789abcdef", value[i]) != NULL : value[i] == pattern[i];
         if (!good)
-                return fg_error_set(err, -EINVAL, "'%s' is no UUID; write it as %s, each x a digit 0-9a-f", value, pattern);
+                return fg_error_set(err, -EINVAL, "'%s' is no UUID; write it as %s, each x a digit 0-9a-f", value,
+                                    pattern);
         strcpy(field, value);
         return 0;
 }
@@ -108,7 +110,8 @@ static int parse_version(const char *value, unsigned *ret_major, unsigned *ret_m
         unsigned major = 0, minor = 0;
         int end = 0;
         if (sscanf(value, "%3u.%2u%n", &major, &minor, &end) != 2 || value[end] || value[0] < '0' || value[0] > '9')
-                return fg_error_set(err, -EINVAL, "'%s' is no version; write two numbers with a point, such as 9.0", value);
+                return fg_error_set(err, -EINVAL, "'%s' is no version; write two numbers with a point, such as 9.0",
+                                    value);
         *ret_major = major, *ret_minor = minor;
         return 0;
 }
@@ -174,8 +177,10 @@ static int set_process(struct fgsim_section *s, void *field, const char *value, 
         return set_text(s, field, strcmp(value, "any") == 0 ? "" : value, err);
 }
 
+/* clang-format off: braces of an initialiser, not of a block */
 #define GPU(key, field, set)   {FGSIM_SECTION_GPU, key, offsetof(struct fgsim_section, gpu.field), set}
 #define FAULT(key, field, set) {FGSIM_SECTION_FAULT, key, offsetof(struct fgsim_section, fault.field), set}
+/* clang-format on */
 
 static const struct key keys[] = {
         {FGSIM_SECTION_SIM, "driver", 0, set_driver},
@@ -228,7 +233,8 @@ static int unknown_key(const struct fgsim_section *section, const char *key, str
         for (size_t i = 0; i < KEYS; i++)
                 if (keys[i].section == (int)section->type && len < sizeof known)
                         len += (size_t)snprintf(known + len, sizeof known - len, "%s%s", len ? ", " : "", keys[i].name);
-        return fg_error_set(err, -EINVAL, "unknown key '%.40s' in %s; known: %s", key, section_name((int)section->type), known);
+        return fg_error_set(err, -EINVAL, "unknown key '%.40s' in %s; known: %s", key, section_name((int)section->type),
+                            known);
 }
 
 int fgsim_spec_set(struct fgsim_section *section, const char *key, const char *value, struct fg_error *err)
@@ -263,8 +269,10 @@ static void fill(struct fgsim_section *s, const struct fgsim_gpu_spec *from)
         filled.gpu = *from;
         for (size_t i = 0; i < KEYS; i++) {
                 size_t at = keys[i].offset, base = offsetof(struct fgsim_section, gpu);
-                size_t len = keys[i].set == set_text ? FGSIM_NAME_MAX : keys[i].set == set_uuid ? sizeof s->gpu.uuid
-                             : keys[i].set == set_number || keys[i].set == set_size32 ? 4 : 8;
+                size_t len = keys[i].set == set_text                                  ? FGSIM_NAME_MAX
+                             : keys[i].set == set_uuid                                ? sizeof s->gpu.uuid
+                             : keys[i].set == set_number || keys[i].set == set_size32 ? 4
+                                                                                      : 8;
                 if (keys[i].section == FGSIM_SECTION_GPU && at >= base && (s->set >> i & 1))
                         memcpy((char *)&filled + at, (char *)s + at, len);
         }
@@ -288,8 +296,10 @@ int fgsim_spec_complete(struct fgsim_section *section, struct fg_error *err)
         fill(section, model ? model : &fgsim_model_plain);
         section->gpu.memory -= section->gpu.memory % 512;
         if (section->gpu.memory == 0 || section->gpu.context >= section->gpu.memory)
-                return fg_error_set(err, -EINVAL, "no memory is left beside a context of %llu bytes; write a larger memory or a "
-                                    "smaller context", (unsigned long long)section->gpu.context);
+                return fg_error_set(err, -EINVAL,
+                                    "no memory is left beside a context of %llu bytes; write a larger memory or a "
+                                    "smaller context",
+                                    (unsigned long long)section->gpu.context);
         return 0;
 }
 

@@ -3,8 +3,7 @@
 #include "sim/stream.h"
 
 #include "sim/capture.h"
-#include "sim/event.h"
-#include "sim/module.h"
+#include "sim/graph.h"
 
 #include <stdlib.h>
 
@@ -109,18 +108,20 @@ CUresult fgsim_stream_destroy(CUstream handle)
 {
         CUresult r;
         struct fgsim_stream *stream = fgsim_stream_get(handle, &r);
+        struct fgsim_graph *garbage;
 
         if (!stream)
                 return r;
         if (stream == stream->home->legacy || stream->is_per_thread)
                 return CUDA_ERROR_INVALID_HANDLE;
         fgsim_lock();
-        fgsim_capture_stream_gone(stream);
+        garbage = fgsim_capture_stream_gone(stream);
         unlink_stream(stream);
         stream->is_dying = true;
         if (stream->length == 0)
                 fgsim_stream_release(stream);
         fgsim_unlock();
+        fgsim_graph_free(garbage);
         return CUDA_SUCCESS;
 }
 

@@ -2,16 +2,18 @@
  * The engines of a GPU between processes.
  *
  * Compute: the process whose slot is in `turn` works, for a slice while others want it too, then hands the turn to the
- * next slot that wants it. Nothing is locked: a waiter takes the turn from a dead owner (it looks every 3 ms), and from
- * one that is stopped or starved (it has not moved for a quarter of a second). A slot's own bit in `wants` is set by
- * its process alone and cleared by it or by who finds it dead. Copies: each process reserves a small piece of the
- * engine's time behind what is reserved already. */
+ * next slot that wants it. Nothing is locked: a waiter takes the turn from a dead owner (it looks when the owner has
+ * not moved for 2 ms), and from one that is stopped or starved (it has not moved for a quarter of a second). A slot's
+ * own bit in `wants` is set by its process alone and cleared by it or by who finds it dead.
+ *
+ * Copies: each process reserves a small piece of the engine's time behind what is reserved already. The two copy
+ * engines' `free_at` are the first two reserved words of struct fgsim_queue. */
 #include "base/futex.h"
 #include "sim/exec.h"
 
-#define LOOK_NS     (3 * FG_NSEC_PER_MSEC)
+#define LOOK_NS     (2 * FG_NSEC_PER_MSEC)
 #define OVERSTAY_NS (250 * FG_NSEC_PER_MSEC)
-#define PIECE_NS    (2 * FG_NSEC_PER_MSEC) /* taken at once: what a process that dies may leave behind */
+#define PIECE_NS    (1 * FG_NSEC_PER_MSEC) /* taken at once: what a process that dies may leave behind */
 
 /* Of this process; used by the compute thread of the GPU alone. */
 static struct {
@@ -147,7 +149,7 @@ static bool try_take(struct fgsim_queue *queue, uint32_t found)
 /* Sleeps while `owner` has the turn; true: it is dead, or stands still for too long. */
 static bool wait_for(struct fgsim_queue *queue, uint32_t owner)
 {
-        uint64_t since = fg_load_relaxed(&queue->turn_since), from = fg_now();
+        uint64_t since = fg_load_relaxed(&queue->turn_since), from = fg_now(), waited;
         uint32_t seen;
 
         for (;;) {
@@ -155,18 +157,15 @@ static bool wait_for(struct fgsim_queue *queue, uint32_t owner)
                 if (fg_load_seq_cst(&queue->turn) != owner)
                         return false;
                 sleep_on(queue, seen, fg_now() + LOOK_NS);
-                if (fg_load_seq_cst(&queue->turn) != owner)
+                if (fg_load_seq_cst(&queue->turn) != owner || fg_load_relaxed(&queue->turn_since) != since)
                         return false;
-                if (fg_now() - from < LOOK_NS)
-                        continue;
-                if (!fgsim_slot_lives(owner - 1)) {
+                waited = fg_now() - from;
+                if (waited > OVERSTAY_NS)
+                        return true;
+                if (waited >= LOOK_NS && !fgsim_slot_lives(owner - 1)) {
                         want(queue, owner - 1, false);
                         return true;
                 }
-                if (fg_load_relaxed(&queue->turn_since) != since)
-                        return false;
-                if (fg_now() - from > OVERSTAY_NS)
-                        return true;
         }
 }
 
@@ -218,6 +217,7 @@ uint64_t fgsim_turn_occupy(uint32_t gpu, uint64_t ready, uint64_t ns)
                 uint64_t end = slice_end(gpu, &start);
                 uint64_t part = end - start < ns ? end - start : ns;
                 part = part < PIECE_NS ? part : PIECE_NS;
+                fg_store_relaxed(&state->queue.turn_since, fg_now());
                 fg_store_relaxed(&state->queue.free_at, start + part);
                 sleep_until(start + part);
                 start += part;

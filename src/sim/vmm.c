@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cuMemCreate and what is done with handles. Memory on a device counts when it is made, wherever it is mapped; host memory and what
- * was imported do not. */
+ * cuMemCreate and what is done with handles. Memory on a device counts when it is made, wherever it is mapped; host
+ * memory and what was imported do not. */
 #include "sim/card.h"
 #include "sim/vmm.h"
 
@@ -48,7 +48,8 @@ static CUresult check_prop(const CUmemAllocationProp *prop, uint32_t *ret_gpu, b
         }
 }
 
-CUresult cuMemGetAllocationGranularity(size_t *grain, const CUmemAllocationProp *prop, CUmemAllocationGranularity_flags option)
+CUresult cuMemGetAllocationGranularity(size_t *grain, const CUmemAllocationProp *prop,
+                                       CUmemAllocationGranularity_flags option)
 {
         FGSIM_ENTER(cuMemGetAllocationGranularity);
         uint32_t gpu;
@@ -73,7 +74,9 @@ static CUresult back(struct fgsim_vmm *vmm)
                 vmm->fd = fgsim_arena_file(vmm->range->base, &vmm->offset);
                 return CUDA_SUCCESS;
         }
-        struct fgsim_card card = {.kind = FGSIM_CARD_VMM, .bytes = vmm->bytes, .gpu = (uint16_t)vmm->gpu,
+        struct fgsim_card card = {.kind = FGSIM_CARD_VMM,
+                                  .bytes = vmm->bytes,
+                                  .gpu = (uint16_t)vmm->gpu,
                                   .location_type = (int16_t)vmm->prop.location.type,
                                   .location_id = (int16_t)vmm->prop.location.id,
                                   .handle_types = (uint16_t)vmm->prop.requestedHandleTypes};
@@ -86,13 +89,15 @@ static bool charge(struct fgsim_vmm *vmm)
 {
         if (!vmm->is_device)
                 return true;
-        if (!fgsim_gpu_take(vmm->gpu, vmm->bytes) && !(fgsim_pool_squeeze(vmm->gpu) && fgsim_gpu_take(vmm->gpu, vmm->bytes)))
+        if (!fgsim_gpu_take(vmm->gpu, vmm->bytes) &&
+            !(fgsim_pool_squeeze(vmm->gpu) && fgsim_gpu_take(vmm->gpu, vmm->bytes)))
                 return false;
         vmm->charged = vmm->bytes;
         return true;
 }
 
-CUresult cuMemCreate(CUmemGenericAllocationHandle *ret, size_t bytes, const CUmemAllocationProp *prop, unsigned long long flags)
+CUresult cuMemCreate(CUmemGenericAllocationHandle *ret, size_t bytes, const CUmemAllocationProp *prop,
+                     unsigned long long flags)
 {
         FGSIM_ENTER(cuMemCreate);
         uint32_t gpu;
@@ -201,7 +206,8 @@ CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *ret, void 
         }
         vmm->prop.type = CU_MEM_ALLOCATION_TYPE_PINNED;
         vmm->prop.location.type = (CUmemLocationType)card.location_type;
-        vmm->prop.location.id = card.location_type == CU_MEM_LOCATION_TYPE_DEVICE ? fgsim_ordinal_of(card.gpu) : card.location_id;
+        vmm->prop.location.id =
+                card.location_type == CU_MEM_LOCATION_TYPE_DEVICE ? fgsim_ordinal_of(card.gpu) : card.location_id;
         vmm->prop.requestedHandleTypes = (CUmemAllocationHandleType)card.handle_types;
         vmm->bytes = card.bytes;
         vmm->gpu = card.gpu;

@@ -22,7 +22,7 @@ struct fgsim_vmm {
 
 extern pthread_mutex_t fgsim_vmm_lock; /* of all handles' counts and of the mappings */
 
-struct fgsim_vmm *fgsim_vmm_get(CUmemGenericAllocationHandle handle); /* one that has not been released. With the lock */
+struct fgsim_vmm *fgsim_vmm_get(CUmemGenericAllocationHandle handle); /* not released ones. With the lock */
 void fgsim_vmm_settle(struct fgsim_vmm *vmm);                         /* frees it if nothing holds it. With the lock */
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Reserved addresses and what is mapped at them. Mappings are sorted by address; access is the page protection, so that a program
- * that forgot cuMemSetAccess faults here as it does on a GPU. */
+ * Reserved addresses and what is mapped at them. Mappings are sorted by address; access is the page protection, so that
+ * a program that forgot cuMemSetAccess faults here as it does on a GPU. */
 #include "sim/vmm.h"
 
 #include <errno.h>
@@ -63,7 +63,8 @@ static bool make_room(void)
 /* Addresses without memory. */
 static bool clear(uint64_t base, uint64_t bytes)
 {
-        return mmap((void *)base, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+        return mmap((void *)base, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) !=
+               MAP_FAILED;
 }
 
 /* ---- reservations ---- */
@@ -91,12 +92,14 @@ static char *reserve(uint64_t bytes, uint64_t align, uint64_t wish)
 CUresult cuMemAddressReserve(CUdeviceptr *ret, size_t bytes, size_t align, CUdeviceptr wish, unsigned long long flags)
 {
         FGSIM_ENTER(cuMemAddressReserve);
-        if (!ret || !bytes || bytes % FGSIM_VMM_GRAIN || (align & (align - 1)) || flags || bytes > 1ull << 46 || align > 1ull << 40)
+        if (!ret || !bytes || bytes % FGSIM_VMM_GRAIN || (align & (align - 1)) || flags || bytes > 1ull << 46 ||
+            align > 1ull << 40)
                 return CUDA_ERROR_INVALID_VALUE;
         char *map = reserve(bytes, align > FGSIM_VMM_GRAIN ? align : FGSIM_VMM_GRAIN, wish);
         if (!map)
                 return CUDA_ERROR_OUT_OF_MEMORY;
-        struct fgsim_range *made, range = {.base = (uint64_t)map, .size = bytes, .kind = FGSIM_MEM_VMM, .is_device = true};
+        struct fgsim_range *made,
+                range = {.base = (uint64_t)map, .size = bytes, .kind = FGSIM_MEM_VMM, .is_device = true};
         if (fgsim_place_add(&range, &made) < 0) {
                 munmap(map, bytes);
                 return CUDA_ERROR_OUT_OF_MEMORY;
@@ -124,12 +127,13 @@ CUresult cuMemAddressFree(CUdeviceptr address, size_t bytes)
 /* ---- mappings ---- */
 static CUresult map(uint64_t base, uint64_t bytes, uint64_t offset, struct fgsim_vmm *vmm)
 {
-        if (!vmm || offset % FGSIM_VMM_GRAIN || offset > vmm->bytes || bytes > vmm->bytes - offset || is_mapped(base, bytes))
+        if (!vmm || offset % FGSIM_VMM_GRAIN || offset > vmm->bytes || bytes > vmm->bytes - offset ||
+            is_mapped(base, bytes))
                 return CUDA_ERROR_INVALID_VALUE;
         if (!make_room())
                 return CUDA_ERROR_OUT_OF_MEMORY;
-        if (mmap((void *)base, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, vmm->fd, (off_t)(vmm->offset + offset)) ==
-            MAP_FAILED)
+        if (mmap((void *)base, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, vmm->fd,
+                 (off_t)(vmm->offset + offset)) == MAP_FAILED)
                 return CUDA_ERROR_MAP_FAILED;
         size_t at = lower(base);
         memmove(&mappings[at + 1], &mappings[at], (mapping_count - at) * sizeof *mappings);
@@ -139,12 +143,13 @@ static CUresult map(uint64_t base, uint64_t bytes, uint64_t offset, struct fgsim
         return CUDA_SUCCESS;
 }
 
-CUresult cuMemMap(CUdeviceptr address, size_t bytes, size_t offset, CUmemGenericAllocationHandle handle, unsigned long long flags)
+CUresult cuMemMap(CUdeviceptr address, size_t bytes, size_t offset, CUmemGenericAllocationHandle handle,
+                  unsigned long long flags)
 {
         FGSIM_ENTER(cuMemMap);
         struct fgsim_range *range = fgsim_place_find(address);
-        if (flags || !bytes || bytes % FGSIM_VMM_GRAIN || address % FGSIM_VMM_GRAIN || !range || range->kind != FGSIM_MEM_VMM ||
-            bytes > range->size - (address - range->base))
+        if (flags || !bytes || bytes % FGSIM_VMM_GRAIN || address % FGSIM_VMM_GRAIN || !range ||
+            range->kind != FGSIM_MEM_VMM || bytes > range->size - (address - range->base))
                 return CUDA_ERROR_INVALID_VALUE;
         pthread_mutex_lock(&fgsim_vmm_lock);
         CUresult result = map(address, bytes, offset, fgsim_vmm_get(handle));
@@ -158,7 +163,8 @@ static CUresult unmap(uint64_t base, uint64_t bytes)
         size_t first = lower(base), last = first;
         while (last < mapping_count && mappings[last].base < base + bytes)
                 last++;
-        if (first == last || mappings[first].base < base || mappings[last - 1].base + mappings[last - 1].bytes > base + bytes)
+        if (first == last || mappings[first].base < base ||
+            mappings[last - 1].base + mappings[last - 1].bytes > base + bytes)
                 return CUDA_ERROR_INVALID_VALUE;
         if (!clear(base, bytes))
                 return CUDA_ERROR_UNMAP_FAILED;

@@ -69,7 +69,8 @@ static void load(void)
 
 static void start(void)
 {
-        static const char image[] = "fastgpu-sim\nkernel nothing time=0\n";
+        /* Text that a driver compiles for its GPU, and from which the simulator takes the name. */
+        static const char image[] = ".version 6.0\n.target sm_52\n.address_size 64\n.visible .entry nothing()\n{\n\tret;\n}\n";
         CUdevice device;
         CUcontext context;
         CUmodule module;

@@ -10,7 +10,7 @@ from node import FASTGPU, Node, tool
 from row import Row
 
 CALLS = tool("lib", "fastgpu", "bench", "cuda_calls")
-SPEC = "[gpu]\nmodel = H100\nlaunch = 0\nh2d = 0\nd2h = 0\nd2d = 0\n"  # a driver that costs next to nothing
+SPEC = "[gpu]\nmodel = H100\nlaunch = 0\nkernel = 0\nh2d = 0\nd2h = 0\nd2d = 0\n"  # a driver that costs next to nothing
 
 
 class CudaNode(Node):

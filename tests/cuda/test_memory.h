@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the memory tests share: programs on the drop-in, which stands on the simulator, under fake-daemon. They compare the books
- * in the usage page with what the simulated GPU really has in use. */
+ * What the memory tests share: programs on the drop-in, which stands on the simulator, under fake-daemon. They compare
+ * the books in the usage page with what the simulated GPU really has in use. */
 #ifndef TEST_MEMORY_H
 #define TEST_MEMORY_H
 
@@ -13,32 +13,33 @@
 
 #define MiB ((uint64_t)1 << 20)
 
-#define CHECK(x) \
-        do { \
-                if (!(x)) { \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
-                        abort(); \
-                } \
+#define CHECK(x)                                                                                                       \
+        do {                                                                                                           \
+                if (!(x)) {                                                                                            \
+                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                                        \
+                        abort();                                                                                       \
+                }                                                                                                      \
         } while (0)
 
-#define CHECK_IS(call, expected) \
-        do { \
-                CUresult got_ = (call); \
-                if (got_ != (expected)) { \
-                        fprintf(stderr, "%s:%d: %s gives %d, not %d\n", __FILE__, __LINE__, #call, (int)got_, (int)(expected)); \
-                        abort(); \
-                } \
+#define CHECK_IS(call, expected)                                                                                       \
+        do {                                                                                                           \
+                CUresult got_ = (call);                                                                                \
+                if (got_ != (expected)) {                                                                              \
+                        fprintf(stderr, "%s:%d: %s gives %d, not %d\n", __FILE__, __LINE__, #call, (int)got_,          \
+                                (int)(expected));                                                                      \
+                        abort();                                                                                       \
+                }                                                                                                      \
         } while (0)
 #define CHECK_OK(call) CHECK_IS(call, CUDA_SUCCESS)
 
-#define CHECK_SAME(a, b) \
-        do { \
-                uint64_t a_ = (a), b_ = (b); \
-                if (a_ != b_) { \
-                        fprintf(stderr, "%s:%d: %s is %lu, %s is %lu\n", __FILE__, __LINE__, #a, (unsigned long)a_, #b, \
-                                (unsigned long)b_); \
-                        abort(); \
-                } \
+#define CHECK_SAME(a, b)                                                                                               \
+        do {                                                                                                           \
+                uint64_t a_ = (a), b_ = (b);                                                                           \
+                if (a_ != b_) {                                                                                        \
+                        fprintf(stderr, "%s:%d: %s is %lu, %s is %lu\n", __FILE__, __LINE__, #a, (unsigned long)a_,    \
+                                #b, (unsigned long)b_);                                                                \
+                        abort();                                                                                       \
+                }                                                                                                      \
         } while (0)
 
 /* cuInit, the vGPU's primary context, made current. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Contexts: what they cost, that everything of theirs goes with them, and that the driver's own figure is followed. Started with
- * contexts of 64 MiB by the daemon's word. */
+ * Contexts: what they cost, that everything of theirs goes with them, and that the driver's own figure is followed.
+ * Started with contexts of 64 MiB by the daemon's word. */
 #include "test_memory.h"
 
 #include "base/clock.h"
@@ -19,7 +19,8 @@ static uint64_t looked(void)
 static void fill(void)
 {
         CUDA_ARRAY_DESCRIPTOR d = {.Width = 1024, .Height = 1024, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1};
-        CUDA_ARRAY3D_DESCRIPTOR m = {.Width = 256, .Height = 256, .Format = CU_AD_FORMAT_UNSIGNED_INT8, .NumChannels = 1};
+        CUDA_ARRAY3D_DESCRIPTOR m = {
+                .Width = 256, .Height = 256, .Format = CU_AD_FORMAT_UNSIGNED_INT8, .NumChannels = 1};
         CUmipmappedArray mipmap;
         CUdeviceptr pointer;
         CUarray array;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Memory that graphs allocate, by nodes and by capture: charged from the launch until the device's graph pool is trimmed, refused
- * over the quota, once however often the graph runs. */
+ * Memory that graphs allocate, by nodes and by capture: charged from the launch until the device's graph pool is
+ * trimmed, refused over the quota, once however often the graph runs. */
 #include "test_memory.h"
 
 #define BYTES (32 * MiB)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Every way to allocate: refused with one byte less than it needs, granted with exactly that, and all of it back afterwards. What
- * is used never is less than what the GPU really has in use for the process. */
+ * Every way to allocate: refused with one byte less than it needs, granted with exactly that, and all of it back
+ * afterwards. What is used never is less than what the GPU really has in use for the process. */
 #include "test_memory.h"
 
 #include <string.h>
@@ -75,7 +75,8 @@ static CUresult put_async_ptsz(struct held *h)
 
 static CUresult get_from_pool(struct held *h)
 {
-        CUmemPoolProps properties = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, {0}}};
+        CUmemPoolProps properties = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                     .location = {CU_MEM_LOCATION_TYPE_DEVICE, {0}}};
         CUresult r = cuMemPoolCreate(&h->pool, &properties);
 
         if (r)
@@ -97,7 +98,8 @@ static CUresult put_from_pool(struct held *h)
 
 static CUresult get_vmm(struct held *h)
 {
-        CUmemAllocationProp properties = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, {0}}};
+        CUmemAllocationProp properties = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                          .location = {CU_MEM_LOCATION_TYPE_DEVICE, {0}}};
 
         return cuMemCreate(&h->handle, 8 * MiB, &properties, 0);
 }
@@ -130,30 +132,40 @@ static CUresult get_array_2d(struct held *h)
 
 static CUresult get_array_3d(struct held *h)
 {
-        CUDA_ARRAY3D_DESCRIPTOR d = {.Width = 128, .Height = 64, .Depth = 32, .Format = CU_AD_FORMAT_HALF, .NumChannels = 4};
+        CUDA_ARRAY3D_DESCRIPTOR d = {
+                .Width = 128, .Height = 64, .Depth = 32, .Format = CU_AD_FORMAT_HALF, .NumChannels = 4};
 
         return cuArray3DCreate_v2(&h->array, &d);
 }
 
 static CUresult get_array_layered(struct held *h)
 {
-        CUDA_ARRAY3D_DESCRIPTOR d = {.Width = 512, .Height = 512, .Depth = 10, .Format = CU_AD_FORMAT_UNSIGNED_INT8,
-                                     .NumChannels = 4, .Flags = CUDA_ARRAY3D_LAYERED};
+        CUDA_ARRAY3D_DESCRIPTOR d = {.Width = 512,
+                                     .Height = 512,
+                                     .Depth = 10,
+                                     .Format = CU_AD_FORMAT_UNSIGNED_INT8,
+                                     .NumChannels = 4,
+                                     .Flags = CUDA_ARRAY3D_LAYERED};
 
         return cuArray3DCreate_v2(&h->array, &d);
 }
 
 static CUresult get_array_cube(struct held *h)
 {
-        CUDA_ARRAY3D_DESCRIPTOR d = {.Width = 256, .Height = 256, .Depth = 6, .Format = CU_AD_FORMAT_UNSIGNED_INT16,
-                                     .NumChannels = 1, .Flags = CUDA_ARRAY3D_CUBEMAP};
+        CUDA_ARRAY3D_DESCRIPTOR d = {.Width = 256,
+                                     .Height = 256,
+                                     .Depth = 6,
+                                     .Format = CU_AD_FORMAT_UNSIGNED_INT16,
+                                     .NumChannels = 1,
+                                     .Flags = CUDA_ARRAY3D_CUBEMAP};
 
         return cuArray3DCreate_v2(&h->array, &d);
 }
 
 static CUresult get_mipmap(struct held *h)
 {
-        CUDA_ARRAY3D_DESCRIPTOR d = {.Width = 1024, .Height = 1024, .Format = CU_AD_FORMAT_UNSIGNED_INT8, .NumChannels = 1};
+        CUDA_ARRAY3D_DESCRIPTOR d = {
+                .Width = 1024, .Height = 1024, .Format = CU_AD_FORMAT_UNSIGNED_INT8, .NumChannels = 1};
 
         return cuMipmappedArrayCreate(&h->mipmap, &d, 3);
 }

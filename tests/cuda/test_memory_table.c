@@ -55,7 +55,8 @@ static void test_random(void **state)
 
 static void test_same(void **state)
 {
-        struct fgc_alloc first = {512, &table, 100, FGC_ALLOC_DEVICE}, second = {512, &table, 200, FGC_ALLOC_DEVICE}, found;
+        struct fgc_alloc first = {512, &table, 100, FGC_ALLOC_DEVICE}, second = {512, &table, 200, FGC_ALLOC_DEVICE},
+                         found;
 
         assert_int_equal(fgc_alloc_enter(&table, first, &found), 0);
         assert_int_equal(fgc_alloc_enter(&table, second, &found), 1);
@@ -75,7 +76,8 @@ static void *churn(void *arg)
 
         for (int round = 0; round < 20; round++) {
                 for (uint64_t i = thread; i < KEYS; i += THREADS)
-                        bad += fgc_alloc_enter(&table, (struct fgc_alloc){key_of(i), &table, i + 1, FGC_ALLOC_DEVICE}, &found) != 0;
+                        bad += fgc_alloc_enter(&table, (struct fgc_alloc){key_of(i), &table, i + 1, FGC_ALLOC_DEVICE},
+                                               &found) != 0;
                 for (uint64_t i = thread; i < KEYS; i += THREADS)
                         bad += !fgc_alloc_take(&table, key_of(i), &found) || found.bytes != i + 1;
         }
@@ -102,7 +104,8 @@ static void test_fork(void **state)
         struct fgc_alloc found;
         int status;
 
-        assert_int_equal(fgc_alloc_enter(&fgc_pointers, (struct fgc_alloc){512, &table, 1, FGC_ALLOC_DEVICE}, &found), 0);
+        assert_int_equal(fgc_alloc_enter(&fgc_pointers, (struct fgc_alloc){512, &table, 1, FGC_ALLOC_DEVICE}, &found),
+                         0);
         for (uintptr_t i = 0; i < THREADS; i++)
                 pthread_create(&threads[i], NULL, churn, (void *)i);
         for (int i = 0; i < 20; i++) {
@@ -149,8 +152,8 @@ static void test_array_sizes(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_random),  cmocka_unit_test(test_same),        cmocka_unit_test(test_threads),
-                cmocka_unit_test(test_fork), cmocka_unit_test(test_array_sizes),
+                cmocka_unit_test(test_random), cmocka_unit_test(test_same),        cmocka_unit_test(test_threads),
+                cmocka_unit_test(test_fork),   cmocka_unit_test(test_array_sizes),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Threads of one process allocate and free by all paths at random against a small quota, through one another's streams and pools,
- * while a watcher compares the simulated GPU with the quota and the books. Started with contexts of 300 MiB, as the simulated
- * GPU's are. */
+ * Threads of one process allocate and free by all paths at random against a small quota, through one another's streams
+ * and pools, while a watcher compares the simulated GPU with the quota and the books. Started with contexts of 300 MiB,
+ * as the simulated GPU's are. */
 #include "test_memory.h"
 
 #include <pthread.h>
@@ -33,8 +33,10 @@ static uint64_t random_next(uint64_t *state)
 
 static CUresult get(struct held *h, uint64_t bytes, CUstream stream)
 {
-        CUmemAllocationProp physical = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, {0}}};
-        CUDA_ARRAY_DESCRIPTOR d = {.Width = 1024, .Height = bytes / 4096 + 1, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1};
+        CUmemAllocationProp physical = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                        .location = {CU_MEM_LOCATION_TYPE_DEVICE, {0}}};
+        CUDA_ARRAY_DESCRIPTOR d = {
+                .Width = 1024, .Height = bytes / 4096 + 1, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1};
         size_t pitch;
 
         switch (h->kind) {

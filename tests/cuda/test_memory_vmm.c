@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Physical memory lives, and is charged, until its handles are released and its mappings gone, in whatever order; host memory
- * is nobody's; an import keeps what it maps alive, and pays for it, unless it is the importer's own. */
+ * Physical memory lives, and is charged, until its handles are released and its mappings gone, in whatever order; host
+ * memory is nobody's; an import keeps what it maps alive, and pays for it, unless it is the importer's own. */
 #include "test_memory.h"
 
 #include <string.h>
@@ -91,7 +91,8 @@ static void test_own_import(void)
         int fd;
 
         CHECK_OK(cuMemExportToShareableHandle(&fd, handle, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
-        CHECK_OK(cuMemImportFromShareableHandle(&second, (void *)(uintptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR));
+        CHECK_OK(cuMemImportFromShareableHandle(&second, (void *)(uintptr_t)fd,
+                                                CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR));
         CHECK_OK(cuMemMap(at, BYTES, 0, second, 0));
         CHECK_SAME(used(0), BYTES);
         CHECK_OK(cuMemRelease(handle));
@@ -111,8 +112,9 @@ static void send_fd(int to, int fd)
                 struct cmsghdr align;
                 char space[CMSG_SPACE(sizeof(int))];
         } control = {0};
-        struct iovec io = {"x", 1};
-        struct msghdr message = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+        struct iovec io = {(char[]){"x"}, 1};
+        struct msghdr message = {
+                .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
         struct cmsghdr *head = CMSG_FIRSTHDR(&message);
 
         head->cmsg_level = SOL_SOCKET;
@@ -130,7 +132,8 @@ static int receive_fd(int from)
         } control;
         char byte;
         struct iovec io = {&byte, 1};
-        struct msghdr message = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+        struct msghdr message = {
+                .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
         int fd;
 
         CHECK(recvmsg(from, &message, 0) == 1);
@@ -161,7 +164,8 @@ static void test_import(int line, pid_t child)
         begin();
         at = addresses();
         CHECK_SAME(used(0), BYTES);
-        CHECK_OK(cuMemImportFromShareableHandle(&handle, (void *)(uintptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR));
+        CHECK_OK(cuMemImportFromShareableHandle(&handle, (void *)(uintptr_t)fd,
+                                                CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR));
         CHECK_SAME(used(0), BYTES);
         leave(0, BYTES - 1);
         CHECK_IS(cuMemMap(at, BYTES, 0, handle, 0), CUDA_ERROR_OUT_OF_MEMORY);

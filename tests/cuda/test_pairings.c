@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Every legal pair of allocating and freeing, in the same stream and in another: the memory is freed, and the books know. */
+ * Every legal pair of allocating and freeing, in the same stream and in another: the memory is freed, and the books
+ * know. */
 #include "test_memory.h"
 
 #include <stdatomic.h>
@@ -66,9 +67,12 @@ static const struct {
         const char *name;
         CUresult (*get)(CUdeviceptr *);
         bool pooled;
-} gets[] = {{"cuMemAlloc", by_alloc, false},           {"cuMemAllocPitch", by_pitch, false},
-            {"cuMemAllocManaged", by_managed, false},  {"cuMemAllocAsync", by_async, true},
-            {"cuMemAllocAsync_ptsz", by_async_ptsz, true}, {"cuMemAllocFromPoolAsync", by_pool, true},
+} gets[] = {{"cuMemAlloc", by_alloc, false},
+            {"cuMemAllocPitch", by_pitch, false},
+            {"cuMemAllocManaged", by_managed, false},
+            {"cuMemAllocAsync", by_async, true},
+            {"cuMemAllocAsync_ptsz", by_async_ptsz, true},
+            {"cuMemAllocFromPoolAsync", by_pool, true},
             {"cuMemAllocFromPoolAsync_ptsz", by_pool_ptsz, true}};
 
 static const struct {
@@ -149,7 +153,8 @@ static void illegal(void)
 
 int main(void)
 {
-        CUmemPoolProps properties = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, {0}}};
+        CUmemPoolProps properties = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                     .location = {CU_MEM_LOCATION_TYPE_DEVICE, {0}}};
         uint64_t before, really;
 
         begin();

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A CUDA program for the tests: takes commands on standard input, a line each, and answers each with a line of JSON.
 
-devices | use D | alloc BYTES | free I | info | bypass BYTES | launch N | fork"""
+devices | use D | alloc BYTES | free I | info | nvml | bypass BYTES | launch N"""
 import ctypes
 import json
 import os
@@ -11,6 +11,10 @@ import sys
 cu = ctypes.CDLL("libcuda.so.1")
 ptr, size = ctypes.c_uint64, ctypes.c_size_t
 IMAGE = b"fastgpu-sim\nkernel work time=200us\n"
+
+
+class NvmlProcess(ctypes.Structure):
+    _fields_ = [("pid", ctypes.c_uint), ("memory", ctypes.c_ulonglong), ("gi", ctypes.c_uint), ("ci", ctypes.c_uint)]
 
 
 def uuid(device):
@@ -74,6 +78,18 @@ class Program:
             if r:
                 return r
         return cu.cuCtxSynchronize()
+
+    def nvml(self):
+        """What nvidia-smi would show of the first device: [devices, total, used, [[pid, memory], …]]."""
+        ml = ctypes.CDLL("libnvidia-ml.so.1")
+        count, device, n = ctypes.c_uint(), ctypes.c_void_p(), ctypes.c_uint(32)
+        memory, process = (ctypes.c_ulonglong * 3)(), (NvmlProcess * 32)()
+        for r in (ml.nvmlInit_v2(), ml.nvmlDeviceGetCount_v2(ctypes.byref(count)),
+                  ml.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(device)), ml.nvmlDeviceGetMemoryInfo(device, memory),
+                  ml.nvmlDeviceGetComputeRunningProcesses_v3(device, ctypes.byref(n), process)):
+            if r:
+                return r
+        return [count.value, memory[0], memory[2], [[p.pid, p.memory] for p in process[:n.value]]]
 
     def devices(self):
         return devices()

@@ -87,6 +87,17 @@ class Cuda(NodeTest):
         wait_until(agree, 10, "the driver's figure and the books are the same")
         self.assertEqual(self.findings(), [])
 
+    def test_nvml_shows_the_vgpu(self):
+        """What nvidia-smi asks: the slice, its processes and no others."""
+        self.create("a", "--memory", "1G", "--compute", "50", "--device", "0")
+        self.create("b", "--memory", "1G", "--compute", "50", "--device", "0")
+        one, other = self.start_cuda("a/0"), self.start_cuda("b/0")
+        for program in (one, other):
+            self.assertEqual((program("use", 0), program("alloc", 100 * MIB)), (0, 0))
+        used = self.node.usage("a/0")["memory_used"]
+        self.assertEqual(one("nvml"), [1, GIB, used, [[one.pid, used]]])
+        self.assertEqual(self.node.usage("a/0")["pids"], [one.pid])
+
     def test_launches_are_metered(self):
         self.create("a", "--gpus", "2", "--memory", "1G", "--compute", "50", "--device", "0")
         programs = [self.start_cuda("a/0"), self.start_cuda("a/1")]

@@ -41,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 assert(strncmp(err.text, "spec:", 5) == 0 && spec.gpus == 0x5a5a5a5a);
                 return 0;
         }
-        assert(spec.gpus > 0 && spec.gpus <= FGSIM_GPUS_MAX && spec.kernels <= FGSIM_KERNELS_MAX && spec.faults <= FGSIM_FAULTS_MAX);
+        assert(spec.gpus > 0 && spec.gpus <= FGSIM_GPUS_MAX && spec.kernels <= FGSIM_KERNELS_MAX &&
+               spec.faults <= FGSIM_FAULTS_MAX);
         for (uint32_t i = 0; i < spec.gpus; i++) {
                 check_gpu(&spec.gpu[i]);
                 for (uint32_t k = 0; k < i; k++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * For tests of the simulator's memory side: each has shared state of its own, in a folder that goes when the test ends. */
+ * For tests of the simulator's memory side: each has shared state of its own, in a folder that goes when the test ends.
+ */
 #ifndef SIM_TEST_H
 #define SIM_TEST_H
 
@@ -18,21 +19,21 @@
 #define MI (1ull << 20)
 #define GI (1ull << 30)
 
-#define CHECK(condition)                                                                \
-        do {                                                                            \
-                if (!(condition)) {                                                     \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-                        exit(1);                                                        \
-                }                                                                       \
+#define CHECK(condition)                                                                                               \
+        do {                                                                                                           \
+                if (!(condition)) {                                                                                    \
+                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                \
+                        exit(1);                                                                                       \
+                }                                                                                                      \
         } while (0)
 
-#define IS(call, wanted)                                                                                          \
-        do {                                                                                                      \
-                int is_ = (int)(call);                                                                            \
-                if (is_ != (int)(wanted)) {                                                                       \
-                        fprintf(stderr, "%s:%d: %s is %d, not %s\n", __FILE__, __LINE__, #call, is_, #wanted);    \
-                        exit(1);                                                                                  \
-                }                                                                                                 \
+#define IS(call, wanted)                                                                                               \
+        do {                                                                                                           \
+                int is_ = (int)(call);                                                                                 \
+                if (is_ != (int)(wanted)) {                                                                            \
+                        fprintf(stderr, "%s:%d: %s is %d, not %s\n", __FILE__, __LINE__, #call, is_, #wanted);         \
+                        exit(1);                                                                                       \
+                }                                                                                                      \
         } while (0)
 
 #define OK(call) IS(call, CUDA_SUCCESS)

@@ -22,8 +22,12 @@ static void costs(CUDA_ARRAY3D_DESCRIPTOR desc, uint64_t bytes)
         IS(cuArrayDestroy(array), CUDA_ERROR_INVALID_HANDLE);
 }
 
-#define SHAPE(w, h, d, format, channels, flags) \
-        (CUDA_ARRAY3D_DESCRIPTOR){.Width = w, .Height = h, .Depth = d, .Format = CU_AD_FORMAT_##format, .NumChannels = channels, .Flags = flags}
+#define SHAPE(w, h, d, format, channels, flags)                                                                        \
+        (CUDA_ARRAY3D_DESCRIPTOR)                                                                                      \
+        {                                                                                                              \
+                .Width = w, .Height = h, .Depth = d, .Format = CU_AD_FORMAT_##format, .NumChannels = channels,         \
+                .Flags = flags                                                                                         \
+        }
 
 static void shapes(void)
 {
@@ -70,11 +74,21 @@ static void contents(void)
         for (unsigned i = 0; i < W * H; i++)
                 in[i / W][i % W] = i * i;
         OK(cuArrayCreate_v2(&array, &desc));
-        CUDA_MEMCPY2D copy = {.srcMemoryType = CU_MEMORYTYPE_HOST, .srcHost = in, .srcPitch = sizeof in[0],
-                              .dstMemoryType = CU_MEMORYTYPE_ARRAY, .dstArray = array, .WidthInBytes = sizeof in[0], .Height = H};
+        CUDA_MEMCPY2D copy = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                              .srcHost = in,
+                              .srcPitch = sizeof in[0],
+                              .dstMemoryType = CU_MEMORYTYPE_ARRAY,
+                              .dstArray = array,
+                              .WidthInBytes = sizeof in[0],
+                              .Height = H};
         OK(cuMemcpy2D_v2(&copy));
-        copy = (CUDA_MEMCPY2D){.srcMemoryType = CU_MEMORYTYPE_ARRAY, .srcArray = array, .dstMemoryType = CU_MEMORYTYPE_HOST,
-                               .dstHost = out, .dstPitch = sizeof out[0], .WidthInBytes = sizeof out[0], .Height = H};
+        copy = (CUDA_MEMCPY2D){.srcMemoryType = CU_MEMORYTYPE_ARRAY,
+                               .srcArray = array,
+                               .dstMemoryType = CU_MEMORYTYPE_HOST,
+                               .dstHost = out,
+                               .dstPitch = sizeof out[0],
+                               .WidthInBytes = sizeof out[0],
+                               .Height = H};
         OK(cuMemcpy2D_v2(&copy));
         CHECK(memcmp(in, out, sizeof in) == 0);
         OK(cuArrayDestroy(array));

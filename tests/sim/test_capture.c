@@ -294,6 +294,27 @@ static void test_allocations_become_nodes(void **state)
         run(graph);
 }
 
+static void query_inside(void *user)
+{
+        note(cuStreamQuery(t) == CUDA_SUCCESS ? 1 : -1);
+}
+
+/* What a spoilt capture leaves behind calls the program, which may call CUDA. */
+static void test_user_object_of_a_spoilt_capture(void **state)
+{
+        CUstreamCaptureStatus status;
+        CUuserObject object;
+        CUgraph graph;
+
+        OK(cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+        OK(cuStreamGetCaptureInfo_v2(s, &status, NULL, &graph, NULL, NULL));
+        OK(cuUserObjectCreate(&object, NULL, query_inside, 1, CU_USER_OBJECT_NO_DESTRUCTOR_SYNC));
+        OK(cuGraphRetainUserObject(graph, object, 1, CU_GRAPH_USER_OBJECT_MOVE));
+        IS(cuStreamSynchronize(s), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+        IS(cuStreamEndCapture(s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+        NOTES(1);
+}
+
 static void test_destroyed_stream_ends_its_capture(void **state)
 {
         CUstream gone;
@@ -318,6 +339,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_ends_in_its_own_thread, fresh, done),
                 cmocka_unit_test_setup_teardown(test_info_and_own_dependencies, fresh, done),
                 cmocka_unit_test_setup_teardown(test_allocations_become_nodes, fresh, done),
+                cmocka_unit_test_setup_teardown(test_user_object_of_a_spoilt_capture, fresh, done),
                 cmocka_unit_test_setup_teardown(test_destroyed_stream_ends_its_capture, fresh, done),
         };
 

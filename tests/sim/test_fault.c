@@ -118,8 +118,10 @@ static int slow(void *arg)
 {
         struct timespec a, b;
         CUdeviceptr p;
-        setenv("FASTGPU_SIM", GPUS "[fault]\nat = cuMemAlloc_v2\nkind = slow\ndelay = 20ms\n"
-               "[fault]\nat = cuMemAlloc_v2\nafter = 1\nresult = 2\n", 1);
+        setenv("FASTGPU_SIM",
+               GPUS "[fault]\nat = cuMemAlloc_v2\nkind = slow\ndelay = 20ms\n"
+                    "[fault]\nat = cuMemAlloc_v2\nafter = 1\nresult = 2\n",
+               1);
         sim_context(0);
         clock_gettime(CLOCK_MONOTONIC, &a);
         OK(cuMemAlloc_v2(&p, 1));

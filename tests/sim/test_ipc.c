@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Memory between processes: legacy handles, VMM descriptors, pools; and external memory. Bytes count once, where they were made. */
+ * Memory between processes: legacy handles, VMM descriptors, pools; and external memory. Bytes count once, where they
+ * were made. */
 #include "sim_test.h"
 
 #include <fcntl.h>
@@ -65,7 +66,8 @@ static void import_pool(void)
 {
         CUmemoryPool pool;
         CUdeviceptr p;
-        OK(cuMemPoolImportFromShareableHandle(&pool, (void *)(intptr_t)letter->pool, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
+        OK(cuMemPoolImportFromShareableHandle(&pool, (void *)(intptr_t)letter->pool,
+                                              CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
         IS(cuMemAllocFromPoolAsync(&p, 1, pool, NULL), CUDA_ERROR_NOT_SUPPORTED);
         OK(cuMemPoolImportPointer(&p, pool, &letter->pointer));
         CHECK(strcmp((char *)p, "pool") == 0 && small_free() == 0);
@@ -104,7 +106,8 @@ static int run_importer(int fd)
 
 static CUdeviceptr export_vmm(CUmemGenericAllocationHandle *h)
 {
-        CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE},
+        CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                    .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE},
                                     .requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR};
         CUdeviceptr p;
         OK(cuMemCreate(h, GRAIN, &prop, 0));
@@ -119,7 +122,8 @@ static CUdeviceptr export_vmm(CUmemGenericAllocationHandle *h)
 
 static CUdeviceptr export_pool(CUmemoryPool *pool)
 {
-        CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE},
+        CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE},
                                 .handleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR};
         CUdeviceptr p, plain;
         OK(cuMemPoolCreate(pool, &props));
@@ -177,7 +181,8 @@ static void external(void)
         size_t before = sim_free();
         int fd = memfd_create("vulkan", 0), probe = dup(fd);
         CHECK(ftruncate(fd, MI) == 0 && pwrite(fd, "hello", 6, 8192) == 6);
-        CUDA_EXTERNAL_MEMORY_HANDLE_DESC desc = {.type = CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD, .handle.fd = fd, .size = 2 * MI};
+        CUDA_EXTERNAL_MEMORY_HANDLE_DESC desc = {
+                .type = CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD, .handle.fd = fd, .size = 2 * MI};
         IS(cuImportExternalMemory(&memory, &desc), CUDA_ERROR_INVALID_HANDLE);
         desc.size = MI;
         OK(cuImportExternalMemory(&memory, &desc));
@@ -191,8 +196,9 @@ static void external(void)
         char byte;
         CHECK(pread(probe, &byte, 1, 8192) == 1 && byte == 'j');
         OK(cuMemFree_v2(p));
-        CUDA_EXTERNAL_MEMORY_MIPMAPPED_ARRAY_DESC image = {.numLevels = 1, .arrayDesc = {.Width = 512, .Height = 512,
-                                                           .Format = CU_AD_FORMAT_UNSIGNED_INT8, .NumChannels = 4}};
+        CUDA_EXTERNAL_MEMORY_MIPMAPPED_ARRAY_DESC image = {
+                .numLevels = 1,
+                .arrayDesc = {.Width = 512, .Height = 512, .Format = CU_AD_FORMAT_UNSIGNED_INT8, .NumChannels = 4}};
         OK(cuExternalMemoryGetMappedMipmappedArray(&mipmap, memory, &image));
         CHECK(sim_free() == before);
         OK(cuMipmappedArrayDestroy(mipmap));

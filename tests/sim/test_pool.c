@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Pools: what they reserve, use, give back and when; every legal pairing of allocation and free; order within streams. */
+ * Pools: what they reserve, use, give back and when; every legal pairing of allocation and free; order within streams.
+ */
 #include "sim_test.h"
 
 #define CONTEXT (4 * MI)
@@ -19,7 +20,8 @@ static CUmemoryPool make(size_t max)
 {
         CUmemoryPool pool;
         CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
-                                .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 0}, .maxSize = max};
+                                .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 0},
+                                .maxSize = max};
         OK(cuMemPoolCreate(&pool, &props));
         return pool;
 }
@@ -30,7 +32,8 @@ static void figures(void)
         CUdeviceptr a, b;
         cuuint64_t zero = 0, one = 1;
         OK(cuMemAllocFromPoolAsync(&a, MI, pool, NULL));
-        CHECK(get(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT) == MI && get(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT) == GRAIN);
+        CHECK(get(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT) == MI &&
+              get(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT) == GRAIN);
         CHECK(sim_free() == start_free - GRAIN);
         OK(cuMemAllocFromPoolAsync(&b, 40 * MI, pool, NULL));
         CHECK(get(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT) == 2 * GRAIN);
@@ -201,7 +204,8 @@ static void host_pool(void)
 {
         CUmemoryPool pool;
         CUdeviceptr p;
-        CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {.type = CU_MEM_LOCATION_TYPE_HOST}};
+        CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                .location = {.type = CU_MEM_LOCATION_TYPE_HOST}};
         OK(cuMemPoolCreate(&pool, &props));
         OK(cuMemAllocFromPoolAsync(&p, 2 * MEMORY, pool, NULL));
         CHECK(sim_free() == start_free);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What processes share: capacity under races, and what becomes of the memory of those that die, at whatever instruction. */
+ * What processes share: capacity under races, and what becomes of the memory of those that die, at whatever
+ * instruction. */
 #include "sim_test.h"
 
 #include <errno.h>

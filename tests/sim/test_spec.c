@@ -49,19 +49,23 @@ static void inline_form(void)
 
 static void sections(void)
 {
-        good("# two kinds\n[gpu]\ncount=2\nmodel = A100 # comment\n memory = 40G\nlaunch = 0\r\n\n[gpu]\nmemory = 1G\nsms = 7\n"
-             "capability = 7.5\ncontext = 0\nh2d = 0\nslice = 1.5ms\n[kernel busy]\ntime = 200us\n[kernel \"a b\"]\ntime = 1s\n"
+        good("# two kinds\n[gpu]\ncount=2\nmodel = A100 # comment\n memory = 40G\nlaunch = 0\r\n\n[gpu]\nmemory = "
+             "1G\nsms = 7\n"
+             "capability = 7.5\ncontext = 0\nh2d = 0\nslice = 1.5ms\n[kernel busy]\ntime = 200us\n[kernel \"a "
+             "b\"]\ntime = 1s\n"
              "[sim]\ndriver = 12.4\ndriver_version = 550.1\n");
         CHECK(spec.gpus == 3 && spec.gpu[1].memory == 40 * GI && spec.gpu[1].launch_ns == 0 && spec.gpu[1].sms == 108);
         CHECK(spec.gpu[2].memory == GI && spec.gpu[2].sms == 7 && spec.gpu[2].major == 7 && spec.gpu[2].minor == 5);
-        CHECK(spec.gpu[2].context == 0 && spec.gpu[2].h2d == 0 && spec.gpu[2].d2h > 0 && spec.gpu[2].slice_ns == 1500000);
+        CHECK(spec.gpu[2].context == 0 && spec.gpu[2].h2d == 0 && spec.gpu[2].d2h > 0 &&
+              spec.gpu[2].slice_ns == 1500000);
         CHECK(spec.kernels == 2 && spec.kernel[0].ns == 200000 && strcmp(spec.kernel[1].name, "a b") == 0);
         CHECK(spec.driver == 12040 && strcmp(spec.driver_text, "550.1") == 0);
 }
 
 static void faults(void)
 {
-        good("[gpu]\nmodel=T4\n[fault]\nat=cuMemAlloc_v2\nafter=10\ncount=1\nresult=2\n[fault]\nat=nvml*\nkind=slow\ndelay=2s\n"
+        good("[gpu]\nmodel=T4\n[fault]\nat=cuMemAlloc_v2\nafter=10\ncount=1\nresult=2\n[fault]\nat=nvml*\nkind="
+             "slow\ndelay=2s\n"
              "gpu=3\nprocess=python3\n");
         CHECK(spec.faults == 2 && spec.fault[0].after == 10 && spec.fault[0].count == 1 && spec.fault[0].result == 2);
         CHECK(spec.fault[0].gpu == -1 && spec.fault[1].gpu == 3 && spec.fault[1].count == FGSIM_FOREVER);
@@ -88,7 +92,8 @@ static void wrong_lines(void)
         bad("[gpu]\nmemory = 1G\nlaunch = 2h\n", "'2h' is no time", "spec:3");
         bad("[gpu]\nmemory = 1G\nlaunch = 90000s\n", "hour", "spec:3");
         bad("[gpu]\nmemory = 1G\ncapability = nine\n", "nine", "9.0");
-        bad("[gpu]\nmemory = 1G\ncount = 2\nuuid = GPU-00000000-0000-0000-0000-000000000000\n", "one uuid for 2", "count = 1");
+        bad("[gpu]\nmemory = 1G\ncount = 2\nuuid = GPU-00000000-0000-0000-0000-000000000000\n", "one uuid for 2",
+            "count = 1");
         bad("[gpu]\nmemory = 1G\nuuid = GPU-x\n", "GPU-x", "xxxxxxxx");
         bad("[kernel k]\n", "how long", "time = TIME");
         bad("[kernel k]\ntime = 1us\n", "no GPU", "1xH100");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Many threads, streams, events, graphs and captures at once: everything asked for happens, each stream in its order.
- */
+ * Many threads, streams, events, graphs and captures at once: everything asked for happens, in each stream's
+ * order. */
 #include "exec_test.h"
 
 #include <pthread.h>

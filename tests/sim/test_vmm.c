@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Virtual memory management: reserve, create, map, access, unmap, release in every order; what counts and when it stops to. */
+ * Virtual memory management: reserve, create, map, access, unmap, release in every order; what counts and when it stops
+ * to. */
 #include "sim_test.h"
 
 #define GRAIN (2 * MI)
 
 static size_t start_free;
-static const CUmemAllocationProp on_device = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}};
+static const CUmemAllocationProp on_device = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                              .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}};
 static const CUmemAccessDesc everything = {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE},
                                            .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
 

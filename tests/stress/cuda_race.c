@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Processes let go by a barrier all allocate at once by the same path, more than there is room for. In every round what the
- * simulated GPU really has in use is compared with the quota, by a process that does nothing else and again while all hold what
- * they got. Runs on the drop-in under fake-daemon; prints one JSON line for each path. Every round over the quota, and every
- * round in which fewer were granted than fit, is a failure. */
+ * Processes let go by a barrier all allocate at once by the same path, more than there is room for. In every round what
+ * the simulated GPU really has in use is compared with the quota, by a process that does nothing else and again while
+ * all hold what they got. Runs on the drop-in under fake-daemon; prints one JSON line for each path. Every round over
+ * the quota, and every round in which fewer were granted than fit, is a failure. */
 #include "../cuda/test_memory.h"
 
 #include "base/atomic.h"
@@ -85,8 +85,12 @@ static CUresult put_vmm(struct held *h)
 
 static CUresult get_array(struct held *h)
 {
-        CUDA_ARRAY3D_DESCRIPTOR d = {.Width = 1024, .Height = 1024, .Depth = CHUNK / MiB / 4, .Format = CU_AD_FORMAT_FLOAT,
-                                     .NumChannels = 1, .Flags = CUDA_ARRAY3D_LAYERED};
+        CUDA_ARRAY3D_DESCRIPTOR d = {.Width = 1024,
+                                     .Height = 1024,
+                                     .Depth = CHUNK / MiB / 4,
+                                     .Format = CU_AD_FORMAT_FLOAT,
+                                     .NumChannels = 1,
+                                     .Flags = CUDA_ARRAY3D_LAYERED};
 
         return cuArray3DCreate_v2(&h->array, &d);
 }
@@ -100,8 +104,8 @@ static const struct path {
         const char *name;
         CUresult (*get)(struct held *), (*put)(struct held *);
 } paths[] = {
-        {"cuMemAlloc", get_alloc, put_pointer},   {"cuMemAllocPitch", get_pitch, put_pointer},
-        {"cuMemAllocManaged", get_managed, put_pointer}, {"cuMemAllocAsync", get_async, put_async},
+        {"cuMemAlloc", get_alloc, put_pointer},           {"cuMemAllocPitch", get_pitch, put_pointer},
+        {"cuMemAllocManaged", get_managed, put_pointer},  {"cuMemAllocAsync", get_async, put_async},
         {"cuMemAllocFromPoolAsync", get_pool, put_async}, {"cuMemCreate", get_vmm, put_vmm},
         {"cuArray3DCreate", get_array, put_array},
 };
@@ -175,7 +179,8 @@ static int judge(const struct path *path)
                 together();
                 together();
         }
-        printf("{\"path\": \"%s\", \"rounds\": %u, \"over\": %u, \"few\": %u, \"granted\": %u, \"most\": %lu, \"quota\": %lu}\n",
+        printf("{\"path\": \"%s\", \"rounds\": %u, \"over\": %u, \"few\": %u, \"granted\": %u, \"most\": %lu, "
+               "\"quota\": %lu}\n",
                path->name, rounds, over, few, granted, (unsigned long)worst, (unsigned long)quota(0));
         return over || few;
 }

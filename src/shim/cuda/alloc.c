@@ -51,7 +51,8 @@ static uint64_t start(const struct fgc_alloc_stripe *stripe, uint64_t hashed)
         return (hashed << FGC_ALLOC_STRIPE_BITS) >> stripe->shift;
 }
 
-/* Word by word: a wide load behind two narrow stores of the same bytes waits for them to leave the processor's store buffer. */
+/* Word by word: a wide load behind two narrow stores of the same bytes waits for them to leave the processor's store
+ * buffer. */
 static inline void copy(struct fgc_alloc *to, const struct fgc_alloc *from)
 {
         fg_store_relaxed(&to->key, fg_load_relaxed(&from->key));
@@ -70,7 +71,8 @@ static struct fgc_alloc *probe(const struct fgc_alloc_stripe *stripe, uint64_t k
         return &stripe->cell[i];
 }
 
-/* Closes the gap, so that no probe stops short: later cells of the run move up unless that would put them before their start. */
+/* Closes the gap, so that no probe stops short: later cells of the run move up unless that would put them before their
+ * start. */
 static void remove_at(struct fgc_alloc_stripe *stripe, uint64_t gap)
 {
         uint64_t mask = stripe->cells - 1;
@@ -106,7 +108,8 @@ static void watch_forks(void)
 static struct fgc_alloc *cells_new(uint64_t cells)
 {
         static pthread_once_t once = PTHREAD_ONCE_INIT;
-        void *memory = mmap(NULL, cells * sizeof(struct fgc_alloc), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void *memory = mmap(NULL, cells * sizeof(struct fgc_alloc), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                            -1, 0);
 
         pthread_once(&once, watch_forks);
         return memory == MAP_FAILED ? NULL : memory;
@@ -188,7 +191,8 @@ void fgc_alloc_put_back(struct fgc_alloc_table *table, struct fgc_alloc entry)
         struct fgc_alloc *cell;
 
         lock(stripe);
-        /* Others may have filled the stripe up to the mark meanwhile; a quarter is left beyond it. One cell stays empty. */
+        /* Others may have filled the stripe up to the mark meanwhile; a quarter is left beyond it. One cell stays
+         * empty. */
         if (stripe->cells && stripe->used + 1 < stripe->cells) {
                 cell = probe(stripe, entry.key);
                 stripe->used += cell->kind == 0;
@@ -252,8 +256,8 @@ bool fgc_alloc_find(struct fgc_alloc_table *table, uint64_t key, struct fgc_allo
         return found;
 }
 
-size_t fgc_alloc_list(struct fgc_alloc_table *table, bool (*want)(const struct fgc_alloc *, const void *), const void *arg,
-                      struct fgc_alloc *ret, size_t room)
+size_t fgc_alloc_list(struct fgc_alloc_table *table, bool (*want)(const struct fgc_alloc *, const void *),
+                      const void *arg, struct fgc_alloc *ret, size_t room)
 {
         size_t count = 0;
 

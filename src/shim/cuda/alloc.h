@@ -16,10 +16,11 @@ enum fgc_alloc_kind {
         FGC_ALLOC_POOL,       /* owner: struct fgc_pool; charged through the pool */
         FGC_ALLOC_ARRAY,      /* an array, by its handle; owner: struct fgc_home */
         FGC_ALLOC_EXTERNAL,   /* an external memory object, by its handle */
-        FGC_ALLOC_VMM,        /* owner: struct fgc_physical; a handle of physical memory; bytes: how often it is to be released */
-        FGC_ALLOC_MAPPING,    /* owner: struct fgc_mapping; the addresses physical memory is mapped at */
+        FGC_ALLOC_VMM, /* owner: struct fgc_physical; a handle of physical memory; bytes: how often it is to be released
+                        */
+        FGC_ALLOC_MAPPING,     /* owner: struct fgc_mapping; the addresses physical memory is mapped at */
         FGC_ALLOC_POOL_HANDLE, /* owner: struct fgc_pool */
-        FGC_ALLOC_EXEC,       /* an executable graph; bytes: what its allocation nodes ask for */
+        FGC_ALLOC_EXEC,        /* an executable graph; bytes: what its allocation nodes ask for */
 };
 
 struct fgc_alloc {
@@ -32,9 +33,9 @@ struct fgc_alloc {
 struct fgc_alloc_cells;
 struct fgc_alloc_stripe {
         _Alignas(64) uint32_t lock;
-        uint32_t shift;               /* 64 - log2(cells), the stripe's bits included */
-        uint64_t used, cells, limit;  /* cells: a power of two; grown when used reaches the limit */
-        struct fgc_alloc *cell;       /* NULL: none yet */
+        uint32_t shift;              /* 64 - log2(cells), the stripe's bits included */
+        uint64_t used, cells, limit; /* cells: a power of two; grown when used reaches the limit */
+        struct fgc_alloc *cell;      /* NULL: none yet */
 };
 
 #define FGC_ALLOC_STRIPE_BITS 6
@@ -42,11 +43,12 @@ struct fgc_alloc_table {
         struct fgc_alloc_stripe stripe[1 << FGC_ALLOC_STRIPE_BITS];
 };
 
-/* By CUdeviceptr; by CUarray, CUmipmappedArray, CUexternalMemory, CUmemoryPool, CUgraphExec; by physical memory handle. */
+/* By CUdeviceptr; by CUarray, CUmipmappedArray, CUexternalMemory, CUmemoryPool, CUgraphExec; by physical memory handle.
+ */
 extern struct fgc_alloc_table fgc_pointers, fgc_handles, fgc_physicals;
 
-/* 0; 1 and *ret_old: there was an entry of that key, now replaced: the driver had freed it without our hearing of it; -ENOMEM:
- * nothing was entered. */
+/* 0; 1 and *ret_old: there was an entry of that key, now replaced: the driver had freed it without our hearing of it;
+ * -ENOMEM: nothing was entered. */
 int fgc_alloc_enter(struct fgc_alloc_table *table, struct fgc_alloc entry, struct fgc_alloc *ret_old);
 /* Takes the entry out. False: unknown. */
 bool fgc_alloc_take(struct fgc_alloc_table *table, uint64_t key, struct fgc_alloc *ret);
@@ -55,10 +57,10 @@ void fgc_alloc_put_back(struct fgc_alloc_table *table, struct fgc_alloc entry);
 /* A copy. False: unknown. */
 bool fgc_alloc_find(struct fgc_alloc_table *table, uint64_t key, struct fgc_alloc *ret);
 
-/* Copies of all entries that `want` accepts, one stripe at a time: at most `room` of them; returns how many there were. Not an
- * instant's picture. `want` is called under a stripe's lock. */
-size_t fgc_alloc_list(struct fgc_alloc_table *table, bool (*want)(const struct fgc_alloc *, const void *), const void *arg,
-                      struct fgc_alloc *ret, size_t room);
+/* Copies of all entries that `want` accepts, one stripe at a time: at most `room` of them; returns how many there were.
+ * Not an instant's picture. `want` is called under a stripe's lock. */
+size_t fgc_alloc_list(struct fgc_alloc_table *table, bool (*want)(const struct fgc_alloc *, const void *),
+                      const void *arg, struct fgc_alloc *ret, size_t room);
 /* Takes it out if it is still exactly that entry. */
 bool fgc_alloc_take_same(struct fgc_alloc_table *table, struct fgc_alloc entry);
 

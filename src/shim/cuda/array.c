@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Arrays and mipmapped arrays: charged by format and extent. A sparse one, or one whose memory is mapped later, is charged
- * nothing: what is mapped into it was paid for when it was made (vmm.c). */
+ * Arrays and mipmapped arrays: charged by format and extent. A sparse one, or one whose memory is mapped later, is
+ * charged nothing: what is mapped into it was paid for when it was made (vmm.c). */
 #include "shim/cuda/array.h"
 
 #include "shim/cuda/hook.h"
@@ -75,21 +75,21 @@ static CUDA_ARRAY3D_DESCRIPTOR same(const CUDA_ARRAY3D_DESCRIPTOR *d)
         return *d;
 }
 
-#define CREATE(name, type, convert) \
-        CUresult fgc_##name(CUarray *array, const type *descriptor) \
-        { \
-                CUDA_ARRAY3D_DESCRIPTOR wide; \
-                struct claim taken; \
-                CUresult r; \
-\
-                FGC_PASS(name, array, descriptor); \
-                if (descriptor) \
-                        wide = convert(descriptor); \
-                r = claim(&taken, descriptor ? &wide : NULL, 1); \
-                if (r != CUDA_SUCCESS) \
-                        return r; \
-                r = FGC_REAL(name, array, descriptor); \
-                return settle(&taken, r, r == CUDA_SUCCESS ? *array : NULL, false); \
+#define CREATE(name, type, convert)                                                                                    \
+        CUresult fgc_##name(CUarray *array, const type *descriptor)                                                    \
+        {                                                                                                              \
+                CUDA_ARRAY3D_DESCRIPTOR wide;                                                                          \
+                struct claim taken;                                                                                    \
+                CUresult r;                                                                                            \
+                                                                                                                       \
+                FGC_PASS(name, array, descriptor);                                                                     \
+                if (descriptor)                                                                                        \
+                        wide = convert(descriptor);                                                                    \
+                r = claim(&taken, descriptor ? &wide : NULL, 1);                                                       \
+                if (r != CUDA_SUCCESS)                                                                                 \
+                        return r;                                                                                      \
+                r = FGC_REAL(name, array, descriptor);                                                                 \
+                return settle(&taken, r, r == CUDA_SUCCESS ? *array : NULL, false);                                    \
         }
 
 CREATE(cuArrayCreate, CUDA_ARRAY_DESCRIPTOR_v1, widen_v1)
@@ -97,7 +97,8 @@ CREATE(cuArrayCreate_v2, CUDA_ARRAY_DESCRIPTOR, widen)
 CREATE(cuArray3DCreate, CUDA_ARRAY3D_DESCRIPTOR_v1, widen_3d_v1)
 CREATE(cuArray3DCreate_v2, CUDA_ARRAY3D_DESCRIPTOR, same)
 
-CUresult fgc_cuMipmappedArrayCreate(CUmipmappedArray *array, const CUDA_ARRAY3D_DESCRIPTOR *descriptor, unsigned int levels)
+CUresult fgc_cuMipmappedArrayCreate(CUmipmappedArray *array, const CUDA_ARRAY3D_DESCRIPTOR *descriptor,
+                                    unsigned int levels)
 {
         struct claim taken;
         CUresult r;
@@ -110,19 +111,19 @@ CUresult fgc_cuMipmappedArrayCreate(CUmipmappedArray *array, const CUDA_ARRAY3D_
         return settle(&taken, r, r == CUDA_SUCCESS ? *array : NULL, true);
 }
 
-#define DESTROY(name, type) \
-        CUresult fgc_##name(type array) \
-        { \
-                struct fgc_alloc entry; \
-                CUresult r; \
-                bool known; \
-\
-                FGC_PASS(name, array); \
-                known = fgc_alloc_take(&fgc_handles, (uintptr_t)array, &entry); \
-                r = fgc_settle_free(&fgc_handles, &entry, known, FGC_REAL(name, array)); \
-                if (r == CUDA_SUCCESS) \
-                        fgc_physical_array_gone(array); \
-                return r; \
+#define DESTROY(name, type)                                                                                            \
+        CUresult fgc_##name(type array)                                                                                \
+        {                                                                                                              \
+                struct fgc_alloc entry;                                                                                \
+                CUresult r;                                                                                            \
+                bool known;                                                                                            \
+                                                                                                                       \
+                FGC_PASS(name, array);                                                                                 \
+                known = fgc_alloc_take(&fgc_handles, (uintptr_t)array, &entry);                                        \
+                r = fgc_settle_free(&fgc_handles, &entry, known, FGC_REAL(name, array));                               \
+                if (r == CUDA_SUCCESS)                                                                                 \
+                        fgc_physical_array_gone(array);                                                                \
+                return r;                                                                                              \
         }
 
 DESTROY(cuArrayDestroy, CUarray)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Memory of another API (Vulkan, OpenGL, video), imported. Whoever made it was not charged, as no hook of ours saw it, so the
- * import is: in full, from the import until it is destroyed. Buffers and arrays mapped from it cost nothing more. */
+ * Memory of another API (Vulkan, OpenGL, video), imported. Whoever made it was not charged, as no hook of ours saw it,
+ * so the import is: in full, from the import until it is destroyed. Buffers and arrays mapped from it cost nothing
+ * more. */
 #include "shim/cuda/hook.h"
 #include "shim/cuda/memory.h"
 

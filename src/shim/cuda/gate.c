@@ -50,10 +50,8 @@ static CUresult enter(struct fgc_work *work, CUstream stream, uint32_t key, bool
         if (!vgpu)
                 return CUDA_SUCCESS;
         note(fgc_time_of(vgpu), fgc_stream_key(stream));
-#ifdef FG_GATE_HAS_PASS
         if (fg_gate_pass(vgpu->gate))
                 return CUDA_SUCCESS;
-#endif
         if (fgc_capture_has(stream))
                 return CUDA_SUCCESS;
         if (fg_gate_enter(vgpu->gate, key, may_wait, &work->ticket) < 0)

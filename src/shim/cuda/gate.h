@@ -59,7 +59,6 @@ static inline struct fgc_time *fgc_time_of(const struct fgc_vgpu *vgpu)
  * program's arguments where they are: several vGPUs, and the first launch in another stream, take the long way. */
 static inline __attribute__((always_inline)) bool fgc_gate_pass(CUstream stream)
 {
-#ifdef FG_GATE_HAS_PASS
         uintptr_t key = fgc_stream_key(stream), seen = fg_load_relaxed(&fgc_times[0].stream);
 
         if (__builtin_expect(fgc_vgpu_count != 1, 0) || __builtin_expect(seen != key && seen != FGC_KEY_MANY, 0))
@@ -67,9 +66,6 @@ static inline __attribute__((always_inline)) bool fgc_gate_pass(CUstream stream)
         if (key == (uintptr_t)CU_STREAM_LEGACY && seen == FGC_KEY_MANY)
                 fg_store_relaxed(&fgc_times[0].legacy, 1);
         return fg_gate_pass(fgc_vgpus->gate);
-#else
-        return false;
-#endif
 }
 
 struct fgc_work {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What an executable graph needs is the sum of its allocation nodes. It is reserved on top of the graphs' pool before a launch
- * and settled to the driver's figure after it. */
+ * What an executable graph needs is the sum of its allocation nodes. It is reserved on top of the graphs' pool before a
+ * launch and settled to the driver's figure after it. */
 #include "shim/cuda/graph_memory.h"
 
 #include "shim/cuda/hook.h"
@@ -57,7 +57,8 @@ void fgc_graph_memory_made_slow(CUgraphExec exec, CUgraph graph)
 
         fgc_graph_memory_gone_slow(exec);
         if (entry.bytes)
-                fgc_alloc_enter(&fgc_handles, entry, &old); /* without memory to note it, launches settle, but do not reserve */
+                fgc_alloc_enter(&fgc_handles, entry,
+                                &old); /* without memory to note it, launches settle, but do not reserve */
 }
 
 void fgc_graph_memory_gone_slow(CUgraphExec exec)
@@ -70,7 +71,8 @@ void fgc_graph_memory_gone_slow(CUgraphExec exec)
 
 /* --- launching --- */
 
-/* What the pool had reserved and in use after a graph's latest launch is kept in the entry's owner, in units of 512 bytes. */
+/* What the pool had reserved and in use after a graph's latest launch is kept in the entry's owner, in units of 512
+ * bytes. */
 static void *figures_pack(uint64_t reserved, uint64_t used)
 {
         return (void *)(uintptr_t)(reserved / FGC_UNIT << 32 | (used / FGC_UNIT & UINT32_MAX));

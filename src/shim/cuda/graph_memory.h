@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Memory that graphs allocate. Their allocation nodes take from a pool of the device's own, which grows when a graph is launched
- * or uploaded and shrinks when it is trimmed: it is charged like every other pool (pool.h). For who hooks launches:
+ * Memory that graphs allocate. Their allocation nodes take from a pool of the device's own, which grows when a graph is
+ * launched or uploaded and shrinks when it is trimmed: it is charged like every other pool (pool.h). For who hooks
+ * launches:
  *
  *      before cuGraphLaunch   r = fgc_graph_memory_begin(vgpu, exec, &use); refuse with r if it is not CUDA_SUCCESS
  *      after it               return fgc_graph_memory_end(&use, result)
@@ -42,8 +43,9 @@ static inline void fgc_graph_memory_gone(CUgraphExec exec)
 static inline CUresult fgc_graph_memory_begin(struct fgc_vgpu *vgpu, CUgraphExec exec, struct fgc_graph_use *use)
 {
         use->pool = NULL;
-        return __builtin_expect(fg_load_relaxed(&fgc_graph_memory_seen) != 0, 0) ? fgc_graph_memory_begin_slow(vgpu, exec, use)
-                                                                                : CUDA_SUCCESS;
+        return __builtin_expect(fg_load_relaxed(&fgc_graph_memory_seen) != 0, 0)
+                       ? fgc_graph_memory_begin_slow(vgpu, exec, use)
+                       : CUDA_SUCCESS;
 }
 
 static inline CUresult fgc_graph_memory_end(struct fgc_graph_use *use, CUresult r)

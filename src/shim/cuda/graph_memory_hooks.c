@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where allocations get into graphs, and where graphs become executable. A node's pool may be on any device: its number is
- * translated here, as it is nowhere else that these calls are hooked. */
+ * Where allocations get into graphs, and where graphs become executable. A node's pool may be on any device: its number
+ * is translated here, as it is nowhere else that these calls are hooked. */
 #include "shim/cuda/gate.h"
 #include "shim/cuda/graph_memory.h"
 #include "shim/cuda/hook.h"
@@ -44,29 +44,30 @@ static CUresult added(CUgraphNodeParams *mine, const CUgraphNodeParams *real, CU
         return mine && (int)mine->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC ? seen(r) : r;
 }
 
-#define ADD_NODE(name, params, ...) \
-        CUresult fgc_##name params \
-        { \
-                FGC_SCRATCH(scratch); \
-                CUgraphNodeParams copy, *mine = node_params; \
-                CUresult r; \
-\
-                FGC_PASS(name, __VA_ARGS__); \
-                node_params = fgc_node_in(node_params, &copy, &scratch); \
-                if (mine && !node_params) \
-                        return CUDA_ERROR_OUT_OF_MEMORY; \
-                r = FGC_REAL(name, __VA_ARGS__); \
-                return added(mine, node_params, r); \
+#define ADD_NODE(name, params, ...)                                                                                    \
+        CUresult fgc_##name params                                                                                     \
+        {                                                                                                              \
+                FGC_SCRATCH(scratch);                                                                                  \
+                CUgraphNodeParams copy, *mine = node_params;                                                           \
+                CUresult r;                                                                                            \
+                                                                                                                       \
+                FGC_PASS(name, __VA_ARGS__);                                                                           \
+                node_params = fgc_node_in(node_params, &copy, &scratch);                                               \
+                if (mine && !node_params)                                                                              \
+                        return CUDA_ERROR_OUT_OF_MEMORY;                                                               \
+                r = FGC_REAL(name, __VA_ARGS__);                                                                       \
+                return added(mine, node_params, r);                                                                    \
         }
 
-ADD_NODE(cuGraphAddNode, (CUgraphNode *node, CUgraph graph, const CUgraphNode *after, size_t count, CUgraphNodeParams *node_params),
+ADD_NODE(cuGraphAddNode,
+         (CUgraphNode * node, CUgraph graph, const CUgraphNode *after, size_t count, CUgraphNodeParams *node_params),
          node, graph, after, count, node_params)
 ADD_NODE(cuGraphAddNode_v2,
-         (CUgraphNode *node, CUgraph graph, const CUgraphNode *after, const CUgraphEdgeData *edges, size_t count,
+         (CUgraphNode * node, CUgraph graph, const CUgraphNode *after, const CUgraphEdgeData *edges, size_t count,
           CUgraphNodeParams *node_params),
          node, graph, after, edges, count, node_params)
 ADD_NODE(cuGraphAddNode_v3,
-         (CUgraphNode *node, CUgraph graph, const CUgraphNode *after, const CUgraphEdgeData *edges, size_t count,
+         (CUgraphNode * node, CUgraph graph, const CUgraphNode *after, const CUgraphEdgeData *edges, size_t count,
           CUgraphNodeParams *node_params),
          node, graph, after, edges, count, node_params)
 
@@ -80,32 +81,33 @@ static CUresult made(CUresult r, const CUgraphExec *exec, CUgraph graph)
         return r;
 }
 
-#define INSTANTIATE(name, params, ...) \
-        CUresult fgc_##name params \
-        { \
-                FGC_PASS(name, __VA_ARGS__); \
-                return made(FGC_REAL(name, __VA_ARGS__), exec, graph); \
+#define INSTANTIATE(name, params, ...)                                                                                 \
+        CUresult fgc_##name params                                                                                     \
+        {                                                                                                              \
+                FGC_PASS(name, __VA_ARGS__);                                                                           \
+                return made(FGC_REAL(name, __VA_ARGS__), exec, graph);                                                 \
         }
 
-INSTANTIATE(cuGraphInstantiate, (CUgraphExec *exec, CUgraph graph, CUgraphNode *node, char *log, size_t size), exec, graph, node,
-            log, size)
-INSTANTIATE(cuGraphInstantiate_v2, (CUgraphExec *exec, CUgraph graph, CUgraphNode *node, char *log, size_t size), exec, graph,
-            node, log, size)
-INSTANTIATE(cuGraphInstantiateWithFlags, (CUgraphExec *exec, CUgraph graph, unsigned long long flags), exec, graph, flags)
-INSTANTIATE(cuGraphInstantiateWithParams, (CUgraphExec *exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *parameters), exec,
-            graph, parameters)
-INSTANTIATE(cuGraphInstantiateWithParams_ptsz, (CUgraphExec *exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *parameters),
-            exec, graph, parameters)
+INSTANTIATE(cuGraphInstantiate, (CUgraphExec * exec, CUgraph graph, CUgraphNode *node, char *log, size_t size), exec,
+            graph, node, log, size)
+INSTANTIATE(cuGraphInstantiate_v2, (CUgraphExec * exec, CUgraph graph, CUgraphNode *node, char *log, size_t size), exec,
+            graph, node, log, size)
+INSTANTIATE(cuGraphInstantiateWithFlags, (CUgraphExec * exec, CUgraph graph, unsigned long long flags), exec, graph,
+            flags)
+INSTANTIATE(cuGraphInstantiateWithParams,
+            (CUgraphExec * exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *parameters), exec, graph, parameters)
+INSTANTIATE(cuGraphInstantiateWithParams_ptsz,
+            (CUgraphExec * exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *parameters), exec, graph, parameters)
 
-#define UPLOAD(name, plain) \
-        CUresult fgc_##name(CUgraphExec exec, CUstream stream) \
-        { \
-                struct fgc_graph_use use; \
-                CUresult r; \
-\
-                FGC_PASS(name, exec, stream); \
-                r = fgc_graph_memory_begin(fgc_vgpu_of_stream(plain(stream)), exec, &use); \
-                return r != CUDA_SUCCESS ? r : fgc_graph_memory_end(&use, FGC_REAL(name, exec, stream)); \
+#define UPLOAD(name, plain)                                                                                            \
+        CUresult fgc_##name(CUgraphExec exec, CUstream stream)                                                         \
+        {                                                                                                              \
+                struct fgc_graph_use use;                                                                              \
+                CUresult r;                                                                                            \
+                                                                                                                       \
+                FGC_PASS(name, exec, stream);                                                                          \
+                r = fgc_graph_memory_begin(fgc_vgpu_of_stream(plain(stream)), exec, &use);                             \
+                return r != CUDA_SUCCESS ? r : fgc_graph_memory_end(&use, FGC_REAL(name, exec, stream));               \
         }
 
 UPLOAD(cuGraphUpload, fgc_stream_plain)

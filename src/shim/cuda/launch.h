@@ -4,7 +4,7 @@
 
 #include "shim/cuda/gate.h"
 
-#if defined(__x86_64__) && defined(FG_GATE_HAS_PASS)
+#if defined(__x86_64__)
 #define FGC_LAUNCH_FRONT 1 /* cuLaunchKernel comes in by launch_front.c, which may call these */
 __typeof__(cuLaunchKernel) fgc_long_cuLaunchKernel;
 __typeof__(cuLaunchKernel_ptsz) fgc_long_cuLaunchKernel_ptsz;

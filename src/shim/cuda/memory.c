@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cuMemAlloc, pitched and managed memory, cuMemFree. A managed allocation is charged in full, to the vGPU whose context is
- * current, wherever its pages are at the moment. */
+ * cuMemAlloc, pitched and managed memory, cuMemFree. A managed allocation is charged in full, to the vGPU whose context
+ * is current, wherever its pages are at the moment. */
 #include "shim/cuda/memory.h"
 
 #include "shim/cuda/hook.h"
@@ -10,15 +10,15 @@
 #define PITCH_UNIT 512u
 
 /* Reserve, call, commit. */
-#define ALLOCATE(kind, bytes, call, pointer) \
-        do { \
-                struct fgc_vgpu *vgpu = fgc_vgpu_current(); \
-                uint64_t size = fgc_round_up(bytes, FGC_UNIT); \
-                CUresult r = vgpu ? fgc_reserve(vgpu, size) : CUDA_SUCCESS; \
-                if (__builtin_expect(r != CUDA_SUCCESS, 0)) \
-                        return r; \
-                r = call; \
-                return vgpu ? commit(vgpu, kind, size, r, r == CUDA_SUCCESS ? *(pointer) : 0) : r; \
+#define ALLOCATE(kind, bytes, call, pointer)                                                                           \
+        do {                                                                                                           \
+                struct fgc_vgpu *vgpu = fgc_vgpu_current();                                                            \
+                uint64_t size = fgc_round_up(bytes, FGC_UNIT);                                                         \
+                CUresult r = vgpu ? fgc_reserve(vgpu, size) : CUDA_SUCCESS;                                            \
+                if (__builtin_expect(r != CUDA_SUCCESS, 0))                                                            \
+                        return r;                                                                                      \
+                r = call;                                                                                              \
+                return vgpu ? commit(vgpu, kind, size, r, r == CUDA_SUCCESS ? *(pointer) : 0) : r;                     \
         } while (0)
 
 static CUresult commit(struct fgc_vgpu *vgpu, enum fgc_alloc_kind kind, uint64_t bytes, CUresult r, CUdeviceptr pointer)

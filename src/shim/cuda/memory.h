@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Invariant 1 on CUDA's memory calls: reserve, call, then commit or refund. What the hooks of memory*.c, array.c, vmm.c and the
- * like have in common. */
+ * Invariant 1 on CUDA's memory calls: reserve, call, then commit or refund. What the hooks of memory*.c, array.c, vmm.c
+ * and the like have in common. */
 #ifndef FGC_MEMORY_H
 #define FGC_MEMORY_H
 
@@ -24,8 +24,8 @@ CUresult fgc_refusal(int error); /* of the ledger's −errno */
 /* As fg_ledger_reserve(), but what obviously does not fit is not counted as a refusal: there is more to try. */
 int fgc_reserve_quietly(struct fg_ledger *ledger, uint64_t bytes);
 
-/* After the driver's success: enters what was reserved. CUDA_ERROR_OUT_OF_MEMORY: it cannot be remembered; the caller frees what
- * it got, then releases the entry. */
+/* After the driver's success: enters what was reserved. CUDA_ERROR_OUT_OF_MEMORY: it cannot be remembered; the caller
+ * frees what it got, then releases the entry. */
 CUresult fgc_commit(struct fgc_alloc_table *table, struct fgc_alloc entry);
 /* What an entry that was taken out had charged goes back. */
 void fgc_release(const struct fgc_alloc *entry);

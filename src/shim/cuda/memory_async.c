@@ -17,7 +17,8 @@ struct form {
         __typeof__(&cuMemFreeAsync) free;
 };
 
-static CUresult commit(struct fgc_pool *pool, CUdeviceptr pointer, uint64_t bytes, CUstream stream, const struct form *form)
+static CUresult commit(struct fgc_pool *pool, CUdeviceptr pointer, uint64_t bytes, CUstream stream,
+                       const struct form *form)
 {
         struct fgc_alloc entry = {pointer, pool, bytes, FGC_ALLOC_POOL};
         CUresult r = fgc_commit(&fgc_pointers, entry);
@@ -29,8 +30,8 @@ static CUresult commit(struct fgc_pool *pool, CUdeviceptr pointer, uint64_t byte
         return r;
 }
 
-static CUresult allocate(CUdeviceptr *pointer, size_t bytes, struct fgc_pool *pool, CUmemoryPool handle, CUstream stream,
-                         const struct form *form)
+static CUresult allocate(CUdeviceptr *pointer, size_t bytes, struct fgc_pool *pool, CUmemoryPool handle,
+                         CUstream stream, const struct form *form)
 {
         bool grows;
         CUresult r;
@@ -69,44 +70,44 @@ static CUresult capture(CUresult r)
         return r;
 }
 
-#define ALLOC_ASYNC(name, from_pool, free_name, plain) \
-        CUresult fgc_##name(CUdeviceptr *pointer, size_t bytes, CUstream stream) \
-        { \
-                const struct form form = {fgc_real.from_pool, fgc_real.free_name}; \
-                CUmemoryPool handle = NULL; \
-                struct fgc_vgpu *vgpu; \
-                struct fgc_pool *pool; \
-                CUresult r; \
-\
-                FGC_PASS(name, pointer, bytes, stream); \
-                if (__builtin_expect(fgc_capture_has(plain(stream)), 0)) \
-                        return capture(FGC_REAL(name, pointer, bytes, stream)); \
-                vgpu = fgc_vgpu_of_stream(stream); \
-                r = vgpu ? current_pool(vgpu, &handle) : CUDA_SUCCESS; \
-                if (r != CUDA_SUCCESS || !handle) \
-                        return r != CUDA_SUCCESS ? r : FGC_REAL(name, pointer, bytes, stream); \
-                pool = fgc_pool_of(handle, vgpu); \
-                return pool ? allocate(pointer, bytes, pool, handle, stream, &form) : CUDA_ERROR_OUT_OF_MEMORY; \
+#define ALLOC_ASYNC(name, from_pool, free_name, plain)                                                                 \
+        CUresult fgc_##name(CUdeviceptr *pointer, size_t bytes, CUstream stream)                                       \
+        {                                                                                                              \
+                const struct form form = {fgc_real.from_pool, fgc_real.free_name};                                     \
+                CUmemoryPool handle = NULL;                                                                            \
+                struct fgc_vgpu *vgpu;                                                                                 \
+                struct fgc_pool *pool;                                                                                 \
+                CUresult r;                                                                                            \
+                                                                                                                       \
+                FGC_PASS(name, pointer, bytes, stream);                                                                \
+                if (__builtin_expect(fgc_capture_has(plain(stream)), 0))                                               \
+                        return capture(FGC_REAL(name, pointer, bytes, stream));                                        \
+                vgpu = fgc_vgpu_of_stream(stream);                                                                     \
+                r = vgpu ? current_pool(vgpu, &handle) : CUDA_SUCCESS;                                                 \
+                if (r != CUDA_SUCCESS || !handle)                                                                      \
+                        return r != CUDA_SUCCESS ? r : FGC_REAL(name, pointer, bytes, stream);                         \
+                pool = fgc_pool_of(handle, vgpu);                                                                      \
+                return pool ? allocate(pointer, bytes, pool, handle, stream, &form) : CUDA_ERROR_OUT_OF_MEMORY;        \
         }
 
 ALLOC_ASYNC(cuMemAllocAsync, cuMemAllocFromPoolAsync, cuMemFreeAsync, fgc_stream_plain)
 ALLOC_ASYNC(cuMemAllocAsync_ptsz, cuMemAllocFromPoolAsync_ptsz, cuMemFreeAsync_ptsz, fgc_stream_ptsz)
 
-#define ALLOC_FROM_POOL(name, free_name, plain) \
-        CUresult fgc_##name(CUdeviceptr *pointer, size_t bytes, CUmemoryPool handle, CUstream stream) \
-        { \
-                const struct form form = {fgc_real.name, fgc_real.free_name}; \
-                struct fgc_vgpu *vgpu; \
-                struct fgc_pool *pool; \
-\
-                FGC_PASS(name, pointer, bytes, handle, stream); \
-                if (__builtin_expect(fgc_capture_has(plain(stream)), 0)) \
-                        return capture(FGC_REAL(name, pointer, bytes, handle, stream)); \
-                vgpu = fgc_vgpu_of_stream(stream); \
-                if (!vgpu || !handle) \
-                        return FGC_REAL(name, pointer, bytes, handle, stream); \
-                pool = fgc_pool_of(handle, vgpu); \
-                return pool ? allocate(pointer, bytes, pool, handle, stream, &form) : CUDA_ERROR_OUT_OF_MEMORY; \
+#define ALLOC_FROM_POOL(name, free_name, plain)                                                                        \
+        CUresult fgc_##name(CUdeviceptr *pointer, size_t bytes, CUmemoryPool handle, CUstream stream)                  \
+        {                                                                                                              \
+                const struct form form = {fgc_real.name, fgc_real.free_name};                                          \
+                struct fgc_vgpu *vgpu;                                                                                 \
+                struct fgc_pool *pool;                                                                                 \
+                                                                                                                       \
+                FGC_PASS(name, pointer, bytes, handle, stream);                                                        \
+                if (__builtin_expect(fgc_capture_has(plain(stream)), 0))                                               \
+                        return capture(FGC_REAL(name, pointer, bytes, handle, stream));                                \
+                vgpu = fgc_vgpu_of_stream(stream);                                                                     \
+                if (!vgpu || !handle)                                                                                  \
+                        return FGC_REAL(name, pointer, bytes, handle, stream);                                         \
+                pool = fgc_pool_of(handle, vgpu);                                                                      \
+                return pool ? allocate(pointer, bytes, pool, handle, stream, &form) : CUDA_ERROR_OUT_OF_MEMORY;        \
         }
 
 ALLOC_FROM_POOL(cuMemAllocFromPoolAsync, cuMemFreeAsync, fgc_stream_plain)
@@ -121,8 +122,8 @@ static void CUDA_CB on_freed(void *arg)
         free(arg);
 }
 
-/* Memory that is no pool's goes when the stream comes there, and its charge with it. Where the driver has no host functions, or
- * refuses one, the stream is waited for. `stream` by the names of gate.h. */
+/* Memory that is no pool's goes when the stream comes there, and its charge with it. Where the driver has no host
+ * functions, or refuses one, the stream is waited for. `stream` by the names of gate.h. */
 static void release_in_stream(struct fgc_alloc *later, CUstream stream)
 {
         if (fgc_real.cuLaunchHostFunc && FGC_REAL(cuLaunchHostFunc, stream, on_freed, later) == CUDA_SUCCESS)
@@ -151,18 +152,18 @@ static CUresult free_unpooled(const struct fgc_alloc *entry, CUstream stream, CU
         return r;
 }
 
-#define FREE_ASYNC(name, plain) \
-        CUresult fgc_##name(CUdeviceptr pointer, CUstream stream) \
-        { \
-                const struct form form = {.free = fgc_real.name}; \
-                struct fgc_alloc entry; \
-                bool known; \
-\
-                FGC_PASS(name, pointer, stream); \
-                known = fgc_alloc_take(&fgc_pointers, pointer, &entry); \
-                if (__builtin_expect(known && entry.kind != FGC_ALLOC_POOL, 0)) \
-                        return free_unpooled(&entry, stream, plain(stream), &form); \
-                return fgc_settle_free(&fgc_pointers, &entry, known, FGC_REAL(name, pointer, stream)); \
+#define FREE_ASYNC(name, plain)                                                                                        \
+        CUresult fgc_##name(CUdeviceptr pointer, CUstream stream)                                                      \
+        {                                                                                                              \
+                const struct form form = {.free = fgc_real.name};                                                      \
+                struct fgc_alloc entry;                                                                                \
+                bool known;                                                                                            \
+                                                                                                                       \
+                FGC_PASS(name, pointer, stream);                                                                       \
+                known = fgc_alloc_take(&fgc_pointers, pointer, &entry);                                                \
+                if (__builtin_expect(known && entry.kind != FGC_ALLOC_POOL, 0))                                        \
+                        return free_unpooled(&entry, stream, plain(stream), &form);                                    \
+                return fgc_settle_free(&fgc_pointers, &entry, known, FGC_REAL(name, pointer, stream));                 \
         }
 
 FREE_ASYNC(cuMemFreeAsync, fgc_stream_plain)

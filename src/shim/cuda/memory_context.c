@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What goes with a context. The calls that allocate do not note their context, which would cost every one of them a question;
- * instead the driver is asked about each pointer once a context is gone: those that it does not know any more went with it.
- * Arrays, whose handles it must not be asked about, know theirs. Physical memory, and pools, belong to the device and stay. */
+ * What goes with a context. The calls that allocate do not note their context, which would cost every one of them a
+ * question; instead the driver is asked about each pointer once a context is gone: those that it does not know any more
+ * went with it. Arrays, whose handles it must not be asked about, know theirs. Physical memory, and pools, belong to
+ * the device and stay. */
 #include "shim/cuda/hook.h"
 #include "shim/cuda/memory.h"
 #include "shim/cuda/pool.h"
@@ -36,7 +37,8 @@ static bool is_gone(CUdeviceptr pointer)
 {
         CUmemorytype type;
 
-        return FGC_REAL(cuPointerGetAttribute, &type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, pointer) == CUDA_ERROR_INVALID_VALUE;
+        return FGC_REAL(cuPointerGetAttribute, &type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, pointer) ==
+               CUDA_ERROR_INVALID_VALUE;
 }
 
 static bool is_allocation(const struct fgc_alloc *entry, const void *unused)

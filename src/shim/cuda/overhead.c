@@ -7,14 +7,14 @@
 #include <pthread.h>
 #include <string.h>
 
-/* The daemon reads the driver's figures every 250 ms. A figure is believed if the latest call that changes something began this
- * much before it: then at least one whole figure lies between, and none of that call's work is under way any more. Making a
- * context takes longer. */
+/* The daemon reads the driver's figures every 250 ms. A figure is believed if the latest call that changes something
+ * began this much before it: then at least one whole figure lies between, and none of that call's work is under way any
+ * more. Making a context takes longer. */
 #define QUIET_NS  (400 * FG_NSEC_PER_MSEC)
 #define MAKING_NS (2 * FG_NSEC_PER_SEC)
 
-/* Of each vGPU, what is charged beyond allocations: context_bytes for each context when it was made, and what the driver's
- * figures added to that or took off again since. Under the lock. */
+/* Of each vGPU, what is charged beyond allocations: context_bytes for each context when it was made, and what the
+ * driver's figures added to that or took off again since. Under the lock. */
 struct account {
         uint64_t charged;
         uint64_t made; /* when the latest context was begun */
@@ -96,10 +96,12 @@ static bool is_managed(const struct fgc_alloc *entry, const void *unused)
         return entry->kind == FGC_ALLOC_MANAGED || entry->kind == FGC_ALLOC_EXTERNAL;
 }
 
-/* Whether something is charged that the driver need not have on the device: then a lower figure than the books' is right. */
+/* Whether something is charged that the driver need not have on the device: then a lower figure than the books' is
+ * right. */
 static bool may_be_lower(void)
 {
-        return fgc_alloc_list(&fgc_pointers, is_managed, NULL, NULL, 0) || fgc_alloc_list(&fgc_handles, is_managed, NULL, NULL, 0);
+        return fgc_alloc_list(&fgc_pointers, is_managed, NULL, NULL, 0) ||
+               fgc_alloc_list(&fgc_handles, is_managed, NULL, NULL, 0);
 }
 
 /* The most of `bytes` that still fits. */
@@ -138,7 +140,8 @@ static bool is_first(const struct fgc_vgpu *vgpu)
         return true;
 }
 
-/* Does the figure describe the books as they are? All vGPUs of the device have a part in it, so a call for one is one for all. */
+/* Does the figure describe the books as they are? All vGPUs of the device have a part in it, so a call for one is one
+ * for all. */
 static bool is_quiet(const struct fgc_vgpu *vgpu, uint64_t seen)
 {
         for (unsigned i = 0; i < fgc_vgpu_count && i < FGC_OVERHEAD_VGPUS; i++) {

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Device memory that nobody asked for by a size: contexts, modules, libraries, the driver's rounding. A context is charged what
- * the daemon expects of it before it is made; afterwards the driver's own figure for this process, which the daemon leaves in
- * the limits page, says what it really took, and the charge follows. So host and tenant agree, and `used` still never
- * exceeds the quota. docs/design/cuda-memory.md has the rules by which a figure is believed. */
+ * Device memory that nobody asked for by a size: contexts, modules, libraries, the driver's rounding. A context is
+ * charged what the daemon expects of it before it is made; afterwards the driver's own figure for this process, which
+ * the daemon leaves in the limits page, says what it really took, and the charge follows. So host and tenant agree, and
+ * `used` still never exceeds the quota. docs/design/cuda-memory.md has the rules by which a figure is believed. */
 #ifndef FGC_OVERHEAD_H
 #define FGC_OVERHEAD_H
 
 #include "base/atomic.h"
 #include "shim/cuda/device.h"
 
-/* Before a context is made. 0: charged; -ENOMEM: it does not fit (CUDA_ERROR_OUT_OF_MEMORY); -EACCES: the vGPU is closed. */
+/* Before a context is made. 0: charged; -ENOMEM: it does not fit (CUDA_ERROR_OUT_OF_MEMORY); -EACCES: the vGPU is
+ * closed. */
 int fgc_overhead_take(struct fgc_vgpu *vgpu);
 /* After a context was destroyed, or could not be made. */
 void fgc_overhead_drop(struct fgc_vgpu *vgpu);
@@ -22,7 +23,8 @@ struct fgc_overhead {
         uint64_t seen;    /* (a) the newest figure that was looked at: its driver_seen */
         uint64_t changed; /* (a) the newest figure there was when the latest call that changes something began */
 };
-#define FGC_OVERHEAD_VGPUS 64u /* of the program's first so many vGPUs; the others keep their contexts' expected sizes */
+#define FGC_OVERHEAD_VGPUS                                                                                             \
+        64u /* of the program's first so many vGPUs; the others keep their contexts' expected sizes */
 extern struct fgc_overhead fgc_overhead[FGC_OVERHEAD_VGPUS];
 
 void fgc_overhead_settle_now(struct fgc_vgpu *vgpu, uint64_t seen, bool changes);
@@ -38,7 +40,8 @@ static inline void fgc_overhead_settle(struct fgc_vgpu *vgpu)
         const struct fgc_overhead *overhead = &fgc_overhead[vgpu->ordinal % FGC_OVERHEAD_VGPUS];
         uint64_t seen = fgc_overhead_figure(vgpu);
 
-        if (__builtin_expect(seen != fg_load_relaxed(&overhead->seen) || seen != fg_load_relaxed(&overhead->changed), 0))
+        if (__builtin_expect(seen != fg_load_relaxed(&overhead->seen) || seen != fg_load_relaxed(&overhead->changed),
+                             0))
                 fgc_overhead_settle_now(vgpu, seen, true);
 }
 

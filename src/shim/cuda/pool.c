@@ -30,7 +30,8 @@ static void unlock(struct fgc_pool *pool)
 
 /* --- the driver's figures --- */
 
-static bool figure(const struct fgc_pool *pool, CUmemPool_attribute of_pool, CUgraphMem_attribute of_graphs, uint64_t *ret)
+static bool figure(const struct fgc_pool *pool, CUmemPool_attribute of_pool, CUgraphMem_attribute of_graphs,
+                   uint64_t *ret)
 {
         cuuint64_t value = 0;
         CUresult r = CUDA_ERROR_INVALID_VALUE;
@@ -132,7 +133,8 @@ static void refresh(struct fgc_pool *pool)
         unlock(pool);
 }
 
-/* What was freed is counted until the driver says that it can be used again: only it knows when a stream comes to a free. */
+/* What was freed is counted until the driver says that it can be used again: only it knows when a stream comes to a
+ * free. */
 static CUresult begin_slowly(struct fgc_pool *pool, uint64_t bytes, bool *ret_grows)
 {
         int r;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Stream-ordered pools. What is charged for a pool is what the driver has reserved for it, not what the program has out of it:
- * memory that is freed stays the pool's, and charged, until the driver gives it back to the device.
+ * Stream-ordered pools. What is charged for a pool is what the driver has reserved for it, not what the program has out
+ * of it: memory that is freed stays the pool's, and charged, until the driver gives it back to the device.
  *
  * Invariants, per pool, whenever its lock is free:  charged >= live, and charged >= the driver's reservation
- * (a driver that grows a pool although it has room for the request is found out at the next settling). An allocation that fits
- * below `charged` costs no operation of the ledger; one that does not reserves the growth first, in the driver's chunks, and
- * afterwards settles to the driver's own figure. Lowering needs a moment without an allocation under way. */
+ * (a driver that grows a pool although it has room for the request is found out at the next settling). An allocation
+ * that fits below `charged` costs no operation of the ledger; one that does not reserves the growth first, in the
+ * driver's chunks, and afterwards settles to the driver's own figure. Lowering needs a moment without an allocation
+ * under way. */
 #ifndef FGC_POOL_H
 #define FGC_POOL_H
 
@@ -15,8 +16,8 @@
 
 enum fgc_pool_kind {
         FGC_POOL_DEVICE = 1,
-        FGC_POOL_FREE,  /* host memory, or a pool of another process: not charged */
-        FGC_POOL_GRAPH, /* what graphs' allocation nodes take from, one for each device */
+        FGC_POOL_FREE,   /* host memory, or a pool of another process: not charged */
+        FGC_POOL_GRAPH,  /* what graphs' allocation nodes take from, one for each device */
         FGC_POOL_MAKING, /* not for anybody yet */
 };
 
@@ -26,11 +27,12 @@ struct fgc_pool {
         struct fgc_vgpu *vgpu;      /* who pays */
         CUmemoryPool handle;        /* NULL: destroyed, or graphs' */
         uint64_t charged;
-        uint64_t live;     /* at least what is out of it, by the driver's count: frees are taken off when that is asked for */
-        uint64_t chunk;    /* it is believed to grow by multiples of this */
-        uint64_t begun;  /* bytes of all allocations ever begun; */
-        uint64_t ended;  /* (a) … and ended, without the lock: the difference is under way */
-        uint32_t dirty;  /* something was freed since it was last settled */
+        uint64_t live;  /* at least what is out of it, by the driver's count: frees are taken off when that is asked for
+                         */
+        uint64_t chunk; /* it is believed to grow by multiples of this */
+        uint64_t begun; /* bytes of all allocations ever begun; */
+        uint64_t ended; /* (a) … and ended, without the lock: the difference is under way */
+        uint32_t dirty; /* something was freed since it was last settled */
         struct fgc_pool *next;
 };
 
@@ -43,10 +45,11 @@ void fgc_pool_adopt(CUmemoryPool made, struct fgc_vgpu *vgpu);
 /* … or one that nobody pays for here. */
 void fgc_pool_adopt_free(CUmemoryPool made);
 
-/* Before the driver is asked for `bytes`; *ret_grows: the pool has to grow for it. CUDA_ERROR_OUT_OF_MEMORY: over the quota. */
+/* Before the driver is asked for `bytes`; *ret_grows: the pool has to grow for it. CUDA_ERROR_OUT_OF_MEMORY: over the
+ * quota. */
 CUresult fgc_pool_begin(struct fgc_pool *pool, uint64_t bytes, bool *ret_grows);
-/* After; `r` is what the driver said. What is returned is to be what the program hears: CUDA_ERROR_OUT_OF_MEMORY after the
- * driver's success says that the pool grew beyond the quota and the allocation must go back. */
+/* After; `r` is what the driver said. What is returned is to be what the program hears: CUDA_ERROR_OUT_OF_MEMORY after
+ * the driver's success says that the pool grew beyond the quota and the allocation must go back. */
 CUresult fgc_pool_end(struct fgc_pool *pool, uint64_t bytes, bool grows, CUresult r);
 /* The same for what the pool may or may not have room for: `bytes` are charged on top until the driver has decided. */
 CUresult fgc_pool_begin_on_top(struct fgc_pool *pool, uint64_t bytes);

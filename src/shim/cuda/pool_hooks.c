@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Pools that the program makes. One in host memory, or another process's, is charged nothing; one of managed memory like a
- * device's. */
+ * Pools that the program makes. One in host memory, or another process's, is charged nothing; one of managed memory
+ * like a device's. */
 #include "shim/cuda/hook.h"
 #include "shim/cuda/memory.h"
 #include "shim/cuda/pool.h"

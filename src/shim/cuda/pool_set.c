@@ -14,7 +14,7 @@
 
 static struct fgc_pool *pools; /* (a) only ever grows; a pool that is gone leaves a vacant struct */
 
-static struct fgc_pool *graph_pool[FGC_OVERHEAD_VGPUS]; /* (a) by ordinal */
+static struct fgc_pool *graph_pool[FGC_OVERHEAD_VGPUS];  /* (a) by ordinal */
 static struct fgc_pool *recent_pool[FGC_OVERHEAD_VGPUS]; /* (a) by ordinal: a hint */
 
 static bool is_charged(const struct fgc_pool *pool)
@@ -160,7 +160,8 @@ void fgc_pool_adopt_free(CUmemoryPool made)
 struct fgc_pool *fgc_pool_of_graphs(struct fgc_vgpu *vgpu)
 {
         struct fgc_vgpu *payer = fgc_vgpu_of_real(vgpu->real);
-        struct fgc_pool **slot = &graph_pool[payer->ordinal % FGC_OVERHEAD_VGPUS], *found = fg_load_acquire(slot), *made;
+        struct fgc_pool **slot = &graph_pool[payer->ordinal % FGC_OVERHEAD_VGPUS], *found = fg_load_acquire(slot),
+                        *made;
 
         if (found)
                 return found;

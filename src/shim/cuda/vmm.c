@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Physical memory made, shared and let go of. Charged by where it is to be: a device's to that device's vGPU, whichever is
- * current; the host's to nobody. */
+ * Physical memory made, shared and let go of. Charged by where it is to be: a device's to that device's vGPU, whichever
+ * is current; the host's to nobody. */
 #include "shim/cuda/vmm.h"
 
 #include "shim/cuda/hook.h"
@@ -16,8 +16,9 @@ static struct fgc_vgpu *payer(CUmemLocation location)
 {
         if (location.type == CU_MEM_LOCATION_TYPE_DEVICE)
                 return fgc_vgpu_of_ordinal(location.id);
-        return location.type == CU_MEM_LOCATION_TYPE_DEVICE_LOCALITY_DOMAIN ? fgc_vgpu_of_ordinal(location.localized.deviceId)
-                                                                            : NULL;
+        return location.type == CU_MEM_LOCATION_TYPE_DEVICE_LOCALITY_DOMAIN
+                       ? fgc_vgpu_of_ordinal(location.localized.deviceId)
+                       : NULL;
 }
 
 static CUresult commit(CUmemGenericAllocationHandle handle, struct fgc_vgpu *vgpu, uint64_t bytes)
@@ -99,8 +100,8 @@ static bool share_key(uint8_t key[FGC_SHARE_KEY], CUmemAllocationHandleType type
         return true;
 }
 
-CUresult fgc_cuMemExportToShareableHandle(void *shared, CUmemGenericAllocationHandle handle, CUmemAllocationHandleType type,
-                                          unsigned long long flags)
+CUresult fgc_cuMemExportToShareableHandle(void *shared, CUmemGenericAllocationHandle handle,
+                                          CUmemAllocationHandleType type, unsigned long long flags)
 {
         struct fgc_physical *physical;
         uint8_t key[FGC_SHARE_KEY];
@@ -132,7 +133,8 @@ static int adopt(CUmemGenericAllocationHandle handle)
         return vgpu ? fgc_physical_add(handle, vgpu, 0, true) : 0;
 }
 
-CUresult fgc_cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handle, void *shared, CUmemAllocationHandleType type)
+CUresult fgc_cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handle, void *shared,
+                                            CUmemAllocationHandleType type)
 {
         struct fgc_physical *own = NULL;
         uint8_t key[FGC_SHARE_KEY];

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Physical memory (cuMemCreate) and what keeps it alive: handles, each released as often as it was given out; mappings; sparse
- * arrays that have pieces of it. It is charged from its creation until the last of them is gone.
+ * Physical memory (cuMemCreate) and what keeps it alive: handles, each released as often as it was given out; mappings;
+ * sparse arrays that have pieces of it. It is charged from its creation until the last of them is gone.
  *
- * Memory that another process made is there before it is imported, and charged to its maker; but an import keeps it alive after
- * the maker has died, so the importer is charged as well, for as much of it as it maps. Two processes of one vGPU that share
- * memory in this way are therefore charged twice: too much rather than too little. */
+ * Memory that another process made is there before it is imported, and charged to its maker; but an import keeps it
+ * alive after the maker has died, so the importer is charged as well, for as much of it as it maps. Two processes of
+ * one vGPU that share memory in this way are therefore charged twice: too much rather than too little. */
 #ifndef FGC_VMM_H
 #define FGC_VMM_H
 
@@ -25,7 +25,8 @@ struct fgc_mapping {
         struct fgc_mapping *next;
 };
 
-/* After cuMemCreate or an import gave out `handle`; the bytes are reserved already. -ENOMEM: they are still the caller's. */
+/* After cuMemCreate or an import gave out `handle`; the bytes are reserved already. -ENOMEM: they are still the
+ * caller's. */
 int fgc_physical_add(CUmemGenericAllocationHandle handle, struct fgc_vgpu *vgpu, uint64_t bytes, bool imported);
 /* `handle` was given out once more, for `physical`; it may be the first time. */
 int fgc_physical_again(CUmemGenericAllocationHandle handle, struct fgc_physical *physical);

@@ -18,7 +18,8 @@ static CUresult charge_import(struct fgc_physical *physical, uint64_t end)
         return r;
 }
 
-CUresult fgc_cuMemMap(CUdeviceptr at, size_t size, size_t offset, CUmemGenericAllocationHandle handle, unsigned long long flags)
+CUresult fgc_cuMemMap(CUdeviceptr at, size_t size, size_t offset, CUmemGenericAllocationHandle handle,
+                      unsigned long long flags)
 {
         struct fgc_physical *physical;
         CUresult r;
@@ -52,7 +53,8 @@ CUresult fgc_cuMemUnmap(CUdeviceptr at, size_t size)
         return r;
 }
 
-/* --- sparse arrays: which piece is where is not followed, so what an array ever had is charged until the array is gone --- */
+/* --- sparse arrays: which piece is where is not followed, so what an array ever had is charged until the array is gone
+ * --- */
 
 static void note(const CUarrayMapInfo *info)
 {
@@ -67,16 +69,16 @@ static void note(const CUarrayMapInfo *info)
         fgc_physical_drop(physical);
 }
 
-#define MAP_ARRAY(name) \
-        CUresult fgc_##name(CUarrayMapInfo *list, unsigned int count, CUstream stream) \
-        { \
-                CUresult r; \
-\
-                FGC_PASS(name, list, count, stream); \
-                r = FGC_REAL(name, list, count, stream); \
-                for (unsigned i = 0; r == CUDA_SUCCESS && list && i < count; i++) \
-                        note(&list[i]); \
-                return r; \
+#define MAP_ARRAY(name)                                                                                                \
+        CUresult fgc_##name(CUarrayMapInfo *list, unsigned int count, CUstream stream)                                 \
+        {                                                                                                              \
+                CUresult r;                                                                                            \
+                                                                                                                       \
+                FGC_PASS(name, list, count, stream);                                                                   \
+                r = FGC_REAL(name, list, count, stream);                                                               \
+                for (unsigned i = 0; r == CUDA_SUCCESS && list && i < count; i++)                                      \
+                        note(&list[i]);                                                                                \
+                return r;                                                                                              \
         }
 
 MAP_ARRAY(cuMemMapArrayAsync)

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that FastGPU promises on a real GPU, in one call of under nine minutes.
+
+Each row has a time limit of its own; what goes wrong in one does not cost the others. The figures so far are on disk after every
+row. Without a GPU it says so and ends with 0."""
+import argparse
+import datetime
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+
+from context import FASTGPU, Context, Skip
+import rows_measure
+import rows_plain
+import rows_pytorch
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ORDER = ("inventory view two-views launch torch-train torch-two torch-view torch-quota ratio share priority cap quota nvidia-smi torch-graphs "
+         "torch-streams torch-expandable torch-loader torch-processes torch-compile alloc async meminfo share-driver").split()
+ROWS = {**rows_plain.ROWS, **rows_measure.ROWS, **rows_pytorch.ROWS}
+SIMULATED = "[gpu]\nmodel = H100\nlaunch = 0\n[kernel spin]\ntime = 1ms\n[kernel nothing]\ntime = 0\n"
+
+
+class OutOfTime(Exception):
+    pass
+
+
+def ring(signum, frame):
+    raise OutOfTime()
+
+
+def gpu_is_here():
+    """By NVML itself, not by what is under test."""
+    done = subprocess.run([sys.executable, os.path.join(HERE, "look.py")], capture_output=True, text=True, timeout=60)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def python_with_torch():
+    for python in (sys.executable, "python3", "/usr/bin/python3"):
+        try:
+            if subprocess.run([python, "-c", "import torch; assert torch.version.cuda"], stderr=subprocess.DEVNULL, timeout=120).returncode == 0:
+                return python
+        except (OSError, subprocess.TimeoutExpired):
+            pass
+    return None
+
+
+def measure(name, context, limit):
+    """The row's line; whatever happens there is one."""
+    function, own = ROWS[name]
+    result = {"what": name, "goal": "", "baseline": "", "data": None}
+    begin = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, min(own, limit))
+    try:
+        result = function(context)
+    except Skip as e:
+        result.update(ok=None, measured=f"skipped: {e}")
+    except OutOfTime:
+        result.update(ok=False, measured=f"not over after {min(own, limit):.0f} s")
+    except Exception as e:  # noqa: BLE001: a defect in one row is that row's result
+        words = (str(e).splitlines() or [""])[0]
+        result.update(ok=False, measured=f"{type(e).__name__}: {words[:160]}", data=f"{e}\n{traceback.format_exc()[-3000:]}")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return {"name": name, **result, "seconds": round(time.monotonic() - begin, 1)}
+
+
+def word(result):
+    return {True: "ok", False: "MISS", None: "–"}[result["ok"]]
+
+
+def markdown(head, results):
+    lines = [f"# FastGPU on {head['gpu']}, {head['date']}", "",
+             f"Driver {head['driver']}; PyTorch: {head['torch'] or 'none'}; {head['rows']} rows in {head['seconds']:.0f} s. `make gpu-check`.", "",
+             "| what | goal | measured | bare, same run | |", "|---|---|---|---|---|"]
+    for r in results:
+        lines.append("| " + " | ".join(str(text).replace("|", "/").replace("\n", " ") for text in
+                                       (r["what"], r["goal"], r["measured"], r["baseline"], word(r))) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def write(folder, head, results):
+    os.makedirs(folder, exist_ok=True)
+    stem = os.path.join(folder, head["date"] + "-gpu-check" + ("-simulated" if head["simulated"] else ""))
+    for name, text in ((stem + ".md", markdown(head, results)), (stem + ".json", json.dumps({**head, "results": results}, indent=1) + "\n")):
+        with open(name, "w") as f:
+            f.write(text)
+    return stem
+
+
+def run(options, context, head):
+    results, end = [], time.monotonic() + options.seconds
+    begin = time.monotonic()
+    for name in ORDER:
+        if options.only and name not in options.only.split(","):
+            continue
+        left = end - time.monotonic()
+        if left < 10:
+            result = {"name": name, "what": name, "goal": "", "baseline": "", "measured": "not run: no time left", "ok": None, "data": None, "seconds": 0}
+        else:
+            result = measure(name, context, left)
+        results.append(result)
+        head.update(rows=len(results), seconds=time.monotonic() - begin)
+        print(f"{result['seconds']:6.1f} s  {word(result):4}  {result['what']}: {result['measured']}", flush=True)
+        stem = write(options.results, head, results)
+    print(f"gpu-check: {stem}.md, .json")
+    return results
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", default=os.path.join(HERE, "..", "..", "docs", "results"), metavar="FOLDER", help="where the dated table and its JSON go")
+    parser.add_argument("--only", metavar="ROW,…", help="only these rows")
+    parser.add_argument("--seconds", type=float, default=500, help="time for all rows (default: %(default)s)")
+    parser.add_argument("--scale", type=float, default=1, help="of the time that each measurement takes (default: 1)")
+    parser.add_argument("--simulated", action="store_true", help="on a simulated GPU: tests this program, measures nothing")
+    parser.add_argument("--list", action="store_true", help="name the rows")
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
+    if options.list:
+        print("\n".join(ORDER))
+        return 0
+    if not os.access(FASTGPU, os.X_OK):
+        print(f"gpu-check: no {FASTGPU}: run make first", file=sys.stderr)
+        return 1
+    here = None if options.simulated else gpu_is_here()
+    if not options.simulated and not here:
+        print("gpu-check: no NVIDIA GPU here: not run on a GPU")
+        return 0
+    signal.signal(signal.SIGALRM, ring)
+    torch = None if options.simulated else python_with_torch()
+    context = Context(SIMULATED if options.simulated else None, options.scale, torch)
+    head = {"date": datetime.date.today().isoformat(), "gpu": here["devices"][0]["name"] if here else "a simulated GPU",
+            "driver": here["driver"] if here else "simulated", "torch": torch, "simulated": options.simulated}
+    results = run(options, context, head)
+    return 1 if any(r["ok"] is False for r in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
