@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. meson does the work; `make` leaves a complete runnable tree in out/.
 BUILD ?= build
-.PHONY: all test check asan tsan fuzz bench lint gpu-check clean format
+.PHONY: all test check asan tsan fuzz bench lint gpu-check gpu-bundle clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -36,9 +36,13 @@ lint:
 bench: all
 	@tests/bench/bench.py $(BENCH)
 
-# The end-to-end tests and the figures on a real GPU's OpenCL driver. Without one it says so and is not a failure.
+# The tests and figures on a real NVIDIA GPU: docs/gpu-check.md. Without one it says so and is not a failure. GPU_CHECK: options.
 gpu-check: all
-	@tools/gpu-check
+	@tools/gpu-check $(GPU_CHECK)
+
+# One archive with all that gpu-check needs, for a machine without a compiler or a package registry.
+gpu-bundle: all
+	@tools/gpu-bundle --build $(BUILD)
 
 format:
 	@find src include examples tests -name '*.[ch]' | xargs clang-format -i

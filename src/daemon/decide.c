@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define QUANTUM_MAX (20 * FG_NSEC_PER_MSEC)
+#define CREDIT_MAX  (1000 * FG_NSEC_PER_MSEC) /* of device time that may be unreported because its launch goes on */
 
 void fgd_arbiter_write_grant(struct fgd_arbiter_client *c, enum fg_grant mode)
 {
@@ -96,14 +97,21 @@ static bool launched_in_grant(const struct fgd_arbiter_client *c)
         return c->launches != c->launches_at_grant;
 }
 
-/* A liar that reports no device time pays all the same: for the time it held the device if it launched nothing, else for at
- * least half of it, however short its grants. */
-static void settle_grant(struct fgd_arbiter *a, uint64_t now)
+/* What the owner has to pay for the time that it held the device, beyond what it reported: a liar that reports no device time
+ * pays all the same, for all of the time if it launched nothing, else for at least half of it, however short its grants. */
+static void note_unpaid(struct fgd_arbiter *a, uint64_t now)
 {
         struct fgd_arbiter_client *c = a->owner;
 
         c->unpaid += (now - a->granted_at) / (launched_in_grant(c) ? 2 : 1);
         c->unpaid -= c->unpaid < c->charged_in_grant ? c->unpaid : c->charged_in_grant;
+}
+
+static void settle_grant(struct fgd_arbiter *a, uint64_t now)
+{
+        struct fgd_arbiter_client *c = a->owner;
+
+        note_unpaid(a, now);
         if (c->unpaid <= MIN_HOLD)
                 return;
         fg_share_charge(&c->share, c->unpaid);
@@ -276,6 +284,22 @@ static uint64_t next_look(const struct fgd_arbiter *a, uint64_t now,
         return look;
 }
 
+/* The same owner once more. A launch in flight is reported when it completes, which is why its time is not asked for now, for
+ * as long as one of its kind takes. It counts as launched in the new grant: when it completes and the next one does not
+ * come, the rest is given up like any other. */
+static void renew(struct fgd_arbiter *a, struct fgd_arbiter_client *c, uint64_t now)
+{
+        bool waits = c->inflight && c->unpaid < (c->estimate < CREDIT_MAX ? c->estimate : CREDIT_MAX);
+
+        if (waits)
+                note_unpaid(a, now);
+        else
+                settle_grant(a, now);
+        grant(a, c, now);
+        if (c->inflight)
+                c->launches_at_grant--;
+}
+
 static uint64_t step_timed(struct fgd_arbiter *a, uint64_t now)
 {
         struct fgd_arbiter_client *c = a->owner, *next = pick(a, c);
@@ -286,8 +310,7 @@ static uint64_t step_timed(struct fgd_arbiter *a, uint64_t now)
         if (now >= a->until && c->waiting && !c->inflight && !launched_in_grant(c))
                 turn_deaf(c);
         if (next && over && renews(a, next, now)) {
-                settle_grant(a, now);
-                grant(a, c, now);
+                renew(a, c, now);
                 return 0;
         }
         if (next && a->config.preemptive && next->share.priority > c->share.priority) {
@@ -310,8 +333,7 @@ static uint64_t step_timed(struct fgd_arbiter *a, uint64_t now)
                 return 0;
         }
         if (c->share.wants) {
-                settle_grant(a, now);
-                grant(a, c, now);
+                renew(a, c, now);
                 return 0;
         }
         a->until = now + a->config.quantum; /* still in flight, nobody waits: look again later */

@@ -23,6 +23,7 @@
 #define FGD_DEVICES_MAX 256u
 #define FGD_SHARE_WHOLE 1000u /* permille */
 #define FGD_MEMORY_MAX  (1ull << 50)
+#define FGD_CONTEXT_MAX (4ull << 30) /* no context takes more */
 
 struct fgd_pages;
 struct fgd_set;

@@ -151,6 +151,7 @@ void fgd_arbiter_observe(struct fgd_arbiter *a, uint64_t now)
                         charge(c, read_demand(c, now), 0, c == a->owner);
                         note_seen(c);
                 }
+                c->share.unreported = c->inflight ? c->passed : 0; /* a long launch is charged when it is over */
                 fg_share_earn(&c->share, wall);
                 if (c->stands && c->active)
                         fg_store_relaxed(&c->limits->granted, fg_load_relaxed(&c->limits->granted) + wall);

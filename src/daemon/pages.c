@@ -144,6 +144,8 @@ static void take_over(struct fgd_pages *p)
         fg_store_release(&p->limits->share_permille, (uint32_t)vgpu->share);
         fg_store_release(&p->limits->mode, (uint32_t)vgpu->mode);
         fg_store_release(&p->limits->priority, (uint32_t)vgpu->priority);
+        if (vgpu->device->context_bytes)
+                fg_store_relaxed(&p->limits->context_bytes, vgpu->device->context_bytes);
         fg_store_seq_cst(&p->limits->closed, 0u);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fastgpu-probe-nvml [--driver-path FOLDER] [--watch MS]: prints the machine's NVIDIA GPUs as fastgpu-probe-opencl prints OpenCL
+ * fastgpu-probe-nvml [--driver-path FOLDER] [--contexts 1] [--watch MS]: prints the machine's NVIDIA GPUs as fastgpu-probe-opencl prints OpenCL
  * devices; with --watch it goes on, a line per GPU and look, until its parent is gone. A program of its own, because NVML
  * hangs, crashes and takes milliseconds a call. */
 #include "daemon/probe_nvml.h"
@@ -124,6 +124,34 @@ static unsigned list_gpus(nvmlDevice_t ret[GPUS_MAX])
         return n;
 }
 
+/* After the devices: should CUDA hang, they are known all the same. */
+static void print_context(nvmlDevice_t device)
+{
+        struct fgd_text line = {0};
+        char uuid[96] = "";
+        if (nvml.nvmlDeviceGetUUID(device, uuid, sizeof uuid) != NVML_SUCCESS)
+                return;
+        fgd_text_add(&line, "{");
+        fgd_text_field(&line, "context", uuid);
+        fgd_text_number(&line, "bytes", fgd_nvml_context_bytes(&nvml, device, uuid));
+        put_line(&line);
+}
+
+static void print_contexts(const char *folder)
+{
+        nvmlDevice_t gpu[GPUS_MAX], part[MIG_MAX];
+        const char *mig;
+        fflush(out);
+        if (!fgd_nvml_contexts_begin(folder))
+                return;
+        unsigned gpus = list_gpus(gpu);
+        for (unsigned i = 0; i < gpus; i++) {
+                unsigned parts = list_parts(gpu[i], part, &mig);
+                for (unsigned j = 0; j < parts; j++)
+                        print_context(part[j]);
+        }
+}
+
 static void print_devices(void)
 {
         nvmlDevice_t gpu[GPUS_MAX], part[MIG_MAX];
@@ -204,6 +232,7 @@ static int watch(unsigned ms)
 struct request {
         const char *folder;
         unsigned watch;
+        bool contexts;
 };
 
 static int take_arguments(int argc, char **argv, struct request *ret)
@@ -214,6 +243,8 @@ static int take_arguments(int argc, char **argv, struct request *ret)
                         ret->folder = argv[i + 1];
                 else if (i + 1 < argc && strcmp(argv[i], "--watch") == 0 && atoi(argv[i + 1]) > 0)
                         ret->watch = (unsigned)atoi(argv[i + 1]);
+                else if (i + 1 < argc && strcmp(argv[i], "--contexts") == 0)
+                        ret->contexts = true;
                 else
                         return -EINVAL;
         }
@@ -257,6 +288,8 @@ int main(int argc, char **argv)
                 if (request.watch)
                         return watch(request.watch);
                 print_devices();
+                if (request.contexts)
+                        print_contexts(request.folder);
         }
         fprintf(out, "{\"end\": true}\n");
         fflush(out);

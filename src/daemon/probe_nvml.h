@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define FGD_NVML_PROCESSES 1024u
 
@@ -46,5 +47,10 @@ int fgd_nvml_load(struct fgd_nvml *nvml, const char *folder, char *ret_why, size
 int fgd_nvml_processes(const struct fgd_nvml *nvml, nvmlDevice_t device, nvmlProcessInfo_t ret[FGD_NVML_PROCESSES]);
 /* Streaming multiprocessors; 0: not known. */
 unsigned fgd_nvml_multiprocessors(const struct fgd_nvml *nvml, nvmlDevice_t device);
+
+/* CUDA beside NVML, for the one question that NVML alone cannot answer. False: not to be had. */
+bool fgd_nvml_contexts_begin(const char *folder);
+/* Bytes that a context on the device of that UUID takes; 0: not known. */
+uint64_t fgd_nvml_context_bytes(const struct fgd_nvml *nvml, nvmlDevice_t device, const char *uuid);
 
 #endif

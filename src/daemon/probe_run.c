@@ -30,7 +30,8 @@ void fgd_driver_path(const struct fgd_manager *m, char ret[FG_DRIVER_PATH_MAX])
 /* The helper must see the real devices, no layer or drop-in of ours, and the simulated ones that the options name. */
 static bool is_kept(const char *variable)
 {
-        static const char *const dropped[] = {"OPENCL_LAYERS=", "NOTIFY_SOCKET=", "LD_PRELOAD=", "FASTGPU_ATTACH=", "FASTGPU_SIM="};
+        static const char *const dropped[] = {"OPENCL_LAYERS=", "NOTIFY_SOCKET=", "LD_PRELOAD=", "FASTGPU_ATTACH=", "FASTGPU_SIM=",
+                                              "CUDA_VISIBLE_DEVICES="};
         for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++)
                 if (strncmp(variable, dropped[i], strlen(dropped[i])) == 0)
                         return false;
@@ -75,17 +76,33 @@ static int spawn(char *const argv[], char *sim, int output, pid_t *ret)
         return r;
 }
 
+/* Making a context takes a moment and some hundred MiB: once for each GPU. */
+static bool wants_contexts(const struct fgd_manager *m)
+{
+        bool known = false;
+        for (uint32_t i = 0; i < m->devices; i++) {
+                if (strcmp(m->device[i]->api, "cuda") != 0 || !m->device[i]->present)
+                        continue;
+                known = true;
+                if (!m->device[i]->context_bytes)
+                        return true;
+        }
+        return !known;
+}
+
 /* Arguments and environment that say where the driver is. */
 static int run_helper(const struct fgd_manager *m, const struct fgd_backend *backend, char *path, unsigned watch_ms, int output, pid_t *ret)
 {
         char folder[FG_DRIVER_PATH_MAX], number[16], sim[FG_OPTION_TEXT_MAX + 16];
-        const char *argv[6] = {path};
+        const char *argv[8] = {path};
         int n = 1;
         fgd_driver_path(m, folder);
         snprintf(number, sizeof number, "%u", watch_ms);
         snprintf(sim, sizeof sim, "FASTGPU_SIM=%s", m->options.text[FG_OPT_SIM]);
         if (strcmp(backend->name, "cuda") == 0 && folder[0])
                 argv[n++] = "--driver-path", argv[n++] = folder;
+        if (strcmp(backend->name, "cuda") == 0 && !watch_ms && wants_contexts(m))
+                argv[n++] = "--contexts", argv[n++] = "1";
         if (watch_ms)
                 argv[n++] = "--watch", argv[n++] = number;
         return spawn((char *const *)argv, m->options.text[FG_OPT_SIM][0] ? sim : NULL, output, ret);
@@ -153,6 +170,16 @@ static void take_device(struct fgd_inventory *inventory, const struct fgd_backen
         fgd_inventory_saw(inventory, &device);
 }
 
+static void take_context(struct fgd_manager *m, const json_t *object)
+{
+        const char *uuid = json_string_value(json_object_get(object, "context"));
+        json_int_t bytes = json_integer_value(json_object_get(object, "bytes"));
+        for (uint32_t i = 0; uuid && i < m->devices; i++)
+                if (strncmp(m->device[i]->key, "cuda/", 5) == 0 && strcmp(m->device[i]->key + 5, uuid) == 0 && bytes > 0 &&
+                    (uint64_t)bytes <= FGD_CONTEXT_MAX)
+                        m->device[i]->context_bytes = (uint64_t)bytes;
+}
+
 int fgd_probe_parse(struct fgd_inventory *inventory, const struct fgd_backend *backend, char *text)
 {
         bool ended = false;
@@ -164,6 +191,8 @@ int fgd_probe_parse(struct fgd_inventory *inventory, const struct fgd_backend *b
                         fgd_inventory_complain(inventory, "%s", problem);
                 else if (json_is_true(json_object_get(object, "end")))
                         ended = true;
+                else if (json_object_get(object, "context"))
+                        take_context(inventory->manager, object);
                 else if (json_is_object(object))
                         take_device(inventory, backend, object);
                 /* anything else is a driver's chatter on standard output */

@@ -20,7 +20,6 @@
 
 #define SLACK       (16ull << 20) /* the driver rounds; a reading may be older than a free */
 #define FORGET      (10 * FG_NSEC_PER_SEC)
-#define CONTEXT_MAX (4ull << 30)
 
 /* --- who a process is --- */
 
@@ -142,7 +141,7 @@ static uint32_t slots_of(const struct fgd_process *process, const struct fgd_dev
 /* What a context takes beyond what is asked for, learned from the first process whose library did not know it yet. */
 static void learn_context(struct fgd_device *device, const struct held_slot *slot, uint64_t memory)
 {
-        if (device->context_bytes || memory <= slot->held || memory - slot->held > CONTEXT_MAX)
+        if (device->context_bytes || memory <= slot->held || memory - slot->held > FGD_CONTEXT_MAX)
                 return;
         device->context_bytes = memory - slot->held;
         fg_store_relaxed(&slot->vgpu->pages->limits->context_bytes, device->context_bytes);

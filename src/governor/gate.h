@@ -32,7 +32,6 @@ struct fg_gate_front {
         struct fg_slot *slot;
         uint64_t look_at; /* (a) count of launches from which on the free grant's clock is to be looked at */
 };
-#define FG_GATE_HAS_PASS 1
 
 /* What the shim supplies. */
 struct fg_gate_ops {

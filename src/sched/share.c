@@ -30,7 +30,7 @@ void fg_share_charge(struct fg_share *share, uint64_t device_ns)
 
 void fg_share_earn(struct fg_share *share, uint64_t wall_ns)
 {
-        int64_t most = 2 * FG_SHARE_CAP_CHUNK;
+        int64_t most = 2 * FG_SHARE_CAP_CHUNK + (int64_t)share->unreported;
 
         if (!share->cap)
                 return;

@@ -16,6 +16,7 @@ struct fg_share {
         bool wants;        /* has work that waits for the device */
         uint64_t vtime;    /* device ns * 1000 / weight */
         int64_t tokens;    /* cap only: device ns it may use now; negative: debt */
+        uint64_t unreported; /* cap only: device ns that may be charged yet; so much more is saved up for it */
 };
 
 /* A sleeper that comes back is at most this far ahead of those who stayed, in ns of its own device time. */

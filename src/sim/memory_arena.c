@@ -182,7 +182,7 @@ int fgsim_arena_file(uint64_t address, uint64_t *ret_offset)
         return region->fd;
 }
 
-/* fn may free the range it is given. */
+/* fn may free the range it is given: so no run of free chunks is skipped, what is written in one inside of a run means nothing. */
 static void each_in_slab(struct fgsim_chunk *chunk, void (*fn)(struct fgsim_range *, void *), void *arg)
 {
         struct slab *s = chunk->owner;
@@ -206,8 +206,6 @@ void fgsim_arena_each(void (*fn)(struct fgsim_range *range, void *arg), void *ar
                         else if (chunk->state == FGSIM_CHUNK_LARGE && range->base == region->base + c * FGSIM_CHUNK &&
                                  range->kind)
                                 fn(range, arg);
-                        else if (chunk->state == FGSIM_CHUNK_FREE && chunk->run > 1 && c + chunk->run <= region->chunks)
-                                c += chunk->run - 1;
                 }
         }
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What CUDA calls cost the calling thread, in ns of its processor time, through whatever libcuda.so.1 the loader finds:
  *
- *     cuda_calls launch|alloc|async|meminfo [--live N] [--calls N] [--processes P]
+ *     cuda_calls launch|alloc|async|meminfo [--live N] [--calls N] [--processes P] [--burst N]
  *
- * Prints {"ns": median of the chunks, "min": …} over all processes. Entry points come from cuGetProcAddress_v2, as the CUDA
+ * After each burst it waits for the GPU, untimed: a queue that is full would be measured instead. Prints {"ns": median of the chunks, "min": …} over all processes. Entry points come from cuGetProcAddress_v2, as the CUDA
  * runtime has them. */
 #include "abi/cuda.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,23 +121,31 @@ static double thread_ns(void)
         return 1e9 * (double)ts.tv_sec + (double)ts.tv_nsec;
 }
 
+/* ns a call, over `calls` of them. */
+static double timed(void (*call)(void), long calls, long burst)
+{
+        double ns = 0;
+        for (long left = calls; left > 0; left -= burst) {
+                double begin = thread_ns();
+                for (long i = 0; i < left && i < burst; i++)
+                        call();
+                ns += thread_ns() - begin;
+                check("cuCtxSynchronize", cu.cuCtxSynchronize());
+        }
+        return ns / (double)calls;
+}
+
 /* ns a call in each chunk. */
-static void measure(void (*call)(void), long live, long calls, double *ret)
+static void measure(void (*call)(void), long live, long calls, long burst, double *ret)
 {
         start();
         for (long i = 0; i < live; i++) {
                 CUdeviceptr kept;
                 check("cuMemAlloc", cu.cuMemAlloc(&kept, BYTES));
         }
-        for (long i = 0; i < calls / CHUNKS; i++)
-                call();
-        for (int chunk = 0; chunk < CHUNKS; chunk++) {
-                double begin = thread_ns();
-                for (long i = 0; i < calls / CHUNKS; i++)
-                        call();
-                ret[chunk] = (thread_ns() - begin) / (double)(calls / CHUNKS);
-                check("cuCtxSynchronize", cu.cuCtxSynchronize());
-        }
+        timed(call, calls / CHUNKS, burst);
+        for (int chunk = 0; chunk < CHUNKS; chunk++)
+                ret[chunk] = timed(call, calls / CHUNKS, burst);
 }
 
 static int compare(const void *a, const void *b)
@@ -147,28 +156,30 @@ static int compare(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-        long live = 0, calls = 400000, processes = 1;
+        long live = 0, calls = 400000, processes = 1, burst = LONG_MAX;
         void (*call)(void) = NULL;
         for (unsigned i = 0; argc > 1 && i < sizeof call_table / sizeof call_table[0]; i++)
                 if (strcmp(argv[1], call_table[i].name) == 0)
                         call = call_table[i].call;
         for (int i = 2; i + 1 < argc; i += 2) {
                 long *to = strcmp(argv[i], "--live") == 0 ? &live : strcmp(argv[i], "--calls") == 0 ? &calls
-                         : strcmp(argv[i], "--processes") == 0 ? &processes : NULL;
+                         : strcmp(argv[i], "--processes") == 0 ? &processes
+                         : strcmp(argv[i], "--burst") == 0 ? &burst : NULL;
                 if (!to)
                         call = NULL;
                 else
                         *to = atol(argv[i + 1]);
         }
-        if (!call || live < 0 || calls < CHUNKS || processes < 1 || processes > PROCESSES_MAX) {
-                fprintf(stderr, "usage: cuda_calls launch|alloc|async|meminfo [--live N] [--calls N] [--processes 1…%d]\n", PROCESSES_MAX);
+        if (!call || live < 0 || calls < CHUNKS || processes < 1 || processes > PROCESSES_MAX || burst < 1) {
+                fprintf(stderr, "usage: cuda_calls launch|alloc|async|meminfo [--live N] [--calls N] [--processes 1…%d] [--burst N]\n",
+                        PROCESSES_MAX);
                 return 2;
         }
         double *ns = mmap(NULL, PROCESSES_MAX * CHUNKS * sizeof *ns, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         int failed = ns == MAP_FAILED;
         for (long p = 0; p < processes && !failed; p++)
                 if (fork() == 0) {
-                        measure(call, live, calls, ns + p * CHUNKS);
+                        measure(call, live, calls, burst, ns + p * CHUNKS);
                         _exit(0);
                 }
         for (int status; wait(&status) > 0;)

@@ -36,7 +36,8 @@ def records(text):
             at += 1
         names = text[at:text.index(";", at)].split(",") if match[1] else []
         for name in names + [match[2]]:
-            found[name.strip().lstrip("*")] = text[match.end():at]
+            word = re.match(r"\W*(\w*)", name)[1]  # an array's length, a pointer's star and attributes are not its name
+            found[word] = text[match.end():at]
     for match in re.finditer(r"\btypedef\s+(?:struct\s+|union\s+)?(\w+)\s+((?:\w+,\s*)*CU\w+)\s*;", text):
         for name in match[2].split(","):
             found.setdefault(name.strip(), match[1])

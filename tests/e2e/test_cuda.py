@@ -13,6 +13,7 @@ PROGRAM = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__
 SIM = tool("lib", "fastgpu", "sim")
 GIB = 1 << 30
 OUT_OF_MEMORY = 2
+CONTEXT = 300 * MIB  # of a simulated H100
 
 
 class Inside:
@@ -97,6 +98,15 @@ class Cuda(NodeTest):
         used = self.node.usage("a/0")["memory_used"]
         self.assertEqual(one("nvml"), [1, GIB, used, [[one.pid, used]]])
         self.assertEqual(self.node.usage("a/0")["pids"], [one.pid])
+
+    def test_the_first_context_is_charged_before_it_is_made(self):
+        """Nobody waits for a figure of the driver: what a context takes was found out with the GPU."""
+        self.create("a", "--gpus", "2", "--memory", "1G,256M", "--compute", "50", "--device", "0")
+        program = self.start_cuda("a")
+        self.assertEqual(program("use", 0), 0)
+        self.assertEqual(program("info"), [GIB - CONTEXT, GIB])
+        self.assertEqual(program("use", 1), OUT_OF_MEMORY)
+        self.assertEqual(self.node.usage("a/0")["memory_used"], CONTEXT)
 
     def test_launches_are_metered(self):
         self.create("a", "--gpus", "2", "--memory", "1G", "--compute", "50", "--device", "0")

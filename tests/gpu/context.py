@@ -28,6 +28,13 @@ class Skip(Exception):
 class GpuNode(Node):
     """A node whose programs cannot hold up the rows after them: one that does not die is left to the kernel."""
 
+    context = None
+
+    def __exit__(self, kind, *exc):
+        if kind and not issubclass(kind, Skip):
+            self.context.log = self.log()
+        self.close()
+
     def close(self):
         for process in self.started:
             try:
@@ -97,11 +104,13 @@ class Context:
     def __init__(self, simulated, scale, torch):
         self.simulated, self.scale, self.torch = simulated, scale, torch
         self.device, self.gpu, self.works = None, {}, {}
+        self.log = ""  # of the daemon of the node whose row failed last
 
     # --- nodes ---
 
     def node(self, **env):
         node = GpuNode(**env)
+        node.context = self
         if self.simulated:
             spec = os.path.join(node.dir, "gpu.spec")
             with open(spec, "w") as f:
@@ -110,23 +119,29 @@ class Context:
         return node
 
     def env(self, node, target):
-        """Outside of a vGPU a simulated driver has to be pointed at."""
-        if self.simulated and not target:
+        """Outside of a vGPU: the same GPU, also where there are several; a simulated driver has to be pointed at."""
+        if target:
+            return node.env
+        if self.simulated:
             return {**node.env, "LD_LIBRARY_PATH": SIM}
-        return node.env
+        return {**node.env, "CUDA_VISIBLE_DEVICES": self.gpu["key"].split("/")[1]} if self.gpu else node.env
 
     def find_device(self, node):
         """Takes the first CUDA device that FastGPU has, for all rows."""
         found = node.json("devices")
         devices = [d for d in found["devices"] if d["api"] == "cuda" and d["state"] == "ok"]
         if not devices:
-            raise AssertionError(f"fastgpu devices lists no NVIDIA GPU: {found['problems']} {node.log()}")
+            raise RuntimeError(f"fastgpu devices lists no NVIDIA GPU: {found['problems']}\n{self.doctor(node)}")
         self.gpu, self.device = devices[0], devices[0]["id"]
         return self.gpu
 
+    def doctor(self, node):
+        done = node.fastgpu("doctor", check=False)
+        return done.stdout + done.stderr
+
     def create(self, node, name, *options):
         if self.device is None:
-            raise Skip("fastgpu lists no NVIDIA GPU")
+            self.find_device(node)
         return node.json("create", "--name", name, "--device", str(self.device), *options)
 
     # --- programs ---
@@ -142,9 +157,9 @@ class Context:
         engine = engine or self.engine()
         return Program(self, node, target, engine, self.works.get(engine, 0))
 
-    def calibrate(self, node):
+    def calibrate(self, node, engine=None):
         """Kernels of a millisecond from the driver's interface; PyTorch's matrices keep their size."""
-        if "ptx" not in self.works:
+        if (engine or self.engine()) == "ptx" and "ptx" not in self.works:
             program = Program(self, node, None, "ptx")
             self.works["ptx"] = program("calibrate", 1000)
             program.end()
@@ -166,6 +181,10 @@ class Context:
 
     def look(self, node, target=None):
         return self.json(node, target, sys.executable, os.path.join(HERE, "look.py"), seconds=20)
+
+    def judge(self, right):
+        """Of a figure in time; the simulator's say nothing."""
+        return None if self.simulated else right
 
     def seconds(self, seconds):
         return max(seconds * self.scale, 0.5)

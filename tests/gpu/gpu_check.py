@@ -14,14 +14,14 @@ import sys
 import time
 import traceback
 
-from context import FASTGPU, Context, Skip
+from context import FASTGPU, Context, Skip, line
 import rows_measure
 import rows_plain
 import rows_pytorch
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ORDER = ("inventory view two-views launch torch-train torch-two torch-view torch-quota ratio share priority cap quota nvidia-smi torch-graphs "
-         "torch-streams torch-expandable torch-loader torch-processes torch-compile alloc async meminfo share-driver").split()
+ORDER = ("inventory view two-views launch torch-train torch-two torch-view torch-quota ratio share priority cap quota nvidia-smi "
+         "torch-graphs torch-streams torch-expandable torch-loader torch-processes alloc async meminfo share-driver torch-compile").split()
 ROWS = {**rows_plain.ROWS, **rows_measure.ROWS, **rows_pytorch.ROWS}
 SIMULATED = "[gpu]\nmodel = H100\nlaunch = 0\n[kernel spin]\ntime = 1ms\n[kernel nothing]\ntime = 0\n"
 
@@ -40,20 +40,23 @@ def gpu_is_here():
     return json.loads(done.stdout) if done.returncode == 0 else None
 
 
-def python_with_torch():
+def find_torch():
+    """(interpreter, version) of a PyTorch that was built for CUDA."""
+    ask = "import torch; assert torch.version.cuda; print(torch.__version__)"
     for python in (sys.executable, "python3", "/usr/bin/python3"):
         try:
-            if subprocess.run([python, "-c", "import torch; assert torch.version.cuda"], stderr=subprocess.DEVNULL, timeout=120).returncode == 0:
-                return python
+            done = subprocess.run([python, "-c", ask], capture_output=True, text=True, timeout=120)
+            if done.returncode == 0:
+                return python, done.stdout.strip()
         except (OSError, subprocess.TimeoutExpired):
             pass
-    return None
+    return None, None
 
 
 def measure(name, context, limit):
     """The row's line; whatever happens there is one."""
     function, own = ROWS[name]
-    result = {"what": name, "goal": "", "baseline": "", "data": None}
+    result = line(name, "", "", None)
     begin = time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, min(own, limit))
     try:
@@ -61,10 +64,10 @@ def measure(name, context, limit):
     except Skip as e:
         result.update(ok=None, measured=f"skipped: {e}")
     except OutOfTime:
-        result.update(ok=False, measured=f"not over after {min(own, limit):.0f} s")
+        result.update(ok=False, measured=f"not over after {min(own, limit):.0f} s", data=context.log)
     except Exception as e:  # noqa: BLE001: a defect in one row is that row's result
         words = (str(e).splitlines() or [""])[0]
-        result.update(ok=False, measured=f"{type(e).__name__}: {words[:160]}", data=f"{e}\n{traceback.format_exc()[-3000:]}")
+        result.update(ok=False, measured=f"{type(e).__name__}: {words[:160]}", data=f"{e}\n{traceback.format_exc()[-3000:]}\n{context.log}")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     return {"name": name, **result, "seconds": round(time.monotonic() - begin, 1)}
@@ -75,33 +78,33 @@ def word(result):
 
 
 def markdown(head, results):
-    lines = [f"# FastGPU on {head['gpu']}, {head['date']}", "",
-             f"Driver {head['driver']}; PyTorch: {head['torch'] or 'none'}; {head['rows']} rows in {head['seconds']:.0f} s. `make gpu-check`.", "",
-             "| what | goal | measured | bare, same run | |", "|---|---|---|---|---|"]
+    rows = [f"# FastGPU on {head['gpu']}, {head['date']}", "",
+            f"Driver {head['driver']}; PyTorch: {head['torch'] or 'none'}; {head['rows']} rows in {head['seconds']:.0f} s.", "",
+            "| what | goal | measured | bare, same run | |", "|---|---|---|---|---|"]
     for r in results:
-        lines.append("| " + " | ".join(str(text).replace("|", "/").replace("\n", " ") for text in
-                                       (r["what"], r["goal"], r["measured"], r["baseline"], word(r))) + " |")
-    return "\n".join(lines) + "\n"
+        words = (r["what"], r["goal"], r["measured"], r["baseline"], word(r))
+        rows.append("| " + " | ".join(text.replace("|", "/").replace("\n", " ") for text in words) + " |")
+    return "\n".join(rows) + "\n"
 
 
 def write(folder, head, results):
     os.makedirs(folder, exist_ok=True)
     stem = os.path.join(folder, head["date"] + "-gpu-check" + ("-simulated" if head["simulated"] else ""))
-    for name, text in ((stem + ".md", markdown(head, results)), (stem + ".json", json.dumps({**head, "results": results}, indent=1) + "\n")):
-        with open(name, "w") as f:
-            f.write(text)
+    with open(stem + ".md", "w") as f:
+        f.write(markdown(head, results))
+    with open(stem + ".json", "w") as f:
+        json.dump({**head, "results": results}, f, indent=1)
     return stem
 
 
-def run(options, context, head):
-    results, end = [], time.monotonic() + options.seconds
-    begin = time.monotonic()
+def run(options, context, head, begin):
+    results, end = [], begin + options.seconds
     for name in ORDER:
         if options.only and name not in options.only.split(","):
             continue
         left = end - time.monotonic()
         if left < 10:
-            result = {"name": name, "what": name, "goal": "", "baseline": "", "measured": "not run: no time left", "ok": None, "data": None, "seconds": 0}
+            result = {"name": name, **line(name, "", "not run: no time left", None), "seconds": 0}
         else:
             result = measure(name, context, left)
         results.append(result)
@@ -114,7 +117,8 @@ def run(options, context, head):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", default=os.path.join(HERE, "..", "..", "docs", "results"), metavar="FOLDER", help="where the dated table and its JSON go")
+    parser.add_argument("--results", default=os.path.join(HERE, "..", "..", "docs", "results"), metavar="FOLDER",
+                        help="where the dated table and its JSON go")
     parser.add_argument("--only", metavar="ROW,…", help="only these rows")
     parser.add_argument("--seconds", type=float, default=500, help="time for all rows (default: %(default)s)")
     parser.add_argument("--scale", type=float, default=1, help="of the time that each measurement takes (default: 1)")
@@ -124,7 +128,7 @@ def parse():
 
 
 def main():
-    options = parse()
+    options, begin = parse(), time.monotonic()
     if options.list:
         print("\n".join(ORDER))
         return 0
@@ -136,11 +140,11 @@ def main():
         print("gpu-check: no NVIDIA GPU here: not run on a GPU")
         return 0
     signal.signal(signal.SIGALRM, ring)
-    torch = None if options.simulated else python_with_torch()
+    torch, version = (None, None) if options.simulated else find_torch()
     context = Context(SIMULATED if options.simulated else None, options.scale, torch)
     head = {"date": datetime.date.today().isoformat(), "gpu": here["devices"][0]["name"] if here else "a simulated GPU",
-            "driver": here["driver"] if here else "simulated", "torch": torch, "simulated": options.simulated}
-    results = run(options, context, head)
+            "driver": here["driver"] if here else "simulated", "torch": version, "simulated": options.simulated}
+    results = run(options, context, head, begin)
     return 1 if any(r["ok"] is False for r in results) else 0
 
 

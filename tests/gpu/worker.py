@@ -56,7 +56,7 @@ class Worker:
 
     def load(self, start, seconds, depth):
         start, length = int(start), int(float(seconds) * 1e9)
-        bins, under_way = [0] * -(-length // BIN_NS), collections.deque()
+        bins, under_way = [0] * (length // BIN_NS), collections.deque()
         sleep_until(start)
         while now() < start + length:
             self.engine.launch()

@@ -193,6 +193,11 @@ static void context_takes_all(void)
         CUcontext ctx;
         CUdeviceptr p;
         void *host_memory;
+        CUmemoryPool pool;
+        /* What earlier tests freed in stream order may still be in the pool. */
+        cuCtxSynchronize();
+        OK(cuDeviceGetDefaultMemPool(&pool, 0));
+        OK(cuMemPoolTrimTo(pool, 0));
         size_t before = sim_free();
         OK(cuCtxCreate_v2(&ctx, 0, 0));
         CHECK(sim_free() == before - CONTEXT);
@@ -203,8 +208,6 @@ static void context_takes_all(void)
         OK(cuMemAllocAsync(&p, MI, NULL));
         OK(cuCtxDestroy_v2(ctx));
         CHECK(sim_free() <= before);
-        CUmemoryPool pool;
-        OK(cuDeviceGetDefaultMemPool(&pool, 0));
         OK(cuMemPoolTrimTo(pool, 0));
         CHECK(sim_free() == before);
 }

@@ -49,11 +49,26 @@ static inline void fgc_overhead_settle(struct fgc_vgpu *vgpu)
 extern uint32_t fgc_pools_dirty; /* (a) */
 void fgc_pools_settle(bool all);
 
-/* After the driver waited for a stream, an event or a context: pools shrink then. */
-static inline void fgc_pool_synced(void)
+/* Round every call of the driver that waits for a stream, an event or a context: it makes pools smaller, so what is
+ * charged for one means little until it was settled after the wait. High half: waits ever begun; low half: under way.
+ */
+extern uint64_t fgc_pool_waits; /* (a) */
+
+static inline void fgc_pool_syncing(void)
+{
+        __atomic_fetch_add(&fgc_pool_waits, (UINT64_C(1) << 32) + 1, __ATOMIC_ACQ_REL);
+}
+
+static inline void fgc_pool_settle_dirty(void)
 {
         if (__builtin_expect(fg_load_relaxed(&fgc_pools_dirty) != 0, 0))
                 fgc_pools_settle(false);
+}
+
+static inline void fgc_pool_synced(void)
+{
+        __atomic_fetch_sub(&fgc_pool_waits, 1, __ATOMIC_ACQ_REL);
+        fgc_pool_settle_dirty();
 }
 
 /* First in what only tells. */
@@ -63,7 +78,7 @@ static inline void fgc_overhead_look(struct fgc_vgpu *vgpu)
 
         if (__builtin_expect(seen != fg_load_relaxed(&fgc_overhead[vgpu->ordinal % FGC_OVERHEAD_VGPUS].seen), 0))
                 fgc_overhead_settle_now(vgpu, seen, false);
-        fgc_pool_synced();
+        fgc_pool_settle_dirty();
 }
 
 #endif

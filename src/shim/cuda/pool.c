@@ -12,6 +12,7 @@
 #define TRIES_A_YIELD 64
 
 uint32_t fgc_pools_dirty;
+uint64_t fgc_pool_waits;
 
 static void lock(struct fgc_pool *pool)
 {
@@ -94,14 +95,17 @@ static void start(struct fgc_pool *pool, uint64_t bytes)
 
 static int try_grow(struct fgc_pool *pool, uint64_t bytes, int (*reserve)(struct fg_ledger *, uint64_t))
 {
-        uint64_t wanted = 0;
+        uint64_t wanted = 0, slack = 0;
         int r = 0;
 
         if (bytes >> 60) /* no sum with it could be trusted; the ledger refuses it, and counts */
                 return fg_ledger_reserve(pool->vgpu->ledger, bytes) == 0 ? -EINVAL : -ENOMEM;
         lock(pool);
-        if (pool->live + bytes > pool->charged) {
-                wanted = growth(pool, pool->live + bytes - pool->charged);
+        /* It may be smaller than what is charged, and grow from there in its steps: to one step too much at most. */
+        if (pool->waits != fg_load_acquire(&fgc_pool_waits))
+                slack = pool->chunk;
+        if (pool->live + bytes + slack > pool->charged) {
+                wanted = growth(pool, pool->live + bytes + slack - pool->charged);
                 r = reserve(pool->vgpu->ledger, wanted);
         }
         if (r == 0) {
@@ -139,6 +143,8 @@ static CUresult begin_slowly(struct fgc_pool *pool, uint64_t bytes, bool *ret_gr
 {
         int r;
 
+        if (fg_load_relaxed(&pool->waits) != fg_load_acquire(&fgc_pool_waits))
+                fgc_pool_settle(pool);
         if (fg_load_relaxed(&pool->dirty))
                 refresh(pool);
         r = try_grow(pool, bytes, fgc_reserve_quietly);
@@ -160,7 +166,8 @@ CUresult fgc_pool_begin(struct fgc_pool *pool, uint64_t bytes, bool *ret_grows)
                 return CUDA_SUCCESS;
         bytes = fgc_round_up(bytes, FGC_UNIT);
         lock(pool);
-        fits = bytes <= pool->charged && pool->live <= pool->charged - bytes;
+        fits = pool->waits == fg_load_acquire(&fgc_pool_waits) && bytes <= pool->charged &&
+               pool->live <= pool->charged - bytes;
         if (fits)
                 start(pool, bytes);
         unlock(pool);
@@ -174,14 +181,15 @@ CUresult fgc_pool_begin(struct fgc_pool *pool, uint64_t bytes, bool *ret_grows)
 /* The driver has grown the pool, or found that it did not have to. */
 static int end_grown(struct fgc_pool *pool, uint64_t bytes)
 {
+        /* The figure is the pool's if nothing else was under way before it was asked for, nor began since. */
         uint64_t begun = fg_load_acquire(&pool->begun), reserved;
-        bool known = fgc_pool_reserved(pool, &reserved), alone;
+        bool alone = fg_load_acquire(&pool->ended) + bytes == begun;
+        bool known = fgc_pool_reserved(pool, &reserved);
         int r = 0;
 
         lock(pool);
-        /* Whoever began meanwhile may have grown it beyond the figure, and be done already. */
         fg_add_seq_cst(&pool->ended, bytes);
-        alone = is_quiet(pool, begun);
+        alone = alone && is_quiet(pool, begun);
         if (known && alone && reserved > pool->charged && pool->chunk < CHUNK_MAX)
                 pool->chunk *= 2;
         if (known && (alone || reserved > pool->charged))
@@ -280,7 +288,7 @@ static bool settle_destroyed(struct fgc_pool *pool)
 
 bool fgc_pool_settle(struct fgc_pool *pool)
 {
-        uint64_t reserved, used, begun;
+        uint64_t reserved, used, begun, waits = fg_load_acquire(&fgc_pool_waits);
         bool quiet;
 
         if (!fg_load_relaxed(&pool->handle) && pool->kind == FGC_POOL_DEVICE)
@@ -299,6 +307,7 @@ bool fgc_pool_settle(struct fgc_pool *pool)
         if (quiet) {
                 set_charged(pool, reserved);
                 pool->live = pool->kind == FGC_POOL_GRAPH ? 0 : used;
+                pool->waits = waits & UINT32_MAX ? pool->waits : waits;
         }
         unlock(pool);
         return quiet;

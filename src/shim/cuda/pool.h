@@ -30,6 +30,7 @@ struct fgc_pool {
         uint64_t live;  /* at least what is out of it, by the driver's count: frees are taken off when that is asked for
                          */
         uint64_t chunk; /* it is believed to grow by multiples of this */
+        uint64_t waits; /* fgc_pool_waits when it was settled */
         uint64_t begun; /* bytes of all allocations ever begun; */
         uint64_t ended; /* (a) … and ended, without the lock: the difference is under way */
         uint32_t dirty; /* something was freed since it was last settled */

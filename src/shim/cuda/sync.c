@@ -3,6 +3,7 @@
 #include "shim/cuda/complete.h"
 #include "shim/cuda/copy.h"
 #include "shim/cuda/gate.h"
+#include "shim/cuda/overhead.h"
 
 static void keep(CUstream stream)
 {
@@ -67,6 +68,15 @@ CUresult fgc_cuStreamDestroy_v2(CUstream stream)
 
 /* --- waiting --- */
 
+static CUresult pooled(CUresult r)
+{
+        fgc_pool_synced();
+        return r;
+}
+
+/* A wait, after which pools are smaller. */
+#define POOLED(call) (fgc_pool_syncing(), pooled(call))
+
 struct wait {
         struct fgc_vgpu *vgpu; /* NULL: there is nothing to tell */
         uint64_t launches;
@@ -118,6 +128,7 @@ CUresult fgc_sync_copied(CUstream stream, CUresult r)
         if (!fgc_vgpu_count || fgc_inside)
                 return r;
         wait = wait_begin(fgc_vgpu_current(), fgc_stream_key(stream), NULL);
+        fgc_pool_settle_dirty(); /* the copy waited for what was before it */
         return wait_end(&wait, r);
 }
 
@@ -126,7 +137,7 @@ CUresult fgc_cuStreamSynchronize(CUstream stream)
         CUstream plain = fgc_stream_plain(stream);
         struct wait wait = wait_begin(fgc_vgpu_of_stream(plain), fgc_stream_key(plain), NULL);
 
-        return wait_end(&wait, FGC_REAL(cuStreamSynchronize, stream));
+        return wait_end(&wait, POOLED(FGC_REAL(cuStreamSynchronize, stream)));
 }
 
 CUresult fgc_cuStreamSynchronize_ptsz(CUstream stream)
@@ -134,27 +145,27 @@ CUresult fgc_cuStreamSynchronize_ptsz(CUstream stream)
         CUstream plain = fgc_stream_ptsz(stream);
         struct wait wait = wait_begin(fgc_vgpu_of_stream(plain), fgc_stream_key(plain), NULL);
 
-        return wait_end(&wait, FGC_REAL(cuStreamSynchronize_ptsz, stream));
+        return wait_end(&wait, POOLED(FGC_REAL(cuStreamSynchronize_ptsz, stream)));
 }
 
 CUresult fgc_cuCtxSynchronize(void)
 {
         struct wait wait = wait_begin(fgc_vgpu_current(), 0, NULL);
 
-        return wait_end(&wait, FGC_REAL(cuCtxSynchronize));
+        return wait_end(&wait, POOLED(FGC_REAL(cuCtxSynchronize)));
 }
 
 CUresult fgc_cuCtxSynchronize_v2(CUcontext context)
 {
         struct wait wait = wait_begin(context ? fgc_vgpu_of_context(context) : fgc_vgpu_current(), 0, context);
 
-        return wait_end(&wait, FGC_REAL(cuCtxSynchronize_v2, context));
+        return wait_end(&wait, POOLED(FGC_REAL(cuCtxSynchronize_v2, context)));
 }
 
 /* What an event stands behind is not known here; but its wait is where a broken context is often heard of first. */
 CUresult fgc_cuEventSynchronize(CUevent event)
 {
-        CUresult r = FGC_REAL(cuEventSynchronize, event);
+        CUresult r = POOLED(FGC_REAL(cuEventSynchronize, event));
 
         if (r != CUDA_SUCCESS && !fgc_inside)
                 fgc_complete_error(r);
