@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures what FastGPU promises, each figure next to its bare baseline in the same run.
 
-bench.py [--only ROW,ROW] [--quick] [--repeats N] [--list] [--results FOLDER]
+bench.py [--only ROW,ROW*] [--quick] [--repeats N] [--list] [--results FOLDER]
 Prints a table and leaves it, with every single measurement, in bench-results/."""
 import argparse
 import datetime
+import fnmatch
 import json
 import os
 import platform
@@ -105,6 +106,7 @@ def main():
         print("\n".join(f"{name:12} {row.what}" for name, row in ROWS.items()))
         return 0
     names = options.only.split(",") if options.only else list(ROWS)
+    names = [match for name in names for match in (fnmatch.filter(ROWS, name) or [name])]
     unknown = [name for name in names if name not in ROWS]
     if unknown:
         parser.error(f"no row '{unknown[0]}'; --list shows them")
