@@ -58,7 +58,10 @@ def measure(name, context):
     row = ROWS[name]
     print(f"… {name}: {row.what}", file=sys.stderr, flush=True)
     try:
-        return row.measure(context)
+        lines = row.measure(context)
+        for line in lines:  # an end too soon must not cost what is known
+            print(f"  {line['what']}: {line['measured']}", file=sys.stderr, flush=True)
+        return lines
     except FileNotFoundError as e:
         return [row.result("not built: " + str(e.filename), None)]
     except Exception as e:  # one broken row must not cost the others
