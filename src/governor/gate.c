@@ -16,7 +16,7 @@
 #define STALL_LIMIT  (100 * FG_NSEC_PER_MSEC) /* without any completion: what is in flight waits for this very thread */
 #define POKE_SPACING (200 * FG_NSEC_PER_USEC)
 #define GAP_MAX      (100 * FG_NSEC_PER_MSEC) /* longer is a pause, not a gap */
-#define LATENCY_MAX  (200 * FG_NSEC_PER_USEC)
+#define LATENCY_MAX  (100 * FG_NSEC_PER_USEC)
 
 struct fg_gate *fg_gate_new(struct fg_session_vgpu *vgpu, const struct fg_gate_ops *ops, void *user)
 {
