@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The governor and the arbiter on a simulated device: each tenant process has a queue whose kernels take a set time (a sleep,
- * so the processors stay out of it). Tenants keep the queue full through the gate; the device is never exclusive by itself,
- * so whatever order there is comes from the gate. Prints one JSON line: per tenant the device time got, its share, the worst
- * 1 s window, and how much device time overlapped between tenants.
+ * The governor and the arbiter on a simulated device: each tenant process has a queue whose kernels take at least a set time
+ * (a sleep, so the processors stay out of it), and end when the sleep is over. Tenants keep the queue full through the gate;
+ * the device is never exclusive by itself, so whatever order there is comes from the gate. Prints one JSON line: per tenant
+ * the device time got, its share, the worst 1 s window, the share of what was charged, and how much device time overlapped
+ * between tenants.
  *
  * With --arbiter-dies-at S2 the arbiter ends then, and the figures are of the time from one second later: the tenants' own
- * fallback. --tolerance P exits 1 when a mean share is more than P points off.
+ * fallback. --tolerance P exits 1 when the share that was charged (without an arbiter: got) is more than P points off, or what
+ * was got more than 3 P: hops between tenants that a busy machine makes long are nobody's device time, but they delay what
+ * the test sees of it. A cap alone is a ceiling: it is met from above, and halfway from below.
  *
  *   gate_share --seconds S --tenant SHARE:KERNEL_US:DEPTH[:cap|high|low][:xPROCESSES][:THINK_US] ... */
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "daemon/arbiter.h"
 #include "governor/gate.h"
+#include "share_figures.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -86,7 +90,6 @@ static void book(unsigned tenant, uint64_t begin, uint64_t end)
 static void *device(void *arg)
 {
         struct queue *q = arg;
-        uint64_t clock = 0; /* the device's own time: kernels follow each other without gaps, whatever the sleeps' jitter */
 
         prctl(PR_SET_TIMERSLACK, 1000);
         for (;;) {
@@ -97,7 +100,7 @@ static void *device(void *arg)
                 bool marker = q->marker[q->head % QUEUE];
                 pthread_mutex_unlock(&q->lock);
                 if (!marker) {
-                        uint64_t now = fg_now(), begin = clock > now - 200000 && clock < now ? clock : now;
+                        uint64_t begin = fg_now();
 
                         fg_add_relaxed(&shared->running[q->tenant], 1);
                         sleep_until(begin + tenants[q->tenant].kernel_us * 1000ull);
@@ -105,8 +108,7 @@ static void *device(void *arg)
                                 if (i != q->tenant && fg_load_relaxed(&shared->running[i]))
                                         fg_add_relaxed(&shared->overlap, 1);
                         fg_add_relaxed(&shared->running[q->tenant], (uint32_t)-1);
-                        clock = begin + tenants[q->tenant].kernel_us * 1000ull;
-                        book(q->tenant, begin, clock);
+                        book(q->tenant, begin, fg_now());
                         fg_add_relaxed(&shared->kernels[q->tenant], 1);
                 }
                 if (ticket.tracked)
@@ -253,6 +255,18 @@ static double share_of(unsigned i, unsigned from, unsigned to)
         return all > 0 ? 100 * device_time(i, from, to) / all : 0;
 }
 
+/* Of what was charged to all; alone: of the time that passed. */
+static double charged_share(unsigned i, unsigned seconds)
+{
+        double all = 0;
+
+        if (tenant_count == 1)
+                return (double)tenants[0].limits->charged / seconds / 1e7;
+        for (unsigned k = 0; k < tenant_count; k++)
+                all += (double)tenants[k].limits->charged;
+        return all > 0 ? 100 * (double)tenants[i].limits->charged / all : 0;
+}
+
 int main(int argc, char **argv)
 {
         struct fgd_arbiter_config config = {.quantum = 6000000, .free_after = FG_NSEC_PER_SEC};
@@ -298,18 +312,20 @@ int main(int argc, char **argv)
         to = seconds * 100;
         printf("{\"tenants\": [");
         for (unsigned i = 0; i < tenant_count; i++) {
-                double mean = share_of(i, from, to), worst = 0;
+                double asked = tenants[i].share / 10.0, mean = share_of(i, from, to), charged = charged_share(i, seconds), worst = 0;
 
                 for (unsigned b = from; b + 100 <= to; b += 10) {
-                        double off = share_of(i, b, b + 100) - tenants[i].share / 10.0;
+                        double off = share_of(i, b, b + 100) - asked;
 
                         off = off < 0 ? -off : off;
                         worst = off > worst ? off : worst;
                 }
                 all += device_time(i, from, to);
-                off_by_too_much += mean > tenants[i].share / 10.0 + tolerance || mean < tenants[i].share / 10.0 - tolerance;
-                printf("%s{\"asked\": %.1f, \"got\": %.2f, \"worst\": %.2f, \"kernels\": %" PRIu64 ", \"charged_s\": %.3f}", i ? ", " : "",
-                       tenants[i].share / 10.0, mean, worst, shared->kernels[i], (double)tenants[i].limits->charged / 1e9);
+                off_by_too_much += share_is_off(asked, mean, dies_at ? tolerance : 3 * tolerance, tenant_count == 1);
+                if (!dies_at)
+                        off_by_too_much += share_is_off(asked, charged, tolerance, tenant_count == 1);
+                printf("%s{\"asked\": %.1f, \"got\": %.2f, \"worst\": %.2f, \"charged\": %.2f, \"kernels\": %" PRIu64 "}", i ? ", " : "",
+                       asked, mean, worst, charged, shared->kernels[i]);
         }
         printf("], \"utilisation\": %.3f, \"overlaps\": %" PRIu64 "}\n", all / ((double)(to - from) * BIN), shared->overlap);
         return off_by_too_much > 0;
