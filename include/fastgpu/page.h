@@ -32,6 +32,8 @@ enum fg_priority { FG_PRIORITY_LOW = 0, FG_PRIORITY_NORMAL = 1, FG_PRIORITY_HIGH
 /* The low two bits of fg_limits_page.grant; the rest is the grant's epoch. */
 enum fg_grant { FG_GRANT_DENIED = 0, FG_GRANT_TIMED = 1, FG_GRANT_FREE = 2 };
 #define FG_GRANT_MASK 3u
+/* `until` of a timed grant that stands: it does not end by itself, but who launches with nothing in flight pokes. */
+#define FG_UNTIL_STANDS UINT64_MAX
 
 /* Who holds a slot, in the daemon's words. The pair pid + start time names a process for the whole boot. */
 struct fg_slot_owner {

@@ -2,12 +2,14 @@
  * `run` becomes the program: same process, same descriptors, nothing in between. */
 #include "cli/cli.h"
 
+#include "base/cleanup.h"
 #include "base/size.h"
 #include "cli/dropin.h"
 #include "cli/program.h"
 #include "cli/proof.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,10 +113,22 @@ static void say_opened(const struct options *o, const json_t *opened)
         }
 }
 
+/* Kernels with automatic groups give each session the same, whatever the class of its programs. A session that is this program's own
+ * may go last as a whole; a person's is left alone. */
+static void sink_session(void)
+{
+        static const char last[] = "19";
+        fg_autoclose int fd = getsid(0) == getpid() ? open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC) : -1;
+
+        if (fd >= 0 && write(fd, last, sizeof last - 1) < 0)
+                cli_note("the program's session keeps its place: %s", strerror(errno));
+}
+
 /* A program of the low class on a processor: whatever else wants the processor goes first. */
 static void go_to_background(void)
 {
         struct sched_param none = {0};
+        sink_session();
         if (sched_setscheduler(0, SCHED_IDLE, &none) < 0)
                 cli_note("the program keeps its scheduling class: %s", strerror(errno));
 }

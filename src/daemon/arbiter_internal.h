@@ -17,6 +17,7 @@
 #define STUCK_LIMIT (2000 * 1000000ull)   /* in flight for so long after the end of its grant: waited for no more */
 #define FREE_GRACE  (5 * 1000000ull)      /* an owner of a free grant with work believed on the device may still show up */
 #define PATIENCE_MAX (20000 * 1000000ull) /* the limit grows with the owner's launches, up to here */
+#define STANDING_LOOK (5 * 1000000ull)    /* while the one whose grant stands is at work and does not say that it is done */
 #define LEAST_WAIT  (20 * 1000ull)        /* between two decisions that nobody poked for */
 #define MIN_HOLD    (500 * 1000ull)       /* before a tenant that wakes up may pre-empt one of its own class */
 #define SLEEP_LIMIT (20 * 1000000ull)     /* without demand for so long: a sleeper */
@@ -44,7 +45,7 @@ struct fgd_arbiter_client {
         bool stale;  /* slots must be read anew */
         bool closed; /* refused whatever it asks */
         bool background; /* all its programs are SCHED_IDLE */
-        bool stands;     /* has a free grant beside whoever has the device: standing.c */
+        bool stands;     /* has a grant beside whoever has the device: standing.c */
 
         struct slot_view slot[FG_SLOTS];
         uint32_t slots;

@@ -43,7 +43,7 @@ static uint64_t quantum_for(const struct fgd_arbiter *a, const struct fgd_arbite
 static bool higher_class_present(const struct fgd_arbiter *a, const struct fgd_arbiter_client *than)
 {
         for (const struct fgd_arbiter_client *c = a->clients; c; c = c->next)
-                if (c->slots && !c->stands && c->share.priority > than->share.priority)
+                if (c->slots && c->share.priority > than->share.priority)
                         return true;
         return false;
 }
@@ -52,7 +52,7 @@ static bool higher_class_present(const struct fgd_arbiter *a, const struct fgd_a
 static bool contended(const struct fgd_arbiter *a, const struct fgd_arbiter_client *owner, uint64_t now)
 {
         for (const struct fgd_arbiter_client *c = a->clients; c; c = c->next)
-                if (c != owner && c->slots && !c->stands && c->last_want && now - c->last_want < a->config.free_after)
+                if (c != owner && c->slots && c->last_want && now - c->last_want < a->config.free_after)
                         return true;
         return false;
 }
@@ -384,6 +384,29 @@ static void write_beats(struct fgd_arbiter *a, uint64_t now)
         }
 }
 
+/* The one whose grant stands does not ask for the device; while it uses it, the others' turns end and none begins. Returns when
+ * to look again, 0: it leaves the device to them. */
+static uint64_t step_standing(struct fgd_arbiter *a, uint64_t now)
+{
+        struct fgd_arbiter_client *c = a->clients;
+        uint64_t idle;
+
+        while (c && !c->stands)
+                c = c->next;
+        if (!c)
+                return 0;
+        idle = now > c->idle_since ? now - c->idle_since : 0;
+        if (c->inflight && idle > STOPPED_LOOK && now - c->last_part > STOPPED_LOOK)
+                set_aside(c, false, now);
+        if (inflight_now(c) == 0 && !c->waiting && idle >= IDLE_LIMIT)
+                return 0;
+        if (a->owner) {
+                begin_drain(a, now);
+                end_grant(a, now); /* what is in flight gives way by itself */
+        }
+        return inflight_now(c) ? STANDING_LOOK : IDLE_LIMIT;
+}
+
 /* A vGPU that is being taken away: its threads wake up to be refused. */
 static void shut_out_closed(struct fgd_arbiter *a, uint64_t now)
 {
@@ -405,6 +428,7 @@ uint64_t fgd_arbiter_decide(struct fgd_arbiter *a, uint64_t now)
 
         fgd_arbiter_let_stand(a);
         shut_out_closed(a, now);
+        wait = step_standing(a, now);
         for (int rounds = 0; wait == 0 && rounds < 8; rounds++)
                 wait = step[a->phase](a, now);
         if (wait < LEAST_WAIT)

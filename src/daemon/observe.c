@@ -153,7 +153,7 @@ void fgd_arbiter_observe(struct fgd_arbiter *a, uint64_t now)
                 }
                 c->share.unreported = c->inflight ? c->passed : 0; /* a long launch is charged when it is over */
                 fg_share_earn(&c->share, wall);
-                if (c->stands && c->active)
+                if (c->stands && c->inflight)
                         fg_store_relaxed(&c->limits->granted, fg_load_relaxed(&c->limits->granted) + wall);
                 if (used)
                         c->last_want = now;

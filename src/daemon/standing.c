@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The first class where the device makes room by itself. The kernel's scheduler takes a processor away from SCHED_IDLE programs at
- * once, so that a program of a higher class beside nothing but such needs no turns: it has a free grant that stands, and
- * the others divide the rest of the time as if it were not there. */
+ * The first class where the device makes room by itself. The kernel's scheduler takes a processor away from SCHED_IDLE programs,
+ * so that a program of a higher class beside nothing but such need not wait for its turn: it has a grant that stands. Its first
+ * launch pokes, and the others begin nothing until it is done; they divide the rest of the time. */
 #include "base/atomic.h"
 #include "daemon/arbiter_internal.h"
 
@@ -46,6 +46,8 @@ void fgd_arbiter_let_stand(struct fgd_arbiter *a)
                         a->owner = NULL;
                         a->phase = PHASE_NONE;
                 }
-                fgd_arbiter_write_grant(c, stands ? FG_GRANT_FREE : FG_GRANT_DENIED);
+                fg_store_relaxed(&c->limits->until, FG_UNTIL_STANDS);
+                fg_store_relaxed(&c->limits->window, a->config.quantum);
+                fgd_arbiter_write_grant(c, stands ? FG_GRANT_TIMED : FG_GRANT_DENIED);
         }
 }

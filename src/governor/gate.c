@@ -177,10 +177,13 @@ void fg_gate_mark(struct fg_gate *gate, struct fg_gate_ticket *ret)
  * after, so one of the two sees the other (Dekker). */
 static bool claim(struct fg_gate *gate, uint32_t grant, uint64_t predicted)
 {
-        fg_add_seq_cst(&gate->slot->inflight, 1);
+        bool first = fg_add_seq_cst(&gate->slot->inflight, 1) == 0;
+
         if (fg_load_seq_cst(&gate->limits->grant) == grant) {
                 fg_add_seq_cst(&gate->inflight, 1);
                 fg_add_seq_cst(&gate->predicted, predicted);
+                if (first && fg_load_relaxed(&gate->limits->until) == FG_UNTIL_STANDS)
+                        fg_session_poke(&gate->poke); /* the others are to stop: nobody asked for the device */
                 return true;
         }
         if (fg_sub_seq_cst(&gate->slot->inflight, 1) == 1)

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -145,6 +146,7 @@ static pid_t idle_process(void)
         struct sched_param none = {0};
 
         if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
                 pause();
                 _exit(0);
         }
@@ -152,8 +154,8 @@ static pid_t idle_process(void)
         return pid;
 }
 
-/* On a processor a high class needs no turns beside programs that the kernel takes the processor from at once; it does
- * beside others, and when it is capped. */
+/* On a processor a high class needs not ask beside programs that the kernel takes the processor from; it does beside others, and
+ * when it is capped. */
 static void test_high_class_stands_beside_idle_programs(void **state)
 {
         struct scene *s = scene_new(2);
@@ -168,7 +170,8 @@ static void test_high_class_stands_beside_idle_programs(void **state)
         s->t[1].limits->owner[0].pid = (uint32_t)pid;
         s->t[1].client.stale = true;
         look_after(s, MS);
-        assert_int_equal(mode(&s->t[0]), FG_GRANT_FREE);
+        assert_int_equal(mode(&s->t[0]), FG_GRANT_TIMED);
+        assert_true(s->t[0].limits->until == FG_UNTIL_STANDS);
         assert_int_not_equal(mode(&s->t[1]), FG_GRANT_DENIED);
         s->t[0].limits->mode = FG_MODE_CAP;
         s->t[0].client.stale = true;
@@ -179,6 +182,43 @@ static void test_high_class_stands_beside_idle_programs(void **state)
         s->t[0].client.stale = true;
         look_after(s, MS);
         assert_int_equal(mode(&s->t[0]), FG_GRANT_DENIED);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        scene_free(s);
+}
+
+/* While the one that stands has work, nobody else begins any; all that time it keeps its grant. */
+static void test_the_others_stop_while_the_standing_one_works(void **state)
+{
+        struct scene *s = scene_new(2);
+        pid_t pid = idle_process();
+        uint32_t grant;
+
+        s->arbiter.config.preemptive = true;
+        s->t[0].limits->priority = FG_PRIORITY_HIGH;
+        s->t[1].limits->priority = FG_PRIORITY_LOW;
+        s->t[1].limits->owner[0].pid = (uint32_t)pid;
+        s->t[1].client.stale = true;
+        run(s, 1, 2, 10);
+        grant = s->t[0].limits->grant;
+        assert_int_equal(grant & FG_GRANT_MASK, FG_GRANT_TIMED);
+        assert_int_not_equal(mode(&s->t[1]), FG_GRANT_DENIED);
+        for (int row = 0; row < 3; row++) {
+                s->t[0].slot->inflight = 1;
+                for (int ms = 0; ms < 10; ms++) {
+                        look_after(s, MS);
+                        assert_int_equal(mode(&s->t[1]), FG_GRANT_DENIED);
+                        run_saturated(s, 1);
+                }
+                s->t[0].slot->inflight = 0;
+                s->t[0].slot->idle_since = s->now;
+                assert_true(look_after(s, MS / 20) <= MS / 10); /* the next of its row may be on its way */
+                assert_int_equal(mode(&s->t[1]), FG_GRANT_DENIED);
+                look_after(s, MS);
+                assert_int_not_equal(mode(&s->t[1]), FG_GRANT_DENIED);
+                run_saturated(s, 1);
+        }
+        assert_int_equal(s->t[0].limits->grant, grant);
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
         scene_free(s);
@@ -397,6 +437,7 @@ int main(void)
                 cmocka_unit_test(test_alone_is_free_and_company_is_not),
                 cmocka_unit_test(test_shares_of_two_that_never_stop),
                 cmocka_unit_test(test_high_class_stands_beside_idle_programs),
+                cmocka_unit_test(test_the_others_stop_while_the_standing_one_works),
                 cmocka_unit_test(test_a_returning_free_tenant_does_not_starve_the_others),
                 cmocka_unit_test(test_in_flight_for_ever_saves_no_credit),
                 cmocka_unit_test(test_a_stopped_waiter_is_passed_over_until_it_looks_again),

@@ -151,6 +151,32 @@ static void test_work_that_ran_dry_unseen_is_not_charged_until_noticed(void **st
         fixture_free(f);
 }
 
+/* Nobody asks for the device under a grant that stands: the first launch of each row says that it is in use. */
+static void test_a_standing_grant_pokes_once_for_each_row(void **state)
+{
+        struct fixture *f = fixture_new(FG_GRANT_TIMED);
+        struct fg_gate_ticket first, second;
+        char pokes[16];
+
+        f->limits->until = FG_UNTIL_STANDS;
+        for (int row = 0; row < 2; row++) {
+                assert_int_equal(fg_gate_enter(f->gate, 7, true, &first), 0);
+                assert_int_equal(fg_gate_enter(f->gate, 7, true, &second), 0);
+                assert_int_equal(read(f->pokes, pokes, sizeof(pokes)), 1);
+                fg_gate_done(f->gate, &first);
+                fg_gate_done(f->gate, &second);
+                while (read(f->pokes, pokes, sizeof(pokes)) > 0) /* perhaps one that says it is idle */
+                        ;
+                assert_int_equal(slot(f)->inflight, 0);
+                assert_int_equal(slot(f)->waits, 0);
+        }
+        f->limits->until = fg_now() + 3600 * FG_NSEC_PER_SEC;
+        assert_int_equal(fg_gate_enter(f->gate, 7, true, &first), 0);
+        assert_int_equal(read(f->pokes, pokes, sizeof(pokes)), -1);
+        fg_gate_abort(f->gate, &first);
+        fixture_free(f);
+}
+
 /* The program closed every descriptor and opened a file of its own, which got the poke's number. */
 static void test_a_poke_never_writes_into_the_programs_files(void **state)
 {
@@ -367,6 +393,7 @@ int main(void)
                 cmocka_unit_test(test_free_launches_are_counted_and_sampled),
                 cmocka_unit_test(test_short_launches_pass_in_line),
                 cmocka_unit_test(test_work_that_ran_dry_unseen_is_not_charged_until_noticed),
+                cmocka_unit_test(test_a_standing_grant_pokes_once_for_each_row),
                 cmocka_unit_test(test_a_poke_never_writes_into_the_programs_files),
                 cmocka_unit_test(test_idle_time_of_a_free_tenant_is_not_device_time),
                 cmocka_unit_test(test_timed_launches_are_tracked_and_charged),
