@@ -5,7 +5,8 @@
  *
  *     cuda_step [--stride N] [--most N]       (under fake-daemon, which checks the books once more at the end)
  *
- * Prints {"kills": …, "instructions": …}. Exit 77: this process may not trace others. */
+ * Prints {"kills": …, "instructions": …, "longest_us": …}: the longest of its own allocations and releases, each made while the
+ * victim stands still where it is to be killed, or right after. Exit 77: this process may not trace others. */
 #include "abi/cuda.h"
 
 #include "base/clock.h"
@@ -106,11 +107,16 @@ static void expect_back(size_t before, long at)
         exit(1);
 }
 
+static uint64_t longest;
+
 static void expect_service(void)
 {
+        uint64_t begun = fg_now(), took;
         CUdeviceptr p;
         check("cuMemAlloc of the survivor", cuMemAlloc_v2(&p, BYTES));
         check("cuMemFree of the survivor", cuMemFree_v2(p));
+        took = fg_now() - begun;
+        longest = took > longest ? took : longest;
 }
 
 int main(int argc, char **argv)
@@ -134,6 +140,6 @@ int main(int argc, char **argv)
                 if (done < at)
                         break;
         }
-        printf("{\"kills\": %ld, \"instructions\": %ld}\n", kills, at);
+        printf("{\"kills\": %ld, \"instructions\": %ld, \"longest_us\": %.1f}\n", kills, at, (double)longest / 1000);
         return at < stride * 20; /* a way so short is not the one that was meant */
 }
