@@ -3,6 +3,7 @@
 #ifndef FGD_API_H
 #define FGD_API_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct fgd_manager;
@@ -22,6 +23,10 @@ struct fgd_request {
         const char *body;
         size_t body_size;
         int peer;                /* the caller's socket, for its credentials; -1: nobody in particular */
+        bool remote;             /* came over the network: the socket has no credentials */
+        const char *from;        /* where the caller is, for the audit: "pid 17 uid 1000", "192.0.2.1"; NULL: unknown */
+        const char *authorization;   /* the header's value; NULL: none */
+        const char *idempotency_key; /* the header's value; NULL: none */
         struct fgd_later *later; /* NULL: whatever would take time is refused */
 };
 

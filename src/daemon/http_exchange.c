@@ -120,6 +120,20 @@ void fgd_exchange_dismiss_all(struct fgd_http *http)
         }
 }
 
+static const char *header(const struct fgd_exchange *e, const char *name)
+{
+        return MHD_lookup_connection_value(e->connection, MHD_HEADER_KIND, name);
+}
+
+static void write_from(int peer, char *ret, size_t size)
+{
+        struct ucred who;
+        socklen_t length = sizeof who;
+        ret[0] = 0;
+        if (peer >= 0 && getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &length) == 0)
+                snprintf(ret, size, "pid %d uid %u", (int)who.pid, who.uid);
+}
+
 /* The whole request is here. */
 static enum MHD_Result answer(struct fgd_exchange *e, const char *method)
 {
@@ -130,9 +144,13 @@ static enum MHD_Result answer(struct fgd_exchange *e, const char *method)
                 return reply(e);
         }
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        char from[64];
         e->later = (struct fgd_later){later_done, e};
         struct fgd_request request = {.method = method, .path = e->path, .query = e->query, .body = e->body, .body_size = e->size,
-                                      .peer = info ? info->connect_fd : -1, .later = &e->later};
+                                      .peer = info ? info->connect_fd : -1, .from = from, .later = &e->later,
+                                      .authorization = header(e, MHD_HTTP_HEADER_AUTHORIZATION),
+                                      .idempotency_key = header(e, "Idempotency-Key")};
+        write_from(request.peer, from, sizeof from);
         r = fgd_api_handle(e->http->manager, &request, &e->status, &e->json);
         if (r == 0 || e->answered)
                 return reply(e);
