@@ -37,6 +37,12 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
                              "off|report|kill"},
         [FG_OPT_WATCHDOG_INTERVAL] = {"watchdog-interval", "250", "ms", FG_OPTION_COUNT, 50, 60000,
                                       "Time between looks at the processes on NVIDIA GPUs"},
+        [FG_OPT_RATE_LIMIT] = {"rate-limit", "500", "requests/s", FG_OPTION_COUNT, 0, 1000000,
+                               "Requests that each user may send on average, twice as many at once; 0: any number"},
+        [FG_OPT_AUDIT_KEEP] = {"audit-keep", "1000000", "rows", FG_OPTION_COUNT, 1000, 1000000000,
+                               "Rows of the audit that are kept; older ones go"},
+        [FG_OPT_EVENTS_KEEP] = {"events-keep", "100000", "rows", FG_OPTION_COUNT, 1000, 1000000000,
+                                "Events that are kept; older ones go"},
 };
 
 static const struct {

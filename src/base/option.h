@@ -25,6 +25,9 @@ enum fg_option_id {
         FG_OPT_SIM,              /* text: spec of simulated GPUs */
         FG_OPT_WATCHDOG,         /* enum fg_watchdog */
         FG_OPT_WATCHDOG_INTERVAL, /* ms */
+        FG_OPT_RATE_LIMIT,       /* requests/s of each user; 0: none */
+        FG_OPT_AUDIT_KEEP,       /* rows */
+        FG_OPT_EVENTS_KEEP,      /* rows */
         FG_OPT_COUNT
 };
 

@@ -213,3 +213,22 @@ int fg_target_parse(const char *text, char ret_name[64], int64_t *ret_index, str
         *ret_index = slash ? (int64_t)index : -1;
         return 0;
 }
+
+int fg_target_split(const char *text, char ret_project[64], char ret_name[64], int64_t *ret_index, struct fg_error *err)
+{
+        const char *colon = strchr(text, ':');
+        size_t len = colon ? (size_t)(colon - text) : 0;
+        char project[65] = "", name[64];
+        int64_t index;
+        snprintf(project, sizeof(project), "%.*s", len > 64 ? 64 : (int)len, text);
+        int r = colon ? fg_name_check(project, err) : 0;
+        if (r < 0)
+                return fg_error_wrap(err, r, "project of \"%.80s\"", text);
+        r = fg_target_parse(colon ? colon + 1 : text, name, &index, err);
+        if (r < 0)
+                return r;
+        memcpy(ret_project, project, len + 1);
+        strcpy(ret_name, name);
+        *ret_index = index;
+        return 0;
+}

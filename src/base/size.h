@@ -27,4 +27,7 @@ int fg_name_check(const char *name, struct fg_error *err);
 /* "NAME" or "NAME/I": copies NAME (at most 63 characters and NUL) and sets *ret_index to I, or -1 for all. */
 int fg_target_parse(const char *text, char ret_name[64], int64_t *ret_index, struct fg_error *err);
 
+/* The same with "PROJECT:" in front, if it is there: ret_project is "" when it is not. */
+int fg_target_split(const char *text, char ret_project[64], char ret_name[64], int64_t *ret_index, struct fg_error *err);
+
 #endif

@@ -59,6 +59,40 @@ int fgd_body_parse(const char *body, size_t size, const char *const *known, json
         return r;
 }
 
+int fgd_body_string(json_t *body, const char *field, const char **ret, struct fgd_problem *problem)
+{
+        char quoted[96];
+        json_t *value = json_object_get(body, field);
+        *ret = json_string_value(value);
+        if (!value || *ret)
+                return 0;
+        return fgd_problem_set(problem, FGD_BAD_REQUEST, "\"%s\" must be a string, not %s", field, fgd_body_quote(value, quoted, sizeof quoted));
+}
+
+int fgd_body_bool(json_t *body, const char *field, bool *ret_given, bool *ret, struct fgd_problem *problem)
+{
+        char quoted[96];
+        json_t *value = json_object_get(body, field);
+        *ret_given = value != NULL;
+        *ret = json_is_true(value);
+        if (!value || json_is_boolean(value))
+                return 0;
+        return fgd_problem_set(problem, FGD_BAD_REQUEST, "\"%s\" must be true or false, not %s", field,
+                               fgd_body_quote(value, quoted, sizeof quoted));
+}
+
+int fgd_body_number(json_t *body, const char *field, int64_t min, int64_t max, bool *ret_given, int64_t *ret, struct fgd_problem *problem)
+{
+        char quoted[96];
+        json_t *value = json_object_get(body, field);
+        *ret_given = value != NULL;
+        *ret = json_integer_value(value);
+        if (!value || (json_is_integer(value) && *ret >= min && *ret <= max))
+                return 0;
+        return fgd_problem_set(problem, FGD_BAD_REQUEST, "\"%s\" must be a whole number from %lld to %lld, not %s", field, (long long)min,
+                               (long long)max, fgd_body_quote(value, quoted, sizeof quoted));
+}
+
 int fgd_body_name(json_t *body, char ret[64], struct fgd_problem *problem)
 {
         struct fg_error err = {0};
@@ -125,6 +159,20 @@ int fgd_body_priority(json_t *body, bool *ret_given, enum fg_priority *ret, stru
         int found = FG_PRIORITY_NORMAL;
         int r = read_word(body, "priority", words, "\"high\", \"normal\" or \"low\"", ret_given, &found, problem);
         *ret = (enum fg_priority)found;
+        return r;
+}
+
+int fgd_body_role(json_t *body, bool is_cap, bool *ret_given, enum fgd_role *ret, struct fgd_problem *problem)
+{
+        static const char *const words[] = {[FGD_ROLE_NONE] = "", [FGD_ROLE_VIEWER] = "viewer", [FGD_ROLE_MEMBER] = "member",
+                                            [FGD_ROLE_MANAGER] = "manager", NULL};
+        static const char *const caps[] = {[FGD_ROLE_NONE] = "", [FGD_ROLE_VIEWER] = "viewer", [FGD_ROLE_MEMBER] = "member",
+                                           [FGD_ROLE_MANAGER] = "manager", [FGD_ROLE_ADMIN] = "admin", NULL};
+        int found = FGD_ROLE_NONE;
+        int r = read_word(body, "role", (is_cap ? caps : words) + 1,
+                          is_cap ? "\"viewer\", \"member\", \"manager\" or \"admin\"" : "\"viewer\", \"member\" or \"manager\"", ret_given, &found,
+                          problem);
+        *ret = (enum fgd_role)(found + 1);
         return r;
 }
 

@@ -4,6 +4,7 @@
 #define FGD_API_BODY_H
 
 #include "daemon/problem.h"
+#include "daemon/tenants.h"
 #include "daemon/vgpus.h"
 
 #include <jansson.h>
@@ -11,6 +12,12 @@
 /* An object, all of whose fields are in `known` (ended by NULL). */
 int fgd_body_parse(const char *body, size_t size, const char *const *known, json_t **ret, struct fgd_problem *problem);
 
+/* A string; absent: NULL. It lives as long as the body. */
+int fgd_body_string(json_t *body, const char *field, const char **ret, struct fgd_problem *problem);
+int fgd_body_bool(json_t *body, const char *field, bool *ret_given, bool *ret, struct fgd_problem *problem);
+int fgd_body_number(json_t *body, const char *field, int64_t min, int64_t max, bool *ret_given, int64_t *ret, struct fgd_problem *problem);
+/* viewer, member, manager or, if `is_cap`, admin. */
+int fgd_body_role(json_t *body, bool is_cap, bool *ret_given, enum fgd_role *ret, struct fgd_problem *problem);
 int fgd_body_name(json_t *body, char ret[64], struct fgd_problem *problem);             /* absent: "" */
 int fgd_body_count(json_t *body, uint32_t *ret, struct fgd_problem *problem);           /* "gpus"; absent: 1 */
 int fgd_body_mode(json_t *body, bool *ret_given, enum fg_mode *ret, struct fgd_problem *problem);

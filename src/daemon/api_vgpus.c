@@ -12,11 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void drop_json(json_t **json)
-{
-        json_decref(*json);
-}
-
 /* An id, a key or the start of a UUID. */
 static struct fgd_device *match_device(const struct fgd_manager *m, const char *text, bool *ret_ambiguous)
 {
@@ -112,47 +107,61 @@ static void make_note(const struct fgd_create *create, const struct fgd_set *set
 static int create(struct fgd_call *call, json_t *body, bool ephemeral, struct fgd_set **ret, char *ret_note, size_t size)
 {
         FG_CLEANUP(wants_clear) struct wants w = {0};
-        struct fgd_create c = {.ephemeral = ephemeral};
+        struct fgd_create c = {.ephemeral = ephemeral, .owner = call->who.user};
+        const char *project;
         bool given;
-        if (fgd_body_name(body, c.name, &call->problem) < 0 || fgd_body_count(body, &c.gpus, &call->problem) < 0 ||
+        if (fgd_body_string(body, "project", &project, &call->problem) < 0 || fgd_call_project(call, project, &c.project) < 0 ||
+            fgd_body_name(body, c.name, &call->problem) < 0 || fgd_body_count(body, &c.gpus, &call->problem) < 0 ||
             fgd_body_mode(body, &given, &c.mode, &call->problem) < 0 || fgd_body_priority(body, &given, &c.priority, &call->problem) < 0 ||
             find_device(call, body, &c.device) < 0 || wants_new(call, c.gpus, &w) < 0)
                 return -1;
+        fgd_journal_target(call->manager, "%s", c.name);
         for (uint32_t i = 0; i < c.gpus; i++)
                 w.whole[i] = whole_memory(call->manager, c.device);
         if (fgd_body_wants(body, c.gpus, w.whole, w.want, &call->problem) < 0)
                 return -1;
         c.want = w.want;
+        call->wish = &c;
         int r = fgd_vgpus_create(call->manager, &c, ret, &call->problem);
+        call->wish = NULL;
         if (r == 0)
                 make_note(&c, *ret, ret_note, size);
         return r;
 }
 
-int fgd_handle_create(struct fgd_call *call)
+static void write_created(struct fgd_call *call, const void *object)
 {
-        static const char *const known[] = {"name", "gpus", "memory", "compute", "mode", "priority", "device", NULL};
-        FG_CLEANUP(drop_json) json_t *body = NULL;
-        struct fgd_set *set;
+        struct fgd_set *set = (struct fgd_set *)object;
         char note[256];
-        if (fgd_body_parse(call->request->body, call->request->body_size, known, &body, &call->problem) < 0 ||
-            create(call, body, false, &set, note, sizeof note) < 0)
-                return -1;
+        make_note(call->wish, set, note, sizeof note);
         fgd_write_set(set, note, &call->text);
         fgd_text_add(&call->text, "\n");
-        call->status = 201;
-        return 0;
+        snprintf(call->reply.target, sizeof call->reply.target, "%lld:%s", (long long)set->project->id, set->name);
+}
+
+int fgd_handle_create(struct fgd_call *call)
+{
+        static const char *const known[] = {"name", "gpus", "memory", "compute", "mode", "priority", "device", "project", NULL};
+        fgd_autojson json_t *body = NULL;
+        struct fgd_set *set;
+        char note[256];
+        call->write = write_created;
+        if (fgd_query_none(call) < 0 ||
+            fgd_body_parse(call->request->body, call->request->body_size, known, &body, &call->problem) < 0)
+                return -1;
+        return create(call, body, false, &set, note, sizeof note);
 }
 
 int fgd_handle_resize(struct fgd_call *call)
 {
         static const char *const known[] = {"memory", "compute", "mode", "priority", NULL};
-        FG_CLEANUP(drop_json) json_t *body = NULL;
+        fgd_autojson json_t *body = NULL;
         FG_CLEANUP(wants_clear) struct wants w = {0};
         struct fgd_resize resize = {0};
+        struct fgd_query query[] = {{"project"}};
         int64_t index;
-        if (fgd_call_target(call, call->argument, &resize.set, &index) < 0 ||
-            fgd_body_parse(call->request->body, call->request->body_size, known, &body, &call->problem) < 0)
+        if (fgd_query_read(call, query, 1) < 0 || fgd_call_target(call, call->argument[0], query[0].value, &resize.set, &index) < 0 ||
+            fgd_call_owns(call, resize.set) < 0 || fgd_body_parse(call->request->body, call->request->body_size, known, &body, &call->problem) < 0)
                 return -1;
         if (json_object_size(body) == 0)
                 return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "nothing to change: give memory, compute, mode or priority");
@@ -176,38 +185,53 @@ int fgd_handle_resize(struct fgd_call *call)
         return 0;
 }
 
+/* A deletion that waits for programs to end. */
+struct deletion {
+        struct fgd_manager *manager;
+        struct fgd_audit *audit;
+        struct fgd_later later;
+};
+
 static void deleted(void *user, const struct fgd_problem *problem)
 {
-        struct fgd_later *later = user;
+        struct deletion *d = user;
         struct fgd_text text = {0};
+        unsigned status = problem ? fgd_problem_status(problem) : 204;
         if (problem)
                 fgd_problem_write(problem, &text);
-        later->done(later->user, problem ? fgd_problem_status(problem) : 204, text.data);
-        free(later);
+        fgd_journal_end(d->manager, d->audit, status, problem ? fgd_problem_type_name(problem) : "");
+        d->later.done(d->later.user, status, text.data);
+        free(d);
 }
 
 static int delete_force(struct fgd_call *call, struct fgd_set *set)
 {
-        struct fgd_later *later = malloc(sizeof *later);
-        if (!later)
+        struct deletion *d = malloc(sizeof *d);
+        if (!d)
                 return fgd_problem_set(&call->problem, FGD_INTERNAL, "out of memory");
-        *later = *call->request->later;
-        int r = fgd_vgpus_delete_force(call->manager, set, deleted, later, &call->problem);
-        if (r <= 0)
-                free(later);
+        *d = (struct deletion){call->manager, call->audit, *call->request->later};
+        int r = fgd_vgpus_delete_force(call->manager, set, deleted, d, &call->problem);
+        if (r <= 0) {
+                free(d);
+                return r;
+        }
+        set->ending->audit = FG_TAKE_PTR(call->audit);
         return r;
 }
 
 int fgd_handle_delete(struct fgd_call *call)
 {
+        struct fgd_query query[] = {{"project"}, {"force"}};
         struct fgd_set *set;
         int64_t index;
         bool force;
-        if (fgd_query_flag(call, "force", &force) < 0 || fgd_call_target(call, call->argument, &set, &index) < 0)
+        if (fgd_query_read(call, query, 2) < 0 || fgd_query_flag(call, &query[1], &force) < 0 ||
+            fgd_call_target(call, call->argument[0], query[0].value, &set, &index) < 0)
                 return -1;
         if (index >= 0)
                 return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "a single vGPU cannot be deleted: delete \"%s\" as a whole", set->name);
-        call->status = 204;
+        if (fgd_call_owns(call, set) < 0)
+                return -1;
         return force && call->request->later ? delete_force(call, set) : fgd_vgpus_delete(call->manager, set, &call->problem);
 }
 
@@ -268,29 +292,35 @@ static int open_new(struct fgd_call *call, json_t *body, struct fgd_process *pro
         return r;
 }
 
-int fgd_handle_open(struct fgd_call *call)
+/* The program runs on this machine, whoever asks: what it uses is known by its process. */
+static int open_for_caller(struct fgd_call *call, json_t *body, struct fgd_set *set, int64_t index)
 {
-        static const char *const by_name[] = {"target", NULL};
-        static const char *const by_amount[] = {"target", "memory", "compute", "gpus", "mode", "priority", "device", NULL};
-        FG_CLEANUP(drop_json) json_t *body = NULL;
         struct fg_error err = {0};
         struct fgd_process *process;
-        struct fgd_set *set = NULL;
-        int64_t index = -1;
-        if (fgd_body_parse(call->request->body, call->request->body_size, by_amount, &body, &call->problem) < 0)
-                return -1;
-        json_t *target = json_object_get(body, "target");
-        if (target && json_object_size(body) > 1) {
-                json_t *again = NULL;
-                return fgd_body_parse(call->request->body, call->request->body_size, by_name, &again, &call->problem);
-        }
-        if (target && !json_is_string(target))
-                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"target\" must be a string: NAME or NAME/I");
-        if (target && fgd_call_target(call, json_string_value(target), &set, &index) < 0)
-                return -1;
-        if (call->request->peer < 0 || fgd_process_of_socket(call->manager, call->request->peer, &process, &err) < 0)
+        int peer = call->request->remote ? -1 : call->request->peer;
+        if (peer < 0 || fgd_process_of_socket(call->manager, peer, &process, &err) < 0)
                 return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "%s", err.code ? err.text : "this request needs a caller on a socket");
         int r = set ? open_target(call, set, index, process, "") : open_new(call, body, process);
         fgd_process_drop(process);
         return r;
+}
+
+int fgd_handle_open(struct fgd_call *call)
+{
+        static const char *const by_name[] = {"target", "project", NULL};
+        static const char *const by_amount[] = {"target", "memory", "compute", "gpus", "mode", "priority", "device", "project", NULL};
+        fgd_autojson json_t *body = NULL;
+        fgd_autojson json_t *again = NULL;
+        struct fgd_set *set = NULL;
+        int64_t index = -1;
+        const char *project, *target;
+        if (fgd_body_parse(call->request->body, call->request->body_size, by_amount, &body, &call->problem) < 0)
+                return -1;
+        if (json_object_get(body, "target") && json_object_size(body) > 1 &&
+            fgd_body_parse(call->request->body, call->request->body_size, by_name, &again, &call->problem) < 0)
+                return -1;
+        if (fgd_body_string(body, "project", &project, &call->problem) < 0 || fgd_body_string(body, "target", &target, &call->problem) < 0 ||
+            (target && fgd_call_target(call, target, project, &set, &index) < 0))
+                return -1;
+        return open_for_caller(call, body, set, index);
 }

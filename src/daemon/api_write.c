@@ -3,11 +3,11 @@
 
 #include "daemon/manager.h"
 #include "daemon/registry.h"
+#include "daemon/tenants.h"
 #include "daemon/usage.h"
 #include "daemon/watchdog.h"
 
 #include <stdio.h>
-#include <time.h>
 
 static const char *const mode_name[] = {[FG_MODE_SHARE] = "share", [FG_MODE_CAP] = "cap"};
 static const char *const priority_name[] = {[FG_PRIORITY_LOW] = "low", [FG_PRIORITY_NORMAL] = "normal", [FG_PRIORITY_HIGH] = "high"};
@@ -77,14 +77,11 @@ static void write_vgpu(struct fgd_vgpu *v, struct fgd_text *text)
 void fgd_write_set(struct fgd_set *set, const char *note, struct fgd_text *text)
 {
         char created[32];
-        time_t at = (time_t)set->created;
-        struct tm tm = {0};
-        gmtime_r(&at, &tm);
-        if (!strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &tm))
-                created[0] = 0;
         fgd_text_add(text, "{");
         fgd_text_field(text, "name", set->name);
-        fgd_text_field(text, "created", created);
+        fgd_text_field(text, "project", set->project->name);
+        fgd_text_field(text, "owner", set->owner ? set->owner->name : "operator");
+        fgd_text_field(text, "created", fgd_date_format(set->created, created));
         fgd_text_bool(text, "ephemeral", set->ephemeral);
         if (note[0])
                 fgd_text_field(text, "note", note);

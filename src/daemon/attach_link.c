@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "daemon/attach_server.h"
 #include "daemon/manager.h"
+#include "daemon/tenants.h"
 #include "ledger/attach.h"
 
 #include <errno.h>
@@ -119,11 +120,12 @@ static uint32_t refuse_reason(const struct fgd_link *link)
         return 0;
 }
 
-/* The system's daemon lets those attach who opened the vGPU, by user; the socket's mode admits a whole group. */
+/* Where there are several users, those attach who opened the vGPU, by user; the socket's mode admits a whole group. */
 static bool may_attach(const struct fgd_view *view, const struct fgd_process *process)
 {
         const struct fgd_use *use;
-        if (view->manager->paths.is_private || geteuid() != 0 || process->uid == 0)
+        bool is_shared = fgd_tenants_on(view->manager) || (!view->manager->paths.is_private && geteuid() == 0);
+        if (!is_shared || process->uid == 0 || process->uid == geteuid())
                 return true;
         TAILQ_FOREACH(use, &view->set->uses, of_set)
                 if (use->process->uid == process->uid)

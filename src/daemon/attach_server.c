@@ -3,10 +3,10 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/size.h"
 #include "daemon/attach_link.h"
 #include "daemon/manager.h"
 #include "daemon/access.h"
+#include "daemon/set_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,13 +16,10 @@
 
 #define BACKLOG 256
 
-/* '+' cannot be part of a name, so no two views share a path. */
 static void view_path(const struct fgd_manager *m, const struct fgd_set *set, int64_t index, char *ret, size_t size)
 {
-        if (index < 0)
-                snprintf(ret, size, "%s/attach/%s.sock", m->paths.run, set->name);
-        else
-                snprintf(ret, size, "%s/attach/%s+%lld.sock", m->paths.run, set->name, (long long)index);
+        char file[FGD_SET_FILE_MAX];
+        snprintf(ret, size, "%s/attach/%s.sock", m->paths.run, fgd_set_file(m, set, index, file));
 }
 
 int fgd_attach_new(struct fgd_manager *m, struct fg_error *err)
@@ -118,21 +115,14 @@ void fgd_attach_remove(struct fgd_manager *m, struct fgd_set *set)
         }
 }
 
-/* "NAME.sock" or "NAME+I.sock" */
 static struct fgd_set *parse_view(struct fgd_manager *m, const char *file, int64_t *ret_index)
 {
-        char target[128], name[64];
+        char target[FGD_SET_FILE_MAX];
         size_t len = strlen(file);
-        if (len < 6 || len >= sizeof target || strcmp(file + len - 5, ".sock") != 0)
+        if (len < 6 || len - 5 >= sizeof target || strcmp(file + len - 5, ".sock") != 0)
                 return NULL;
         snprintf(target, sizeof target, "%.*s", (int)(len - 5), file);
-        char *plus = strchr(target, '+');
-        if (plus)
-                *plus = '/';
-        if (fg_target_parse(target, name, ret_index, NULL) < 0)
-                return NULL;
-        struct fgd_set *set = fgd_registry_find(m, name);
-        return set && *ret_index < (int64_t)set->count ? set : NULL;
+        return fgd_set_of_file(m, target, ret_index);
 }
 
 void fgd_attach_adopt(struct fgd_manager *m)

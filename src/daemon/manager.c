@@ -7,6 +7,8 @@
 #include "daemon/arbiter.h"
 #include "daemon/attach_server.h"
 #include "daemon/http.h"
+#include "daemon/journal.h"
+#include "daemon/rate.h"
 #include "daemon/registry.h"
 #include "daemon/usage.h"
 #include "daemon/use.h"
@@ -49,7 +51,27 @@ static int open_store(struct fgd_manager *m, const char *path, struct fg_error *
                 return r;
         if (note[0])
                 fgd_manager_note(m, "%s", note);
-        return fgd_registry_load(m, err);
+        r = fgd_tenants_load(m, err);
+        if (r == 0)
+                r = fgd_journal_new(m, err);
+        return r < 0 ? r : fgd_registry_load(m, err);
+}
+
+static int make_parts(struct fgd_manager *m, struct fg_error *err)
+{
+        int r = fgd_hash_start();
+        if (r < 0)
+                return fg_error_set(err, r, "there is no randomness on this machine: %m");
+        r = fgd_inventory_new(m, err);
+        if (r == 0)
+                r = fgd_attach_new(m, err);
+        if (r == 0)
+                r = fgd_tenants_new(m, err);
+        if (r == 0)
+                r = fgd_rate_new(m, err);
+        if (r == 0 && fgd_events_new(m) < 0)
+                r = fg_error_set(err, -ENOMEM, "out of memory");
+        return r;
 }
 
 int fgd_manager_new(const struct fg_paths *paths, const struct fg_options *options, const char *store_path, struct fgd_manager **ret,
@@ -72,9 +94,7 @@ int fgd_manager_new(const struct fg_paths *paths, const struct fg_options *optio
         r = sd_event_new(&m->event);
         if (r < 0)
                 return fg_error_set(err, r, "cannot make an event loop: %m");
-        r = fgd_inventory_new(m, err);
-        if (r == 0)
-                r = fgd_attach_new(m, err);
+        r = make_parts(m, err);
         if (r == 0)
                 r = open_store(m, store_path, err);
         if (r < 0)
@@ -106,7 +126,7 @@ static void free_sets(struct fgd_manager *m)
                 free_uses(m, set);
                 fgd_set_free(set);
         }
-        free(m->index);
+        fgd_table_clear(&m->set_names);
 }
 
 void fgd_manager_free(struct fgd_manager *m)
@@ -116,12 +136,16 @@ void fgd_manager_free(struct fgd_manager *m)
                 return;
         TAILQ_FOREACH(set, &m->sets, order)
                 fgd_vgpus_abandon(set);
+        fgd_events_free(m);
         if (m->store)
                 fgd_usage_persist(m);
         fgd_watchdog_free(m->watchdog);
         fgd_http_free(m->http);
         fgd_attach_free(m);
         free_sets(m);
+        fgd_journal_free(m);
+        fgd_tenants_free(m);
+        fgd_rate_free(m);
         for (uint32_t i = 0; i < m->devices; i++) {
                 fgd_arbiter_free(m->device[i]->arbiter);
                 free(m->device[i]);

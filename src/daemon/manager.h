@@ -11,11 +11,16 @@
 #include "daemon/pages.h"
 #include "daemon/process.h"
 #include "daemon/store.h"
+#include "daemon/table.h"
 
 #include <systemd/sd-event.h>
 
 struct fgd_http;
 struct fgd_attach;
+struct fgd_tenants;
+struct fgd_journal;
+struct fgd_events;
+struct fgd_rate;
 
 #define FGD_NOTES 32u
 
@@ -29,9 +34,13 @@ struct fgd_manager {
 
         struct fgd_device *device[FGD_DEVICES_MAX]; /* by id */
         uint32_t devices;
+        struct fgd_tenants *tenants;
+        struct fgd_rate *rate;
+        struct fgd_journal *journal;
+        struct fgd_events *events;
         struct fgd_set_list sets; /* in the order they were made */
-        struct fgd_set **index;   /* by name; index_size is a power of 2 */
-        uint32_t index_size, set_count, vgpu_count;
+        struct fgd_table set_names; /* by project and name */
+        uint32_t vgpu_count;
 
         struct fgd_inventory *inventory;
         struct fgd_watchdog *watchdog; /* NULL: nothing to watch */

@@ -8,6 +8,7 @@
 #define FGD_MODEL_H
 
 #include "daemon/arbiter.h"
+#include "daemon/table.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,6 +31,8 @@ struct fgd_set;
 struct fgd_use;
 struct fgd_view;
 struct fgd_ending;
+struct fgd_project;
+struct fgd_user;
 
 /* Cumulative counters, in the order of the store's columns. `peak` is a maximum, the others are sums. */
 struct fgd_counters {
@@ -81,7 +84,9 @@ struct fgd_set {
         char name[64];
         bool ephemeral; /* goes with the last process that uses it */
         uint32_t count;
-        struct fgd_set *next; /* in the name index */
+        struct fgd_project *project; /* names are unique within it */
+        struct fgd_user *owner;      /* NULL: the operator's */
+        struct fgd_node by_name;
         TAILQ_ENTRY(fgd_set) order;
         TAILQ_HEAD(, fgd_use) uses; /* runners and attached processes */
         struct fgd_view *views;

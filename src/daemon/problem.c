@@ -20,6 +20,12 @@ static const struct {
         [FGD_STORAGE] = {"storage", "the store could not be written", 507},
         [FGD_INTERNAL] = {"internal", "something failed inside", 500},
         [FGD_BUSY] = {"busy", "too much at once", 503},
+        [FGD_UNAUTHORIZED] = {"unauthorized", "it is not known who is asking", 401},
+        [FGD_FORBIDDEN] = {"forbidden", "not allowed", 403},
+        [FGD_QUOTA] = {"quota", "a quota is used up", 409},
+        [FGD_NO_ROOM] = {"no-room", "there are too many of these", 409},
+        [FGD_RATE_LIMITED] = {"rate-limited", "too many requests", 429},
+        [FGD_MISMATCH] = {"idempotency-mismatch", "the key belongs to another request", 409},
 };
 
 int fgd_problem_set(struct fgd_problem *problem, enum fgd_problem_type type, const char *format, ...)
@@ -37,9 +43,23 @@ int fgd_problem_from(struct fgd_problem *problem, enum fgd_problem_type type, co
         return fgd_problem_set(problem, type, "%s", err->text);
 }
 
+const char *fgd_problem_type_name(const struct fgd_problem *problem)
+{
+        return kinds[problem->type].type;
+}
+
 unsigned fgd_problem_status(const struct fgd_problem *problem)
 {
         return kinds[problem->type].status;
+}
+
+static void write_quota(const struct fgd_problem *problem, struct fgd_text *text)
+{
+        fgd_text_field(text, "scope", problem->quota_scope);
+        fgd_text_field(text, "key", problem->quota_key);
+        fgd_text_number(text, "limit", problem->limit);
+        fgd_text_number(text, "used", problem->used);
+        fgd_text_number(text, "wanted", problem->wanted);
 }
 
 void fgd_problem_write(const struct fgd_problem *problem, struct fgd_text *text)
@@ -53,6 +73,10 @@ void fgd_problem_write(const struct fgd_problem *problem, struct fgd_text *text)
                 fgd_text_number(text, "available", problem->available);
                 fgd_text_number(text, "available_share", problem->available_share);
         }
+        if (problem->type == FGD_QUOTA)
+                write_quota(problem, text);
+        if (problem->type == FGD_RATE_LIMITED)
+                fgd_text_number(text, "retry_after_ms", problem->retry_after_ms);
         if (problem->type == FGD_IN_USE && problem->used)
                 fgd_text_number(text, "used", problem->used);
         if (problem->type == FGD_IN_USE && problem->pid_count) {

@@ -21,6 +21,12 @@ enum fgd_problem_type {
         FGD_STORAGE,
         FGD_INTERNAL,
         FGD_BUSY,
+        FGD_UNAUTHORIZED,
+        FGD_FORBIDDEN,
+        FGD_QUOTA,
+        FGD_NO_ROOM,
+        FGD_RATE_LIMITED,
+        FGD_MISMATCH,
 };
 
 #define FGD_PROBLEM_PIDS 64u
@@ -29,8 +35,10 @@ struct fgd_problem {
         enum fgd_problem_type type;
         char detail[FG_ERROR_MAX];
         /* Only what belongs to the type is written. */
-        uint64_t used, available;
+        uint64_t used, available, limit, wanted;
+        const char *quota_scope, *quota_key; /* static */
         uint32_t available_share, pid_count;
+        unsigned retry_after_ms;
         uint32_t pids[FGD_PROBLEM_PIDS];
 };
 
@@ -39,6 +47,7 @@ __attribute__((format(printf, 3, 4), cold)) int fgd_problem_set(struct fgd_probl
                                                                 const char *format, ...);
 /* A refusal from an error of a lower layer. */
 int fgd_problem_from(struct fgd_problem *problem, enum fgd_problem_type type, const struct fg_error *err);
+const char *fgd_problem_type_name(const struct fgd_problem *problem);
 unsigned fgd_problem_status(const struct fgd_problem *problem);
 void fgd_problem_write(const struct fgd_problem *problem, struct fgd_text *text);
 

@@ -2,6 +2,8 @@
 #include "daemon/registry.h"
 
 #include "daemon/manager.h"
+#include "daemon/quota.h"
+#include "daemon/tenants.h"
 #include "daemon/watchdog.h"
 
 #include <errno.h>
@@ -9,22 +11,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* FNV-1a. Names come from people who may reach the socket, so a collision costs them their own time. */
-static uint32_t hash(const char *name)
+static uint64_t hash(const struct fgd_project *project, const char *name)
 {
-        uint32_t h = 2166136261u;
-        for (; *name; name++)
-                h = (h ^ (unsigned char)*name) * 16777619u;
-        return h;
+        struct {
+                int64_t project;
+                char name[64];
+        } key = {.project = project->id};
+        memcpy(key.name, name, strnlen(name, sizeof key.name));
+        return fgd_hash(&key, sizeof key);
 }
 
-struct fgd_set *fgd_registry_find(const struct fgd_manager *m, const char *name)
+struct fgd_set *fgd_registry_find(const struct fgd_manager *m, const struct fgd_project *project, const char *name)
 {
-        if (!m->index_size)
-                return NULL;
-        for (struct fgd_set *set = m->index[hash(name) & (m->index_size - 1)]; set; set = set->next)
-                if (strcmp(set->name, name) == 0)
+        for (struct fgd_node *at = fgd_table_first(&m->set_names, hash(project, name)); at; at = fgd_table_next(at)) {
+                struct fgd_set *set = FGD_OF_NODE(at, struct fgd_set, by_name);
+                if (set->project == project && strcmp(set->name, name) == 0)
                         return set;
+        }
         return NULL;
 }
 
@@ -48,52 +51,48 @@ void fgd_set_free(struct fgd_set *set)
         free(set);
 }
 
-static void index_insert(struct fgd_set **index, uint32_t size, struct fgd_set *set)
+int fgd_registry_reserve(struct fgd_manager *m, struct fgd_set *set)
 {
-        struct fgd_set **bucket = &index[hash(set->name) & (size - 1)];
-        set->next = *bucket;
-        *bucket = set;
+        if (set->owner && !fgd_member_get(m, set->owner, set->project))
+                return -ENOMEM;
+        return fgd_table_reserve(&m->set_names);
 }
 
-int fgd_registry_reserve(struct fgd_manager *m)
+/* Books the set with its project and owner, or takes it back. */
+static void book(struct fgd_manager *m, struct fgd_set *set, int sign)
 {
-        struct fgd_set *set;
-        if (m->set_count < m->index_size)
-                return 0;
-        uint32_t size = m->index_size ? m->index_size * 2 : 64;
-        struct fgd_set **index = calloc(size, sizeof(struct fgd_set *));
-        if (!index)
-                return -ENOMEM;
-        TAILQ_FOREACH(set, &m->sets, order)
-                index_insert(index, size, set);
-        free(m->index);
-        m->index = index;
-        m->index_size = size;
-        return 0;
+        struct fgd_demand demand;
+        fgd_quota_of_set(set, &demand);
+        if (sign < 0)
+                fgd_quota_negate(&demand);
+        fgd_quota_book(m, set->project, set->owner, &demand);
+        set->project->sets += (uint32_t)sign;
+        if (!set->owner)
+                return;
+        set->owner->owned += (uint32_t)sign;
+        if (sign < 0)
+                fgd_member_settle(m, fgd_member_find(m, set->owner, set->project));
 }
 
 void fgd_registry_add(struct fgd_manager *m, struct fgd_set *set)
 {
-        index_insert(m->index, m->index_size, set);
+        fgd_table_add(&m->set_names, &set->by_name, hash(set->project, set->name));
         TAILQ_INSERT_TAIL(&m->sets, set, order);
-        m->set_count++;
         m->vgpu_count += set->count;
         for (uint32_t i = 0; i < set->count; i++)
                 fgd_vgpu_promise(&set->vgpu[i]);
+        book(m, set, 1);
         fgd_watchdog_update(m);
 }
 
 void fgd_registry_remove(struct fgd_manager *m, struct fgd_set *set)
 {
-        struct fgd_set **at = &m->index[hash(set->name) & (m->index_size - 1)];
-        while (*at != set)
-                at = &(*at)->next;
-        *at = set->next;
+        fgd_table_remove(&m->set_names, &set->by_name);
         TAILQ_REMOVE(&m->sets, set, order);
-        m->set_count--;
         m->vgpu_count -= set->count;
         for (uint32_t i = 0; i < set->count; i++)
                 fgd_vgpu_withdraw(&set->vgpu[i]);
+        book(m, set, -1);
         fgd_watchdog_update(m);
 }
 

@@ -8,13 +8,13 @@
 
 struct fgd_manager;
 
-struct fgd_set *fgd_registry_find(const struct fgd_manager *manager, const char *name);
+struct fgd_set *fgd_registry_find(const struct fgd_manager *manager, const struct fgd_project *project, const char *name);
 /* An empty set, not yet in the registry; NULL: out of memory. */
 struct fgd_set *fgd_set_new(const char *name, uint32_t count);
 void fgd_set_free(struct fgd_set *set);
 
-/* Makes room in the index, so that fgd_registry_add() cannot fail after the store has the set. */
-int fgd_registry_reserve(struct fgd_manager *manager);
+/* Makes room for it, so that fgd_registry_add() cannot fail after the store has the set. */
+int fgd_registry_reserve(struct fgd_manager *manager, struct fgd_set *set);
 void fgd_registry_add(struct fgd_manager *manager, struct fgd_set *set);
 void fgd_registry_remove(struct fgd_manager *manager, struct fgd_set *set);
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "daemon/manager.h"
+#include "daemon/tenants.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -35,6 +36,19 @@ static int take_device(void *user, const struct fgd_device *device)
         return 0;
 }
 
+/* Whose project is gone becomes the operator's to judge. */
+static void place(struct fgd_manager *m, struct fgd_set *set, const struct fgd_store_set *row)
+{
+        set->project = fgd_project_of_id(m, row->project);
+        set->owner = row->owner ? fgd_user_of_id(m, row->owner) : NULL;
+        if (set->project && (set->owner || !row->owner))
+                return;
+        fgd_manager_note(m, "the project or owner of \"%s\" is not in the store; it is the operator's now", set->name);
+        set->owner = NULL;
+        if (!set->project)
+                set->project = m->tenants->standard;
+}
+
 static int take_set(void *user, const struct fgd_store_set *row)
 {
         struct loader *l = user;
@@ -55,6 +69,7 @@ static int take_set(void *user, const struct fgd_store_set *row)
         struct fgd_set *set = fgd_set_new(row->name, (uint32_t)row->count);
         if (!set)
                 return -ENOMEM;
+        place(m, set, row);
         set->id = row->id;
         set->created = row->created;
         set->ephemeral = row->ephemeral;
@@ -103,12 +118,16 @@ static int settle(struct loader *l, int r, struct fg_error *err)
 {
         struct fgd_manager *m = l->manager;
         for (uint32_t i = 0; i < l->sets; i++) {
-                if (r == 0 && fgd_registry_reserve(m) < 0)
+                struct fgd_set *set = l->by_id[i];
+                bool is_taken = fgd_registry_find(m, set->project, set->name) != NULL;
+                if (r == 0 && fgd_registry_reserve(m, set) < 0)
                         r = fg_error_set(err, -ENOMEM, "out of memory");
-                if (r < 0)
-                        fgd_set_free(l->by_id[i]);
+                if (r == 0 && is_taken)
+                        fgd_manager_note(m, "a second \"%s\" of the store is left out", set->name);
+                if (r < 0 || is_taken)
+                        fgd_set_free(set);
                 else
-                        fgd_registry_add(m, l->by_id[i]);
+                        fgd_registry_add(m, set);
         }
         free(l->by_id);
         return r;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Runner files: one empty file for each process that opened a set, so that a restarted daemon knows whom a set was opened
- * for. The name says it all: BOOT-PID-START-SET[+INDEX]. Nothing of it needs to survive a power cut. */
+ * for. The name says it all: BOOT-PID-START-VIEW (set_file.h). Nothing of it needs to survive a power cut. */
 #include "daemon/use.h"
 
 #include "base/log.h"
-#include "base/size.h"
 #include "daemon/manager.h"
-#include "daemon/registry.h"
+#include "daemon/set_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -24,12 +23,11 @@ static void boot_prefix(const struct fgd_manager *m, char ret[9])
 
 static void runner_path(const struct fgd_manager *m, const struct fgd_use *use, char *ret, size_t size)
 {
-        char boot[9], index[24] = "";
+        char boot[9], file[FGD_SET_FILE_MAX];
+        int64_t index = use->count != use->set->count || use->first ? (int64_t)use->first : -1;
         boot_prefix(m, boot);
-        if (use->count != use->set->count || use->first)
-                snprintf(index, sizeof index, "+%u", use->first);
-        snprintf(ret, size, "%s/runners/%s-%u-%" PRIu64 "-%s%s", m->paths.run, boot, use->process->pid, use->process->start_time,
-                 use->set->name, index);
+        snprintf(ret, size, "%s/runners/%s-%u-%" PRIu64 "-%s", m->paths.run, boot, use->process->pid, use->process->start_time,
+                 fgd_set_file(m, use->set, index, file));
 }
 
 int fgd_runner_write(struct fgd_manager *m, const struct fgd_use *use, struct fg_error *err)
@@ -59,7 +57,7 @@ void fgd_runner_remove(struct fgd_manager *m, const struct fgd_use *use)
 /* 0 when the file names a runner that lives. */
 static int adopt(struct fgd_manager *m, const char *file)
 {
-        char boot[9], found[9], target[128], name[64];
+        char boot[9], found[9], target[FGD_SET_FILE_MAX];
         uint32_t pid;
         uint64_t start;
         int64_t index;
@@ -69,13 +67,8 @@ static int adopt(struct fgd_manager *m, const char *file)
         boot_prefix(m, boot);
         if (sscanf(file, "%8[0-9a-f]-%" SCNu32 "-%" SCNu64 "-%127s", found, &pid, &start, target) != 4 || strcmp(boot, found) != 0)
                 return -ESTALE;
-        char *plus = strchr(target, '+');
-        if (plus)
-                *plus = '/';
-        if (fg_target_parse(target, name, &index, NULL) < 0)
-                return -EINVAL;
-        struct fgd_set *set = fgd_registry_find(m, name);
-        if (!set || index >= (int64_t)set->count)
+        struct fgd_set *set = fgd_set_of_file(m, target, &index);
+        if (!set)
                 return -ENOENT;
         for (uint32_t i = 0; i < set->count; i++)
                 if (set->vgpu[i].damaged_row || !set->vgpu[i].device)
@@ -86,7 +79,7 @@ static int adopt(struct fgd_manager *m, const char *file)
         r = fgd_use_new_runner(m, process, set, index, &use, &err);
         fgd_process_drop(process);
         if (r < 0)
-                fg_log_warning("process %u runs in %s but cannot be taken over: %s", pid, name, err.text);
+                fg_log_warning("process %u runs in %s but cannot be taken over: %s", pid, set->name, err.text);
         return r;
 }
 

@@ -2,33 +2,10 @@
  * What the daemon writes: each function is one durable transaction. */
 #include "daemon/store_internal.h"
 
+#include "daemon/tenants.h"
+
 #include <errno.h>
 #include <string.h>
-
-/* Runs a prepared statement whose values are bound. */
-static int step(struct fgd_store *store, enum fgd_statement which, struct fg_error *err)
-{
-        sqlite3_stmt *statement = store->statement[which];
-        int code = sqlite3_step(statement);
-        int r = code == SQLITE_DONE || code == SQLITE_ROW ? 0 : fgd_store_error(store, code, "the store", err);
-        sqlite3_reset(statement);
-        return r;
-}
-
-static int begin(struct fgd_store *store, struct fg_error *err)
-{
-        return step(store, FGD_SQL_BEGIN, err);
-}
-
-/* Commits if `r` is 0, else takes everything back. */
-static int finish(struct fgd_store *store, int r, struct fg_error *err)
-{
-        if (r == 0)
-                r = step(store, FGD_SQL_COMMIT, err);
-        if (r < 0 && !sqlite3_get_autocommit(store->db))
-                step(store, FGD_SQL_ROLLBACK, NULL);
-        return r;
-}
 
 static void bind(struct fgd_store *store, enum fgd_statement which, int column, int64_t value)
 {
@@ -44,7 +21,7 @@ int fgd_store_put_device(struct fgd_store *store, const struct fgd_device *devic
 {
         const enum fgd_statement put = FGD_SQL_PUT_DEVICE;
         const char *text[] = {device->key, device->uuid, device->api, device->model, device->vendor, device->driver};
-        int r = begin(store, err);
+        int r = fgd_sql_begin(store, err);
         if (r < 0)
                 return r;
         bind(store, put, 1, device->id);
@@ -53,7 +30,7 @@ int fgd_store_put_device(struct fgd_store *store, const struct fgd_device *devic
         bind(store, put, 8, (int64_t)device->memory);
         bind(store, put, 9, device->compute_units);
         bind_text(store, put, 10, device->type);
-        return finish(store, step(store, put, err), err);
+        return fgd_sql_finish(store, fgd_sql_step(store, put, err), false, err);
 }
 
 static int add_vgpu(struct fgd_store *store, struct fgd_vgpu *vgpu, struct fg_error *err)
@@ -67,7 +44,7 @@ static int add_vgpu(struct fgd_store *store, struct fgd_vgpu *vgpu, struct fg_er
         bind(store, add, 6, vgpu->share);
         bind(store, add, 7, vgpu->mode);
         bind(store, add, 8, vgpu->priority);
-        int r = step(store, add, err);
+        int r = fgd_sql_step(store, add, err);
         if (r == 0)
                 vgpu->id = sqlite3_last_insert_rowid(store->db);
         return r;
@@ -76,36 +53,41 @@ static int add_vgpu(struct fgd_store *store, struct fgd_vgpu *vgpu, struct fg_er
 int fgd_store_add_set(struct fgd_store *store, struct fgd_set *set, struct fg_error *err)
 {
         const enum fgd_statement add = FGD_SQL_ADD_SET;
-        int r = begin(store, err);
+        int r = fgd_sql_begin(store, err);
         if (r < 0)
                 return r;
         bind_text(store, add, 1, set->name);
         bind(store, add, 2, set->created);
         bind(store, add, 3, set->ephemeral);
         bind(store, add, 4, set->count);
-        r = step(store, add, err);
+        bind(store, add, 5, set->project->id);
+        if (set->owner)
+                bind(store, add, 6, set->owner->id);
+        else
+                sqlite3_bind_null(store->statement[add], 6);
+        r = fgd_sql_step(store, add, err);
         set->id = sqlite3_last_insert_rowid(store->db);
         for (uint32_t i = 0; r == 0 && i < set->count; i++)
                 r = add_vgpu(store, &set->vgpu[i], err);
-        return finish(store, r, err);
+        return fgd_sql_finish(store, r, true, err);
 }
 
 int fgd_store_delete_set(struct fgd_store *store, const struct fgd_set *set, struct fg_error *err)
 {
         static const enum fgd_statement all[] = {FGD_SQL_DELETE_USAGE, FGD_SQL_DELETE_VGPUS, FGD_SQL_DELETE_SET};
-        int r = begin(store, err);
+        int r = fgd_sql_begin(store, err);
         if (r < 0)
                 return r;
         for (unsigned i = 0; r == 0 && i < sizeof all / sizeof *all; i++) {
                 bind(store, all[i], 1, set->id);
-                r = step(store, all[i], err);
+                r = fgd_sql_step(store, all[i], err);
         }
-        return finish(store, r, err);
+        return fgd_sql_finish(store, r, true, err);
 }
 
 int fgd_store_change(struct fgd_store *store, const struct fgd_change *change, uint32_t count, struct fg_error *err)
 {
-        int r = begin(store, err);
+        int r = fgd_sql_begin(store, err);
         if (r < 0)
                 return r;
         for (uint32_t i = 0; r == 0 && i < count; i++) {
@@ -114,14 +96,14 @@ int fgd_store_change(struct fgd_store *store, const struct fgd_change *change, u
                 bind(store, FGD_SQL_CHANGE, 3, change[i].share);
                 bind(store, FGD_SQL_CHANGE, 4, change[i].mode);
                 bind(store, FGD_SQL_CHANGE, 5, change[i].priority);
-                r = step(store, FGD_SQL_CHANGE, err);
+                r = fgd_sql_step(store, FGD_SQL_CHANGE, err);
         }
-        return finish(store, r, err);
+        return fgd_sql_finish(store, r, true, err);
 }
 
 int fgd_store_usage_begin(struct fgd_store *store, struct fg_error *err)
 {
-        return begin(store, err);
+        return fgd_sql_begin(store, err);
 }
 
 int fgd_store_usage_put(struct fgd_store *store, const struct fgd_vgpu *vgpu, struct fg_error *err)
@@ -132,10 +114,10 @@ int fgd_store_usage_put(struct fgd_store *store, const struct fgd_vgpu *vgpu, st
                 bind(store, FGD_SQL_PUT_USAGE, 2 + (int)i, (int64_t)base[i]);
                 bind(store, FGD_SQL_PUT_USAGE, 2 + (int)(FGD_COUNTERS + i), (int64_t)live[i]);
         }
-        return step(store, FGD_SQL_PUT_USAGE, err);
+        return fgd_sql_step(store, FGD_SQL_PUT_USAGE, err);
 }
 
 int fgd_store_usage_end(struct fgd_store *store, int result, struct fg_error *err)
 {
-        return finish(store, result, err);
+        return fgd_sql_finish(store, result, false, err);
 }

@@ -11,17 +11,28 @@
 
 struct fgd_store;
 
-#define FGD_STORE_VERSION 1
+#define FGD_STORE_VERSION 2
 
 /* Opens or makes the store. One that is damaged is renamed (store.db.corrupt-<time>) and an empty one made; then `note`
  * says so, else it is empty. Fails when the folder cannot be written or the store is of a later version. */
 int fgd_store_open(const char *path, struct fgd_store **ret, char note[FG_ERROR_MAX], struct fg_error *err);
 void fgd_store_close(struct fgd_store *store); /* NULL is fine */
 
+/* Rides on every transaction. write() adds what belongs to it just before it is committed (`is_change`: somebody asked for
+ * it); when it fails nothing of the transaction happens. settle() follows, whatever became of it. */
+struct fgd_store_rider {
+        int (*write)(void *user, bool is_change, struct fg_error *err);
+        void (*settle)(void *user, bool is_committed);
+        void *user;
+};
+void fgd_store_ride(struct fgd_store *store, const struct fgd_store_rider *rider);
+/* A transaction of the rider's own. */
+int fgd_store_flush(struct fgd_store *store, struct fg_error *err);
+
 /* What is in the store, in the order in which it was made. The callbacks return 0 or -errno, which ends the walk. Rows may
  * hold any nonsense; the callbacks judge. */
 struct fgd_store_set {
-        int64_t id, created, count;
+        int64_t id, created, count, project, owner; /* owner 0: the operator's */
         const char *name;
         bool ephemeral;
 };

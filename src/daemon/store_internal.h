@@ -9,6 +9,8 @@
 /* One row per statement: name, text. */
 #define FGD_COUNTER_COLUMNS(p) \
         p "peak," p "gpu_ns," p "granted_ns," p "launches," p "waits," p "wait_ns," p "refusals," p "faults"
+#define FGD_AUDIT_COLUMNS "seq,time,actor,via,origin,action,target,project,project_name,status,problem,count"
+#define FGD_EVENT_COLUMNS "seq,time,project,project_name,actor,kind,target,text"
 #define FGD_STATEMENTS(X)                                                                                                 \
         X(BEGIN, "BEGIN IMMEDIATE")                                                                                       \
         X(COMMIT, "COMMIT")                                                                                               \
@@ -16,14 +18,51 @@
         X(PUT_DEVICE, "INSERT INTO devices(id,key,uuid,api,model,vendor,driver,memory,compute_units,type) "               \
                       "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) ON CONFLICT(id) DO UPDATE SET uuid=?3,api=?4,model=?5,"     \
                       "vendor=?6,driver=?7,memory=?8,compute_units=?9,type=?10")                                          \
-        X(ADD_SET, "INSERT INTO sets(name,created,ephemeral,count) VALUES(?1,?2,?3,?4)")                                  \
+        X(ADD_SET, "INSERT INTO sets(name,created,ephemeral,count,project,owner) VALUES(?1,?2,?3,?4,?5,?6)")              \
         X(ADD_VGPU, "INSERT INTO vgpus(set_id,idx,uuid,device,memory,share,mode,priority) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)") \
         X(DELETE_USAGE, "DELETE FROM usage WHERE vgpu IN (SELECT id FROM vgpus WHERE set_id=?1)")                         \
         X(DELETE_VGPUS, "DELETE FROM vgpus WHERE set_id=?1")                                                              \
         X(DELETE_SET, "DELETE FROM sets WHERE id=?1")                                                                     \
         X(CHANGE, "UPDATE vgpus SET memory=?2,share=?3,mode=?4,priority=?5 WHERE id=?1")                                  \
         X(PUT_USAGE, "INSERT OR REPLACE INTO usage(vgpu," FGD_COUNTER_COLUMNS("base_") "," FGD_COUNTER_COLUMNS("live_")   \
-                     ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)")
+                     ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)")                              \
+        X(ADD_USER, "INSERT INTO users(name,uid,account,admin,disabled,created) VALUES(?1,?2,?3,?4,?5,?6)")               \
+        X(CHANGE_USER, "UPDATE users SET uid=?2,account=?3,admin=?4,disabled=?5 WHERE id=?1")                             \
+        X(DELETE_USER, "DELETE FROM users WHERE id=?1")                                                                   \
+        X(DELETE_USER_MEMBERS, "DELETE FROM members WHERE user=?1")                                                       \
+        X(DELETE_USER_TOKENS, "DELETE FROM tokens WHERE user=?1")                                                         \
+        X(DELETE_USER_QUOTAS, "DELETE FROM quotas WHERE user=?1")                                                         \
+        X(LOCK, "UPDATE organisations SET locked=1")                                                                     \
+        X(UNLOCK, "UPDATE organisations SET locked=0 WHERE ?1 AND NOT EXISTS(SELECT 1 FROM users)")                       \
+        X(ADD_PROJECT, "INSERT INTO projects(organisation,name,description,created) VALUES(1,?1,?2,?3)")                  \
+        X(DESCRIBE_PROJECT, "UPDATE projects SET description=?2 WHERE id=?1")                                             \
+        X(DELETE_PROJECT, "DELETE FROM projects WHERE id=?1")                                                             \
+        X(DELETE_PROJECT_MEMBERS, "DELETE FROM members WHERE project=?1")                                                 \
+        X(DELETE_PROJECT_TOKENS, "DELETE FROM tokens WHERE project=?1")                                                   \
+        X(DELETE_PROJECT_QUOTAS, "DELETE FROM quotas WHERE project=?1")                                                   \
+        X(PUT_MEMBER, "INSERT INTO members(project,user,role) VALUES(?1,?2,?3) ON CONFLICT(project,user) DO UPDATE SET role=?3") \
+        X(DELETE_MEMBER, "DELETE FROM members WHERE project=?1 AND user=?2")                                              \
+        X(DELETE_MEMBER_QUOTAS, "DELETE FROM quotas WHERE project=?1 AND user=?2")                                        \
+        X(PUT_QUOTA, "INSERT OR REPLACE INTO quotas(project,user,key,value) VALUES(?1,?2,?3,?4)")                         \
+        X(DELETE_QUOTA, "DELETE FROM quotas WHERE project=?1 AND user=?2 AND key=?3")                                     \
+        X(ADD_TOKEN, "INSERT INTO tokens(id,name,hash,user,project,cap,created,expires,revoked) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,0)") \
+        X(REVOKE_TOKEN, "UPDATE tokens SET revoked=1 WHERE number=?1")                                                    \
+        X(SWEEP_TOKENS, "DELETE FROM tokens WHERE expires<?1 OR (revoked<>0 AND created<?1)")                             \
+        X(ADD_AUDIT, "INSERT INTO audit(time,actor,via,origin,action,target,project,project_name,status,problem,count) "  \
+                     "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")                                                        \
+        X(AMEND_AUDIT, "UPDATE audit SET status=?2,problem=?3 WHERE seq=?1")                                              \
+        X(TRIM_AUDIT, "DELETE FROM audit WHERE seq<=?1")                                                                  \
+        X(READ_AUDIT, "SELECT " FGD_AUDIT_COLUMNS " FROM audit WHERE seq<?1 ORDER BY seq DESC")                           \
+        X(READ_AUDIT_OF, "SELECT " FGD_AUDIT_COLUMNS " FROM audit WHERE project=?2 AND seq<?1 ORDER BY seq DESC")         \
+        X(ADD_EVENT, "INSERT INTO events(time,project,project_name,actor,kind,target,text) VALUES(?1,?2,?3,?4,?5,?6,?7)") \
+        X(TRIM_EVENTS, "DELETE FROM events WHERE seq<=?1")                                                                \
+        X(READ_EVENTS, "SELECT " FGD_EVENT_COLUMNS " FROM events WHERE seq>?1 ORDER BY seq")                              \
+        X(READ_EVENTS_OF, "SELECT " FGD_EVENT_COLUMNS " FROM events WHERE project=?2 AND seq>?1 ORDER BY seq")            \
+        X(PUT_REPLY, "INSERT OR REPLACE INTO replies(principal,key,hash,time,status,target,body) VALUES(?1,?2,?3,?4,?5,?6,?7)") \
+        X(GET_REPLY, "SELECT hash,status,target,body FROM replies WHERE principal=?1 AND key=?2 AND time>?3")             \
+        X(TRIM_REPLIES, "DELETE FROM replies WHERE time<=?1 OR seq<=?2")                                                  \
+        X(TRIM_REPLIES_OF, "DELETE FROM replies WHERE principal=?1 AND seq<=(SELECT seq FROM replies WHERE principal=?1 " \
+                           "ORDER BY seq DESC LIMIT 1 OFFSET ?2)")
 
 enum fgd_statement {
 #define X(name, text) FGD_SQL_##name,
@@ -35,11 +74,32 @@ enum fgd_statement {
 struct fgd_store {
         sqlite3 *db;
         sqlite3_stmt *statement[FGD_SQL_COUNT];
+        struct fgd_store_rider rider;
+        int64_t audit_keep, events_keep; /* rows */
 };
 
 /* Opens `path` and looks whether it is a sound store of ours. -EUCLEAN: damaged, may be put aside. */
 int fgd_store_open_file(const char *path, struct fgd_store **ret, struct fg_error *err);
 /* Negative errno and the database's own words. */
 int fgd_store_error(struct fgd_store *store, int sqlite_code, const char *what, struct fg_error *err);
+
+/* The schema of an empty store, and what makes one of the store of an older version. All in one transaction. */
+int fgd_store_make_schema(struct fgd_store *store, struct fg_error *err);
+int fgd_store_migrate(struct fgd_store *store, int from_version, struct fg_error *err);
+
+/* --- steps of a transaction --- */
+
+/* Binds by `types`, one letter a value, and runs: i int64_t, t text (const char *), b blob (const void *, int), r an id or 0 for
+ * none. */
+int fgd_sql_run(struct fgd_store *store, enum fgd_statement which, struct fg_error *err, const char *types, ...);
+/* The same without running: the caller steps and resets. */
+sqlite3_stmt *fgd_sql_bind(struct fgd_store *store, enum fgd_statement which, const char *types, ...);
+int fgd_sql_step(struct fgd_store *store, enum fgd_statement which, struct fg_error *err);
+int fgd_sql_begin(struct fgd_store *store, struct fg_error *err);
+/* Commits if `r` is 0, else takes everything back. `is_change`: somebody asked for it; the rider writes down who did. */
+int fgd_sql_finish(struct fgd_store *store, int r, bool is_change, struct fg_error *err);
+/* Calls row() for each row of `sql`. */
+int fgd_sql_walk(struct fgd_store *store, const char *sql, const void *visitor, int (*row)(sqlite3_stmt *, const void *), struct fg_error *err);
+void fgd_sql_text(sqlite3_stmt *statement, int column, char *ret, size_t size);
 
 #endif

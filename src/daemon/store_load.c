@@ -2,61 +2,39 @@
  * Reading the store at start. */
 #include "daemon/store_internal.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
-/* Calls row() for each row of `sql`. */
-static int walk(struct fgd_store *store, const char *sql, const struct fgd_store_visitor *visitor,
-                int (*row)(sqlite3_stmt *, const struct fgd_store_visitor *), struct fg_error *err)
+static int device_row(sqlite3_stmt *s, const void *user)
 {
-        sqlite3_stmt *statement = NULL;
-        int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL), r = 0;
-        if (code == SQLITE_OK)
-                while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
-                        r = row(statement, visitor);
-        if (r < 0)
-                fg_error_set(err, r, "cannot take in the store: %m");
-        else if (code != SQLITE_DONE)
-                r = fgd_store_error(store, code, "cannot read the store", err);
-        sqlite3_finalize(statement);
-        return r;
-}
-
-static void copy_text(sqlite3_stmt *s, int column, char *ret, size_t size)
-{
-        const unsigned char *text = sqlite3_column_text(s, column);
-        snprintf(ret, size, "%s", text ? (const char *)text : "");
-}
-
-static int device_row(sqlite3_stmt *s, const struct fgd_store_visitor *visitor)
-{
+        const struct fgd_store_visitor *visitor = user;
         int64_t id = sqlite3_column_int64(s, 0), memory = sqlite3_column_int64(s, 7), units = sqlite3_column_int64(s, 8);
         struct fgd_device device = {.id = (uint32_t)id, .memory = (uint64_t)memory, .compute_units = (uint32_t)units};
         if (id < 0 || id >= FGD_DEVICES_MAX || memory < 0 || units < 0)
                 return 0;
-        copy_text(s, 1, device.key, sizeof device.key);
-        copy_text(s, 2, device.uuid, sizeof device.uuid);
-        copy_text(s, 3, device.api, sizeof device.api);
-        copy_text(s, 4, device.model, sizeof device.model);
-        copy_text(s, 5, device.vendor, sizeof device.vendor);
-        copy_text(s, 6, device.driver, sizeof device.driver);
-        copy_text(s, 9, device.type, sizeof device.type);
+        fgd_sql_text(s, 1, device.key, sizeof device.key);
+        fgd_sql_text(s, 2, device.uuid, sizeof device.uuid);
+        fgd_sql_text(s, 3, device.api, sizeof device.api);
+        fgd_sql_text(s, 4, device.model, sizeof device.model);
+        fgd_sql_text(s, 5, device.vendor, sizeof device.vendor);
+        fgd_sql_text(s, 6, device.driver, sizeof device.driver);
+        fgd_sql_text(s, 9, device.type, sizeof device.type);
         return visitor->device(visitor->user, &device);
 }
 
-static int set_row(sqlite3_stmt *s, const struct fgd_store_visitor *visitor)
+static int set_row(sqlite3_stmt *s, const void *user)
 {
+        const struct fgd_store_visitor *visitor = user;
         struct fgd_store_set set = {.id = sqlite3_column_int64(s, 0),
                                     .name = (const char *)sqlite3_column_text(s, 1),
                                     .created = sqlite3_column_int64(s, 2),
                                     .ephemeral = sqlite3_column_int64(s, 3) != 0,
-                                    .count = sqlite3_column_int64(s, 4)};
+                                    .count = sqlite3_column_int64(s, 4),
+                                    .project = sqlite3_column_int64(s, 5),
+                                    .owner = sqlite3_column_int64(s, 6)};
         return visitor->set(visitor->user, &set);
 }
 
-static int vgpu_row(sqlite3_stmt *s, const struct fgd_store_visitor *visitor)
+static int vgpu_row(sqlite3_stmt *s, const void *user)
 {
+        const struct fgd_store_visitor *visitor = user;
         struct fgd_store_vgpu vgpu = {.id = sqlite3_column_int64(s, 0),
                                       .set_id = sqlite3_column_int64(s, 1),
                                       .index = sqlite3_column_int64(s, 2),
@@ -78,12 +56,12 @@ static int vgpu_row(sqlite3_stmt *s, const struct fgd_store_visitor *visitor)
 
 int fgd_store_load(struct fgd_store *store, const struct fgd_store_visitor *visitor, struct fg_error *err)
 {
-        int r = walk(store, "SELECT id,key,uuid,api,model,vendor,driver,memory,compute_units,type FROM devices ORDER BY id",
+        int r = fgd_sql_walk(store, "SELECT id,key,uuid,api,model,vendor,driver,memory,compute_units,type FROM devices ORDER BY id",
                      visitor, device_row, err);
         if (r == 0)
-                r = walk(store, "SELECT id,name,created,ephemeral,count FROM sets ORDER BY id", visitor, set_row, err);
+                r = fgd_sql_walk(store, "SELECT id,name,created,ephemeral,count,project,owner FROM sets ORDER BY id", visitor, set_row, err);
         if (r == 0)
-                r = walk(store,
+                r = fgd_sql_walk(store,
                          "SELECT id,set_id,idx,uuid,device,memory,share,mode,priority," FGD_COUNTER_COLUMNS("base_") ","
                          FGD_COUNTER_COLUMNS("live_") " FROM vgpus LEFT JOIN usage ON usage.vgpu=vgpus.id ORDER BY set_id,idx",
                          visitor, vgpu_row, err);

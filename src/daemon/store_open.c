@@ -10,23 +10,6 @@
 
 #define APPLICATION_ID 0x46475055 /* "FGPU" */
 
-static const char schema[] =
-        "CREATE TABLE devices(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, uuid TEXT NOT NULL, api TEXT NOT NULL,"
-        " model TEXT NOT NULL, vendor TEXT NOT NULL, driver TEXT NOT NULL, memory INTEGER NOT NULL,"
-        " compute_units INTEGER NOT NULL, type TEXT NOT NULL);"
-        "CREATE TABLE sets(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL,"
-        " ephemeral INTEGER NOT NULL, count INTEGER NOT NULL);"
-        "CREATE TABLE vgpus(id INTEGER PRIMARY KEY, set_id INTEGER NOT NULL, idx INTEGER NOT NULL, uuid BLOB NOT NULL,"
-        " device INTEGER NOT NULL, memory INTEGER NOT NULL, share INTEGER NOT NULL, mode INTEGER NOT NULL,"
-        " priority INTEGER NOT NULL, UNIQUE(set_id, idx));"
-        "CREATE TABLE usage(vgpu INTEGER PRIMARY KEY,"
-        " base_peak INTEGER, base_gpu_ns INTEGER, base_granted_ns INTEGER, base_launches INTEGER, base_waits INTEGER,"
-        " base_wait_ns INTEGER, base_refusals INTEGER, base_faults INTEGER,"
-        " live_peak INTEGER, live_gpu_ns INTEGER, live_granted_ns INTEGER, live_launches INTEGER, live_waits INTEGER,"
-        " live_wait_ns INTEGER, live_refusals INTEGER, live_faults INTEGER);"
-        "PRAGMA application_id=1179078741; PRAGMA user_version=1;";
-_Static_assert(APPLICATION_ID == 1179078741 && FGD_STORE_VERSION == 1, "the schema's pragmas");
-
 int fgd_store_error(struct fgd_store *store, int code, const char *what, struct fg_error *err)
 {
         int primary = code & 0xff;
@@ -58,18 +41,6 @@ static int query(struct fgd_store *store, const char *sql, char *buf, size_t siz
         return r;
 }
 
-static int make_schema(struct fgd_store *store, struct fg_error *err)
-{
-        int r = run(store, "BEGIN IMMEDIATE", err);
-        if (r == 0)
-                r = run(store, schema, err);
-        if (r == 0)
-                r = run(store, "COMMIT", err);
-        if (r < 0)
-                sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
-        return r;
-}
-
 static int check_sound(struct fgd_store *store, struct fg_error *err)
 {
         char text[256], id[32], version[32];
@@ -81,7 +52,7 @@ static int check_sound(struct fgd_store *store, struct fg_error *err)
         if (r < 0)
                 return r;
         if (strcmp(text, "0") == 0 && strcmp(version, "0") == 0)
-                return make_schema(store, err);
+                return fgd_store_make_schema(store, err);
         if (strtol(id, NULL, 10) != APPLICATION_ID || strtol(version, NULL, 10) < 1)
                 return fg_error_set(err, -EUCLEAN, "the database is not a FastGPU store");
         if (strtol(version, NULL, 10) > FGD_STORE_VERSION)
@@ -90,7 +61,7 @@ static int check_sound(struct fgd_store *store, struct fg_error *err)
         r = query(store, "PRAGMA integrity_check(1)", text, sizeof text, err);
         if (r == 0 && strcmp(text, "ok") != 0)
                 r = fg_error_set(err, -EUCLEAN, "the store is damaged: %s", text);
-        return r;
+        return r < 0 ? r : fgd_store_migrate(store, (int)strtol(version, NULL, 10), err);
 }
 
 static int prepare_all(struct fgd_store *store, struct fg_error *err)
@@ -163,6 +134,9 @@ int fgd_store_open(const char *path, struct fgd_store **ret, char note[FG_ERROR_
                 snprintf(note, FG_ERROR_MAX, "%.160s; it was put aside as %.260s and an empty store made: create the vGPUs again",
                          why.text, aside);
                 r = fgd_store_open_file(path, ret, &why);
+                /* Its users are lost, and that must not admit everybody. */
+                if (r == 0)
+                        r = fgd_sql_run(*ret, FGD_SQL_LOCK, &why, "");
         }
         if (r < 0)
                 return fg_error_set(err, r, "cannot use %s: %s", path, why.text);

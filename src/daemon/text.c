@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 void fgd_text_clear(struct fgd_text *text)
 {
@@ -112,4 +113,26 @@ void fgd_text_bool(struct fgd_text *text, const char *name, bool value)
 {
         fgd_text_name(text, name);
         fgd_text_add(text, value ? "true" : "false");
+}
+
+static void format_time(int64_t seconds, const char *format, char buf[32])
+{
+        time_t at = (time_t)seconds;
+        struct tm tm = {0};
+        if (!gmtime_r(&at, &tm) || !strftime(buf, 24, format, &tm))
+                buf[0] = 0;
+}
+
+char *fgd_time_format(int64_t ms, char buf[32])
+{
+        format_time(ms / 1000, "%Y-%m-%dT%H:%M:%S", buf);
+        size_t n = strlen(buf);
+        snprintf(buf + n, 32 - n, ".%03dZ", (int)(ms % 1000));
+        return buf;
+}
+
+char *fgd_date_format(int64_t seconds, char buf[32])
+{
+        format_time(seconds, "%Y-%m-%dT%H:%M:%SZ", buf);
+        return buf;
 }

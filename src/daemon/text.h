@@ -22,6 +22,10 @@ void fgd_text_string(struct fgd_text *text, const char *value);
 void fgd_text_field(struct fgd_text *text, const char *name, const char *value);
 void fgd_text_number(struct fgd_text *text, const char *name, uint64_t value);
 void fgd_text_bool(struct fgd_text *text, const char *name, bool value);
+/* 2026-11-23T12:00:00.123Z of a unix time in ms. Returns buf. */
+char *fgd_time_format(int64_t ms, char buf[32]);
+/* 2026-11-23T12:00:00Z of a unix time in s. Returns buf. */
+char *fgd_date_format(int64_t seconds, char buf[32]);
 /* "name": then the caller's own value. */
 void fgd_text_name(struct fgd_text *text, const char *name);
 

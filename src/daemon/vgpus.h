@@ -12,6 +12,7 @@
 
 struct fgd_manager;
 struct fgd_process;
+struct fgd_audit;
 
 struct fgd_create {
         char name[64];              /* empty: one is made up */
@@ -21,6 +22,8 @@ struct fgd_create {
         enum fg_priority priority;
         struct fgd_device *device; /* NULL: any */
         bool ephemeral;
+        struct fgd_project *project;
+        struct fgd_user *owner; /* NULL: the operator's */
 };
 int fgd_vgpus_create(struct fgd_manager *manager, const struct fgd_create *create, struct fgd_set **ret, struct fgd_problem *problem);
 
@@ -43,6 +46,7 @@ struct fgd_ending {
         fgd_ended_t done;
         void *user;
         bool killed;
+        struct fgd_audit *audit; /* of the request; NULL: nobody asked */
         sd_event_source *timer;
 };
 int fgd_vgpus_delete(struct fgd_manager *manager, struct fgd_set *set, struct fgd_problem *problem);

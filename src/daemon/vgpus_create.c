@@ -3,7 +3,9 @@
 
 #include "base/cleanup.h"
 #include "base/size.h"
+#include "daemon/journal.h"
 #include "daemon/manager.h"
+#include "daemon/quota.h"
 #include "daemon/registry.h"
 
 #include <errno.h>
@@ -72,7 +74,7 @@ static void make_uuid(uint8_t uuid[16])
 static void make_name(const struct fgd_manager *m, const struct fgd_create *create, char ret[64])
 {
         snprintf(ret, 64, "%s", create->name);
-        for (uint64_t n = 1; !ret[0] || (!create->name[0] && fgd_registry_find(m, ret)); n++) {
+        for (uint64_t n = 1; !ret[0] || (!create->name[0] && fgd_registry_find(m, create->project, ret)); n++) {
                 uint8_t random[16];
                 make_uuid(random);
                 snprintf(ret, 64, "%s-%02x%02x%02x", create->ephemeral ? "run" : "vgpu", random[0], random[1], random[2]);
@@ -111,6 +113,8 @@ static void fill_set(struct fgd_manager *m, struct fgd_set *set, const struct fg
 {
         set->created = time(NULL);
         set->ephemeral = create->ephemeral;
+        set->project = create->project;
+        set->owner = create->owner;
         for (uint32_t i = 0; i < set->count; i++) {
                 struct fgd_vgpu *vgpu = &set->vgpu[i];
                 make_uuid(vgpu->uuid);
@@ -122,25 +126,52 @@ static void fill_set(struct fgd_manager *m, struct fgd_set *set, const struct fg
         }
 }
 
+static int write_set(struct fgd_manager *m, struct fgd_set *set, struct fgd_problem *problem)
+{
+        struct fgd_demand demand;
+        struct fg_error err = {0};
+        fgd_quota_of_set(set, &demand);
+        int r = fgd_quota_check(m, set->project, set->owner, &demand, problem);
+        if (r < 0)
+                return r;
+        fgd_journal_target(m, "%s", set->name);
+        fgd_event_stage(m, set->project, "vgpu.created", set->name, "\"%s\" was made, %u vGPU%s%s", set->name, set->count,
+                        set->count == 1 ? "" : "s", set->ephemeral ? " for one run" : "");
+        fgd_journal_ready(m, set);
+        if (fgd_store_add_set(m->store, set, &err) < 0)
+                return fgd_problem_set(problem, FGD_STORAGE, "\"%s\" was not created: %s", set->name, err.text);
+        return 0;
+}
+
+static int keep(struct fgd_manager *m, struct fgd_set *set, struct fgd_problem *problem)
+{
+        if (fgd_registry_reserve(m, set) < 0)
+                return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
+        int r = write_set(m, set, problem);
+        if (r == 0)
+                fgd_registry_add(m, set);
+        else if (set->owner)
+                fgd_member_settle(m, fgd_member_find(m, set->owner, set->project));
+        return r;
+}
+
 int fgd_vgpus_create(struct fgd_manager *m, const struct fgd_create *create, struct fgd_set **ret, struct fgd_problem *problem)
 {
         FG_CLEANUP(placement_clear) struct placement p = {0};
         FG_CLEANUP(free_set) struct fgd_set *set = NULL;
-        struct fg_error err = {0};
         char name[64];
-        if (create->name[0] && fgd_registry_find(m, create->name))
+        if (create->name[0] && fgd_registry_find(m, create->project, create->name))
                 return fgd_problem_set(problem, FGD_EXISTS, "\"%s\" exists already: choose another name, or delete it first", create->name);
         int r = place(m, create, &p, problem);
         if (r < 0)
                 return r;
         make_name(m, create, name);
         set = fgd_set_new(name, create->gpus);
-        if (!set || fgd_registry_reserve(m) < 0)
+        if (!set)
                 return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
         fill_set(m, set, create, &p);
-        if (fgd_store_add_set(m->store, set, &err) < 0)
-                return fgd_problem_set(problem, FGD_STORAGE, "\"%s\" was not created: %s", name, err.text);
-        fgd_registry_add(m, set);
-        *ret = FG_TAKE_PTR(set);
-        return 0;
+        r = keep(m, set, problem);
+        if (r == 0)
+                *ret = FG_TAKE_PTR(set);
+        return r;
 }

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "daemon/attach_server.h"
+#include "daemon/journal.h"
 #include "daemon/manager.h"
 #include "daemon/registry.h"
 #include "daemon/use.h"
@@ -27,6 +28,7 @@ static int refuse_in_use(const struct fgd_set *set, struct fgd_problem *problem)
 static int remove_set(struct fgd_manager *m, struct fgd_set *set, struct fgd_problem *problem)
 {
         struct fg_error err = {0};
+        fgd_event_stage(m, set->project, "vgpu.deleted", set->name, "\"%s\" was deleted", set->name);
         if (fgd_store_delete_set(m->store, set, &err) < 0)
                 return fgd_problem_set(problem, FGD_STORAGE, "\"%s\" was not deleted: %s", set->name, err.text);
         fgd_attach_remove(m, set);
@@ -112,7 +114,9 @@ void fgd_vgpus_ended(struct fgd_manager *m, struct fgd_set *set)
         struct fgd_problem problem = {0};
         struct fgd_ending *ending = set->ending;
         set->ending = NULL;
+        m->journal->current = ending->audit; /* the one who asked, seconds ago */
         int r = remove_set(m, set, &problem);
+        m->journal->current = NULL;
         finish(ending, r < 0 ? &problem : NULL);
 }
 

@@ -7,7 +7,9 @@
 
 #include "base/cleanup.h"
 #include "base/size.h"
+#include "daemon/journal.h"
 #include "daemon/manager.h"
+#include "daemon/quota.h"
 #include "daemon/registry.h"
 #include "ledger/ledger.h"
 
@@ -73,6 +75,23 @@ static int check(struct fgd_manager *m, const struct fgd_resize *resize, const s
         return 0;
 }
 
+/* Vgpus that make no sense cannot be resized, so all of these are in the books. */
+static void demand_of(const struct fgd_change *change, uint32_t count, struct fgd_demand *ret)
+{
+        *ret = (struct fgd_demand){0};
+        for (uint32_t i = 0; i < count; i++) {
+                ret->more[FGD_QUOTA_MEMORY] += (int64_t)change[i].memory - (int64_t)change[i].vgpu->memory;
+                ret->more[FGD_QUOTA_SHARE] += (int64_t)change[i].share - (int64_t)change[i].vgpu->share;
+        }
+}
+
+static int check_quota(struct fgd_manager *m, const struct fgd_resize *resize, const struct fgd_change *change, struct fgd_problem *problem)
+{
+        struct fgd_demand demand;
+        demand_of(change, resize->count, &demand);
+        return fgd_quota_check(m, resize->set->project, resize->set->owner, &demand, problem);
+}
+
 /* Quotas that differ from what the vGPU has now and lie on the wanted side of it. */
 static int write_quotas(const struct fgd_change *change, uint32_t count, bool smaller, bool back, uint32_t *ret_failed, uint64_t *ret_used)
 {
@@ -130,12 +149,16 @@ int fgd_vgpus_resize(struct fgd_manager *m, const struct fgd_resize *resize, str
         if (!change)
                 return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
         plan(resize, change);
-        if (check(m, resize, change, problem) < 0 || shrink_pages(change, resize->count, problem) < 0)
+        if (check(m, resize, change, problem) < 0 || check_quota(m, resize, change, problem) < 0 || shrink_pages(change, resize->count, problem) < 0)
                 return -1;
+        fgd_event_stage(m, resize->set->project, "vgpu.resized", resize->set->name, "\"%s\" was changed", resize->set->name);
         if (fgd_store_change(m->store, change, resize->count, &err) < 0) {
                 write_quotas(change, resize->count, true, true, &failed, &ignored);
                 return fgd_problem_set(problem, FGD_STORAGE, "\"%s\" was not changed: %s", resize->set->name, err.text);
         }
+        struct fgd_demand demand;
+        demand_of(change, resize->count, &demand);
+        fgd_quota_book(m, resize->set->project, resize->set->owner, &demand);
         apply(change, resize->count);
         return 0;
 }

@@ -54,6 +54,7 @@ static void defaults(void **state)
                 [FG_OPT_FREE_AFTER] = 1000,         [FG_OPT_MAX_CONNECTIONS] = 4096, [FG_OPT_REQUEST_TIMEOUT] = 10,
                 [FG_OPT_PERSIST_INTERVAL] = 10,     [FG_OPT_RESCAN_INTERVAL] = 0,    [FG_OPT_LOG_LEVEL] = FG_LOG_INFO,
                 [FG_OPT_WATCHDOG] = FG_WATCHDOG_REPORT, [FG_OPT_WATCHDOG_INTERVAL] = 250,
+                [FG_OPT_RATE_LIMIT] = 500, [FG_OPT_AUDIT_KEEP] = 1000000, [FG_OPT_EVENTS_KEEP] = 100000,
         };
         const char *const files[] = {NULL, file, "/nonexistent/fastgpu.conf"};
         for (size_t f = 0; f < COUNT_OF(files); f++) {

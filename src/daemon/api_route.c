@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The table of requests. */
+#include "daemon/api_internal.h"
+
+#include <string.h>
+
+/* Every column is said: a row that lacks one does not compile. */
+#define ROUTE(method, path, handle, need, status, effect) {method, path, handle, FGD_NEED_##need, status, FGD_##effect}
+
+/* clang-format off */
+const struct fgd_route fgd_routes[] = {
+        ROUTE("GET", "/v1/version", fgd_handle_version, NOTHING, 200, READS),
+        ROUTE("GET", "/v1/whoami", fgd_handle_whoami, CALLER, 200, READS),
+        ROUTE("GET", "/v1/devices", fgd_handle_devices, CALLER, 200, READS),
+        ROUTE("GET", "/v1/vgpus", fgd_handle_list, CALLER, 200, READS),
+        ROUTE("POST", "/v1/vgpus", fgd_handle_create, MEMBER, 201, CREATES),
+        ROUTE("GET", "/v1/vgpus/**", fgd_handle_inspect, VIEWER, 200, READS),
+        ROUTE("PATCH", "/v1/vgpus/**", fgd_handle_resize, MEMBER, 200, CHANGES),
+        ROUTE("DELETE", "/v1/vgpus/**", fgd_handle_delete, MEMBER, 204, CHANGES),
+        ROUTE("POST", "/v1/open", fgd_handle_open, MEMBER, 200, CHANGES),
+        ROUTE("GET", "/v1/users", fgd_handle_users, CALLER, 200, READS),
+        ROUTE("POST", "/v1/users", fgd_handle_user_create, ADMIN, 201, CREATES),
+        ROUTE("GET", "/v1/users/*", fgd_handle_user, CALLER, 200, READS),
+        ROUTE("PATCH", "/v1/users/*", fgd_handle_user_change, ADMIN, 200, CHANGES),
+        ROUTE("DELETE", "/v1/users/*", fgd_handle_user_delete, ADMIN, 204, CHANGES),
+        ROUTE("GET", "/v1/projects", fgd_handle_projects, CALLER, 200, READS),
+        ROUTE("POST", "/v1/projects", fgd_handle_project_create, ADMIN, 201, CREATES),
+        ROUTE("GET", "/v1/projects/*", fgd_handle_project, VIEWER, 200, READS),
+        ROUTE("PATCH", "/v1/projects/*", fgd_handle_project_change, MANAGER, 200, CHANGES),
+        ROUTE("DELETE", "/v1/projects/*", fgd_handle_project_delete, ADMIN, 204, CHANGES),
+        ROUTE("GET", "/v1/projects/*/members", fgd_handle_members, VIEWER, 200, READS),
+        ROUTE("PUT", "/v1/projects/*/members/*", fgd_handle_member_put, MANAGER, 200, CHANGES),
+        ROUTE("DELETE", "/v1/projects/*/members/*", fgd_handle_member_delete, MANAGER, 204, CHANGES),
+        ROUTE("GET", "/v1/tokens", fgd_handle_tokens, CALLER, 200, READS),
+        ROUTE("POST", "/v1/tokens", fgd_handle_token_create, WRITER, 201, CREATES),
+        ROUTE("DELETE", "/v1/tokens/*", fgd_handle_token_revoke, WRITER, 204, CHANGES),
+        ROUTE("GET", "/v1/quotas", fgd_handle_quotas, VIEWER, 200, READS),
+        ROUTE("PUT", "/v1/quotas", fgd_handle_quota_put, MANAGER, 200, CHANGES),
+        ROUTE("GET", "/v1/audit", fgd_handle_audit, MANAGER, 200, READS),
+        ROUTE("GET", "/v1/events", fgd_handle_events, CALLER, 200, READS),
+};
+/* clang-format on */
+const size_t fgd_route_count = sizeof fgd_routes / sizeof fgd_routes[0];
+
+static int hex(char c)
+{
+        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool fgd_decode(const char *text, size_t len, char *ret, size_t size)
+{
+        size_t n = 0, i = 0;
+        for (; i < len && n < size - 1; i++) {
+                char c = text[i];
+                if (c == '%') {
+                        int high = i + 2 < len ? hex(text[i + 1]) : -1, low = high < 0 ? -1 : hex(text[i + 2]);
+                        if (low < 0 || (high == 0 && low == 0))
+                                return false;
+                        c = (char)(high << 4 | low);
+                        i += 2;
+                }
+                ret[n++] = c;
+        }
+        ret[n] = 0;
+        return i == len;
+}
+
+/* One after the other, what stands for the asterisks of `route` in `path`. */
+struct piece {
+        const char *text;
+        size_t len;
+};
+
+static bool matches(const char *route, const char *path, struct piece ret[FGD_ARGUMENTS])
+{
+        unsigned count = 0;
+        for (; *route && *path; route++) {
+                if (*route != '*') {
+                        if (*route != *path++)
+                                return false;
+                        continue;
+                }
+                bool is_rest = route[1] == '*';
+                size_t len = is_rest ? strlen(path) : strcspn(path, "/");
+                if (len == 0)
+                        return false;
+                ret[count++] = (struct piece){path, len};
+                path += len;
+                route += is_rest;
+        }
+        return !*route && !*path;
+}
+
+static int take_arguments(struct fgd_call *call, const struct piece piece[FGD_ARGUMENTS])
+{
+        for (unsigned i = 0; i < FGD_ARGUMENTS; i++)
+                if (piece[i].text && !fgd_decode(piece[i].text, piece[i].len, call->argument[i], sizeof call->argument[i]))
+                        return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "the path \"%.80s\" is not properly encoded or too long",
+                                               call->request->path);
+        return 0;
+}
+
+int fgd_route_match(struct fgd_call *call)
+{
+        const struct fgd_request *request = call->request;
+        bool is_known = false;
+        for (size_t i = 0; i < fgd_route_count; i++) {
+                struct piece piece[FGD_ARGUMENTS] = {0};
+                if (!matches(fgd_routes[i].path, request->path, piece))
+                        continue;
+                is_known = true;
+                if (strcmp(fgd_routes[i].method, request->method) != 0)
+                        continue;
+                call->route = &fgd_routes[i];
+                call->status = call->route->status;
+                return take_arguments(call, piece);
+        }
+        if (is_known)
+                return fgd_problem_set(&call->problem, FGD_METHOD, "%.16s is not possible on %.120s", request->method, request->path);
+        return fgd_problem_set(&call->problem, FGD_NOT_FOUND, "there is no path \"%.120s\"; docs/api.md lists them", request->path);
+}

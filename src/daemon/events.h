@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What happened, for people and programs: read by sequence number, waited for. */
+#ifndef FGD_EVENTS_H
+#define FGD_EVENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct fgd_manager;
+struct fgd_project;
+struct fgd_principal;
+struct fgd_later;
+struct fgd_text;
+
+#define FGD_EVENTS_WAIT_MAX 60u /* s */
+#define FGD_WAITERS_MAX     2048u
+#define FGD_WAITERS_USER    32u /* of one user */
+
+struct fgd_event {
+        TAILQ_ENTRY(fgd_event) order;
+        int64_t time, project;
+        char project_name[64], actor[80], kind[24], target[80], text[320];
+};
+TAILQ_HEAD(fgd_event_list, fgd_event);
+
+/* Of the change that is about to be written: there when it is, and only then. `project` NULL: of the organisation, for admins. */
+__attribute__((format(printf, 5, 6))) void fgd_event_stage(struct fgd_manager *manager, const struct fgd_project *project,
+                                                           const char *kind, const char *target, const char *format, ...);
+/* Of something that is not written to the store itself: there within a second. */
+__attribute__((format(printf, 5, 6))) void fgd_event_note(struct fgd_manager *manager, const struct fgd_project *project,
+                                                          const char *kind, const char *target, const char *format, ...);
+
+/* What is asked for. */
+struct fgd_events_wish {
+        int64_t after;
+        uint32_t limit;
+        const struct fgd_project *only; /* NULL: whatever he may see */
+};
+/* Writes {"events": […], "next": N}; *ret_any: there were some, or there are more rows to look at; *ret_next: N. */
+int fgd_events_write(struct fgd_manager *manager, const struct fgd_principal *who, const struct fgd_events_wish *wish, struct fgd_text *text,
+                     bool *ret_any, int64_t *ret_next);
+
+struct fgd_events;
+int fgd_events_new(struct fgd_manager *manager);
+void fgd_events_free(struct fgd_manager *manager);
+/* Answers when there is something, or after `seconds`. -EBUSY: too many wait. */
+int fgd_events_wait(struct fgd_manager *manager, const struct fgd_principal *who, const struct fgd_events_wish *wish, unsigned seconds,
+                    const struct fgd_later *later);
+/* Something was written: looks again, soon. */
+void fgd_events_wake(struct fgd_manager *manager);
+/* Answers everybody who waits: what they may see has changed, or the daemon ends. */
+void fgd_events_release(struct fgd_manager *manager);
+
+#endif

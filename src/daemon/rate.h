@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * How many requests a second: of each user, and with bad credentials from each source. */
+#ifndef FGD_RATE_H
+#define FGD_RATE_H
+
+#include "daemon/identity.h"
+
+#include <stddef.h>
+
+struct fgd_rate;
+
+int fgd_rate_new(struct fgd_manager *manager, struct fg_error *err);
+void fgd_rate_free(struct fgd_manager *manager);
+
+/* One more request of this caller. The operator is never limited. */
+int fgd_rate_request(struct fgd_manager *manager, const struct fgd_principal *who, struct fgd_problem *problem);
+/* One more refused identity from there; `problem` holds the refusal and becomes "rate-limited" beyond the limit. Returns -1. */
+int fgd_rate_failure(struct fgd_manager *manager, const char *source, struct fgd_problem *problem);
+
+/* A bucket of `burst` requests that fills at `rate` a second: whether one may pass at `now` (ns); if not, after how many ms.
+ * `*left` is in thousandths; *at 0: it is full. */
+bool fgd_bucket_take(uint64_t *left, uint64_t *at, uint64_t rate, uint64_t burst, uint64_t now, unsigned *ret_after_ms);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The tables, and how those of older versions become these. */
+#include "daemon/store_internal.h"
+
+#include <stdio.h>
+
+#define APPLICATION_ID "1179078741" /* "FGPU" */
+
+#define SETS                                                                                                      \
+        "(id INTEGER PRIMARY KEY, name TEXT NOT NULL, created INTEGER NOT NULL, ephemeral INTEGER NOT NULL,"      \
+        " count INTEGER NOT NULL, project INTEGER NOT NULL, owner INTEGER, UNIQUE(project, name))"
+
+static const char vgpu_tables[] =
+        "CREATE TABLE devices(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, uuid TEXT NOT NULL, api TEXT NOT NULL,"
+        " model TEXT NOT NULL, vendor TEXT NOT NULL, driver TEXT NOT NULL, memory INTEGER NOT NULL,"
+        " compute_units INTEGER NOT NULL, type TEXT NOT NULL);"
+        "CREATE TABLE sets" SETS ";"
+        "CREATE TABLE vgpus(id INTEGER PRIMARY KEY, set_id INTEGER NOT NULL, idx INTEGER NOT NULL, uuid BLOB NOT NULL,"
+        " device INTEGER NOT NULL, memory INTEGER NOT NULL, share INTEGER NOT NULL, mode INTEGER NOT NULL,"
+        " priority INTEGER NOT NULL, UNIQUE(set_id, idx));"
+        "CREATE TABLE usage(vgpu INTEGER PRIMARY KEY,"
+        " base_peak INTEGER, base_gpu_ns INTEGER, base_granted_ns INTEGER, base_launches INTEGER, base_waits INTEGER,"
+        " base_wait_ns INTEGER, base_refusals INTEGER, base_faults INTEGER,"
+        " live_peak INTEGER, live_gpu_ns INTEGER, live_granted_ns INTEGER, live_launches INTEGER, live_waits INTEGER,"
+        " live_wait_ns INTEGER, live_refusals INTEGER, live_faults INTEGER);";
+
+/* Ids of users and projects are never used again: what was written down about one is not another's. The project and user of
+ * a quota are 0 where none is meant. */
+static const char tenant_tables[] =
+        "CREATE TABLE organisations(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, locked INTEGER NOT NULL);"
+        "CREATE TABLE projects(id INTEGER PRIMARY KEY AUTOINCREMENT, organisation INTEGER NOT NULL, name TEXT NOT NULL UNIQUE,"
+        " description TEXT NOT NULL, created INTEGER NOT NULL);"
+        "CREATE TABLE users(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, uid INTEGER UNIQUE,"
+        " account TEXT NOT NULL, admin INTEGER NOT NULL, disabled INTEGER NOT NULL, created INTEGER NOT NULL);"
+        "CREATE TABLE members(number INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL, user INTEGER NOT NULL,"
+        " role INTEGER NOT NULL, UNIQUE(project, user));"
+        "CREATE INDEX members_user ON members(user);"
+        "CREATE TABLE tokens(number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
+        " hash BLOB NOT NULL, user INTEGER NOT NULL, project INTEGER, cap INTEGER NOT NULL, created INTEGER NOT NULL,"
+        " expires INTEGER NOT NULL, revoked INTEGER NOT NULL);"
+        "CREATE INDEX tokens_user ON tokens(user);"
+        "CREATE TABLE quotas(project INTEGER NOT NULL, user INTEGER NOT NULL, key INTEGER NOT NULL, value INTEGER NOT NULL,"
+        " PRIMARY KEY(project, user, key)) WITHOUT ROWID;"
+        "CREATE INDEX quotas_user ON quotas(user);"
+        "CREATE TABLE audit(seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, actor TEXT NOT NULL, via TEXT NOT NULL,"
+        " origin TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL, project INTEGER, project_name TEXT NOT NULL,"
+        " status INTEGER NOT NULL, problem TEXT NOT NULL, count INTEGER NOT NULL);"
+        "CREATE INDEX audit_project ON audit(project) WHERE project IS NOT NULL;"
+        "CREATE TABLE events(seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, project INTEGER,"
+        " project_name TEXT NOT NULL, actor TEXT NOT NULL, kind TEXT NOT NULL, target TEXT NOT NULL, text TEXT NOT NULL);"
+        "CREATE INDEX events_project ON events(project) WHERE project IS NOT NULL;"
+        "CREATE TABLE replies(seq INTEGER PRIMARY KEY, principal TEXT NOT NULL, key TEXT NOT NULL,"
+        " hash BLOB NOT NULL, time INTEGER NOT NULL, status INTEGER NOT NULL, target TEXT NOT NULL, body BLOB,"
+        " UNIQUE(principal, key));"
+        "CREATE INDEX replies_time ON replies(time);"
+        "INSERT INTO organisations(id,name,locked) VALUES(1,'default',0);"
+        "INSERT INTO projects(id,organisation,name,description,created) VALUES(1,1,'default','',strftime('%s','now'));";
+
+/* Version 1 knew no projects: what it has belongs to the first. */
+static const char sets_from_1[] =
+        "CREATE TABLE sets_new" SETS ";"
+        "INSERT INTO sets_new(id,name,created,ephemeral,count,project,owner) SELECT id,name,created,ephemeral,count,1,NULL FROM sets;"
+        "DROP TABLE sets; ALTER TABLE sets_new RENAME TO sets;";
+
+static int run(struct fgd_store *store, const char *sql, struct fg_error *err)
+{
+        int code = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+        return code == SQLITE_OK ? 0 : fgd_store_error(store, code, "the store", err);
+}
+
+static int run_all(struct fgd_store *store, const char *const *sql, struct fg_error *err)
+{
+        char version[96];
+        int r = run(store, "BEGIN IMMEDIATE", err);
+        for (; r == 0 && *sql; sql++)
+                r = run(store, *sql, err);
+        snprintf(version, sizeof version, "PRAGMA application_id=" APPLICATION_ID "; PRAGMA user_version=%d", FGD_STORE_VERSION);
+        if (r == 0)
+                r = run(store, version, err);
+        if (r == 0)
+                r = run(store, "COMMIT", err);
+        if (r < 0)
+                sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+        return r;
+}
+
+int fgd_store_make_schema(struct fgd_store *store, struct fg_error *err)
+{
+        static const char *const all[] = {vgpu_tables, tenant_tables, NULL};
+        return run_all(store, all, err);
+}
+
+int fgd_store_migrate(struct fgd_store *store, int from_version, struct fg_error *err)
+{
+        static const char *const from_1[] = {tenant_tables, sets_from_1, NULL};
+        _Static_assert(FGD_STORE_VERSION == 2, "a new version needs its own step");
+        int r = from_version == 1 ? run_all(store, from_1, err) : 0;
+        return r < 0 ? fg_error_wrap(err, r, "the store of version %d cannot be brought to version %d", from_version, FGD_STORE_VERSION) : 0;
+}

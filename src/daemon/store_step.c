@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The steps that every transaction is made of. */
+#include "daemon/store_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int fgd_sql_step(struct fgd_store *store, enum fgd_statement which, struct fg_error *err)
+{
+        sqlite3_stmt *statement = store->statement[which];
+        int code = sqlite3_step(statement);
+        int r = code == SQLITE_DONE || code == SQLITE_ROW ? 0 : fgd_store_error(store, code, "the store", err);
+        sqlite3_reset(statement);
+        return r;
+}
+
+static void bind_one(sqlite3_stmt *statement, int column, char type, va_list *args)
+{
+        const void *blob;
+        int64_t id;
+        switch (type) {
+        case 'i':
+                sqlite3_bind_int64(statement, column, va_arg(*args, int64_t));
+                break;
+        case 'r':
+                id = va_arg(*args, int64_t);
+                if (id)
+                        sqlite3_bind_int64(statement, column, id);
+                else
+                        sqlite3_bind_null(statement, column);
+                break;
+        case 't':
+                sqlite3_bind_text(statement, column, va_arg(*args, const char *), -1, SQLITE_STATIC);
+                break;
+        case 'b':
+                blob = va_arg(*args, const void *);
+                sqlite3_bind_blob(statement, column, blob, va_arg(*args, int), SQLITE_STATIC);
+                break;
+        }
+}
+
+static sqlite3_stmt *bind_all(struct fgd_store *store, enum fgd_statement which, const char *types, va_list *args)
+{
+        sqlite3_stmt *statement = store->statement[which];
+        for (int i = 0; types[i]; i++)
+                bind_one(statement, i + 1, types[i], args);
+        return statement;
+}
+
+sqlite3_stmt *fgd_sql_bind(struct fgd_store *store, enum fgd_statement which, const char *types, ...)
+{
+        va_list args;
+        va_start(args, types);
+        sqlite3_stmt *statement = bind_all(store, which, types, &args);
+        va_end(args);
+        return statement;
+}
+
+int fgd_sql_run(struct fgd_store *store, enum fgd_statement which, struct fg_error *err, const char *types, ...)
+{
+        va_list args;
+        va_start(args, types);
+        bind_all(store, which, types, &args);
+        va_end(args);
+        return fgd_sql_step(store, which, err);
+}
+
+int fgd_sql_begin(struct fgd_store *store, struct fg_error *err)
+{
+        int r = fgd_sql_step(store, FGD_SQL_BEGIN, err);
+        if (r < 0 && store->rider.settle)
+                store->rider.settle(store->rider.user, false);
+        return r;
+}
+
+int fgd_sql_finish(struct fgd_store *store, int r, bool is_change, struct fg_error *err)
+{
+        const struct fgd_store_rider *rider = &store->rider;
+        if (r == 0 && rider->write)
+                r = rider->write(rider->user, is_change, err);
+        if (r == 0)
+                r = fgd_sql_step(store, FGD_SQL_COMMIT, err);
+        if (r < 0 && !sqlite3_get_autocommit(store->db))
+                fgd_sql_step(store, FGD_SQL_ROLLBACK, NULL);
+        if (rider->settle)
+                rider->settle(rider->user, r == 0);
+        return r;
+}
+
+void fgd_store_ride(struct fgd_store *store, const struct fgd_store_rider *rider)
+{
+        store->rider = *rider;
+}
+
+int fgd_store_flush(struct fgd_store *store, struct fg_error *err)
+{
+        int r = fgd_sql_begin(store, err);
+        return r < 0 ? r : fgd_sql_finish(store, 0, false, err);
+}
+
+int fgd_sql_walk(struct fgd_store *store, const char *sql, const void *visitor, int (*row)(sqlite3_stmt *, const void *), struct fg_error *err)
+{
+        sqlite3_stmt *statement = NULL;
+        int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL), r = 0;
+        if (code == SQLITE_OK)
+                while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
+                        r = row(statement, visitor);
+        if (r < 0)
+                fg_error_set(err, r, "cannot take in the store: %m");
+        else if (code != SQLITE_DONE)
+                r = fgd_store_error(store, code, "cannot read the store", err);
+        sqlite3_finalize(statement);
+        return r;
+}
+
+void fgd_sql_text(sqlite3_stmt *statement, int column, char *ret, size_t size)
+{
+        const unsigned char *text = sqlite3_column_text(statement, column);
+        snprintf(ret, size, "%s", text ? (const char *)text : "");
+}
