@@ -30,14 +30,24 @@ def state(pid):
 
 
 class Connection(http.client.HTTPConnection):
-    def __init__(self, path, timeout=30):
+    """uid: who connects, for the kernel; only root may say so."""
+
+    def __init__(self, path, timeout=30, uid=None):
         super().__init__("localhost", timeout=timeout)
         self.path = path
+        self.uid = uid
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
+        own = os.geteuid()
+        try:
+            if self.uid is not None:
+                os.seteuid(self.uid)
+            self.sock.connect(self.path)
+        finally:
+            if self.uid is not None:
+                os.seteuid(own)
 
 
 class Tenant:
@@ -148,10 +158,10 @@ class Daemon:
     def connect(self, timeout=30):
         return Connection(self.socket, timeout)
 
-    def request(self, method, path, body=None, connection=None):
+    def request(self, method, path, body=None, connection=None, headers=None):
         c = connection or self.connect()
         try:
-            c.request(method, path, body if body is None or isinstance(body, (bytes, str)) else json.dumps(body))
+            c.request(method, path, body if body is None or isinstance(body, (bytes, str)) else json.dumps(body), headers or {})
             reply = c.getresponse()
             text = reply.read()
             return reply.status, json.loads(text) if text else None
