@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several people on one daemon: each calls by a token or by his uid."""
 import os
+import sqlite3
 import sys
 
 import harness
@@ -78,6 +79,17 @@ class Case(harness.Case):
         self.d.stop(*([how] if how else []))
         self.d.start()
         open_door(self.d)
+
+    def sql(self, statement, values=()):
+        """Behind the daemon's back, while it is not there."""
+        self.d.stop()
+        db = sqlite3.connect(os.path.join(self.d.state, "store.db"))
+        rows = db.execute(statement, values).fetchall()
+        db.commit()
+        db.close()
+        self.d.start()
+        open_door(self.d)
+        return rows
 
     def token(self, user, **fields):
         return Person(self.d, token=self.operator.ok("POST", "/v1/tokens", {"user": user, **fields})["secret"])
