@@ -38,6 +38,8 @@ struct fgd_account {
 
 struct fgd_member;
 TAILQ_HEAD(fgd_member_list, fgd_member);
+struct fgd_token;
+TAILQ_HEAD(fgd_token_list, fgd_token);
 
 struct fgd_user {
         struct fgd_node by_name, by_uid, by_id;
@@ -49,7 +51,7 @@ struct fgd_user {
         uint32_t owned, tokens;
         uint64_t tokens_left, tokens_at; /* of the rate limit: thousandths of a request, and when that was so */
         struct fgd_member_list members; /* in the order he joined */
-        TAILQ_HEAD(, fgd_token) token_list;
+        struct fgd_token_list token_list;
 };
 
 struct fgd_project {
@@ -91,7 +93,7 @@ struct fgd_tenants {
         struct fgd_table user_name, user_uid, user_id, project_name, project_id, member_pair, token_id;
         TAILQ_HEAD(, fgd_user) users;
         TAILQ_HEAD(, fgd_project) projects;
-        TAILQ_HEAD(, fgd_token) tokens;
+        struct fgd_token_list tokens;
         int64_t member_serial;
         uint32_t user_count, project_count, token_count;
         bool locked; /* there were users, but what was known of them is lost */

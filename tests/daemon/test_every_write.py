@@ -177,6 +177,143 @@ class EveryWrite(harness.Case):
 
         self.assertGreater(self.at_every((*STORE, *PAGES), lambda: None, act, check), 6)
 
+    def tenants(self):
+        """Everything that is known of users, projects, members, tokens and quotas."""
+        d = self.d
+        projects = [d.ok("GET", f"/v1/projects/{p['name']}") for p in d.ok("GET", "/v1/projects")["projects"]]
+        quotas = [d.ok("GET", f"/v1/quotas?project={p['name']}") for p in projects] + [d.ok("GET", "/v1/quotas?scope=organisation")]
+        return [d.ok("GET", "/v1/users"), projects, d.ok("GET", "/v1/tokens"), quotas]
+
+    def changes(self):
+        """What the audit and the events say was changed, oldest first."""
+        rows = [(r["action"], r["target"]) for r in self.d.ok("GET", "/v1/audit?limit=1000")["audit"] if r["status"] < 300]
+        return rows[::-1], [(e["kind"], e["target"]) for e in self.d.ok("GET", "/v1/events?limit=1000")["events"]]
+
+    def at_every_tenancy(self, method, path, body, undo):
+        """Wholly or not at all, and the audit and the events say exactly what was done."""
+        for undo_method, undo_path, undo_body in undo:
+            self.d.request(undo_method, undo_path, undo_body)
+        before = rows = None
+
+        def prepare():
+            nonlocal before, rows
+            if before is not None and self.tenants() != before:
+                for undo_method, undo_path, undo_body in undo:
+                    self.d.request(undo_method, undo_path, undo_body)
+            before, rows = self.tenants(), self.changes()
+
+        def act():
+            status, reply = self.d.request(method, path, body)
+            self.assertLess(status, 300, reply)
+            return True
+
+        def check(acknowledged):
+            done = self.tenants() != before
+            audit, events = self.changes()
+            self.assertTrue(done or not acknowledged, "acknowledged and lost")
+            self.assertEqual(len(audit) - len(rows[0]), done, audit[len(rows[0]):])
+            self.assertEqual(len(events) - len(rows[1]), done, events[len(rows[1]):])
+
+        self.assertGreater(self.at_every(STORE, prepare, act, check), 2)
+
+    def test_tenancy(self):
+        self.d.ok("POST", "/v1/users", {"name": "alice"})
+        self.d.ok("POST", "/v1/projects", {"name": "red"})
+        self.d.ok("PUT", "/v1/projects/red/members/alice", {"role": "viewer"})
+        quota = {"scope": "user", "project": "red", "user": "alice"}
+        for method, path, body, undo in (
+                ("POST", "/v1/users", {"name": "bob", "uid": 20001}, [("DELETE", "/v1/users/bob", None)]),
+                ("PATCH", "/v1/users/alice", {"admin": True}, [("PATCH", "/v1/users/alice", {"admin": False})]),
+                ("DELETE", "/v1/users/carol", None, [("POST", "/v1/users", {"name": "carol"}), ("PUT", "/v1/projects/red/members/carol", {"role": "member"}),
+                                                     ("POST", "/v1/tokens", {"user": "carol"})]),
+                ("POST", "/v1/projects", {"name": "blue"}, [("DELETE", "/v1/projects/blue", None)]),
+                ("DELETE", "/v1/projects/gone", None, [("POST", "/v1/projects", {"name": "gone"}),
+                                                       ("PUT", "/v1/projects/gone/members/alice", {"role": "member"}),
+                                                       ("PUT", "/v1/quotas", {"scope": "project", "project": "gone", "vgpus": 3}),
+                                                       ("POST", "/v1/tokens", {"user": "alice", "project": "gone"})]),
+                ("PUT", "/v1/projects/red/members/alice", {"role": "manager"}, [("PUT", "/v1/projects/red/members/alice", {"role": "viewer"})]),
+                ("PUT", "/v1/quotas", {**quota, "vgpus": 3, "memory": "1G", "share": 5}, [("PUT", "/v1/quotas", {**quota, "vgpus": 0, "memory": 0, "share": 0})])):
+            with self.subTest(request=f"{method} {path}"):
+                self.at_every_tenancy(method, path, body, undo)
+
+    def test_token(self):
+        """Whoever has its secret gets in; who was told that it is revoked does not. A try that was not acknowledged left a
+        token that nobody knows, or none."""
+        self.d.ok("POST", "/v1/users", {"name": "alice"})
+        held, revoked = [], set()
+
+        def opens(secret):
+            return self.d.request("GET", "/v1/whoami", headers={"Authorization": "Bearer " + secret})[0] == 200
+
+        def make():
+            held.append(self.d.ok("POST", "/v1/tokens", {"user": "alice"})["secret"])
+            return True
+
+        def check(acknowledged):
+            self.assertTrue(all(opens(secret) for secret in held if secret not in revoked))
+            self.assertFalse(any(opens(secret) for secret in revoked))
+
+        self.assertGreater(self.at_every(STORE, lambda: None, make, check), 2)
+        target = None
+
+        def prepare():
+            nonlocal target
+            target = self.d.ok("POST", "/v1/tokens", {"user": "alice"})["secret"]
+
+        def revoke():
+            return self.d.ok("DELETE", "/v1/tokens/" + target.split("_")[1]) is None
+
+        def check_revoked(acknowledged):
+            self.assertFalse(acknowledged and opens(target))
+
+        self.assertGreater(self.at_every(STORE, prepare, revoke, check_revoked), 2)
+
+    def test_asked_again_with_the_same_key(self):
+        """Killed anywhere and asked again: one vGPU, one answer."""
+        number, told = 0, None
+
+        def prepare():
+            nonlocal number, told
+            number += 1
+            told = None
+
+        def act():
+            nonlocal told
+            status, told = self.d.request("POST", "/v1/vgpus", {"memory": "1M", "compute": "0.1"}, headers={"Idempotency-Key": f"k{number}"})
+            self.assertEqual(status, 201)
+            return True
+
+        def check(acknowledged):
+            before = told
+            act()
+            self.assertTrue(before is None or before == told)
+            self.assertEqual(len(self.d.names()), number)
+            self.assertIn(told["name"], self.d.names())
+
+        self.assertGreater(self.at_every(STORE, prepare, act, check), 2)
+
+    def test_full_disk_leaves_no_row(self):
+        """What the store refused did not happen, and the audit says that it was refused."""
+        self.d.ok("POST", "/v1/users", {"name": "alice"})
+        before = self.tenants()
+        tracer = trace(self.d.process.pid, "-e", "trace=pwrite64", "-e", "inject=pwrite64:error=ENOSPC")
+        self.assertIsNotNone(tracer)
+        for method, path, body in (("POST", "/v1/users", {"name": "bob"}), ("POST", "/v1/projects", {"name": "red"}), ("POST", "/v1/vgpus", {}),
+                                   ("POST", "/v1/tokens", {"user": "alice"}), ("DELETE", "/v1/users/alice", None),
+                                   ("PUT", "/v1/projects/default/members/alice", {"role": "viewer"}), ("PATCH", "/v1/users/alice", {"admin": True}),
+                                   ("PUT", "/v1/quotas", {"scope": "organisation", "vgpus": 1})):
+            self.refused(self.d, method, path, body, 507, "storage")
+        tracer.send_signal(signal.SIGINT)
+        tracer.communicate(timeout=20)
+        self.assertEqual(self.tenants(), before)
+        self.assertEqual(self.d.names(), [])
+        rows = self.d.ok("GET", "/v1/audit")["audit"]
+        self.assertEqual([(r["status"], r.get("problem")) for r in rows], [(507, "storage")] * 8 + [(201, None)])
+        self.assertEqual([e["kind"] for e in self.d.ok("GET", "/v1/events")["events"]], ["user.created"])
+        self.d.stop(signal.SIGKILL)
+        self.d.start()
+        self.assertEqual(self.tenants(), before)
+
     def test_full_disk_at_the_end_of_the_last_program(self):
         """What it counted is not lost with the pages, which a reboot takes."""
         self.d.stop()
