@@ -15,6 +15,7 @@ static const struct {
 } problem_table[] = {
         {"bad-request", CLI_USAGE}, {"not-found", CLI_NOT_FOUND},     {"exists", CLI_EXISTS},
         {"in-use", CLI_EXISTS},     {"no-capacity", CLI_NO_CAPACITY}, {"too-large", CLI_USAGE},
+        {"quota", CLI_NO_CAPACITY}, {"no-room", CLI_NO_CAPACITY},     {"idempotency-mismatch", CLI_EXISTS},
 };
 
 uint64_t cli_number(const json_t *object, const char *key)
@@ -110,10 +111,10 @@ void cli_say_problem(struct fg_client *client, const json_t *problem, const char
         cli_autojson json_t *all = NULL;
         cli_autojson json_t *ignored = NULL;
         const char *detail = cli_text(problem, "detail"), *meant = NULL;
-        char typed[64];
+        char typed[64], project[64];
         int64_t index;
         if (name && strcmp(cli_text(problem, "type"), "not-found") == 0 &&
-            fg_target_parse(name, typed, &index, NULL) == 0 &&
+            fg_target_split(name, project, typed, &index, NULL) == 0 &&
             cli_ask(client, "GET", "/v1/vgpus", NULL, &all, &ignored) == 0)
                 meant = cli_suggest(typed, set_name, json_object_get(all, "sets"));
         if (!*detail)
@@ -148,15 +149,48 @@ int cli_call(const char *method, const char *path, json_t *body, const char *nam
         return code;
 }
 
+static int ask_page(struct fg_client *client, const char *path, const char *after, json_t **ret)
+{
+        fg_autofree char *full = NULL;
+        int n = *after ? asprintf(&full, "%s%cafter=%s", path, strchr(path, '?') ? '&' : '?', after) : asprintf(&full, "%s", path);
+        if (n < 0) {
+                full = NULL;
+                return cli_fail(CLI_FAILED, "out of memory");
+        }
+        return cli_request(client, "GET", full, NULL, ret);
+}
+
+int cli_call_all(const char *path, const char *field, json_t **ret)
+{
+        cli_autoclient struct fg_client *client = NULL;
+        cli_autojson json_t *all = json_array();
+        char after[32] = "";
+        int code = cli_connect(&client);
+        do {
+                cli_autojson json_t *page = NULL;
+                code = code ? code : ask_page(client, path, after, &page);
+                if (code)
+                        return code;
+                json_array_extend(all, json_object_get(page, field));
+                snprintf(after, sizeof after, "%s", cli_text(page, "next"));
+        } while (*after);
+        *ret = FG_TAKE_PTR(all);
+        return 0;
+}
+
 int cli_vgpu_path(const char *target, char *ret, size_t len, int64_t *ret_index)
 {
         struct fg_error err = {0};
-        char name[64];
-        if (fg_target_parse(target, name, ret_index, &err) < 0)
+        char name[64], project[64];
+        fg_autofree char *qualified = NULL;
+        int code = cli_project_qualify(target, &qualified);
+        if (code)
+                return code;
+        if (fg_target_split(qualified, project, name, ret_index, &err) < 0)
                 return cli_fail(CLI_USAGE, "%s", err.text);
         if (*ret_index < 0)
-                snprintf(ret, len, "/v1/vgpus/%s", name);
+                snprintf(ret, len, "/v1/vgpus/%s%s%s", project, *project ? ":" : "", name);
         else
-                snprintf(ret, len, "/v1/vgpus/%s/%lld", name, (long long)*ret_index);
+                snprintf(ret, len, "/v1/vgpus/%s%s%s/%lld", project, *project ? ":" : "", name, (long long)*ret_index);
         return 0;
 }

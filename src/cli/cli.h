@@ -26,7 +26,9 @@ enum cli_exit {
 };
 
 /* What a verb's positional arguments are; for the completion. */
-enum cli_operand { CLI_OPERAND_NONE, CLI_OPERAND_NAME, CLI_OPERAND_TARGET, CLI_OPERAND_VERB };
+enum cli_operand { CLI_OPERAND_NONE, CLI_OPERAND_NAME, CLI_OPERAND_TARGET, CLI_OPERAND_VERB, CLI_OPERAND_ACTION };
+
+struct cli_action;
 
 struct cli_verb {
         const char *name;
@@ -34,6 +36,7 @@ struct cli_verb {
         const struct argp *argp;
         enum cli_operand operand;
         const char *args, *summary;
+        const struct cli_action *actions; /* of CLI_OPERAND_ACTION; ends with a NULL name */
 };
 
 extern const struct cli_verb cli_verb_table[]; /* ends with a NULL name */
@@ -82,7 +85,9 @@ int cli_ask(struct fg_client *client, const char *method, const char *path, json
 void cli_say_problem(struct fg_client *client, const json_t *problem, const char *name);
 /* Connects, asks once, disconnects. `name` may be NULL. */
 int cli_call(const char *method, const char *path, json_t *body, const char *name, json_t **ret);
-/* "/v1/vgpus/NAME[/I]". 0, or CLI_USAGE after saying what is wrong with `target`. */
+/* All pages of a list: path with its query, then the list's name. 0 with *ret, an array, or the exit code, said. */
+int cli_call_all(const char *path, const char *field, json_t **ret);
+/* "/v1/vgpus/[PROJECT:]NAME[/I]". 0, or CLI_USAGE after saying what is wrong with `target`. */
 int cli_vgpu_path(const char *target, char *ret, size_t len, int64_t *ret_index);
 
 static inline void cli_cleanup_jsonp(json_t **value)
@@ -99,6 +104,50 @@ static inline void cli_cleanup_clientp(struct fg_client **client)
 /* Members of an object; what is missing or of another type is 0 or "". */
 uint64_t cli_number(const json_t *object, const char *key);
 const char *cli_text(const json_t *object, const char *key);
+
+/* --- place.c: in which project --- */
+
+/* clang-format off */
+#define CLI_KEY_PROJECT 'P'
+#define CLI_OPTION_PROJECT {"project", CLI_KEY_PROJECT, "PROJECT", 0, "The project (FASTGPU_PROJECT, else yours)", 9}
+/* clang-format on */
+
+/* Takes --project. 0, or EINVAL, said. */
+error_t cli_project_take(const char *arg);
+/* The project that was named, by the option or the environment; *ret NULL: none was. 0, or CLI_USAGE, said. */
+int cli_project(const char **ret);
+/* Puts it into a body, if one was named. */
+int cli_project_add(json_t *body);
+/* "PROJECT:NAME[/I]" if one was named and `target` names none itself, else `target`. The text is the caller's to free. */
+int cli_project_qualify(const char *target, char **ret);
+
+/* --- action.c: verbs that have verbs of their own --- */
+
+#define CLI_VALUES 16
+
+/* What was typed behind such a verb. */
+struct cli_words {
+        bool json;
+        const struct argp_option *table;
+        const char *value[CLI_VALUES]; /* by the option's place in the table; "" of one without a value */
+        char **args;                   /* behind the action */
+        int count;
+};
+
+struct cli_action {
+        const char *name;
+        int min, max;        /* arguments */
+        const char *args;    /* "NAME" */
+        const char *options; /* those that it takes, "role user"; --json and --project every one */
+        int (*run)(const struct cli_words *words);
+};
+
+/* For .parser; input is a struct cli_words. */
+error_t cli_action_parse(int key, char *arg, struct argp_state *state);
+/* Parses, checks and runs one of `actions`. */
+int cli_action_run(const char *verb, const struct argp *argp, const struct cli_action *actions, int argc, char **argv);
+/* The value of an option; NULL: not given. */
+const char *cli_word(const struct cli_words *words, const char *option);
 
 /* --- wish.c: what one wants of a vGPU --- */
 
@@ -148,10 +197,18 @@ CLI_VERB(resize);
 CLI_VERB(delete);
 CLI_VERB(run);
 CLI_VERB(top);
+CLI_VERB(whoami);
+CLI_VERB(user);
+CLI_VERB(token);
+CLI_VERB(events);
+CLI_VERB(audit);
 CLI_VERB(doctor);
 CLI_VERB(version);
 CLI_VERB(help);
 #undef CLI_VERB
+int cli_project_verb(int argc, char **argv);
+extern const struct argp cli_project_argp;
+extern const struct cli_action cli_user_actions[], cli_project_actions[], cli_token_actions[];
 
 /* No such verb: says so, and which was probably meant. Returns CLI_USAGE. */
 int cli_help_unknown(const char *verb);

@@ -38,6 +38,32 @@ static json_t *ask(const char *path)
         return reply;
 }
 
+static void offer_actions(const char *word, const struct cli_action *actions)
+{
+        for (; actions->name; actions++)
+                offer(word, actions->name);
+}
+
+static void offer_named(const char *prefix, const char *word, const char *path, const char *field)
+{
+        cli_autojson json_t *all = ask(path);
+        size_t i;
+        const json_t *one;
+        json_array_foreach(json_object_get(all, field), i, one) if (strncmp(cli_text(one, "name"), word, strlen(word)) == 0)
+                printf("%s%s\n", prefix, cli_text(one, "name"));
+}
+
+/* Behind the action come projects and users. */
+static void offer_arguments(const struct cli_verb *verb, const char *before, const char *word)
+{
+        if (strcmp(verb->name, before) == 0)
+                offer_actions(word, verb->actions);
+        else if (strcmp(verb->name, "user") == 0)
+                offer_named("", word, "/v1/users", "users");
+        else if (strcmp(verb->name, "project") == 0)
+                offer_named("", word, "/v1/projects", "projects");
+}
+
 static void offer_names(const char *word, bool also_one)
 {
         cli_autojson json_t *all = ask("/v1/vgpus");
@@ -45,7 +71,9 @@ static void offer_names(const char *word, bool also_one)
         const json_t *set, *vgpu;
         json_array_foreach(json_object_get(all, "sets"), i, set)
         {
-                offer(word, cli_text(set, "name"));
+                char qualified[160];
+                snprintf(qualified, sizeof qualified, "%s:%s", cli_text(set, "project"), cli_text(set, "name"));
+                offer(word, strchr(word, ':') ? qualified : cli_text(set, "name"));
                 json_array_foreach(json_object_get(set, "vgpus"), j, vgpu) if (also_one && strchr(word, '/'))
                         offer(word, cli_text(vgpu, "name"));
         }
@@ -77,10 +105,17 @@ static bool offer_value(const char *prefix, const char *option, const char *word
 {
         static const char *const modes[] = {"share", "cap", NULL};
         static const char *const priorities[] = {"high", "normal", "low", NULL};
+        static const char *const roles[] = {"viewer", "member", "manager", "admin", NULL};
         if (strcmp(option, "--mode") == 0)
                 offer_words(prefix, word, modes);
         else if (strcmp(option, "--priority") == 0)
                 offer_words(prefix, word, priorities);
+        else if (strcmp(option, "--role") == 0)
+                offer_words(prefix, word, roles);
+        else if (strcmp(option, "--project") == 0)
+                offer_named(prefix, word, "/v1/projects", "projects");
+        else if (strcmp(option, "--user") == 0)
+                offer_named(prefix, word, "/v1/users", "users");
         else if (strcmp(option, "--device") == 0)
                 offer_devices(prefix, word);
         else
@@ -112,6 +147,8 @@ static void complete_word(const struct cli_verb *verb, const char *before, const
                 offer_options(word, verb->argp);
         } else if (verb->operand == CLI_OPERAND_VERB) {
                 offer_verbs(word);
+        } else if (verb->operand == CLI_OPERAND_ACTION) {
+                offer_arguments(verb, before, word);
         } else if (verb->operand != CLI_OPERAND_NONE) {
                 offer_names(word, verb->operand == CLI_OPERAND_TARGET);
         }

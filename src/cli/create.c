@@ -17,6 +17,7 @@ static const struct argp_option option_table[] = {
         CLI_OPTION_MODE,
         CLI_OPTION_PRIORITY,
         {"device", CLI_KEY_DEVICE, "SEL", 0, "The device to use: its id, key or the beginning of its uuid", 1},
+        CLI_OPTION_PROJECT,
         CLI_OPTION_JSON,
         {0}};
 
@@ -27,6 +28,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         case CLI_KEY_JSON:
                 o->json = true;
                 return 0;
+        case CLI_KEY_PROJECT:
+                return cli_project_take(arg);
         case ARGP_KEY_ARG:
                 cli_fail(0, "create takes no argument, yet \"%s\" was given; did you mean --name %s?", arg, arg);
                 return EINVAL;
@@ -52,6 +55,8 @@ int cli_create(int argc, char **argv)
                 code = cli_wish_body(&o.wish, &body);
         if (code == 0)
                 code = cli_wish_infer_gpus(body);
+        if (code == 0)
+                code = cli_project_add(body);
         if (code) {
                 json_decref(body);
                 return code;

@@ -4,6 +4,7 @@
 #include "base/size.h"
 
 #include <errno.h>
+#include <string.h>
 
 struct options {
         bool json, force;
@@ -13,6 +14,7 @@ struct options {
 
 static const struct argp_option option_table[] = {
         {"force", 'f', NULL, 0, "End the programs that run in it: SIGTERM, after 2 s SIGKILL", 0},
+        CLI_OPTION_PROJECT,
         CLI_OPTION_JSON,
         {0}};
 
@@ -23,6 +25,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         case CLI_KEY_JSON:
                 o->json = true;
                 return 0;
+        case CLI_KEY_PROJECT:
+                return cli_project_take(arg);
         case 'f':
                 o->force = true;
                 return 0;
@@ -45,15 +49,15 @@ const struct argp cli_delete_argp = {.options = option_table,
 static int check_names(const struct options *o)
 {
         struct fg_error err = {0};
-        char name[64];
+        char name[64], project[64];
         int64_t index;
         for (int i = 0; i < o->count; i++) {
-                if (fg_target_parse(o->names[i], name, &index, &err) < 0)
+                if (fg_target_split(o->names[i], project, name, &index, &err) < 0)
                         return cli_fail(CLI_USAGE, "%s", err.text);
                 if (index >= 0)
                         return cli_fail(CLI_USAGE,
-                                        "%s is one vGPU of a set, which is deleted as a whole; type: fastgpu delete %s",
-                                        o->names[i], name);
+                                        "%s is one vGPU of a set, which is deleted as a whole; type: fastgpu delete %.*s",
+                                        o->names[i], (int)strcspn(o->names[i], "/"), o->names[i]);
         }
         return o->count
                        ? 0
@@ -65,9 +69,14 @@ static int delete_one(struct fg_client *client, const struct options *o, const c
 {
         cli_autojson json_t *problem = NULL;
         cli_autojson json_t *reply = NULL;
-        char path[128];
-        snprintf(path, sizeof path, "/v1/vgpus/%s%s", name, o->force ? "?force=1" : "");
-        int code = cli_ask(client, "DELETE", path, NULL, &reply, &problem);
+        char path[192];
+        int64_t ignored;
+        int code = cli_vgpu_path(name, path, sizeof path - 8, &ignored);
+        if (code)
+                return code;
+        if (o->force)
+                strcat(path, "?force=1");
+        code = cli_ask(client, "DELETE", path, NULL, &reply, &problem);
         if (code == 0) {
                 json_array_append_new(deleted, json_string(name));
                 return 0;

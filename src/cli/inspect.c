@@ -10,7 +10,7 @@ struct options {
         const char *target;
 };
 
-static const struct argp_option option_table[] = {CLI_OPTION_JSON, {0}};
+static const struct argp_option option_table[] = {CLI_OPTION_PROJECT, CLI_OPTION_JSON, {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -19,6 +19,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         case CLI_KEY_JSON:
                 o->json = true;
                 return 0;
+        case CLI_KEY_PROJECT:
+                return cli_project_take(arg);
         case ARGP_KEY_ARG:
                 if (o->target) {
                         cli_fail(0, "inspect takes one name, yet \"%s\" was given after \"%s\"", arg, o->target);
@@ -82,7 +84,7 @@ int cli_inspect(int argc, char **argv)
 {
         struct options o = {0};
         cli_autojson json_t *set = NULL;
-        char path[128];
+        char path[192];
         int64_t index;
         int code = cli_parse("inspect", &cli_inspect_argp, argc, argv, &o);
         if (code)

@@ -11,7 +11,8 @@ struct options {
 };
 
 static const struct argp_option option_table[] = {CLI_OPTION_MEMORY,   CLI_OPTION_COMPUTE, CLI_OPTION_MODE,
-                                                  CLI_OPTION_PRIORITY, CLI_OPTION_JSON,    {0}};
+                                                  CLI_OPTION_PRIORITY, CLI_OPTION_PROJECT, CLI_OPTION_JSON,
+                                                  {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -20,6 +21,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         case CLI_KEY_JSON:
                 o->json = true;
                 return 0;
+        case CLI_KEY_PROJECT:
+                return cli_project_take(arg);
         case ARGP_KEY_ARG:
                 if (o->target) {
                         cli_fail(0, "resize takes one name, yet \"%s\" was given after \"%s\"", arg, o->target);
@@ -44,7 +47,7 @@ int cli_resize(int argc, char **argv)
         struct options o = {0};
         cli_autojson json_t *set = NULL;
         json_t *body;
-        char path[128];
+        char path[192];
         int64_t index;
         int code = cli_parse("resize", &cli_resize_argp, argc, argv, &o);
         if (code)

@@ -27,6 +27,7 @@ static const struct argp_option option_table[] = {
         CLI_OPTION_MEMORY,
         CLI_OPTION_COMPUTE,
         CLI_OPTION_GPUS,
+        CLI_OPTION_PROJECT,
         {"quiet", 'q', NULL, 0, "Do not say what was chosen for a vGPU made for this run", 2},
         {"json", CLI_KEY_JSON, NULL, 0,
          "Print what was opened as one line of JSON on standard error before the program starts", 10},
@@ -39,6 +40,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         case CLI_KEY_JSON:
                 o->json = true;
                 return 0;
+        case CLI_KEY_PROJECT:
+                return cli_project_take(arg);
         case 'q':
                 o->quiet = true;
                 return 0;
@@ -70,11 +73,14 @@ const struct argp cli_run_argp = {.options = option_table,
 static int request_body(const struct options *o, json_t **ret)
 {
         struct fg_error err = {0};
-        char name[64];
+        char name[64], project[64];
+        fg_autofree char *target = NULL;
         int64_t index;
         if (!o->target) {
                 int code = cli_wish_body(&o->wish, ret);
-                return code ? code : cli_wish_infer_gpus(*ret);
+                if (code == 0)
+                        code = cli_wish_infer_gpus(*ret);
+                return code ? code : cli_project_add(*ret);
         }
         if (!cli_wish_is_empty(&o->wish))
                 return cli_fail(
@@ -82,9 +88,12 @@ static int request_body(const struct options *o, json_t **ret)
                         "%s has its limits already; leave it out for a vGPU of this run's own, or change it with "
                         "`fastgpu resize`",
                         o->target);
-        if (fg_target_parse(o->target, name, &index, &err) < 0)
+        if (fg_target_split(o->target, project, name, &index, &err) < 0)
                 return cli_fail(CLI_USAGE, "%s", err.text);
-        *ret = json_pack("{s:s}", "target", o->target);
+        int code = cli_project_qualify(o->target, &target);
+        if (code)
+                return code;
+        *ret = json_pack("{s:s}", "target", target);
         return *ret ? 0 : cli_fail(CLI_FAILED, "out of memory");
 }
 

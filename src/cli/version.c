@@ -48,7 +48,10 @@ int cli_version(int argc, char **argv)
                 return 0;
         }
         puts("fastgpu " FASTGPU_VERSION);
-        if (daemon)
+        if (daemon && !json_object_get(daemon, "pid"))
+                printf("fastgpud %s, API %llu; it does not know you (`fastgpu whoami` says why)\n", cli_text(daemon, "version"),
+                       (unsigned long long)cli_number(daemon, "api"));
+        else if (daemon)
                 printf("fastgpud %s, API %llu, pid %llu, in %s\n", cli_text(daemon, "version"),
                        (unsigned long long)cli_number(daemon, "api"), (unsigned long long)cli_number(daemon, "pid"),
                        cli_text(daemon, "run_dir"));

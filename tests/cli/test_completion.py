@@ -36,7 +36,7 @@ class Candidates(Case):
 
     def test_program(self):
         self.assertEqual(self.offers("de"), ["devices", "delete"])
-        self.assertEqual(len(self.offers("")), 11)
+        self.assertEqual(len(self.offers("")), 17)
         self.assertEqual(self.offers("inspect", "my"), ["my-vgpu"])
         self.assertEqual(self.offers("run", "my-vgpu/"), ["my-vgpu/0", "my-vgpu/1"])
         self.assertEqual(self.offers("delete", "my-vgpu/"), [])
@@ -45,7 +45,11 @@ class Candidates(Case):
         self.assertEqual(self.offers("create", "--mode=c"), ["--mode=cap"])
         self.assertEqual(self.offers("create", "--device", ""), ["0"])
         self.assertEqual(self.offers("create", ""), [])
-        self.assertEqual(self.offers("help", "to"), ["top"])
+        self.assertEqual(self.offers("help", "to"), ["top", "token"])
+        self.assertEqual(self.offers("project", "re"), ["remove"])
+        self.assertEqual(self.offers("token", ""), ["create", "list", "revoke"])
+        self.assertEqual(self.offers("project", "add", "red", "bob", "--role", "m"), ["member", "manager"])
+        self.assertEqual(self.offers("create", "--pro"), ["--project="])
         self.assertEqual(self.offers("run", "a", "--", ""), [])
         self.assertEqual(self.offers("nosuch", ""), [])
 
