@@ -2,6 +2,7 @@
  * One request from its beginning to its end: who asks, whether he may, what comes of it, and what is written down. */
 #include "daemon/api_internal.h"
 
+#include "base/clock.h"
 #include "daemon/rate.h"
 
 #include <stdio.h>
@@ -50,6 +51,17 @@ static int check_need(struct fgd_call *call)
         return fgd_problem_set(&call->problem, FGD_FORBIDDEN, "nobody may do this");
 }
 
+static int run_handler(struct fgd_call *call)
+{
+        int64_t user = call->who.user ? call->who.user->id : 0;
+        uint64_t begin = fg_now();
+        int r = call->route->handle(call);
+        fgd_rate_spent(call->manager, user, fg_now() - begin);
+        if (r >= 0 && call->route->need >= FGD_NEED_VIEWER && !call->is_checked)
+                return fgd_problem_set(&call->problem, FGD_INTERNAL, "it was not looked at whether this is allowed");
+        return r;
+}
+
 static int serve(struct fgd_call *call)
 {
         struct fgd_journal *journal = call->manager->journal;
@@ -62,10 +74,7 @@ static int serve(struct fgd_call *call)
                 return r < 0 ? r : 0;
         journal->ready = fgd_key_ready;
         journal->ready_user = call;
-        r = call->route->handle(call);
-        if (r >= 0 && call->route->need >= FGD_NEED_VIEWER && !call->is_checked)
-                r = fgd_problem_set(&call->problem, FGD_INTERNAL, "it was not looked at whether this is allowed");
-        return r;
+        return run_handler(call);
 }
 
 /* Every request that would change something leaves a row, also one for a path that is none. */

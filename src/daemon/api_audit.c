@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define SCAN_MAX 20000u /* rows looked at for one answer: the rest is for the next */
+#define SCAN_MAX 4000u /* rows looked at for one answer: the rest is for the next */
 
 struct reading {
         struct fgd_call *call;

@@ -54,12 +54,21 @@ static void write_members(const struct fgd_call *call, const struct fgd_project 
         }
 }
 
+static int no_user(struct fgd_call *call, const char *name)
+{
+        return fgd_problem_set(&call->problem, FGD_NOT_FOUND, "there is no user \"%.80s\" in this project", name);
+}
+
 static int find_user(struct fgd_call *call, const char *name, struct fgd_user **ret)
 {
         *ret = name && *name ? fgd_user_find(call->manager, name) : NULL;
-        if (*ret || !name || !*name)
-                return 0;
-        return fgd_problem_set(&call->problem, FGD_NOT_FOUND, "there is no user \"%.80s\" in this project", name);
+        return *ret || !name || !*name ? 0 : no_user(call, name);
+}
+
+/* Who only reads does not learn whom there is elsewhere. */
+static int check_member(struct fgd_call *call, const struct fgd_user *user, const struct fgd_project *project)
+{
+        return fgd_member_find(call->manager, user, project) || fgd_is_admin(&call->who) ? 0 : no_user(call, user->name);
 }
 
 static int read_organisation(struct fgd_call *call)
@@ -84,7 +93,8 @@ int fgd_handle_quotas(struct fgd_call *call)
                 return read_organisation(call);
         if (query[2].is_given && strcmp(query[2].value, "project") != 0 && strcmp(query[2].value, "user") != 0)
                 return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"scope\" is organisation, project or user, not \"%.40s\"", query[2].value);
-        if (fgd_call_project(call, query[0].value, &project) < 0 || find_user(call, query[1].value, &user) < 0)
+        if (fgd_call_project(call, query[0].value, &project) < 0 || find_user(call, query[1].value, &user) < 0 ||
+            (user && check_member(call, user, project) < 0))
                 return -1;
         fgd_text_add(&call->text, "{\"quotas\": [");
         write_quota(call, project, user, &call->text);

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#define SCAN_MAX  2000u /* rows looked at for one answer: the rest is for the next */
+#define SCAN_MAX  1000u /* rows looked at for one answer: the rest is for the next */
 #define NOTED_MAX 4096u
 
 static struct fgd_event *event_new(struct fgd_manager *m, const struct fgd_project *project, const char *kind, const char *target)
@@ -95,12 +95,30 @@ static int take(void *user, const struct fgd_event_row *row)
         return r->written >= r->wish->limit || ++r->looked >= SCAN_MAX;
 }
 
+/* Where he has one project only, its index leads past what is others'. */
+static int64_t only_project(const struct fgd_principal *who, const struct fgd_events_wish *wish)
+{
+        const struct fgd_member *member, *found = NULL;
+        if (wish->only || who->bound)
+                return wish->only ? wish->only->id : who->bound->id;
+        if (!who->user || who->user->admin)
+                return 0;
+        TAILQ_FOREACH(member, &who->user->members, of_user) {
+                if (member->role == FGD_ROLE_NONE)
+                        continue;
+                if (found)
+                        return 0;
+                found = member;
+        }
+        return found ? found->project->id : 0;
+}
+
 int fgd_events_write(struct fgd_manager *m, const struct fgd_principal *who, const struct fgd_events_wish *wish, struct fgd_text *text,
                      bool *ret_any, int64_t *ret_next)
 {
         struct reading r = {.manager = m, .who = who, .wish = wish, .text = text, .last = wish->after};
         fgd_text_add(text, "{\"events\": [");
-        int result = fgd_store_read_events(m->store, wish->after, wish->only ? wish->only->id : 0, take, &r, NULL);
+        int result = fgd_store_read_events(m->store, wish->after, only_project(who, wish), take, &r, NULL);
         fgd_text_add(text, "]");
         fgd_text_number(text, "next", (uint64_t)r.last);
         fgd_text_add(text, "}\n");

@@ -13,11 +13,14 @@
 #define FAILURES_RATE  10u
 #define FAILURES_BURST 20u
 #define THOUSAND       1000u
+#define HOUR_US        3600000000ull
+#define TIME_PARTS     5u /* a user has one of so many parts of the daemon's time */
 
 struct source {
         struct fgd_node node;
         TAILQ_ENTRY(source) order;
-        uint64_t left, at;
+        int64_t left;
+        uint64_t at;
         char name[64];
 };
 
@@ -53,23 +56,36 @@ void fgd_rate_free(struct fgd_manager *m)
         m->rate = NULL;
 }
 
-bool fgd_bucket_take(uint64_t *left, uint64_t *at, uint64_t rate, uint64_t burst, uint64_t now, unsigned *ret_after_ms)
+bool fgd_bucket_take(int64_t *left, uint64_t *at, uint64_t rate, uint64_t burst, uint64_t now, unsigned *ret_after_ms)
 {
-        uint64_t full = burst * THOUSAND, elapsed_us = now > *at ? (now - *at) / FG_NSEC_PER_USEC : 0;
-        uint64_t gained = elapsed_us > 3600000000u ? full : elapsed_us * rate / THOUSAND;
-        if (*at == 0 || gained >= full - (*left < full ? *left : full))
+        int64_t full = (int64_t)(burst * THOUSAND);
+        uint64_t elapsed_us = now > *at ? (now - *at) / FG_NSEC_PER_USEC : 0;
+        uint64_t gained = elapsed_us > HOUR_US ? HOUR_US / THOUSAND * rate : elapsed_us * rate / THOUSAND;
+        if (*at == 0 || (int64_t)gained >= full - *left)
                 *left = full;
         else
-                *left += gained;
+                *left += (int64_t)gained;
         /* What is too little to count stays in the clock. */
         if (*at == 0 || gained || *left == full)
                 *at = now;
-        if (*left >= THOUSAND) {
+        if (*left >= (int64_t)THOUSAND) {
                 *left -= THOUSAND;
                 return true;
         }
-        *ret_after_ms = (unsigned)((THOUSAND - *left) / rate) + 1;
+        *ret_after_ms = (unsigned)((uint64_t)((int64_t)THOUSAND - *left) / rate) + 1;
         return false;
+}
+
+void fgd_bucket_charge(int64_t *left, uint64_t rate, uint64_t burst, uint64_t ns)
+{
+        uint64_t us = ns / FG_NSEC_PER_USEC;
+        uint64_t cost = (us > HOUR_US ? HOUR_US : us) * rate * TIME_PARTS / THOUSAND;
+        int64_t least = -(int64_t)(burst * THOUSAND);
+        if (cost <= THOUSAND)
+                return;
+        *left -= (int64_t)(cost - THOUSAND);
+        if (*left < least)
+                *left = least;
 }
 
 static int refuse(struct fgd_problem *problem, unsigned after_ms, const char *what, uint64_t rate)
@@ -83,9 +99,17 @@ int fgd_rate_request(struct fgd_manager *m, const struct fgd_principal *who, str
 {
         uint64_t rate = m->options.value[FG_OPT_RATE_LIMIT];
         unsigned after_ms;
-        if (!who->user || !rate || fgd_bucket_take(&who->user->tokens_left, &who->user->tokens_at, rate, 2 * rate, fg_now(), &after_ms))
+        if (!who->user || !rate || fgd_bucket_take(&who->user->rate_left, &who->user->rate_at, rate, 2 * rate, fg_now(), &after_ms))
                 return 0;
         return refuse(problem, after_ms, "requests", rate);
+}
+
+void fgd_rate_spent(struct fgd_manager *m, int64_t id, uint64_t ns)
+{
+        uint64_t rate = m->options.value[FG_OPT_RATE_LIMIT];
+        struct fgd_user *user = rate ? fgd_user_of_id(m, id) : NULL;
+        if (user)
+                fgd_bucket_charge(&user->rate_left, rate, 2 * rate, ns);
 }
 
 static struct source *find(const struct fgd_rate *rate, const char *name, uint64_t hash)

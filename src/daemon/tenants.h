@@ -49,7 +49,8 @@ struct fgd_user {
         char account[33]; /* as which his jobs run; "": as none */
         bool admin, disabled;
         uint32_t owned, tokens;
-        uint64_t tokens_left, tokens_at; /* of the rate limit: thousandths of a request, and when that was so */
+        int64_t rate_left; /* of the rate limit: thousandths of a request, below 0 when he is in debt; and when that was so */
+        uint64_t rate_at;
         struct fgd_member_list members; /* in the order he joined */
         struct fgd_token_list token_list;
 };

@@ -73,7 +73,8 @@ static void buckets(void **state)
 {
         static const uint64_t rates[] = {1, 3, 10, 500, 1000000};
         for (size_t i = 0; i < COUNT_OF(rates); i++) {
-                uint64_t left = 0, at = 0, seed = i, now = 5 * FG_NSEC_PER_SEC, start = now, passed = 0, rate = rates[i];
+                int64_t left = 0;
+                uint64_t at = 0, seed = i, now = 5 * FG_NSEC_PER_SEC, start = now, passed = 0, rate = rates[i];
                 unsigned after = 0;
                 for (int step = 0; step < 20000; step++) {
                         bool ok = fgd_bucket_take(&left, &at, rate, 2 * rate, now, &after);
@@ -89,10 +90,36 @@ static void buckets(void **state)
         }
 }
 
+/* Requests that take long: over any time a user has a fifth of it, and what he may do at once. */
+static void long_requests(void **state)
+{
+        static const uint64_t rates[] = {1, 10, 500, 1000000}, lengths[] = {50000, 1000000, 20000000, 900000000};
+        for (size_t i = 0; i < COUNT_OF(rates) * COUNT_OF(lengths); i++) {
+                uint64_t rate = rates[i / COUNT_OF(lengths)], length = lengths[i % COUNT_OF(lengths)];
+                uint64_t at = 0, now = FG_NSEC_PER_SEC, start = now, spent = 0;
+                int64_t left = 0;
+                unsigned after = 0;
+                for (int step = 0; step < 3000; step++) {
+                        if (!fgd_bucket_take(&left, &at, rate, 2 * rate, now, &after)) {
+                                now += FG_NSEC_PER_MSEC;
+                                continue;
+                        }
+                        fgd_bucket_charge(&left, rate, 2 * rate, length);
+                        now += length;
+                        spent += length;
+                        assert_true(left >= -(int64_t)(2 * rate * 1000));
+                }
+                /* Two seconds' worth at once, as much of debt that was forgiven for each that took longer than that. */
+                if (length <= 20000000)
+                        assert_true(spent <= (now - start) / 5 + 2 * FG_NSEC_PER_SEC / 5 + FG_NSEC_PER_SEC / rate + length + FG_NSEC_PER_MSEC);
+        }
+}
+
 /* Who waits as long as he is told gets through. */
 static void waiting_as_told(void **state)
 {
-        uint64_t left = 0, at = 0, now = FG_NSEC_PER_SEC;
+        int64_t left = 0;
+        uint64_t at = 0, now = FG_NSEC_PER_SEC;
         unsigned after = 0;
         for (int step = 0; step < 1000; step++)
                 if (!fgd_bucket_take(&left, &at, 7, 14, now, &after)) {
@@ -164,7 +191,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(tables),          cmocka_unit_test(the_same_hash),         cmocka_unit_test(buckets),
-                cmocka_unit_test(waiting_as_told), cmocka_unit_test(secrets_are_taken_out), cmocka_unit_test(decoding),
+                cmocka_unit_test(long_requests),   cmocka_unit_test(waiting_as_told), cmocka_unit_test(secrets_are_taken_out), cmocka_unit_test(decoding),
                 cmocka_unit_test(targets),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
