@@ -67,6 +67,13 @@ class Refused(Served):
     def test_unknown_vgpu(self):
         self.assertIn('no vGPU "b"', self.refused("run", "b", "--", "true", code=3))
 
+    def test_in_a_project(self):
+        for args, env, target in ((["red:a"], {}, "red:a"), (["red:a/1"], {"FASTGPU_PROJECT": "blue"}, "red:a/1"), (["a", "--project", "red"], {}, "red:a"),
+                                  (["a/0"], {"FASTGPU_PROJECT": "red"}, "red:a/0")):
+            self.refused("run", *args, "--", "true", code=3, env=env)
+            self.assertEqual(self.opened()[-1], {"target": target})
+        self.assertIn("project", self.refused("run", ":a", "--", "true"))
+
     def test_layer_missing(self):
         os.rename(self.prefix.layer, self.prefix.layer + ".away")
         self.addCleanup(os.rename, self.prefix.layer + ".away", self.prefix.layer)

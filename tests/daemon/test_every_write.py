@@ -107,6 +107,10 @@ class EveryWrite(harness.Case):
             for name in names:
                 self.assertEqual(self.vgpus(name), [(MIB, 1, "share", "normal", "ready")] * 3)
             self.assertEqual(self.free(), (MEMORY - 3 * MIB * len(names), 1000 - 3 * len(names)))
+            self.assertEqual(self.changes(), ([("POST /v1/vgpus", name) for name in self.d.names()],
+                                              [("vgpu.created", name) for name in self.d.names()]))
+            used = self.d.ok("GET", "/v1/quotas")["quotas"][0]["used"]
+            self.assertEqual((used["vgpus"], used["memory"]), (3 * len(names), 3 * MIB * len(names)))
 
         self.assertGreater(self.at_every(STORE, prepare, act, check), 2)
 
@@ -129,6 +133,8 @@ class EveryWrite(harness.Case):
 
         def check(acknowledged):
             got = self.vgpus("a")
+            resized = [e for e in self.changes()[1] if e[0] == "vgpu.resized"]
+            self.assertEqual(len(resized), self.changes()[0].count(("PATCH /v1/vgpus/**", "a")))
             self.assertIn(got, [[value[body["memory"]]] * 3 for body in ((new,) if acknowledged else (old, new))])
             self.assertEqual(self.free(), (MEMORY - 3 * got[0][0], 1000 - 3 * got[0][1]))
             self.assertEqual([(tenant("quota", i), tenant("share", i)) for i in range(3)], [vgpu[:2] for vgpu in got])
@@ -147,6 +153,9 @@ class EveryWrite(harness.Case):
             return self.d.ok("DELETE", "/v1/vgpus/a", status=204) is None
 
         def check(acknowledged):
+            audit, events = self.changes()
+            self.assertEqual(audit.count(("DELETE /v1/vgpus/**", "a")), events.count(("vgpu.deleted", "a")))
+            self.assertEqual(events.count(("vgpu.created", "a")) - events.count(("vgpu.deleted", "a")), len(self.d.names()))
             if acknowledged or not self.d.names():
                 self.assert_nothing_left()
             else:
