@@ -14,10 +14,10 @@ static enum fgd_role needed(const struct fgd_call *call)
         return need < FGD_NEED_VIEWER ? FGD_ROLE_VIEWER : role[need];
 }
 
-int fgd_call_forbid(struct fgd_call *call, enum fgd_role has, enum fgd_role needs, const char *where)
+static int forbid(struct fgd_call *call, enum fgd_role has, enum fgd_role needs, const struct fgd_project *project)
 {
-        return fgd_problem_set(&call->problem, FGD_FORBIDDEN, "this needs the role %s in %s; %s is %s there%s", fgd_role_name(needs), where,
-                               call->who.actor, fgd_role_name(has), call->who.token ? " with this token" : "");
+        return fgd_problem_set(&call->problem, FGD_FORBIDDEN, "this needs the role %s in the project \"%s\"; %s is %s there%s",
+                               fgd_role_name(needs), project->name, call->who.actor, fgd_role_name(has), call->who.token ? " with this token" : "");
 }
 
 /* NULL: there is none that he may see. */
@@ -30,11 +30,9 @@ static struct fgd_project *visible(const struct fgd_call *call, const char *name
 static int admit(struct fgd_call *call, struct fgd_project *project)
 {
         enum fgd_role role = fgd_role_in(call->manager, &call->who, project);
-        char where[96];
         fgd_journal_project(call->manager, project);
-        snprintf(where, sizeof where, "the project \"%s\"", project->name);
         if (role < needed(call))
-                return fgd_call_forbid(call, role, needed(call), where);
+                return forbid(call, role, needed(call), project);
         call->is_checked = true;
         return 0;
 }

@@ -83,7 +83,6 @@ int fgd_call_project(struct fgd_call *call, const char *name, struct fgd_project
 int fgd_call_target(struct fgd_call *call, const char *target, const char *project, struct fgd_set **ret, int64_t *ret_index);
 /* A member changes only what is his. */
 int fgd_call_owns(struct fgd_call *call, const struct fgd_set *set);
-int fgd_call_forbid(struct fgd_call *call, enum fgd_role has, enum fgd_role needs, const char *where);
 
 /* --- api_query.c --- */
 

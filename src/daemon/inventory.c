@@ -2,6 +2,7 @@
 #include "daemon/inventory_internal.h"
 
 #include "base/log.h"
+#include "daemon/events.h"
 #include "daemon/manager.h"
 #include "daemon/registry.h"
 #include "daemon/watchdog.h"
@@ -135,6 +136,9 @@ static void conclude(struct fgd_inventory *inventory, bool sure)
                         fg_log_info("device %u: %s (%s)", d->id, d->model, d->key);
                 if (!present && (d->present || !inventory->scanned))
                         fg_log_warning("device %u is lost: %s (%s)", d->id, d->model, d->key);
+                if (inventory->scanned ? present != d->present : !present)
+                        fgd_event_note(m, NULL, present ? "device.returned" : "device.lost", d->key, "device %u %s: %s", d->id,
+                                       present ? "is back" : "is lost", d->model);
                 d->present = present;
         }
         fgd_registry_audit(m);

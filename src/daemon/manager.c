@@ -32,6 +32,8 @@ void fgd_manager_note(struct fgd_manager *m, const char *format, ...)
         if (n < 0)
                 return;
         fg_log_warning("%s", text);
+        if (m->journal)
+                fgd_event_note(m, NULL, "problem", "", "%s", text);
         if (m->notes < FGD_NOTES)
                 m->note[m->notes++] = text;
         else

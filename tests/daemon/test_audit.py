@@ -156,6 +156,19 @@ class Events(people.Case):
         self.bob.request("POST", "/v1/vgpus", {"memory": "900G"})
         self.assertEqual(self.kinds(self.operator), before)  # what did not happen is none
 
+    def test_devices(self):
+        """What happens to a device is the admins' to know, within a second."""
+        self.populate()
+        self.d.devices(0)
+        self.operator.ok("GET", "/v1/devices?rescan=1")
+        self.d.devices(1)
+        self.operator.ok("GET", "/v1/devices?rescan=1")
+        self.assertEqual(self.kinds(self.operator)[-2:], [("device.lost", "opencl/Fake/0"), ("device.returned", "opencl/Fake/0")])
+        self.assertNotIn("device.lost", [k for k, _ in self.kinds(self.alice)])
+        time.sleep(1.2)
+        self.restart(signal.SIGKILL)
+        self.assertEqual(self.kinds(self.operator)[-1], ("device.returned", "opencl/Fake/0"))
+
     def test_read_on(self):
         self.populate()
         for n in range(30):
