@@ -66,7 +66,7 @@ static int expel(struct fgd_manager *m, struct fgd_member *member, struct fgd_pr
         fgd_event_stage(m, member->project, "member.removed", user, "\"%s\" left the project \"%s\"", user, project);
         if (fgd_store_delete_member(m->store, member, &err) < 0)
                 return fgd_problem_set(problem, FGD_STORAGE, "\"%s\" was not removed from \"%s\": %s", user, project, err.text);
-        fgd_member_set_role(member, FGD_ROLE_NONE);
+        fgd_member_set_role(m, member, FGD_ROLE_NONE);
         memset(member->account.limit, 0, sizeof member->account.limit);
         fgd_member_settle(m, member);
         return 0;
@@ -89,7 +89,7 @@ int fgd_project_admit(struct fgd_manager *m, struct fgd_project *project, struct
                 fgd_member_settle(m, member);
                 return fgd_problem_set(problem, FGD_STORAGE, "\"%s\" was not added to \"%s\": %s", user->name, project->name, err.text);
         }
-        fgd_member_set_role(member, role);
+        fgd_member_set_role(m, member, role);
         return 0;
 }
 

@@ -125,7 +125,7 @@ void fgd_user_reindex(struct fgd_manager *m, struct fgd_user *user, int64_t uid)
 
 static void member_free(struct fgd_manager *m, struct fgd_member *member)
 {
-        fgd_member_set_role(member, FGD_ROLE_NONE);
+        fgd_member_set_role(m, member, FGD_ROLE_NONE);
         fgd_table_remove(&m->tenants->member_pair, &member->by_pair);
         TAILQ_REMOVE(&member->user->members, member, of_user);
         TAILQ_REMOVE(&member->project->members, member, of_project);
@@ -221,8 +221,15 @@ struct fgd_member *fgd_member_get(struct fgd_manager *m, struct fgd_user *user, 
         return member;
 }
 
-void fgd_member_set_role(struct fgd_member *member, enum fgd_role role)
+void fgd_member_set_role(struct fgd_manager *m, struct fgd_member *member, enum fgd_role role)
 {
+        if (member->role == FGD_ROLE_NONE && role != FGD_ROLE_NONE) {
+                TAILQ_REMOVE(&member->user->members, member, of_user);
+                TAILQ_INSERT_TAIL(&member->user->members, member, of_user);
+                TAILQ_REMOVE(&member->project->members, member, of_project);
+                TAILQ_INSERT_TAIL(&member->project->members, member, of_project);
+                member->serial = ++m->tenants->member_serial;
+        }
         member->project->member_count -= member->role != FGD_ROLE_NONE;
         member->role = role;
         member->project->member_count += role != FGD_ROLE_NONE;

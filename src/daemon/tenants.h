@@ -129,7 +129,8 @@ void fgd_token_add(struct fgd_manager *manager, struct fgd_token *token);
 void fgd_token_remove(struct fgd_manager *manager, struct fgd_token *token);
 /* The record of a pair; made when there is none. NULL: out of memory. */
 struct fgd_member *fgd_member_get(struct fgd_manager *manager, struct fgd_user *user, struct fgd_project *project);
-void fgd_member_set_role(struct fgd_member *member, enum fgd_role role);
+/* Who joins comes last, as in the store. */
+void fgd_member_set_role(struct fgd_manager *manager, struct fgd_member *member, enum fgd_role role);
 /* Drops a record that says nothing any more. NULL is fine. */
 void fgd_member_settle(struct fgd_manager *manager, struct fgd_member *member);
 

@@ -65,7 +65,7 @@ static int take_member(void *data, const struct fgd_store_member *row)
         struct fgd_member *member = fgd_member_get(m, user, project);
         if (!member)
                 return -ENOMEM;
-        fgd_member_set_role(member, (enum fgd_role)row->role);
+        fgd_member_set_role(m, member, (enum fgd_role)row->role);
         return 0;
 }
 
