@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * libsodium aborts when a buffer is too small, and takes what is given to it as a capacity: the lengths are settled here. */
+#include "tlog/tlog.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdbool.h>
+#include <string.h>
+
+void fg_tlog_base64(const void *data, size_t size, char *buf, size_t len)
+{
+        bool fits = size <= SIZE_MAX / 2 && len >= FG_TLOG_BASE64(size);
+        if (fits)
+                sodium_bin2base64(buf, len, data, size, sodium_base64_VARIANT_ORIGINAL);
+        else if (len)
+                buf[0] = '\0';
+}
+
+/* libsodium refuses other characters, missing padding and bits that no byte takes up: every value has one text. */
+int fg_tlog_unbase64(const char *text, size_t length, void *ret, size_t want)
+{
+        uint8_t data[FG_TLOG_NOTE_MAX];
+        size_t got = 0;
+        if (want > sizeof(data) || length != FG_TLOG_BASE64(want) - 1)
+                return -EBADMSG;
+        if (sodium_base642bin(data, sizeof(data), text, length, NULL, &got, NULL, sodium_base64_VARIANT_ORIGINAL) != 0 ||
+            got != want)
+                return -EBADMSG;
+        memcpy(ret, data, want);
+        return 0;
+}
