@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The text of a checkpoint (C2SP tlog-checkpoint): origin, size, root, and extension lines, of which we know one, the time. Others
- * are signed like everything, and skipped: a later version may have more to say. */
+ * The text of a checkpoint (C2SP tlog-checkpoint): origin, size, root, and extension lines, of which we know one, the
+ * time. Others are signed like everything, and skipped: a later version may have more to say. */
 #include "tlog/note.h"
 
 #include <errno.h>
@@ -19,7 +19,8 @@ struct line {
 /* Arithmetic only: nothing that sodium_init() would have to find first. */
 void fg_tlog_key_from_seed(const uint8_t seed[32], struct fg_tlog_key *ret)
 {
-        _Static_assert(sizeof(ret->seed) == crypto_sign_SEEDBYTES && sizeof(ret->secret) == crypto_sign_SECRETKEYBYTES &&
+        _Static_assert(sizeof(ret->seed) == crypto_sign_SEEDBYTES &&
+                               sizeof(ret->secret) == crypto_sign_SECRETKEYBYTES &&
                                sizeof(ret->public) == crypto_sign_PUBLICKEYBYTES,
                        "keys are Ed25519's");
         memcpy(ret->seed, seed, sizeof(ret->seed));
@@ -115,7 +116,8 @@ int fg_tlog_parse(const char *note, size_t size, struct fg_tlog_checkpoint *ret,
         return 0;
 }
 
-int fg_tlog_open(const char *note, size_t size, const uint8_t public[32], struct fg_tlog_checkpoint *ret, struct fg_error *err)
+int fg_tlog_open(const char *note, size_t size, const uint8_t public[32], struct fg_tlog_checkpoint *ret,
+                 struct fg_error *err)
 {
         struct fg_tlog_checkpoint checkpoint = {0};
         size_t text = 0;

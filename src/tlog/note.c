@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Nothing is decoded before its length is known, and a note has at most FG_TLOG_NOTE_MAX - 1 bytes: that bounds the lines, the
- * signatures and the work. */
+ * Nothing is decoded before its length is known, and a note has at most FG_TLOG_NOTE_MAX - 1 bytes: that bounds the
+ * lines, the signatures and the work. */
 #include "tlog/note.h"
 #include "base/utf8.h"
 
@@ -149,12 +149,13 @@ int fg_tlog_note_check(const char *note, size_t size, size_t text, const char *n
                         return fg_error_set(err, -EBADMSG, "byte %zu is not the beginning of a signature", at);
                 if (!is_by(&s, name, id))
                         continue;
-                if (s.blob_size != BLOB_SIZE || crypto_sign_verify_detached(s.blob + ID_SIZE, (const uint8_t *)note, text, public))
+                if (s.blob_size != BLOB_SIZE ||
+                    crypto_sign_verify_detached(s.blob + ID_SIZE, (const uint8_t *)note, text, public))
                         return fg_error_set(err, -EBADMSG, "the signature of %s does not fit the text", name);
                 found = true;
         }
         if (!found)
-                return fg_error_set(err, -EKEYREJECTED, "not signed by %s with key %02x%02x%02x%02x", name, id[0], id[1], id[2],
-                                    id[3]);
+                return fg_error_set(err, -EKEYREJECTED, "not signed by %s with key %02x%02x%02x%02x", name, id[0],
+                                    id[1], id[2], id[3]);
         return 0;
 }

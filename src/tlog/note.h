@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Signed notes (C2SP signed-note) with Ed25519 signatures: a text, an empty line, lines of signatures. Of this room only. */
+ * Signed notes (C2SP signed-note) with Ed25519 signatures: a text, an empty line, signatures. Of this room only. */
 #ifndef FG_TLOG_NOTE_H
 #define FG_TLOG_NOTE_H
 

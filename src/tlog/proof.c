@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Proofs are found from the root down (RFC 6962 2.1.1 and 2.1.2 without their recursion) and written from the leaf up. */
+ * Proofs are found from the root down (RFC 6962 2.1.1 and 2.1.2, without recursion) and written from the leaf up. */
 #include "tlog/tlog.h"
 
 #include <errno.h>
@@ -67,9 +67,10 @@ int fg_tlog_prove(fg_tlog_read_t read, void *user, uint64_t index, uint64_t size
         return r;
 }
 
-/* Down to the subtree that ends where the old tree ended. Its hash is known to who has the old root if that is it, which is so
- * when the way never led to the right. */
-int fg_tlog_prove_consistency(fg_tlog_read_t read, void *user, uint64_t old_size, uint64_t size, struct fg_tlog_proof *ret)
+/* Down to the subtree that ends where the old tree ended. Its hash is known to who has the old root if that is it,
+ * which is so when the way never led to the right. */
+int fg_tlog_prove_consistency(fg_tlog_read_t read, void *user, uint64_t old_size, uint64_t size,
+                              struct fg_tlog_proof *ret)
 {
         struct prover p = {.read = read, .user = user, .end = size};
         int r = 0;

@@ -24,8 +24,8 @@ static bool is_key(const char *key)
         return size > 0 && size <= FG_TLOG_KEY_MAX;
 }
 
-/* Not for a line that people read: C0, DEL and C1, line and paragraph separator, marks, embeddings, overrides and isolates of the
- * direction of writing. */
+/* Not for a line that people read: C0, DEL and C1, line and paragraph separator, marks, embeddings, overrides and
+ * isolates of the direction of writing. */
 static bool is_harmful(uint32_t code)
 {
         return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x061c || code == 0x200e || code == 0x200f ||

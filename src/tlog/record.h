@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Records of the money log: one line of JSON in one canonical form, so that its bytes can be hashed and a person can grep it.
+ * Records of the money log: one line of JSON in one canonical form, so that its bytes can be hashed and a person can
+ * grep it.
  *
  *      {"type":"charge","seq":17,"account":"lab-7","amount":"-12500000000000000000000"}
  *
- * An object without white space; "type" first, the others in the order in which they were added; every key once. A value is an
- * integer of 64 bits or a string; larger integers are strings of their decimal digits. Integers have no leading zero and no "-0".
- * Strings are UTF-8 with \" and \\ and no other escape: characters that could break a line or deceive a reader (controls, line
- * separators, changes of direction) are refused. So a record has exactly one text, and that text has no newline.
+ * An object without white space; "type" first, the others in the order in which they were added; every key once. A
+ * value is an integer of 64 bits or a string; larger integers are strings of their decimal digits. Integers have no
+ * leading zero and no "-0". Strings are UTF-8 with \" and \\ and no other escape: characters that could break a line or
+ * deceive a reader (controls, line separators, changes of direction) are refused. So a record has exactly one text, and
+ * that text has no newline.
  *
  * Nothing here allocates. A record is about 5 KiB and belongs to one thread at a time. */
 #ifndef FG_TLOG_RECORD_H
@@ -44,18 +46,20 @@ void fg_tlog_record_add_int(struct fg_tlog_record *record, const char *key, int6
 /* An integer of 128 bits as decimal digits, "-5": no sign but '-', no leading zero. */
 void fg_tlog_record_add_big(struct fg_tlog_record *record, const char *key, const char *decimal);
 void fg_tlog_record_add_string(struct fg_tlog_record *record, const char *key, const char *value);
-/* 0, and `text` is the record. -EMSGSIZE: longer than FG_TLOG_RECORD_MAX or more than FG_TLOG_FIELDS_MAX; -EILSEQ: a string that
- * may not stand in a record; -EINVAL: a key or number that may not, a key twice, or not begun. After an error size is 0. */
+/* 0, and `text` is the record. -EMSGSIZE: longer than FG_TLOG_RECORD_MAX or more than FG_TLOG_FIELDS_MAX; -EILSEQ: a
+ * string that may not stand in a record; -EINVAL: a key or number that may not, a key twice, or not begun. After an
+ * error size is 0. */
 int fg_tlog_record_end(struct fg_tlog_record *record, struct fg_error *err);
 
 /* --- reading --- */
 
-/* One record, `size` without a newline. -EBADMSG with the reason for everything that is not byte for byte what writing its fields
- * again gives. Touches *ret only on success. */
+/* One record, `size` without a newline. -EBADMSG with the reason for everything that is not byte for byte what writing
+ * its fields again gives. Touches *ret only on success. */
 int fg_tlog_record_parse(const char *text, size_t size, struct fg_tlog_record *ret, struct fg_error *err);
 
-/* Are these exactly its keys after "type", in this order, and is this its type? What the form cannot know, a schema of each type
- * can: that nothing is missing, nothing is extra, and the order is the one. 0 or -EBADMSG with the first that differs. */
+/* Are these exactly its keys after "type", in this order, and is this its type? What the form cannot know, a schema of
+ * each type can: that nothing is missing, nothing is extra, and the order is the one. 0 or -EBADMSG with the first that
+ * differs. */
 int fg_tlog_record_expect(const struct fg_tlog_record *record, const char *type, const char *const *keys, size_t count,
                           struct fg_error *err);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The reader takes a text apart with as little judgement as it can, hands the parts to the writer and compares what it writes with
- * what was read: whatever is not in canonical form comes out different. */
+ * The reader takes a text apart with as little judgement as it can, hands the parts to the writer and compares what it
+ * writes with what was read: whatever is not in canonical form comes out different. */
 #include "tlog/record_internal.h"
 
 #include <errno.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A transparency log: RFC 6962 Merkle trees over records, and signed checkpoints of them (C2SP tlog-checkpoint, signed-note).
- * Used by the daemon, which writes, and by everybody who checks. SHA-256 and Ed25519 are libsodium's.
+ * A transparency log: RFC 6962 Merkle trees over records, and signed checkpoints of them (C2SP tlog-checkpoint,
+ * signed-note). Used by the daemon, which writes, and by everybody who checks. SHA-256 and Ed25519 are libsodium's.
  *
  * A leaf is SHA-256(0x00 || record), a node SHA-256(0x01 || left || right); the tree of nothing is SHA-256().
- * Nothing here allocates, keeps state or takes a lock: all functions may be called from any thread. docs/design/records.md */
+ * Nothing here allocates, keeps state or takes a lock: all functions may be called from any thread.
+ * Formats, threats and what is not proved: docs/design/records.md. */
 #ifndef FG_TLOG_TLOG_H
 #define FG_TLOG_TLOG_H
 
@@ -26,7 +27,7 @@ struct fg_tlog_hash {
 void fg_tlog_leaf(const void *record, size_t size, struct fg_tlog_hash *ret);
 void fg_tlog_node(const struct fg_tlog_hash *left, const struct fg_tlog_hash *right, struct fg_tlog_hash *ret);
 
-/* --- the tree: leaf hashes come one after another; all its state is `size` and at most 64 hashes. {0} is the empty one --- */
+/* --- the tree: leaf hashes come one after another; all its state is `size` and at most 64 hashes. {0} is empty --- */
 
 struct fg_tlog_tree {
         uint64_t size;
@@ -45,9 +46,11 @@ struct fg_tlog_proof {
 /* RFC 6962 2.1.1: leaf `index` in the tree of the first `size`; index < size. Reads all others, each once; -EINVAL. */
 int fg_tlog_prove(fg_tlog_read_t read, void *user, uint64_t index, uint64_t size, struct fg_tlog_proof *ret);
 /* RFC 6962 2.1.2: the tree of the first `old_size` is a beginning of that of the first `size`; 0 < old_size <= size. */
-int fg_tlog_prove_consistency(fg_tlog_read_t read, void *user, uint64_t old_size, uint64_t size, struct fg_tlog_proof *ret);
-/* 0, or -EBADMSG: RFC 9162 2.1.3.2 and 2.1.4.2, at most 128 hashes' work on any input. Sizes and roots have to come from signed
- * checkpoints: a proof says that a leaf is under a root, and fits every size at which the way up looks the same. */
+int fg_tlog_prove_consistency(fg_tlog_read_t read, void *user, uint64_t old_size, uint64_t size,
+                              struct fg_tlog_proof *ret);
+/* 0, or -EBADMSG: RFC 9162 2.1.3.2 and 2.1.4.2, at most 128 hashes' work on any input. Sizes and roots have to come
+ * from signed checkpoints: a proof says that a leaf is under a root, and fits every size at which the way up looks the
+ * same. */
 int fg_tlog_verify(const struct fg_tlog_proof *proof, uint64_t index, uint64_t size, const struct fg_tlog_hash *leaf,
                    const struct fg_tlog_hash *root);
 int fg_tlog_verify_consistency(const struct fg_tlog_proof *proof, uint64_t old_size, uint64_t size,
@@ -69,18 +72,21 @@ struct fg_tlog_key { /* libsodium's Ed25519 */
 };
 void fg_tlog_key_from_seed(const uint8_t seed[32], struct fg_tlog_key *ret);
 
-/* The signed note: origin, size, base64 root, extension lines, an empty line, "— origin base64(key id || signature)", where key
- * id is the first 4 bytes of SHA-256(origin || "\n" || 0x01 || public key). NUL-terminated; the same bytes every time. -EINVAL:
- * an origin, size or time that cannot stand in a checkpoint. */
-int fg_tlog_sign(const struct fg_tlog_checkpoint *checkpoint, const struct fg_tlog_key *key, char ret[FG_TLOG_NOTE_MAX]);
+/* The signed note: origin, size, base64 root, extension lines, an empty line, "— origin base64(key id || signature)",
+ * where key id is the first 4 bytes of SHA-256(origin || "\n" || 0x01 || public key). NUL-terminated; the same bytes
+ * every time. -EINVAL: an origin, size or time that cannot stand in a checkpoint. */
+int fg_tlog_sign(const struct fg_tlog_checkpoint *checkpoint, const struct fg_tlog_key *key,
+                 char ret[FG_TLOG_NOTE_MAX]);
 /* Parses without trusting anything; -EBADMSG with the reason. `size` without a NUL. */
 int fg_tlog_parse(const char *note, size_t size, struct fg_tlog_checkpoint *ret, struct fg_error *err);
-/* Parses and checks the signature: -EBADMSG damaged, -EKEYREJECTED not by this key (and this origin). Others' signatures beside
- * it (witnesses) are not looked at. Whether it is the log that was asked for, the caller compares: ret->origin. */
-int fg_tlog_open(const char *note, size_t size, const uint8_t public[32], struct fg_tlog_checkpoint *ret, struct fg_error *err);
+/* Parses and checks the signature: -EBADMSG damaged, -EKEYREJECTED not by this key (and this origin). Others'
+ * signatures beside it (witnesses) are not looked at. Whether it is the log that was asked for, the caller compares:
+ * ret->origin. */
+int fg_tlog_open(const char *note, size_t size, const uint8_t public[32], struct fg_tlog_checkpoint *ret,
+                 struct fg_error *err);
 
-/* base64 with padding, for keys and hashes. Encodes into buf (NUL-terminated; empty if it does not fit: `len` has to be at least
- * FG_TLOG_BASE64(size)); decodes exactly `want` bytes in their one canonical form, else -EBADMSG. */
+/* base64 with padding, for keys and hashes. Encodes into buf (NUL-terminated; empty if it does not fit: `len` has to be
+ * at least FG_TLOG_BASE64(size)); decodes exactly `want` bytes in their one canonical form, else -EBADMSG. */
 #define FG_TLOG_BASE64(size) (((size) + 2) / 3 * 4 + 1)
 void fg_tlog_base64(const void *data, size_t size, char *buf, size_t len);
 int fg_tlog_unbase64(const char *text, size_t length, void *ret, size_t want);

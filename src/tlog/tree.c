@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The tree as it grows. A tree of n leaves is a row of full subtrees, one for each bit of n, the largest first: a new leaf carries
- * through them as 1 does through the bits, and the root folds them from the smallest up. Work: O(log n) at worst, one node for a
- * leaf on average.
+ * The tree as it grows. A tree of n leaves is a row of full subtrees, one for each bit of n, the largest first: a new
+ * leaf carries through them as 1 does through the bits, and the root folds them from the smallest up. Work: O(log n) at
+ * worst, one node for a leaf on average.
  *
  * libsodium's SHA-256 is portable code that needs no sodium_init(). */
 #include "tlog/tlog.h"
@@ -10,7 +10,8 @@
 
 _Static_assert(crypto_hash_sha256_BYTES == FG_TLOG_HASH, "hashes are SHA-256");
 
-static void hash_tagged(uint8_t tag, const void *a, size_t a_size, const void *b, size_t b_size, struct fg_tlog_hash *ret)
+static void hash_tagged(uint8_t tag, const void *a, size_t a_size, const void *b, size_t b_size,
+                        struct fg_tlog_hash *ret)
 {
         crypto_hash_sha256_state state;
         crypto_hash_sha256_init(&state);
@@ -30,8 +31,8 @@ void fg_tlog_node(const struct fg_tlog_hash *left, const struct fg_tlog_hash *ri
         hash_tagged(0x01, left->byte, FG_TLOG_HASH, right->byte, FG_TLOG_HASH, ret);
 }
 
-/* In bounds for any size, also one that somebody else wrote: an even size has a clear bit, so at most 63 peaks, and an odd one
- * merges its last peak first. */
+/* In bounds for any size, also one that somebody else wrote: an even size has a clear bit, so at most 63 peaks, and an
+ * odd one merges its last peak first. */
 void fg_tlog_append(struct fg_tlog_tree *tree, const struct fg_tlog_hash *leaf)
 {
         struct fg_tlog_hash carry = *leaf;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Checks of proofs, RFC 9162 2.1.3.2 and 2.1.4.2. The way from a leaf to the root is in the bits of its index; `last`, the index of
- * the last leaf, says where the tree's right edge is, on which a node that has no sibling moves up unchanged. */
+ * Checks of proofs, RFC 9162 2.1.3.2 and 2.1.4.2. The way from a leaf to the root is in the bits of its index; `last`,
+ * the index of the last leaf, says where the tree's right edge is, on which a node that has no sibling moves up
+ * unchanged. */
 #include "tlog/tlog.h"
 
 #include <errno.h>
@@ -12,8 +13,8 @@ struct climb {
         uint64_t at, last;
 };
 
-/* One level up, and on the right edge further up until there is a sibling again. Says whether the proof's next hash is the left one.
- * Equation: last loses a bit with each call, so a proof of more hashes than last has bits is refused. */
+/* One level up, and on the right edge further up until there is a sibling again. Says whether the proof's next hash is
+ * the left one. Equation: last loses a bit with each call, so a proof of more hashes than last has bits is refused. */
 static bool step(struct climb *c)
 {
         bool is_left = (c->at & 1) || c->at == c->last;
@@ -47,9 +48,10 @@ int fg_tlog_verify(const struct fg_tlog_proof *proof, uint64_t index, uint64_t s
         return c.last == 0 && is_same(&hash, root) ? 0 : -EBADMSG;
 }
 
-/* Both roots grow from the subtree that ends where the old tree ended; what stands to its right is in the new tree only. */
-static int verify_growth(const struct fg_tlog_proof *proof, uint32_t first, struct climb c, const struct fg_tlog_hash *start,
-                         const struct fg_tlog_hash *old_root, const struct fg_tlog_hash *root)
+/* Both roots grow from the subtree that ends where the old tree ended; what is right of it, in the new tree only. */
+static int verify_growth(const struct fg_tlog_proof *proof, uint32_t first, struct climb c,
+                         const struct fg_tlog_hash *start, const struct fg_tlog_hash *old_root,
+                         const struct fg_tlog_hash *root)
 {
         struct fg_tlog_hash old_hash = *start, hash = *start;
         for (uint32_t i = first; i < proof->count; i++) {
@@ -74,7 +76,7 @@ int fg_tlog_verify_consistency(const struct fg_tlog_proof *proof, uint64_t old_s
                 return proof->count == 0 && is_same(old_root, root) ? 0 : -EBADMSG;
         if (proof->count == 0)
                 return -EBADMSG;
-        /* The old tree's last full subtree: its index at its own level. A full old tree is it, and is not in the proof. */
+        /* The old tree's last full subtree: its index at its own level. A full old tree is it, and not in the proof. */
         struct climb c = {.at = old_size - 1, .last = size - 1};
         while (c.at & 1)
                 c.at >>= 1, c.last >>= 1;

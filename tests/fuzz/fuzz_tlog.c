@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What comes from a log that may lie: checkpoints, proofs, records.
  *
- * The first byte says what the rest is: 'c' a checkpoint, 'r' a record, 'p' a proof as it comes (index, size, old size, count,
- * hashes), 't' changes to true proofs (leaf, size, then bytes to be put over the proof); anything else is tried as all of them. */
+ * The first byte says what the rest is: 'c' a checkpoint, 'r' a record, 'p' a proof as it comes (index, size, old size,
+ * count, hashes), 't' changes to true proofs (leaf, size, then bytes to be put over the proof); anything else is tried
+ * as all of them. */
 #include "tlog/note.h"
 #include "tlog/record.h"
 
@@ -30,7 +31,8 @@ static struct fg_tlog_key fuzz_key(void)
 }
 
 /* Ed25519 signs the same way every time: what opens has to hold the very line that our signing of its text gives. */
-static void check_opened(const char *note, size_t size, const struct fg_tlog_checkpoint *c, const struct fg_tlog_key *key)
+static void check_opened(const char *note, size_t size, const struct fg_tlog_checkpoint *c,
+                         const struct fg_tlog_key *key)
 {
         char text[FG_TLOG_NOTE_MAX], again[FG_TLOG_NOTE_MAX];
         size_t end = 0;

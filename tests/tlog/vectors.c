@@ -83,7 +83,9 @@ static void print_record(void)
         fg_tlog_record_add_int(&r, "least", INT64_MIN);
         fg_tlog_record_add_int(&r, "none", 0);
         fg_tlog_record_add_big(&r, "most", "170141183460469231731687303715884105727");
-        fg_tlog_record_add_string(&r, "text", "\"quoted\" \\ Gr\xc3\xbc\xc3\x9f" "e /<>& \xf0\x9f\x98\x80");
+        fg_tlog_record_add_string(&r, "text",
+                                  "\"quoted\" \\ Gr\xc3\xbc\xc3\x9f"
+                                  "e /<>& \xf0\x9f\x98\x80");
         if (fg_tlog_record_end(&r, NULL) < 0)
                 abort();
         printf("record %s\n", r.text);

@@ -31,9 +31,24 @@ static void every_code_point(void **state)
 static void malformed(void **state)
 {
         static const char *const text[] = {
-                "\x80",          "\xbf",         "\xc0\x80",     "\xc1\xbf",         "\xc2",     "\xc2\x41",
-                "\xe0\x9f\xbf",  "\xe2\x82",     "\xe2\x41\xac", "\xe2\x82\xc2",     "\xed\xa0", "\xed\xa0\x80",
-                "\xf0\x8f\xbf\xbf", "\xf0\x9f\x98", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff",     "\xfe\x80\x80\x80",
+                "\x80",
+                "\xbf",
+                "\xc0\x80",
+                "\xc1\xbf",
+                "\xc2",
+                "\xc2\x41",
+                "\xe0\x9f\xbf",
+                "\xe2\x82",
+                "\xe2\x41\xac",
+                "\xe2\x82\xc2",
+                "\xed\xa0",
+                "\xed\xa0\x80",
+                "\xf0\x8f\xbf\xbf",
+                "\xf0\x9f\x98",
+                "\xf4\x90\x80\x80",
+                "\xf5\x80\x80\x80",
+                "\xff",
+                "\xfe\x80\x80\x80",
         };
         for (size_t i = 0; i < COUNT_OF(text); i++)
                 if (fg_utf8_decode(text[i], FG_UTF8_MAX, NULL) != 0)

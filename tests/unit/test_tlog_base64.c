@@ -8,7 +8,13 @@
 static void known(void **state)
 {
         static const char *const row[][2] = {
-                {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+                {"", ""},
+                {"f", "Zg=="},
+                {"fo", "Zm8="},
+                {"foo", "Zm9v"},
+                {"foob", "Zm9vYg=="},
+                {"fooba", "Zm9vYmE="},
+                {"foobar", "Zm9vYmFy"},
         };
         for (size_t i = 0; i < COUNT_OF(row); i++) {
                 char text[16], data[16] = "";
@@ -53,7 +59,8 @@ static void too_small(void **state)
 /* One value, one text: of all texts of four bytes that are near "Zg==" only itself is taken. */
 static void one_form(void **state)
 {
-        static const char *const bad[] = {"Zg=", "Zg", "Zg===", "Zg==\n", " Zg=", "Zg=A", "Z===", "====", "Zg-=", "Z_==", "Zh==", "Zm==", "Zn=="};
+        static const char *const bad[] = {
+                "Zg=", "Zg", "Zg===", "Zg==\n", " Zg=", "Zg=A", "Z===", "====", "Zg-=", "Z_==", "Zh==", "Zm==", "Zn=="};
         uint8_t data[3] = {0x5a, 0x5a, 0x5a};
         for (size_t i = 0; i < COUNT_OF(bad); i++)
                 for (size_t want = 0; want <= 3; want++)

@@ -59,10 +59,12 @@ static int open_signed(const char *text)
 static void known_key(void **state)
 {
         /* RFC 8032 7.1, test 1. */
-        static const uint8_t seed[32] = {0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4,
-                                         0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60};
-        static const uint8_t public[32] = {0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1, 0x0a, 0xb7, 0xd5, 0x4b, 0xfe, 0xd3, 0xc9, 0x64, 0x07, 0x3a,
-                                           0x0e, 0xe1, 0x72, 0xf3, 0xda, 0xa6, 0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a};
+        static const uint8_t seed[32] = {0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a,
+                                         0xf4, 0x92, 0xec, 0x2c, 0xc4, 0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32,
+                                         0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60};
+        static const uint8_t public[32] = {0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1, 0x0a, 0xb7, 0xd5, 0x4b, 0xfe,
+                                           0xd3, 0xc9, 0x64, 0x07, 0x3a, 0x0e, 0xe1, 0x72, 0xf3, 0xda, 0xa6,
+                                           0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a};
         struct fg_tlog_key k;
         fg_tlog_key_from_seed(seed, &k);
         assert_memory_equal(k.seed, seed, 32);
@@ -74,9 +76,12 @@ static void known_key(void **state)
 /* The example of Go's golang.org/x/mod/sumdb/note, key and all: Ed25519 signs the same way everywhere. */
 static void known_note(void **state)
 {
-        static const char text[] = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
+        static const char text[] =
+                "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
         static const char signature[] =
-                "\n" DASH " PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+                "\n" DASH
+                " PeterNeumann "
+                "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
         char note[FG_TLOG_NOTE_MAX], expected[FG_TLOG_NOTE_MAX];
         uint8_t skey[33], vkey[33];
         struct fg_tlog_key peter;
@@ -93,15 +98,19 @@ static void known_note(void **state)
         assert_int_equal(fg_tlog_note_check(note, strlen(note), size, "PeterNeumann", peter.public, NULL), 0);
 }
 
-/* Checkpoints that sum.golang.org signed; the second has a witness's signature too. Their origin is no name of a key, so not ours. */
+/* Checkpoints that sum.golang.org signed; the second has a witness's signature too. Their origin is no name of a key,
+ * so not ours. */
 static void known_checkpoints(void **state)
 {
         static const char *const note[] = {
                 "go.sum database tree\n6476701\nmb8QLQIs0Z0yP5Cstq6guj87oXWeC9gEM8oVikmm9Wk=\n\n" DASH
-                " sum.golang.org Az3grsLX85Gz+s1SiTbgkuqxgItqFq7gsMUEyVnrsa9LM7Us9S+1xbFIGu95949rj4nPRYfvimWEPWL+o3GeoWwOoAw=\n",
+                " sum.golang.org "
+                "Az3grsLX85Gz+s1SiTbgkuqxgItqFq7gsMUEyVnrsa9LM7Us9S+1xbFIGu95949rj4nPRYfvimWEPWL+o3GeoWwOoAw=\n",
                 "go.sum database tree\n15067302\ngJyioq6dwR9n+NjEWORfYmH+ubeYm3kH42BBQ0bTpYI=\n\n" DASH
-                " sum.golang.org Az3grp1rvWOs5NKlr/xR4GLN/CDyzzakmt1o61uSxYKpK1SerqOP2ClbX/peKUZjYnyomH5Xz7GZG3TpB7OeKn4E2ww=\n" DASH
-                " test.example.com qTGhC/xIPQ0AXKHK6Y+9ypRfuvMZWPjRXM8NiOg5M1WREn07VQXyuIXM3NRNav3ieVFLUqDRK77PWDmL6w8w84UqeAw=\n",
+                " sum.golang.org "
+                "Az3grp1rvWOs5NKlr/xR4GLN/CDyzzakmt1o61uSxYKpK1SerqOP2ClbX/peKUZjYnyomH5Xz7GZG3TpB7OeKn4E2ww=\n" DASH
+                " test.example.com "
+                "qTGhC/xIPQ0AXKHK6Y+9ypRfuvMZWPjRXM8NiOg5M1WREn07VQXyuIXM3NRNav3ieVFLUqDRK77PWDmL6w8w84UqeAw=\n",
         };
         uint8_t vkey[33];
         assert_int_equal(fg_tlog_unbase64("Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8", 44, vkey, 33), 0);
@@ -111,8 +120,10 @@ static void known_checkpoints(void **state)
                 struct fg_tlog_checkpoint c;
                 assert_int_equal(fg_tlog_note_parse(note[i], size, &text, NULL), 0);
                 assert_int_equal(fg_tlog_note_check(note[i], size, text, "sum.golang.org", vkey + 1, NULL), 0);
-                assert_int_equal(fg_tlog_note_check(note[i], size, text, "sum.golang.org", key.public, NULL), -EKEYREJECTED);
-                assert_int_equal(fg_tlog_note_check(note[i], size, text, "sum.golang.com", vkey + 1, NULL), -EKEYREJECTED);
+                assert_int_equal(fg_tlog_note_check(note[i], size, text, "sum.golang.org", key.public, NULL),
+                                 -EKEYREJECTED);
+                assert_int_equal(fg_tlog_note_check(note[i], size, text, "sum.golang.com", vkey + 1, NULL),
+                                 -EKEYREJECTED);
                 strcpy(changed, note[i]);
                 changed[22]++;
                 assert_int_equal(fg_tlog_note_check(changed, size, text, "sum.golang.org", vkey + 1, NULL), -EBADMSG);
@@ -333,6 +344,25 @@ static void refused_notes(void **state)
         text[longest - 1] = '\n', text[longest] = '\0';
         assert_int_equal(fg_tlog_note_sign(text, ORIGIN, &key, note), 0);
         assert_int_equal(strlen(note), FG_TLOG_NOTE_MAX - 1);
+        static char longer[FG_TLOG_NOTE_MAX + 1] = "a";
+        size_t size = 0;
+        strcpy(longer + 1, note);
+        assert_int_equal(fg_tlog_note_parse(longer + 1, FG_TLOG_NOTE_MAX - 1, &size, NULL), 0);
+        assert_int_equal(size, longest);
+        assert_int_equal(fg_tlog_note_parse(longer, FG_TLOG_NOTE_MAX, &size, NULL), -EBADMSG);
+}
+
+/* No signature is not a signature of nobody's: the form is wrong, whoever asks. */
+static void unsigned_notes(void **state)
+{
+        char note[FG_TLOG_NOTE_MAX];
+        struct fg_tlog_checkpoint c;
+        sign_example(note);
+        size_t text = (size_t)(strstr(note, "\n\n") + 1 - note);
+        assert_int_equal(fg_tlog_parse(note, strlen(note), &c, NULL), 0);
+        assert_int_equal(fg_tlog_parse(note, text, &c, NULL), -EBADMSG);
+        assert_int_equal(fg_tlog_parse(note, text + 1, &c, NULL), -EBADMSG);
+        assert_int_equal(fg_tlog_open(note, text + 1, key.public, &c, NULL), -EBADMSG);
 }
 
 static void too_long(void **state)
@@ -403,11 +433,29 @@ static void forged_beside_the_right_one(void **state)
 static void refused_signature_lines(void **state)
 {
         static const char *const line[] = {
-                "\n", "x\n", "- a AAAAAAA=\n", DASH "\n", DASH " \n", DASH " a\n", DASH " a \n", DASH "  AAAAAAA=\n", DASH " a  AAAAAAA=\n",
+                "\n",
+                "x\n",
+                "- a AAAAAAA=\n",
+                DASH "\n",
+                DASH " \n",
+                DASH " a\n",
+                DASH " a \n",
+                DASH "  AAAAAAA=\n",
+                DASH " a  AAAAAAA=\n",
                 DASH " a AAAAAA==\n", /* a key id and no signature */
-                DASH " a AAAAAAA\n", DASH " a AAAAAAA= \n", DASH " a AAAAAAB=\n", DASH " a A===\n", DASH " a ====\n", DASH " a+b AAAAAAA=\n",
-                DASH "a AAAAAAA=\n", " " DASH " a AAAAAAA=\n", DASH " a AAAAAAA=\r\n", DASH " a AAAAAAA=", DASH " a b AAAAAAA=\n",
-                DASH " a AAAAAAA=\n\n", DASH " a AAAAAAA=\ntime 1\n",
+                DASH " a AAAAAAA\n",
+                DASH " a AAAAAAA= \n",
+                DASH " a AAAAAAB=\n",
+                DASH " a A===\n",
+                DASH " a ====\n",
+                DASH " a+b AAAAAAA=\n",
+                DASH "a AAAAAAA=\n",
+                " " DASH " a AAAAAAA=\n",
+                DASH " a AAAAAAA=\r\n",
+                DASH " a AAAAAAA=",
+                DASH " a b AAAAAAA=\n",
+                DASH " a AAAAAAA=\n\n",
+                DASH " a AAAAAAA=\ntime 1\n",
         };
         char note[FG_TLOG_NOTE_MAX];
         size_t size;
@@ -453,6 +501,7 @@ int main(void)
                 cmocka_unit_test(every_byte_is_needed),
                 cmocka_unit_test(refused_texts),
                 cmocka_unit_test(refused_notes),
+                cmocka_unit_test(unsigned_notes),
                 cmocka_unit_test(too_long),
                 cmocka_unit_test(among_witnesses),
                 cmocka_unit_test(forged_beside_the_right_one),

@@ -46,24 +46,28 @@ static void check_known(const struct known_proof *known, const struct fg_tlog_pr
         assert_int_equal(proof->count, count);
 }
 
-#define H_1      "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7"
-#define H_23     "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e"
-#define H_4567   "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4"
-#define H_4      "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b"
-#define H_45     "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a"
-#define H_67     "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0"
-#define H_0123   "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"
-#define H_01     "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"
-#define H_0      "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+#define H_1    "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7"
+#define H_23   "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e"
+#define H_4567 "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4"
+#define H_4    "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b"
+#define H_45   "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a"
+#define H_67   "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0"
+#define H_0123 "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"
+#define H_01   "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"
+#define H_0    "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
 
 /* certificate-transparency's, over its eight records. */
 static void known_proofs(void **state)
 {
         static const struct known_proof inclusion[] = {
-                {0, 1, {NULL}}, {0, 8, {H_1, H_23, H_4567}}, {5, 8, {H_4, H_67, H_0123}}, {2, 3, {H_01}}, {1, 5, {H_0, H_23, H_4}},
+                {0, 1, {NULL}}, {0, 8, {H_1, H_23, H_4567}}, {5, 8, {H_4, H_67, H_0123}},
+                {2, 3, {H_01}}, {1, 5, {H_0, H_23, H_4}},
         };
         static const struct known_proof consistency[] = {
-                {1, 1, {NULL}}, {1, 8, {H_1, H_23, H_4567}}, {6, 8, {H_45, H_67, H_0123}}, {2, 5, {H_23, H_4}},
+                {1, 1, {NULL}},
+                {1, 8, {H_1, H_23, H_4567}},
+                {6, 8, {H_45, H_67, H_0123}},
+                {2, 5, {H_23, H_4}},
         };
         struct fg_tlog_hash known_leaf[8], old_root, new_root;
         struct array array = {.leaf = known_leaf, .count = 8, .fails_at = UINT64_MAX};
@@ -118,7 +122,8 @@ static void mutated_inclusions(void **state)
                 for (uint64_t i = 0; i < n; i++) {
                         struct fg_tlog_proof proof = prove(i, n);
                         unsigned step = n <= 13 || n == 33 ? 1 : 256;
-                        for (unsigned bit = step == 1 ? 0 : (unsigned)(unit_random(&seed) % 256); bit < proof.count * 256; bit += step) {
+                        for (unsigned bit = step == 1 ? 0 : (unsigned)(unit_random(&seed) % 256);
+                             bit < proof.count * 256; bit += step) {
                                 uint8_t *byte = &proof.hash[bit / 256].byte[bit / 8 % 32];
                                 *byte ^= (uint8_t)(1u << bit % 8);
                                 assert_int_equal(fg_tlog_verify(&proof, i, n, &leaf[i], &root[n]), -EBADMSG);
@@ -135,10 +140,12 @@ static void mutated_consistencies(void **state)
                 for (uint64_t m = 1; m < n; m++) {
                         struct fg_tlog_proof proof = prove_consistency(m, n);
                         unsigned step = n <= 13 || n == 33 ? 1 : 256;
-                        for (unsigned bit = step == 1 ? 0 : (unsigned)(unit_random(&seed) % 256); bit < proof.count * 256; bit += step) {
+                        for (unsigned bit = step == 1 ? 0 : (unsigned)(unit_random(&seed) % 256);
+                             bit < proof.count * 256; bit += step) {
                                 uint8_t *byte = &proof.hash[bit / 256].byte[bit / 8 % 32];
                                 *byte ^= (uint8_t)(1u << bit % 8);
-                                assert_int_equal(fg_tlog_verify_consistency(&proof, m, n, &root[m], &root[n]), -EBADMSG);
+                                assert_int_equal(fg_tlog_verify_consistency(&proof, m, n, &root[m], &root[n]),
+                                                 -EBADMSG);
                                 *byte ^= (uint8_t)(1u << bit % 8);
                         }
                         assert_int_equal(fg_tlog_verify_consistency(&proof, m, n, &root[m], &root[n]), 0);
@@ -178,13 +185,15 @@ static void reshaped_proofs(void **state)
                                 struct fg_tlog_proof proof = consistency;
                                 change_shape(&proof, k % 4, k / 4);
                                 if (!is_same_proof(&proof, &consistency))
-                                        assert_int_equal(fg_tlog_verify_consistency(&proof, i + 1, n, &root[i + 1], &root[n]), -EBADMSG);
+                                        assert_int_equal(
+                                                fg_tlog_verify_consistency(&proof, i + 1, n, &root[i + 1], &root[n]),
+                                                -EBADMSG);
                         }
                 }
 }
 
-/* Every other index is refused. Every other size is too, unless the way up is the same one there: then it is the same statement
- * about the same root, and which size belongs to that root is the checkpoint's word. */
+/* Every other index is refused. Every other size is too, unless the way up is the same one there: then it is the same
+ * statement about the same root, and which size belongs to that root is the checkpoint's word. */
 static void wrong_index_or_size(void **state)
 {
         unsigned long same_way = 0;
@@ -196,7 +205,8 @@ static void wrong_index_or_size(void **state)
                                         assert_int_equal(fg_tlog_verify(&proof, k, n, &leaf[i], &root[n]), -EBADMSG);
                         for (uint64_t k = 0; k <= 80; k++) {
                                 struct fg_tlog_hash hash = leaf[i];
-                                bool fits = i < k && naive_climb(&proof, proof.count, i, k, &hash) && is_same_hash(&hash, &root[n]);
+                                bool fits = i < k && naive_climb(&proof, proof.count, i, k, &hash) &&
+                                            is_same_hash(&hash, &root[n]);
                                 assert_int_equal(fg_tlog_verify(&proof, i, k, &leaf[i], &root[n]), fits ? 0 : -EBADMSG);
                                 same_way += fits && k != n;
                                 if (k > 0 && k <= MOST && k != n)
@@ -214,7 +224,9 @@ static void wrong_sizes_of_consistency(void **state)
                         for (uint64_t b = 0; b <= 50; b++)
                                 for (uint64_t a = 0; a <= 50; a++) {
                                         struct fg_tlog_hash old_hash, hash;
-                                        bool fits = a > 0 && a <= b && naive_grow(&proof, proof.count, a, b, true, &root[m], &old_hash, &hash) &&
+                                        bool fits = a > 0 && a <= b &&
+                                                    naive_grow(&proof, proof.count, a, b, true, &root[m], &old_hash,
+                                                               &hash) &&
                                                     is_same_hash(&old_hash, &root[m]) && is_same_hash(&hash, &root[n]);
                                         int r = fg_tlog_verify_consistency(&proof, a, b, &root[m], &root[n]);
                                         if (r != (fits ? 0 : -EBADMSG))
@@ -232,10 +244,14 @@ static void wrong_leaf_or_root(void **state)
                 for (uint64_t i = 0; i < n; i++) {
                         struct fg_tlog_proof proof = prove(i, n), grown = prove_consistency(i + 1, n);
                         for (uint64_t k = 0; k <= 40; k++) {
-                                assert_int_equal(fg_tlog_verify(&proof, i, n, &leaf[k], &root[n]), k == i ? 0 : -EBADMSG);
-                                assert_int_equal(fg_tlog_verify(&proof, i, n, &leaf[i], &root[k]), k == n ? 0 : -EBADMSG);
-                                assert_int_equal(fg_tlog_verify_consistency(&grown, i + 1, n, &root[k], &root[n]), k == i + 1 ? 0 : -EBADMSG);
-                                assert_int_equal(fg_tlog_verify_consistency(&grown, i + 1, n, &root[i + 1], &root[k]), k == n ? 0 : -EBADMSG);
+                                assert_int_equal(fg_tlog_verify(&proof, i, n, &leaf[k], &root[n]),
+                                                 k == i ? 0 : -EBADMSG);
+                                assert_int_equal(fg_tlog_verify(&proof, i, n, &leaf[i], &root[k]),
+                                                 k == n ? 0 : -EBADMSG);
+                                assert_int_equal(fg_tlog_verify_consistency(&grown, i + 1, n, &root[k], &root[n]),
+                                                 k == i + 1 ? 0 : -EBADMSG);
+                                assert_int_equal(fg_tlog_verify_consistency(&grown, i + 1, n, &root[i + 1], &root[k]),
+                                                 k == n ? 0 : -EBADMSG);
                         }
                 }
 }
@@ -294,7 +310,8 @@ static void refused_proofs(void **state)
                 assert_int_equal(fg_tlog_verify_consistency(&proof, 0, 9, &root[0], &root[9]), -EBADMSG);
                 assert_int_equal(fg_tlog_verify_consistency(&proof, 9, 8, &root[9], &root[8]), -EBADMSG);
                 assert_int_equal(fg_tlog_verify_consistency(&proof, 1, UINT64_MAX, &root[1], &root[2]), -EBADMSG);
-                assert_int_equal(fg_tlog_verify_consistency(&proof, 9, 9, &root[9], &root[9]), proof.count ? -EBADMSG : 0);
+                assert_int_equal(fg_tlog_verify_consistency(&proof, 9, 9, &root[9], &root[9]),
+                                 proof.count ? -EBADMSG : 0);
         }
         proof.count = 0;
         assert_int_equal(fg_tlog_verify_consistency(&proof, 9, 9, &root[9], &root[8]), -EBADMSG);
@@ -306,7 +323,8 @@ static void huge_trees(void **state)
         uint64_t seed = 11;
         uint32_t deepest = 0, longest = 0;
         for (int round = 0; round < 3000; round++) {
-                uint64_t n = round % 3 ? 2 + (unit_random(&seed) >> (1 + unit_random(&seed) % 62)) % (INT64_MAX - 2) : INT64_MAX;
+                uint64_t n = round % 3 ? 2 + (unit_random(&seed) >> (1 + unit_random(&seed) % 62)) % (INT64_MAX - 2)
+                                       : INT64_MAX;
                 uint64_t i = round % 4 ? unit_random(&seed) % n : n - 1 - (uint64_t)round % 2, m = i + 1;
                 struct fg_tlog_proof proof;
                 struct fg_tlog_hash hash, old_hash, old_root = {{9}};

@@ -7,7 +7,8 @@
 #define BIGGEST  "170141183460469231731687303715884105727"
 #define SMALLEST "-170141183460469231731687303715884105728"
 
-static const char example[] = "{\"type\":\"charge\",\"seq\":17,\"account\":\"lab-7\",\"amount\":\"-12500000000000000000000\"}";
+static const char example[] =
+        "{\"type\":\"charge\",\"seq\":17,\"account\":\"lab-7\",\"amount\":\"-12500000000000000000000\"}";
 
 static void make_example(struct fg_tlog_record *r)
 {
@@ -87,7 +88,8 @@ static void wrong_questions(void **state)
 
 static void schemas(void **state)
 {
-        static const char *const keys[] = {"seq", "account", "amount", "more"}, *const swapped[] = {"account", "seq", "amount"};
+        static const char *const keys[] = {"seq", "account", "amount", "more"}, *const swapped[] = {"account", "seq",
+                                                                                                    "amount"};
         struct fg_tlog_record r;
         struct fg_error err = {0};
         assert_int_equal(fg_tlog_record_parse(example, strlen(example), &r, NULL), 0);
@@ -107,7 +109,8 @@ static void schemas(void **state)
 
 static void integers(void **state)
 {
-        static const int64_t row[] = {0, 1, -1, 9, -9, 10, 4711, INT32_MIN, INT32_MAX, INT64_MIN, INT64_MIN + 1, INT64_MAX - 1, INT64_MAX};
+        static const int64_t row[] = {
+                0, 1, -1, 9, -9, 10, 4711, INT32_MIN, INT32_MAX, INT64_MIN, INT64_MIN + 1, INT64_MAX - 1, INT64_MAX};
         for (size_t i = 0; i < COUNT_OF(row); i++) {
                 struct fg_tlog_record r;
                 char text[64];
@@ -125,12 +128,38 @@ static void integers(void **state)
 
 static void big_integers(void **state)
 {
-        static const char *const good[] = {"0", "1", "-1", "10", "9999999999999999999999", BIGGEST, SMALLEST,
-                                           "-" BIGGEST, "99999999999999999999999999999999999999", "100000000000000000000000000000000000000"};
-        static const char *const bad[] = {"", "-", "-0", "00", "01", "-01", "+1", " 1", "1 ", "1.0", "1e3", "0x1", "--1", "1-", "a", "1\n",
-                                          "170141183460469231731687303715884105728", "-170141183460469231731687303715884105729",
-                                          "200000000000000000000000000000000000000", "999999999999999999999999999999999999999",
-                                          "1000000000000000000000000000000000000000", "-1000000000000000000000000000000000000000",
+        static const char *const good[] = {"0",
+                                           "1",
+                                           "-1",
+                                           "10",
+                                           "9999999999999999999999",
+                                           BIGGEST,
+                                           SMALLEST,
+                                           "-" BIGGEST,
+                                           "99999999999999999999999999999999999999",
+                                           "100000000000000000000000000000000000000"};
+        static const char *const bad[] = {"",
+                                          "-",
+                                          "-0",
+                                          "00",
+                                          "01",
+                                          "-01",
+                                          "+1",
+                                          " 1",
+                                          "1 ",
+                                          "1.0",
+                                          "1e3",
+                                          "0x1",
+                                          "--1",
+                                          "1-",
+                                          "a",
+                                          "1\n",
+                                          "170141183460469231731687303715884105728",
+                                          "-170141183460469231731687303715884105729",
+                                          "200000000000000000000000000000000000000",
+                                          "999999999999999999999999999999999999999",
+                                          "1000000000000000000000000000000000000000",
+                                          "-1000000000000000000000000000000000000000",
                                           "10000000000000000000000000000000000000000000000000000000000000000000000"};
         struct fg_tlog_record r;
         char big[FG_TLOG_BIG_MAX], text[256];
@@ -165,7 +194,10 @@ static void strings(void **state)
                 {"a\"b\\c", "\"a\\\"b\\\\c\""},
                 {"/<>&'", "\"/<>&'\""},
                 {"{\"type\":\"t\"}", "\"{\\\"type\\\":\\\"t\\\"}\""},
-                {"Gr\xc3\xbc\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x98\x80", "\"Gr\xc3\xbc\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x98\x80\""},
+                {"Gr\xc3\xbc\xc3\x9f"
+                 "e \xe2\x82\xac \xf0\x9f\x98\x80",
+                 "\"Gr\xc3\xbc\xc3\x9f"
+                 "e \xe2\x82\xac \xf0\x9f\x98\x80\""},
                 {"\xc2\xa0\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5\xe2\x81\xaa\xef\xbf\xbd\xf4\x8f\xbf\xbf",
                  "\"\xc2\xa0\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5\xe2\x81\xaa\xef\xbf\xbd\xf4\x8f\xbf\xbf\""},
         };
@@ -187,10 +219,13 @@ static void strings(void **state)
 static void refused_strings(void **state)
 {
         static const char *const row[] = {
-                "\n", "a\nb", "\r", "\t", "\x01", "\x1f", "\x7f", "\xc2\x80", "\xc2\x85", "\xc2\x9f", /* controls */
-                "\xe2\x80\xa8", "\xe2\x80\xa9",                                                       /* line, paragraph */
-                "\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x81\xa9", "\xd8\x9c", "\xe2\x80\x8e", "\xe2\x80\x8f", /* changes of direction */
-                "\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff", "a\xc3", "\xe2\x82", "\xc3(",
+                "\n",           "a\nb",         "\r",           "\t",           "\x01",         "\x1f",
+                "\x7f",         "\xc2\x80",     "\xc2\x85",     "\xc2\x9f", /* controls */
+                "\xe2\x80\xa8", "\xe2\x80\xa9",                             /* line, paragraph */
+                "\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x81\xa9", "\xd8\x9c",     "\xe2\x80\x8e",
+                "\xe2\x80\x8f", /* changes of direction */
+                "\x80",         "\xc0\x80",     "\xc1\xbf",     "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                "\xff",         "a\xc3",        "\xe2\x82",     "\xc3(",
         };
         for (size_t i = 0; i < COUNT_OF(row); i++) {
                 struct fg_tlog_record r;
@@ -211,8 +246,9 @@ static void refused_strings(void **state)
 
 static void refused_keys(void **state)
 {
-        static const char *const row[] = {"", "A", "seQ", "1", "_", "_a", "a b", "a-b", "a.b", "a\"", "a\\", "a\n", "\xc3\xa9", "type",
-                                          "abcdefghijklmnopqrstuvwxyz0123456"};
+        static const char *const row[] = {"",    "A",   "seQ",      "1",    "_",
+                                          "_a",  "a b", "a-b",      "a.b",  "a\"",
+                                          "a\\", "a\n", "\xc3\xa9", "type", "abcdefghijklmnopqrstuvwxyz0123456"};
         struct fg_tlog_record r;
         char text[128];
         for (size_t i = 0; i < COUNT_OF(row); i++) {
@@ -312,30 +348,88 @@ static void many_fields(void **state)
 static void refused_texts(void **state)
 {
         static const char *const row[] = {
-                "", "{", "}", "{}", "[]", "null", "\"type\"", "{\"type\"}", "{\"type\":}", "{\"type\":\"t\"", "{\"type\":\"t}", "{\"type\":\"t\",}",
-                "{,\"type\":\"t\"}", "{\"type\":\"t\",,\"n\":1}", "{\"type\":\"t\"}}", "{\"type\":\"t\"}\n", "{\"type\":\"t\"} ", " {\"type\":\"t\"}",
-                "{\"type\":\"t\"}{\"type\":\"t\"}", "{\"type\":\"t\"\"n\":1}", "{\"type\"=\"t\"}",
+                "",
+                "{",
+                "}",
+                "{}",
+                "[]",
+                "null",
+                "\"type\"",
+                "{\"type\"}",
+                "{\"type\":}",
+                "{\"type\":\"t\"",
+                "{\"type\":\"t}",
+                "{\"type\":\"t\",}",
+                "{,\"type\":\"t\"}",
+                "{\"type\":\"t\",,\"n\":1}",
+                "{\"type\":\"t\"}}",
+                "{\"type\":\"t\"}\n",
+                "{\"type\":\"t\"} ",
+                " {\"type\":\"t\"}",
+                "{\"type\":\"t\"}{\"type\":\"t\"}",
+                "{\"type\":\"t\"\"n\":1}",
+                "{\"type\"=\"t\"}",
                 /* white space */
-                "{ \"type\":\"t\"}", "{\"type\" :\"t\"}", "{\"type\": \"t\"}", "{\"type\":\"t\" }", "{\"type\":\"t\",\n\"n\":1}", "{\"type\":\"t\",\"n\":1 }",
+                "{ \"type\":\"t\"}",
+                "{\"type\" :\"t\"}",
+                "{\"type\": \"t\"}",
+                "{\"type\":\"t\" }",
+                "{\"type\":\"t\",\n\"n\":1}",
+                "{\"type\":\"t\",\"n\":1 }",
                 /* the type: first, once, a word */
-                "{\"type\":1}", "{\"n\":1}", "{\"n\":1,\"type\":\"t\"}", "{\"type\":\"t\",\"type\":\"t\"}", "{\"type\":\"\"}", "{\"type\":\"T\"}",
-                "{type:\"t\"}", "{'type':'t'}", "{\"typ\\u0065\":\"t\"}",
+                "{\"type\":1}",
+                "{\"n\":1}",
+                "{\"n\":1,\"type\":\"t\"}",
+                "{\"type\":\"t\",\"type\":\"t\"}",
+                "{\"type\":\"\"}",
+                "{\"type\":\"T\"}",
+                "{type:\"t\"}",
+                "{'type':'t'}",
+                "{\"typ\\u0065\":\"t\"}",
                 /* other keys: once, in our letters */
-                "{\"type\":\"t\",\"n\":1,\"n\":1}", "{\"type\":\"t\",\"n\":1,\"m\":2,\"n\":3}", "{\"type\":\"t\",\"\":1}", "{\"type\":\"t\",n:1}",
-                "{\"type\":\"t\",\"\\u006e\":1}", "{\"type\":\"t\",1:1}",
+                "{\"type\":\"t\",\"n\":1,\"n\":1}",
+                "{\"type\":\"t\",\"n\":1,\"m\":2,\"n\":3}",
+                "{\"type\":\"t\",\"\":1}",
+                "{\"type\":\"t\",n:1}",
+                "{\"type\":\"t\",\"\\u006e\":1}",
+                "{\"type\":\"t\",1:1}",
                 /* integers in another form, or beyond */
-                "{\"type\":\"t\",\"n\":-0}", "{\"type\":\"t\",\"n\":00}", "{\"type\":\"t\",\"n\":01}", "{\"type\":\"t\",\"n\":-01}",
-                "{\"type\":\"t\",\"n\":+1}", "{\"type\":\"t\",\"n\":--1}", "{\"type\":\"t\",\"n\":-}", "{\"type\":\"t\",\"n\":1.0}",
-                "{\"type\":\"t\",\"n\":1e3}", "{\"type\":\"t\",\"n\":0x1}", "{\"type\":\"t\",\"n\":1-}", "{\"type\":\"t\",\"n\":}",
-                "{\"type\":\"t\",\"n\":9223372036854775808}", "{\"type\":\"t\",\"n\":-9223372036854775809}",
-                "{\"type\":\"t\",\"n\":18446744073709551617}", "{\"type\":\"t\",\"n\":99999999999999999999999999999999}",
+                "{\"type\":\"t\",\"n\":-0}",
+                "{\"type\":\"t\",\"n\":00}",
+                "{\"type\":\"t\",\"n\":01}",
+                "{\"type\":\"t\",\"n\":-01}",
+                "{\"type\":\"t\",\"n\":+1}",
+                "{\"type\":\"t\",\"n\":--1}",
+                "{\"type\":\"t\",\"n\":-}",
+                "{\"type\":\"t\",\"n\":1.0}",
+                "{\"type\":\"t\",\"n\":1e3}",
+                "{\"type\":\"t\",\"n\":0x1}",
+                "{\"type\":\"t\",\"n\":1-}",
+                "{\"type\":\"t\",\"n\":}",
+                "{\"type\":\"t\",\"n\":9223372036854775808}",
+                "{\"type\":\"t\",\"n\":-9223372036854775809}",
+                "{\"type\":\"t\",\"n\":18446744073709551617}",
+                "{\"type\":\"t\",\"n\":99999999999999999999999999999999}",
                 /* values of other kinds */
-                "{\"type\":\"t\",\"n\":true}", "{\"type\":\"t\",\"n\":null}", "{\"type\":\"t\",\"n\":[]}", "{\"type\":\"t\",\"n\":{}}",
-                "{\"type\":\"t\",\"n\":NaN}", "{\"type\":\"t\",\"n\":'1'}",
+                "{\"type\":\"t\",\"n\":true}",
+                "{\"type\":\"t\",\"n\":null}",
+                "{\"type\":\"t\",\"n\":[]}",
+                "{\"type\":\"t\",\"n\":{}}",
+                "{\"type\":\"t\",\"n\":NaN}",
+                "{\"type\":\"t\",\"n\":'1'}",
                 /* escapes that need not be, or are none */
-                "{\"type\":\"t\",\"s\":\"\\/\"}", "{\"type\":\"t\",\"s\":\"\\n\"}", "{\"type\":\"t\",\"s\":\"\\u0041\"}", "{\"type\":\"t\",\"s\":\"\\u0000\"}",
-                "{\"type\":\"t\",\"s\":\"\\u000a\"}", "{\"type\":\"t\",\"s\":\"\\x41\"}", "{\"type\":\"t\",\"s\":\"\\\"}", "{\"type\":\"t\",\"s\":\"\\",
-                "{\"type\":\"t\",\"s\":\"\\a\"}", "{\"type\":\"t\",\"s\":\"\"\"}", "{\"type\":\"t\",\"s\":\"", "{\"type\":\"t\",\"s\":\"a",
+                "{\"type\":\"t\",\"s\":\"\\/\"}",
+                "{\"type\":\"t\",\"s\":\"\\n\"}",
+                "{\"type\":\"t\",\"s\":\"\\u0041\"}",
+                "{\"type\":\"t\",\"s\":\"\\u0000\"}",
+                "{\"type\":\"t\",\"s\":\"\\u000a\"}",
+                "{\"type\":\"t\",\"s\":\"\\x41\"}",
+                "{\"type\":\"t\",\"s\":\"\\\"}",
+                "{\"type\":\"t\",\"s\":\"\\",
+                "{\"type\":\"t\",\"s\":\"\\a\"}",
+                "{\"type\":\"t\",\"s\":\"\"\"}",
+                "{\"type\":\"t\",\"s\":\"",
+                "{\"type\":\"t\",\"s\":\"a",
         };
         for (size_t i = 0; i < COUNT_OF(row); i++)
                 if (parse(row[i], strlen(row[i])) != -EBADMSG)
@@ -365,7 +459,8 @@ static void every_near_text(void **state)
                         bool differs = false;
                         for (int k = 0; k < 3; k++)
                                 for (int which = 0; which < 2; which++)
-                                        if (fg_tlog_record_get_string(which ? &r : &original, key[k], value[k][which], 64) < 0)
+                                        if (fg_tlog_record_get_string(which ? &r : &original, key[k], value[k][which],
+                                                                      64) < 0)
                                                 strcpy(value[k][which], "none");
                         for (int k = 0; k < 3; k++)
                                 differs |= strcmp(value[k][0], value[k][1]) != 0;
@@ -395,20 +490,13 @@ static void errors_say_where(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(writes_and_reads),
-                cmocka_unit_test(wrong_questions),
-                cmocka_unit_test(schemas),
-                cmocka_unit_test(integers),
-                cmocka_unit_test(big_integers),
-                cmocka_unit_test(strings),
-                cmocka_unit_test(refused_strings),
-                cmocka_unit_test(refused_keys),
-                cmocka_unit_test(misused_writers),
-                cmocka_unit_test(full_records),
-                cmocka_unit_test(many_fields),
-                cmocka_unit_test(refused_texts),
-                cmocka_unit_test(every_near_text),
-                cmocka_unit_test(errors_say_where),
+                cmocka_unit_test(writes_and_reads), cmocka_unit_test(wrong_questions),
+                cmocka_unit_test(schemas),          cmocka_unit_test(integers),
+                cmocka_unit_test(big_integers),     cmocka_unit_test(strings),
+                cmocka_unit_test(refused_strings),  cmocka_unit_test(refused_keys),
+                cmocka_unit_test(misused_writers),  cmocka_unit_test(full_records),
+                cmocka_unit_test(many_fields),      cmocka_unit_test(refused_texts),
+                cmocka_unit_test(every_near_text),  cmocka_unit_test(errors_say_where),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,10 +90,8 @@ static void any_size_stays_inside(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(leaf_and_node),
-                cmocka_unit_test(known_roots),
-                cmocka_unit_test(roots_of_all_sizes),
-                cmocka_unit_test(peaks),
+                cmocka_unit_test(leaf_and_node),         cmocka_unit_test(known_roots),
+                cmocka_unit_test(roots_of_all_sizes),    cmocka_unit_test(peaks),
                 cmocka_unit_test(any_size_stays_inside),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

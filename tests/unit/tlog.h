@@ -54,7 +54,8 @@ static inline void naive_path(const struct fg_tlog_hash *leaf, uint64_t m, uint6
 }
 
 /* SUBPROOF(m, D[n], b) */
-static inline void naive_subproof(const struct fg_tlog_hash *leaf, uint64_t m, uint64_t n, bool b, struct fg_tlog_proof *proof)
+static inline void naive_subproof(const struct fg_tlog_hash *leaf, uint64_t m, uint64_t n, bool b,
+                                  struct fg_tlog_proof *proof)
 {
         uint64_t k = naive_split(n);
         if (m == n) {
@@ -70,7 +71,8 @@ static inline void naive_subproof(const struct fg_tlog_hash *leaf, uint64_t m, u
 }
 
 /* The root that PATH's shape makes of a leaf and a proof; false when the proof has another length. */
-static inline bool naive_climb(const struct fg_tlog_proof *proof, uint32_t count, uint64_t m, uint64_t n, struct fg_tlog_hash *hash)
+static inline bool naive_climb(const struct fg_tlog_proof *proof, uint32_t count, uint64_t m, uint64_t n,
+                               struct fg_tlog_hash *hash)
 {
         uint64_t k = naive_split(n);
         if (n == 1)
@@ -86,7 +88,8 @@ static inline bool naive_climb(const struct fg_tlog_proof *proof, uint32_t count
 
 /* The same of SUBPROOF's: old and new root from an old root that may be needed. */
 static inline bool naive_grow(const struct fg_tlog_proof *proof, uint32_t count, uint64_t m, uint64_t n, bool b,
-                              const struct fg_tlog_hash *old_root, struct fg_tlog_hash *old_hash, struct fg_tlog_hash *hash)
+                              const struct fg_tlog_hash *old_root, struct fg_tlog_hash *old_hash,
+                              struct fg_tlog_hash *hash)
 {
         uint64_t k = naive_split(n);
         if (m == n) {
@@ -95,7 +98,8 @@ static inline bool naive_grow(const struct fg_tlog_proof *proof, uint32_t count,
                 *old_hash = *hash = b ? *old_root : proof->hash[0];
                 return true;
         }
-        if (count == 0 || !naive_grow(proof, count - 1, m <= k ? m : m - k, m <= k ? k : n - k, b && m <= k, old_root, old_hash, hash))
+        if (count == 0 || !naive_grow(proof, count - 1, m <= k ? m : m - k, m <= k ? k : n - k, b && m <= k, old_root,
+                                      old_hash, hash))
                 return false;
         const struct fg_tlog_hash *other = &proof->hash[count - 1];
         if (m <= k) {
