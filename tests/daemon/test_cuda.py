@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import tempfile
 
 import harness
 from harness import Daemon, wait_until
@@ -33,6 +34,15 @@ class Simulated(Daemon):
 
 
 class Cuda(harness.Case):
+    def spec(self, text):
+        """A file of it, that is gone after the test."""
+        folder = tempfile.mkdtemp(prefix="fastgpud-test-")
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        path = os.path.join(folder, "spec.sim")
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
     def test_simulated_gpus_are_devices(self):
         with Simulated("2xH100") as d:
             devices = d.ok("GET", "/v1/devices")["devices"]
@@ -57,7 +67,12 @@ class Cuda(harness.Case):
         with Simulated("2xNoSuchThing:zz") as d:
             reply = d.ok("GET", "/v1/devices")
             self.assertEqual([v["api"] for v in reply["devices"]], ["opencl"])
-            self.assertTrue(reply["problems"], "it says what is wrong")
+            self.assertIn("NoSuchThing", " ".join(reply["problems"]))
+        spec = self.spec("[gpu]\nmodel = H100\nmemmory = 8G\n")
+        for sim, words in ((spec, f"{spec}:3: unknown key 'memmory'"), (spec + "-not", f"{spec}-not: No such file")):
+            with Simulated(sim) as d:
+                problem, = d.ok("GET", "/v1/devices")["problems"]
+                self.assertIn(words, problem)
 
     def test_library_that_is_none(self):
         d = Simulated("1xH100")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from e2e import MIB, NodeTest, main, wait_until
-from node import Node, tool
+from node import FASTGPU, Node, tool
 
 PROGRAM = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside_cuda.py")]
 SIM = tool("lib", "fastgpu", "sim")
@@ -152,6 +152,16 @@ class Cuda(NodeTest):
         self.assertEqual((finding["kind"], finding["pid"], finding["vgpu"]), ("over-quota", program.pid, "a/0"))
         wait_until(lambda: program("info")[0] == 0, 10, "its books follow the driver's figure")
         self.assertEqual(program("alloc", MIB), OUT_OF_MEMORY)
+
+    def test_a_spec_that_makes_no_sense(self):
+        self.node.env["FASTGPU_SIM"] = "1xH100:lots"
+        self.assertIn("lots", self.node.fastgpu("devices").stderr)
+        doctor = self.node.native(FASTGPU, "doctor", "--json")
+        self.assertEqual(doctor.returncode, 1, doctor.stderr)
+        finding, = (f for f in json.loads(doctor.stdout)["findings"] if f["check"] == "nvidia")
+        self.assertEqual(finding["verdict"], "fail")
+        self.assertIn("lots", finding["text"])
+        self.assertIn("FASTGPU_SIM", finding["mend"])
 
     def test_no_cuda_in_a_vgpu_of_another_device(self):
         self.create("a", "--memory", "64M", "--compute", "50", "--device", "1")
