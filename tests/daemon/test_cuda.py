@@ -111,6 +111,19 @@ class Cuda(harness.Case):
             d.create("a", memory="1G", compute="10")
             self.assertEqual(d.watchers(), [])
 
+    def test_nvml_that_fails(self):
+        """What fails in a look: the last figures stay, labelled; without any, none are made up."""
+        fault = "[gpu]\nmodel = H100\n[fault]\nat = nvmlDeviceGetComputeRunningProcesses*\nresult = 999\nafter = "
+        for after, known in (("4", True), ("0", False)):
+            with Simulated(self.spec(fault + after), watchdog_interval=50) as d:
+                d.create("a", memory="1G", compute="10")
+                wait_until(lambda: d.device().get("watch", {}).get("error") and d.device()["watch"]["stale"], "an error, and stale")
+                watch = d.device()["watch"]
+                self.assertEqual(watch["error"], "Unknown Error")
+                for figure in ("age_ms", "memory_used", "processes"):
+                    self.assertEqual(figure in watch, known, watch)
+                self.assertEqual(len(d.watchers()), 1)
+
     def test_helper_that_dies_or_hangs(self):
         """Figures turn stale and come back; the daemon neither dies nor spins."""
         with Simulated("1xH100", watchdog_interval=50) as d:
