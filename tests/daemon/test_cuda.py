@@ -74,6 +74,31 @@ class Cuda(harness.Case):
                 problem, = d.ok("GET", "/v1/devices")["problems"]
                 self.assertIn(words, problem)
 
+    def test_mig_devices_and_an_mps_daemon(self):
+        """A GPU that is cut into MIG devices is those; all found in the folder that driver-path names."""
+        d = Daemon()
+        self.addCleanup(d.__exit__)
+        folder, pipes = os.path.join(d.root, "driver"), os.path.join(d.root, "mps")
+        for path in (folder, pipes):
+            os.makedirs(path)
+        shutil.copy(os.environ["TEST_FAKE_NVML"], os.path.join(folder, "libnvidia-ml.so.1"))
+        d.env.update(FASTGPU_DRIVER_PATH=folder, CUDA_MPS_PIPE_DIRECTORY=pipes)
+        d.start()
+        reply = d.ok("GET", "/v1/devices")
+        found = [(v["model"], v["key"], v["memory"] // GIB, v["mig"], v["mps"]) for v in reply["devices"] if v["api"] == "cuda"]
+        self.assertEqual(found, [
+            ("Fake A100 MIG 1g.5gb", "cuda/MIG-00000000-1111-2222-3333-000000000003", 5, "slice", False),
+            ("Fake A100 MIG 2g.10gb", "cuda/MIG-00000000-1111-2222-3333-000000000004", 10, "slice", False),
+            ("Fake T4", "cuda/GPU-00000000-1111-2222-3333-000000000002", 16, "unsupported", False)])
+        self.assertIn("has no MIG device", " ".join(reply["problems"]))
+        self.refused(d, "POST", "/v1/vgpus", {"memory": "6G", "device": "0"}, 409, "no-capacity")
+        d.create("a", memory="4G", compute="50", device="0")
+        wait_until(lambda: d.ok("GET", "/v1/devices")["devices"][0].get("watch", {}).get("stale") is False, "the slice is watched")
+        with open(os.path.join(pipes, "control"), "w"):
+            pass
+        d.ok("GET", "/v1/devices?rescan=1")
+        self.assertTrue(all(v["mps"] for v in d.ok("GET", "/v1/devices")["devices"] if v["api"] == "cuda"))
+
     def test_library_that_is_none(self):
         d = Simulated("1xH100")
         self.addCleanup(d.__exit__)
