@@ -74,15 +74,35 @@ class Cuda(harness.Case):
                 problem, = d.ok("GET", "/v1/devices")["problems"]
                 self.assertIn(words, problem)
 
-    def test_mig_devices_and_an_mps_daemon(self):
-        """A GPU that is cut into MIG devices is those; all found in the folder that driver-path names."""
+    def with_fake_nvml(self):
         d = Daemon()
         self.addCleanup(d.__exit__)
-        folder, pipes = os.path.join(d.root, "driver"), os.path.join(d.root, "mps")
-        for path in (folder, pipes):
-            os.makedirs(path)
+        folder = os.path.join(d.root, "driver")
+        os.makedirs(folder)
         shutil.copy(os.environ["TEST_FAKE_NVML"], os.path.join(folder, "libnvidia-ml.so.1"))
-        d.env.update(FASTGPU_DRIVER_PATH=folder, CUDA_MPS_PIPE_DIRECTORY=pipes)
+        d.env["FASTGPU_DRIVER_PATH"] = folder
+        return d
+
+    def test_a_gpu_with_two_drivers_is_one_device(self):
+        """CUDA and OpenCL on the same GPU: it is not promised twice."""
+        d = self.with_fake_nvml()
+        d.devices(3, 16 * GIB, "uuid")  # the third has the UUID of the T4
+        d.start()
+        devices = d.ok("GET", "/v1/devices")["devices"]
+        self.assertEqual([(v["key"], v.get("opencl")) for v in devices[2:]],
+                         [("cuda/GPU-00000000-1111-2222-3333-000000000002", True), ("opencl/Fake/0", None), ("opencl/Fake/1", None)])
+        self.assertEqual([v["opencl"] for v in devices[:2]], [False, False])
+        d.devices(2, 16 * GIB, "uuid")
+        after = d.ok("GET", "/v1/devices?rescan=1")["devices"]
+        self.assertEqual([(v["key"], v["state"], v.get("opencl")) for v in after[2:]],
+                         [(v["key"], "ok", False if v["api"] == "cuda" else None) for v in devices[2:]])
+
+    def test_mig_devices_and_an_mps_daemon(self):
+        """A GPU that is cut into MIG devices is those; all found in the folder that driver-path names."""
+        d = self.with_fake_nvml()
+        pipes = os.path.join(d.root, "mps")
+        os.makedirs(pipes)
+        d.env["CUDA_MPS_PIPE_DIRECTORY"] = pipes
         d.start()
         reply = d.ok("GET", "/v1/devices")
         found = [(v["model"], v["key"], v["memory"] // GIB, v["mig"], v["mps"]) for v in reply["devices"] if v["api"] == "cuda"]
