@@ -300,6 +300,15 @@ class Doctor(Case):
         self.assertEqual(found["opencl"]["verdict"], "fail")
         self.assertEqual(found["pocl"]["verdict"], "warn")
 
+    def test_state_that_cannot_be_made(self):
+        """Not for root either."""
+        file = f"{self.state}/file"
+        open(file, "w").close()
+        found = self.findings(1, env={"FASTGPU_STATE_DIR": f"{file}/below"})
+        for check in ("state", "run"):
+            self.assertEqual(found[check]["verdict"], "fail")
+            self.assertIn(file, found[check]["text"])
+
     @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
     def test_state_not_writable(self):
         os.chmod(self.state, 0o500)
