@@ -20,7 +20,8 @@
 
 #define BACKLOG 4096
 
-const char *argp_program_version = "fastgpud " FASTGPU_VERSION;
+/* glibc looks for it by name: hidden, as everything else is by default, there would be no --version. */
+__attribute__((visibility("default"))) const char *argp_program_version = "fastgpud " FASTGPU_VERSION;
 
 struct arguments {
         bool dump_config, idle_exit;
