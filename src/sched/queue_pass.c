@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The walk through the queue: class by class; in a class first those that were suspended, which hold memory, then the projects'
+ * jobs, the project with the best claim first. */
+#include "sched/queue_pass.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EFFORT 400000u /* holders and running jobs looked at for preemption: a few ms */
+
+static void free_scratch(struct fg_queue_pass *p)
+{
+        void *all[] = {p->room,  p->later, p->open, p->emptied, p->decision, p->heap,  p->pool,   p->holder, p->first,
+                       p->view,  p->want,  p->chosen, p->share, p->counted,  p->memory, p->place,
+                       p->begun};
+
+        for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+                free(all[i]);
+}
+
+static int make_scratch(struct fg_queue_pass *p)
+{
+        size_t n = p->devices + 1, lanes = 1;
+
+        for (size_t c = 0; c < FG_QUEUE_CLASSES; c++)
+                if (p->q->class[c].made > lanes)
+                        lanes = p->q->class[c].made;
+        p->room = calloc(n, sizeof(*p->room));
+        p->later = calloc(n, sizeof(*p->later));
+        p->open = calloc(n, sizeof(*p->open));
+        p->decision = calloc(p->most, sizeof(*p->decision));
+        p->begun = calloc(p->most, sizeof(*p->begun));
+        p->heap = calloc(lanes, sizeof(struct fg_queue_lane *));
+        p->pool = calloc(2 * n + 1, sizeof(*p->pool));
+        p->view = calloc(n, sizeof(*p->view));
+        p->counted = calloc(n, sizeof(*p->counted));
+        p->place = calloc(n, sizeof(*p->place));
+        p->want = calloc(FG_QUEUE_GANG_MAX, sizeof(*p->want));
+        p->chosen = calloc(FG_QUEUE_GANG_MAX, sizeof(*p->chosen));
+        p->memory = calloc(FG_QUEUE_GANG_MAX, sizeof(*p->memory));
+        p->share = calloc(FG_QUEUE_GANG_MAX, sizeof(*p->share));
+        return p->room && p->later && p->open && p->decision && p->begun && p->heap && p->pool && p->view && p->counted &&
+                               p->place && p->want && p->chosen && p->memory && p->share ?
+                       0 :
+                       -ENOMEM;
+}
+
+int fg_queue_pass_begin(struct fg_queue_pass *p, struct fg_queue *q, const struct fg_queue_scene *scene)
+{
+        *p = (struct fg_queue_pass){.q = q,
+                                    .scene = scene,
+                                    .now = scene->now,
+                                    .devices = scene->devices,
+                                    .most = q->config.decisions,
+                                    .wake = FG_QUEUE_UNKNOWN,
+                                    .effort = EFFORT};
+        if (make_scratch(p) < 0) {
+                free_scratch(p);
+                return -ENOMEM;
+        }
+        for (size_t d = 0; d < p->devices; d++) {
+                const struct fg_queue_device *from = &scene->device[d];
+
+                p->room[d] = (struct fg_queue_room){
+                        .memory = from->memory_free, .share = from->share_free, .kind = from->kind, .usable = from->usable};
+        }
+        fg_queue_wake_due(q, p->now);
+        if (q->waiting.root)
+                p->wake = fg_queue_tree_first(&q->waiting)->key;
+        for (struct fg_queue_account *a = q->accounts; a; a = a->next)
+                a->decayed = fg_queue_account_decayed(a, p->now);
+        return 0;
+}
+
+void fg_queue_pass_end(struct fg_queue_pass *p)
+{
+        while (p->count > 0) {
+                struct fg_queue_decision *d = &p->decision[--p->count];
+
+                switch (d->what) {
+                case FG_QUEUE_DO_START:
+                        fg_queue_requeued(p->q, d->job, UINT64_MAX);
+                        break;
+                case FG_QUEUE_DO_RESUME:
+                        fg_queue_suspended(p->q, d->job, p->now);
+                        d->job->run->begun = p->begun[p->count];
+                        break;
+                case FG_QUEUE_DO_SUSPEND:
+                case FG_QUEUE_DO_REQUEUE:
+                        fg_queue_leaving(p->q, d->job, FG_QUEUE_STAY);
+                        break;
+                }
+        }
+        free_scratch(p);
+}
+
+void fg_queue_decide(struct fg_queue_pass *p, enum fg_queue_what what, struct fg_queue_job *job,
+                     struct fg_queue_job *beneficiary)
+{
+        const struct fg_queue_want *want = &job->group->want;
+
+        p->decision[p->count++] = (struct fg_queue_decision){
+                .what = what,
+                .job = job,
+                .beneficiary = beneficiary,
+                .owner = job->owner,
+                .place = job->run->place,
+                .places = job->run->places,
+                .memory = want->memory,
+                .share = want->share,
+        };
+        p->full = p->stop = p->count == p->most;
+}
+
+static bool goes_first(const struct fg_queue_pass *p, const struct fg_queue_lane *a, const struct fg_queue_lane *b)
+{
+        const struct fg_queue_account *x = a->project, *y = b->project;
+
+        if (p->q->config.policy->by_share) {
+                unsigned __int128 of_x = (unsigned __int128)fg_queue_account_due(x, x->decayed) * y->weight,
+                                  of_y = (unsigned __int128)fg_queue_account_due(y, y->decayed) * x->weight;
+
+                if (of_x != of_y)
+                        return of_x < of_y;
+        }
+        return fg_queue_node_before(a->cursor, b->cursor);
+}
+
+static void sift_down(struct fg_queue_pass *p, size_t i)
+{
+        struct fg_queue_lane *lane = p->heap[i];
+
+        for (size_t child; (child = 2 * i + 1) < p->lanes; i = child) {
+                if (child + 1 < p->lanes && goes_first(p, p->heap[child + 1], p->heap[child]))
+                        child++;
+                if (!goes_first(p, p->heap[child], lane))
+                        break;
+                p->heap[i] = p->heap[child];
+        }
+        p->heap[i] = lane;
+}
+
+/* For why: the state of things when the job's turn has come; the pass then need not go on. */
+static void observe(struct fg_queue_pass *p, enum fg_queue_reason quota, bool of_user)
+{
+        p->watch->seen = true;
+        p->watch->quota = quota;
+        p->watch->of_user = of_user;
+        p->watch->before = p->count;
+        memcpy(p->watch->room, p->room, p->devices * sizeof(*p->room));
+}
+
+/* It, or the first of its group: what holds for that holds for all of them. */
+static bool is_watched(const struct fg_queue_pass *p, const struct fg_queue_job *job)
+{
+        const struct fg_queue_job *watched = p->watch ? p->watch->job : NULL;
+
+        return watched && (job == watched || (!job->run && !watched->run && job->group == watched->group));
+}
+
+static int start(struct fg_queue_pass *p, struct fg_queue_job *job, const struct fg_queue_fit *fit)
+{
+        size_t places;
+        int r = fg_queue_place_on(p, p->room, NULL, fit, &places);
+
+        if (r == 0)
+                r = fg_queue_started(p->q, job, p->now, p->place, places);
+        if (r < 0)
+                return r;
+        fg_queue_room_take(p, job->run->place, job->run->places, fit);
+        fg_queue_decide(p, FG_QUEUE_DO_START, job, NULL);
+        return 0;
+}
+
+static int resume(struct fg_queue_pass *p, struct fg_queue_job *job, const struct fg_queue_fit *fit)
+{
+        int r;
+
+        p->begun[p->count] = job->run->begun;
+        r = fg_queue_resumed(p->q, job, p->now);
+        if (r < 0)
+                return r;
+        fg_queue_room_take(p, job->run->place, job->run->places, fit);
+        fg_queue_decide(p, FG_QUEUE_DO_RESUME, job, NULL);
+        return 0;
+}
+
+/* Its turn. *ret_began: it starts or resumes; else nothing like it does in this pass. */
+static int take_turn(struct fg_queue_pass *p, struct fg_queue_job *job, bool *ret_began)
+{
+        struct fg_queue_fit fit;
+        bool of_user, misses;
+        enum fg_queue_reason quota = fg_queue_quota(job, &of_user);
+
+        if (is_watched(p, job))
+                observe(p, quota, of_user);
+        *ret_began = false;
+        if (quota != FG_QUEUE_GOES)
+                return 0;
+        fg_queue_fit_of(p, job, &fit);
+        misses = (!fit.fixed && fg_queue_misses_has(&p->misses, &fit)) ||
+                 fg_queue_fits(p, p->room, &fit, true) < fit.want.count;
+        if (misses) {
+                fg_queue_misses_add(&p->misses, &fit);
+                return fg_queue_missed(p, job, &fit);
+        }
+        *ret_began = true;
+        return job->run ? resume(p, job, &fit) : start(p, job, &fit);
+}
+
+static int consider(struct fg_queue_pass *p, struct fg_queue_job *job, bool *ret_began)
+{
+        bool watched = is_watched(p, job);
+        int r = take_turn(p, job, ret_began);
+
+        if (watched && (!*ret_began || job == p->watch->job))
+                p->stop = true;
+        else if (watched)
+                p->watch->seen = false; /* that was another one's turn */
+        return r;
+}
+
+/* A job that is resumed is no longer in the tree. */
+static int walk_suspended(struct fg_queue_pass *p, struct fg_queue_class *class)
+{
+        struct fg_queue_node *node = fg_queue_tree_first(&class->suspended), *next;
+        bool began;
+        int r = 0;
+
+        for (; node && !p->stop && r == 0; node = next) {
+                struct fg_queue_job *job = fg_queue_job_of(node);
+
+                next = fg_queue_tree_next(node);
+                if (!job->hold)
+                        r = consider(p, job, &began);
+        }
+        return r;
+}
+
+/* Looks at the lane's next group; its cursor goes on behind it, or to where the group is when its first job has started. */
+static int step(struct fg_queue_pass *p, struct fg_queue_lane *lane)
+{
+        struct fg_queue_node *group = lane->cursor, *before = fg_queue_tree_previous(group);
+        struct fg_queue_tree *jobs = &fg_queue_group_of(group)->jobs;
+        bool began;
+        int r = consider(p, fg_queue_job_of(fg_queue_tree_first(jobs)), &began);
+
+        if (!began)
+                lane->cursor = fg_queue_tree_next(group);
+        else
+                lane->cursor = before ? fg_queue_tree_next(before) : fg_queue_tree_first(&lane->groups);
+        return r;
+}
+
+static int walk_lanes(struct fg_queue_pass *p, struct fg_queue_class *class)
+{
+        int r = 0;
+
+        p->lanes = class->lanes;
+        for (size_t i = 0; i < p->lanes; i++) {
+                p->heap[i] = class->lane[i];
+                p->heap[i]->cursor = fg_queue_tree_first(&p->heap[i]->groups);
+        }
+        for (size_t i = p->lanes / 2; i-- > 0;)
+                sift_down(p, i);
+        while (p->lanes > 0 && !p->stop && r == 0) {
+                r = step(p, p->heap[0]);
+                if (!p->heap[0]->cursor)
+                        p->heap[0] = p->heap[--p->lanes];
+                if (p->lanes > 0)
+                        sift_down(p, 0);
+        }
+        return r;
+}
+
+int fg_queue_pass_run(struct fg_queue_pass *p)
+{
+        int r = 0;
+
+        for (size_t c = FG_QUEUE_CLASSES; c-- > 0 && !p->stop && r == 0;) {
+                r = walk_suspended(p, &p->q->class[c]);
+                if (r == 0 && !p->stop)
+                        r = walk_lanes(p, &p->q->class[c]);
+        }
+        return r;
+}
+
+/* The places that decisions point to are their jobs', and go when all is taken back. */
+static int keep_plan(struct fg_queue_pass *p)
+{
+        struct fg_queue_place *place;
+        size_t places = 0;
+
+        for (size_t i = 0; i < p->count; i++)
+                places += p->decision[i].places;
+        place = malloc((places + 1) * sizeof(*place));
+        if (!place)
+                return -ENOMEM;
+        free(p->q->place);
+        p->q->place = place;
+        for (size_t i = 0; i < p->count; i++) {
+                struct fg_queue_decision *d = &p->decision[i];
+
+                memcpy(place, d->place, d->places * sizeof(*place));
+                d->place = place;
+                place += d->places;
+        }
+        free(p->q->decision);
+        p->q->decision = malloc(p->count ? p->count * sizeof(*p->decision) : 1);
+        if (!p->q->decision)
+                return -ENOMEM;
+        memcpy(p->q->decision, p->decision, p->count * sizeof(*p->decision));
+        return 0;
+}
+
+int fg_queue_pass(struct fg_queue *q, const struct fg_queue_scene *scene, struct fg_queue_plan *ret)
+{
+        struct fg_queue_pass p;
+        int r = fg_queue_pass_begin(&p, q, scene);
+
+        if (r < 0)
+                return r;
+        r = fg_queue_pass_run(&p);
+        if (r == 0)
+                r = keep_plan(&p);
+        if (r == 0)
+                *ret = (struct fg_queue_plan){q->decision, p.count, p.full, p.wake};
+        fg_queue_pass_end(&p);
+        return r;
+}
