@@ -55,19 +55,23 @@ static size_t index_of(struct fg_queue_account *const *list, size_t count, const
 
 struct world_job *world_add(struct world *w, const struct fg_queue_wish *wish, uint64_t length)
 {
-        struct world_job *j = &w->job[w->jobs];
+        struct world_job *j = w->job;
 
-        assert_true(w->jobs < WORLD_JOBS);
+        while (w->jobs == WORLD_JOBS && j->state != WORLD_GONE) { /* in the place of one that has gone */
+                j++;
+                assert_true(j < w->job + WORLD_JOBS);
+        }
+        if (w->jobs < WORLD_JOBS)
+                j = &w->job[w->jobs++];
         *j = (struct world_job){.wish = *wish, .length = length, .first_start = FG_QUEUE_UNKNOWN, .user = -1};
         j->project = index_of(w->project, w->projects, wish->project);
         if (wish->user)
                 j->user = (int)index_of(w->user, w->users, wish->user);
         j->wish.owner = j;
         if (!j->wish.order)
-                j->wish.order = w->jobs + 1;
+                j->wish.order = ++w->orders;
         j->since = wish->submitted > wish->not_before ? wish->submitted : wish->not_before;
         assert_int_equal(fg_queue_add(w->q, &j->wish, w->now, &j->handle), 0);
-        w->jobs++;
         return j;
 }
 

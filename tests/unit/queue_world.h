@@ -36,6 +36,7 @@ struct world {
         uint64_t now;
         struct world_job job[WORLD_JOBS];
         size_t jobs;
+        uint64_t orders;
         struct fg_queue_account *project[WORLD_ACCOUNTS], *user[WORLD_ACCOUNTS];
         uint32_t weight[WORLD_ACCOUNTS];
         struct fg_queue_amounts project_limit[WORLD_ACCOUNTS], user_limit[WORLD_ACCOUNTS];
