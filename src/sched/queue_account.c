@@ -82,8 +82,8 @@ uint64_t fg_queue_account_due(const struct fg_queue_account *project, uint64_t d
 
 void fg_queue_charge(struct fg_queue *q, struct fg_queue_account *project, uint64_t now, uint64_t gpu_us)
 {
-        project->use = add_saturated(fg_queue_account_decayed(project, now),
-                                     multiply_saturated(gpu_us, FG_QUEUE_USE_SCALE));
+        project->use =
+                add_saturated(fg_queue_account_decayed(project, now), multiply_saturated(gpu_us, FG_QUEUE_USE_SCALE));
         project->use_at = now;
 }
 

@@ -53,7 +53,8 @@ static int grow(struct fg_queue *q)
 }
 
 /* A lane without groups is not in its class's list; the list always has room for every lane that there is. */
-static int lane_take(struct fg_queue *q, struct fg_queue_account *project, uint32_t priority, struct fg_queue_lane **ret)
+static int lane_take(struct fg_queue *q, struct fg_queue_account *project, uint32_t priority,
+                     struct fg_queue_lane **ret)
 {
         struct fg_queue_class *class = &q->class[priority];
         struct fg_queue_lane *lane = project->lane[priority], **list;
@@ -129,7 +130,7 @@ static void lane_enlist(struct fg_queue *q, struct fg_queue_lane *lane)
 {
         struct fg_queue_class *class = &q->class[lane->priority];
 
-        lane->index = (uint32_t)class->lanes;
+        lane->index = (uint32_t) class->lanes;
         class->lane[class->lanes++] = lane;
 }
 

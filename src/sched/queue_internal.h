@@ -7,9 +7,9 @@
  *   running  queue.running, by its predicted end (queue_job.c)
  *   suspended queue.suspended[class], by the policy's key
  *
- * A group holds the queued jobs for which every question has the same answer: lane (project and class), user, wants, time limit.
- * A pass therefore looks at groups, not at jobs. A group stays while a job of any state refers to it.
- * A lane's groups with queued jobs are in its tree, by their first job. */
+ * A group holds the queued jobs for which every question has the same answer: lane (project and class), user, wants,
+ * time limit. A pass therefore looks at groups, not at jobs. A group stays while a job of any state refers to it. A
+ * lane's groups with queued jobs are in its tree, by their first job. */
 #ifndef FG_SCHED_QUEUE_INTERNAL_H
 #define FG_SCHED_QUEUE_INTERNAL_H
 
@@ -18,11 +18,16 @@
 
 #define FG_QUEUE_USE_SCALE 1024u /* parts of a us in which use is kept, so that small charges do not round away */
 
-#define fg_queue_entry(node, type) ((type *)(void *)((char *)(node) - offsetof(type, node)))
+#define fg_queue_entry(node, type) ((type *)(void *)((char *)(node)-offsetof(type, node)))
 
 /* The devices that a job may be placed on, in one number. */
 #define FG_QUEUE_WHERE_ANY    UINT32_MAX
 #define FG_QUEUE_WHERE_DEVICE 0x80000000u /* | index; else a kind */
+
+static inline bool fg_queue_is_pinned(uint32_t where)
+{
+        return where != FG_QUEUE_WHERE_ANY && where & FG_QUEUE_WHERE_DEVICE;
+}
 
 struct fg_queue_want {
         uint64_t memory;
@@ -50,7 +55,7 @@ struct fg_queue_lane {
 
 struct fg_queue_class {
         struct fg_queue_lane **lane; /* those with groups */
-        size_t lanes, made; /* made: with or without groups; the list has room for them all */
+        size_t lanes, made;          /* made: with or without groups; the list has room for them all */
         struct fg_queue_tree suspended;
         size_t running; /* jobs with a share */
 };
@@ -60,11 +65,11 @@ struct fg_queue_account {
         struct fg_queue_account *next, **link; /* of all accounts */
         struct fg_queue_amounts limit, outside, held;
         struct fg_queue_lane *lane[FG_QUEUE_CLASSES]; /* made when first needed */
-        uint64_t use, use_at;   /* as charged, in us / FG_QUEUE_USE_SCALE, and when */
-        uint64_t decayed;       /* of the pass: use as of now */
-        size_t jobs;            /* in any state */
+        uint64_t use, use_at;                         /* as charged, in us / FG_QUEUE_USE_SCALE, and when */
+        uint64_t decayed, due;                        /* of the pass: use as of now, and with what runs */
+        size_t jobs;                                  /* in any state */
         uint32_t weight;
-        bool is_project;        /* has or had a lane */
+        bool is_project; /* has or had a lane */
 };
 
 /* What only a job that has started needs. */

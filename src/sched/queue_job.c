@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What becomes of jobs, as the daemon reports it: each change takes a job out of its tree and puts it into the one of its new
- * state. */
+ * What becomes of jobs, as the daemon reports it: each change takes a job out of its tree and puts it into the one of
+ * its new state. */
 #include "sched/queue_internal.h"
 
 #include <errno.h>
@@ -35,7 +35,7 @@ static uint64_t policy_key(const struct fg_queue *q, const struct fg_queue_job *
 {
         const struct fg_queue_group *g = job->group;
         uint32_t where = g->want.where;
-        bool pinned = where != FG_QUEUE_WHERE_ANY && where & FG_QUEUE_WHERE_DEVICE;
+        bool pinned = fg_queue_is_pinned(where);
         struct fg_queue_wish wish = {
                 .owner = job->owner,
                 .order = job->node.order,
@@ -207,6 +207,11 @@ void fg_queue_remove(struct fg_queue *q, struct fg_queue_job *job)
                 job->group->user->jobs--;
         fg_queue_group_drop(q, job->group);
         free(job);
+}
+
+void *fg_queue_owner(const struct fg_queue_job *job)
+{
+        return job->owner;
 }
 
 void fg_queue_hold(struct fg_queue *q, struct fg_queue_job *job, uint32_t reason, uint64_t now)

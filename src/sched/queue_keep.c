@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Keeping room for those who cannot start now. The first job of a pool (devices that a wish names: any, a kind, one device) that
- * does not fit has devices kept for it from the time at which running jobs will have made room, as their limits say (EASY
- * backfill: Lifka 1995); where that is unknown, from the time it has waited for config.ageing on, against everybody. */
+ * Keeping room for those who cannot start now. The first job of a pool (devices that a wish names: any, a kind, one
+ * device) that does not fit has devices kept for it from the time at which running jobs will have made room, as their
+ * limits say (EASY backfill: Lifka 1995); where that is unknown, from the time it has waited for config.ageing on,
+ * against everybody. */
 #include "sched/queue_pass.h"
 
 #include <errno.h>
@@ -82,6 +83,12 @@ static int could_ever(struct fg_queue_pass *p, const struct fg_queue_fit *fit, b
         return 0;
 }
 
+void fg_queue_count_on(struct fg_queue_pass *p, const struct fg_queue_job *job)
+{
+        for (uint32_t i = 0; p->emptied && i < job->run->places; i++)
+                p->emptied[job->run->place[i].device].memory += job->group->want.memory * job->run->place[i].count;
+}
+
 int fg_queue_keep(struct fg_queue_pass *p, struct fg_queue_job *job, const struct fg_queue_fit *fit, uint64_t until)
 {
         const struct fg_queue_place *place = p->place;
@@ -109,27 +116,46 @@ int fg_queue_keep(struct fg_queue_pass *p, struct fg_queue_job *job, const struc
 
 static bool pool_has(const struct fg_queue_pass *p, const struct fg_queue_fit *fit)
 {
+        uint32_t where = fit->want.where;
+
         if (fit->fixed)
                 return false;
+        if (fg_queue_is_pinned(where))
+                return (where & ~FG_QUEUE_WHERE_DEVICE) < p->devices && p->room[where & ~FG_QUEUE_WHERE_DEVICE].pooled;
         for (size_t i = 0; i < p->pools; i++)
-                if (p->pool[i] == fit->want.where)
+                if (p->pool[i] == where)
                         return true;
         return false;
 }
 
-/* Wishes name each of `devices` devices, their kinds, and any: as many pools at most, since only a pool with a device is. */
+/* Only pools with a device get here: as many kinds as devices at most, and any. */
 static void pool_add(struct fg_queue_pass *p, const struct fg_queue_fit *fit)
 {
-        if (!fit->fixed && !pool_has(p, fit))
+        if (fit->fixed || pool_has(p, fit))
+                return;
+        if (fg_queue_is_pinned(fit->want.where))
+                p->room[fit->want.where & ~FG_QUEUE_WHERE_DEVICE].pooled = true;
+        else
                 p->pool[p->pools++] = fit->want.where;
 }
 
-static bool has_lower(const struct fg_queue_pass *p, const struct fg_queue_job *job)
+static bool has_lower(const struct fg_queue_pass *p, uint32_t priority)
 {
-        for (uint32_t c = 0; c < job->group->lane->priority; c++)
+        for (uint32_t c = 0; c < priority; c++)
                 if (p->q->class[c].running || p->q->class[c].suspended.root)
                         return true;
         return false;
+}
+
+static bool may_make_room(const struct fg_queue_pass *p, uint32_t priority, const struct fg_queue_fit *fit)
+{
+        return p->q->config.preempt && p->effort > 0 && has_lower(p, priority) &&
+               (fit->fixed || !fg_queue_misses_has(&p->unhelped, fit));
+}
+
+bool fg_queue_is_past_help(const struct fg_queue_pass *p, uint32_t priority, const struct fg_queue_fit *fit)
+{
+        return pool_has(p, fit) && !may_make_room(p, priority, fit);
 }
 
 /* Room that others are leaving, or are now asked to leave, for this job. */
@@ -139,8 +165,7 @@ static int make_room(struct fg_queue_pass *p, struct fg_queue_job *job, const st
         int r;
 
         *ret_made = false;
-        if (!p->q->config.preempt || p->effort == 0 || !has_lower(p, job) ||
-            (!fit->fixed && fg_queue_misses_has(&p->unhelped, fit)))
+        if (!may_make_room(p, job->group->lane->priority, fit))
                 return 0;
         if (fg_queue_forecast(p, fit, true, &at) == FG_QUEUE_AT_NO_TIME) {
                 r = fg_queue_preempt(p, job, fit);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The walk through the queue: class by class; in a class first those that were suspended, which hold memory, then the projects'
- * jobs, the project with the best claim first. */
+ * The walk through the queue: class by class; in a class first those that were suspended, which hold memory, then the
+ * projects' jobs, the project with the best claim first. */
 #include "sched/queue_pass.h"
 
 #include <errno.h>
@@ -11,9 +11,8 @@
 
 static void free_scratch(struct fg_queue_pass *p)
 {
-        void *all[] = {p->room,  p->later, p->open, p->emptied, p->decision, p->heap,  p->pool,   p->holder, p->first,
-                       p->view,  p->want,  p->chosen, p->share, p->counted,  p->memory, p->place,
-                       p->begun};
+        void *all[] = {p->room, p->later, p->open,   p->emptied, p->decision, p->heap,   p->pool,  p->holder, p->first,
+                       p->view, p->want,  p->chosen, p->share,   p->counted,  p->memory, p->place, p->begun};
 
         for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
                 free(all[i]);
@@ -40,10 +39,10 @@ static int make_scratch(struct fg_queue_pass *p)
         p->chosen = calloc(FG_QUEUE_GANG_MAX, sizeof(*p->chosen));
         p->memory = calloc(FG_QUEUE_GANG_MAX, sizeof(*p->memory));
         p->share = calloc(FG_QUEUE_GANG_MAX, sizeof(*p->share));
-        return p->room && p->later && p->open && p->decision && p->begun && p->heap && p->pool && p->view && p->counted &&
-                               p->place && p->want && p->chosen && p->memory && p->share ?
-                       0 :
-                       -ENOMEM;
+        return p->room && p->later && p->open && p->decision && p->begun && p->heap && p->pool && p->view &&
+                               p->counted && p->place && p->want && p->chosen && p->memory && p->share
+                       ? 0
+                       : -ENOMEM;
 }
 
 int fg_queue_pass_begin(struct fg_queue_pass *p, struct fg_queue *q, const struct fg_queue_scene *scene)
@@ -62,14 +61,18 @@ int fg_queue_pass_begin(struct fg_queue_pass *p, struct fg_queue *q, const struc
         for (size_t d = 0; d < p->devices; d++) {
                 const struct fg_queue_device *from = &scene->device[d];
 
-                p->room[d] = (struct fg_queue_room){
-                        .memory = from->memory_free, .share = from->share_free, .kind = from->kind, .usable = from->usable};
+                p->room[d] = (struct fg_queue_room){.memory = from->memory_free,
+                                                    .share = from->share_free,
+                                                    .kind = from->kind,
+                                                    .usable = from->usable};
         }
         fg_queue_wake_due(q, p->now);
         if (q->waiting.root)
                 p->wake = fg_queue_tree_first(&q->waiting)->key;
-        for (struct fg_queue_account *a = q->accounts; a; a = a->next)
+        for (struct fg_queue_account *a = q->accounts; a; a = a->next) {
                 a->decayed = fg_queue_account_decayed(a, p->now);
+                a->due = fg_queue_account_due(a, a->decayed);
+        }
         return 0;
 }
 
@@ -118,8 +121,8 @@ static bool goes_first(const struct fg_queue_pass *p, const struct fg_queue_lane
         const struct fg_queue_account *x = a->project, *y = b->project;
 
         if (p->q->config.policy->by_share) {
-                unsigned __int128 of_x = (unsigned __int128)fg_queue_account_due(x, x->decayed) * y->weight,
-                                  of_y = (unsigned __int128)fg_queue_account_due(y, y->decayed) * x->weight;
+                unsigned __int128 of_x = (unsigned __int128)x->due * y->weight,
+                                  of_y = (unsigned __int128)y->due * x->weight;
 
                 if (of_x != of_y)
                         return of_x < of_y;
@@ -151,12 +154,15 @@ static void observe(struct fg_queue_pass *p, enum fg_queue_reason quota, bool of
         memcpy(p->watch->room, p->room, p->devices * sizeof(*p->room));
 }
 
-/* It, or the first of its group: what holds for that holds for all of them. */
-static bool is_watched(const struct fg_queue_pass *p, const struct fg_queue_job *job)
+/* Out of the books of its project: it is not charged yet for what it has begun. */
+static void begun(struct fg_queue_pass *p, struct fg_queue_job *job, const struct fg_queue_fit *fit,
+                  enum fg_queue_what what)
 {
-        const struct fg_queue_job *watched = p->watch ? p->watch->job : NULL;
+        struct fg_queue_account *project = job->group->lane->project;
 
-        return watched && (job == watched || (!job->run && !watched->run && job->group == watched->group));
+        project->due = fg_queue_account_due(project, project->decayed);
+        fg_queue_room_take(p, job->run->place, job->run->places, fit);
+        fg_queue_decide(p, what, job, NULL);
 }
 
 static int start(struct fg_queue_pass *p, struct fg_queue_job *job, const struct fg_queue_fit *fit)
@@ -164,13 +170,12 @@ static int start(struct fg_queue_pass *p, struct fg_queue_job *job, const struct
         size_t places;
         int r = fg_queue_place_on(p, p->room, NULL, fit, &places);
 
+        p->before = fg_queue_tree_previous(&job->group->node);
         if (r == 0)
                 r = fg_queue_started(p->q, job, p->now, p->place, places);
-        if (r < 0)
-                return r;
-        fg_queue_room_take(p, job->run->place, job->run->places, fit);
-        fg_queue_decide(p, FG_QUEUE_DO_START, job, NULL);
-        return 0;
+        if (r == 0)
+                begun(p, job, fit, FG_QUEUE_DO_START);
+        return r;
 }
 
 static int resume(struct fg_queue_pass *p, struct fg_queue_job *job, const struct fg_queue_fit *fit)
@@ -181,51 +186,65 @@ static int resume(struct fg_queue_pass *p, struct fg_queue_job *job, const struc
         r = fg_queue_resumed(p->q, job, p->now);
         if (r < 0)
                 return r;
-        fg_queue_room_take(p, job->run->place, job->run->places, fit);
-        fg_queue_decide(p, FG_QUEUE_DO_RESUME, job, NULL);
+        begun(p, job, fit, FG_QUEUE_DO_RESUME);
+        fg_queue_count_on(p, job);
         return 0;
 }
 
-/* Its turn. *ret_began: it starts or resumes; else nothing like it does in this pass. */
-static int take_turn(struct fg_queue_pass *p, struct fg_queue_job *job, bool *ret_began)
+/* The turn of the first job of a group; if it does not start, none of them does in this pass. The job is looked at
+ * last: one look less into memory for each of the many groups for which nothing can be done. */
+static int consider_group(struct fg_queue_pass *p, struct fg_queue_group *group, bool *ret_began)
 {
         struct fg_queue_fit fit;
-        bool of_user, misses;
-        enum fg_queue_reason quota = fg_queue_quota(job, &of_user);
+        bool of_user, watched = p->watch && !p->watch->job->run && group == p->watch->job->group;
+        enum fg_queue_reason quota = fg_queue_quota(group, false, &of_user);
+        int r = 0;
 
-        if (is_watched(p, job))
-                observe(p, quota, of_user);
         *ret_began = false;
+        if (watched)
+                observe(p, quota, of_user);
+        if (quota != FG_QUEUE_GOES) {
+                p->stop = watched;
+                return 0;
+        }
+        fg_queue_fit_of_group(p, group, &fit);
+        if (!fg_queue_misses_has(&p->misses, &fit)) {
+                *ret_began = fg_queue_fits(p, p->room, &fit, true) >= fit.want.count;
+                if (!*ret_began && !fg_queue_is_pinned(fit.want.where)) /* those are as quickly tried again */
+                        fg_queue_misses_add(&p->misses, &fit);
+        }
+        if (*ret_began || !fg_queue_is_past_help(p, group->lane->priority, &fit)) {
+                struct fg_queue_job *job = fg_queue_job_of(fg_queue_tree_first(&group->jobs));
+
+                r = *ret_began ? start(p, job, &fit) : fg_queue_missed(p, job, &fit);
+                if (watched && *ret_began && job != p->watch->job)
+                        watched = p->watch->seen = false; /* that was another one's turn */
+        }
+        p->stop |= watched;
+        return r;
+}
+
+static int consider_suspended(struct fg_queue_pass *p, struct fg_queue_job *job)
+{
+        struct fg_queue_fit fit;
+        bool of_user, watched = p->watch && job == p->watch->job;
+        enum fg_queue_reason quota = fg_queue_quota(job->group, true, &of_user);
+
+        if (watched)
+                observe(p, quota, of_user);
+        p->stop |= watched;
         if (quota != FG_QUEUE_GOES)
                 return 0;
         fg_queue_fit_of(p, job, &fit);
-        misses = (!fit.fixed && fg_queue_misses_has(&p->misses, &fit)) ||
-                 fg_queue_fits(p, p->room, &fit, true) < fit.want.count;
-        if (misses) {
-                fg_queue_misses_add(&p->misses, &fit);
+        if (fg_queue_fits(p, p->room, &fit, true) < fit.want.count)
                 return fg_queue_missed(p, job, &fit);
-        }
-        *ret_began = true;
-        return job->run ? resume(p, job, &fit) : start(p, job, &fit);
-}
-
-static int consider(struct fg_queue_pass *p, struct fg_queue_job *job, bool *ret_began)
-{
-        bool watched = is_watched(p, job);
-        int r = take_turn(p, job, ret_began);
-
-        if (watched && (!*ret_began || job == p->watch->job))
-                p->stop = true;
-        else if (watched)
-                p->watch->seen = false; /* that was another one's turn */
-        return r;
+        return resume(p, job, &fit);
 }
 
 /* A job that is resumed is no longer in the tree. */
 static int walk_suspended(struct fg_queue_pass *p, struct fg_queue_class *class)
 {
         struct fg_queue_node *node = fg_queue_tree_first(&class->suspended), *next;
-        bool began;
         int r = 0;
 
         for (; node && !p->stop && r == 0; node = next) {
@@ -233,23 +252,23 @@ static int walk_suspended(struct fg_queue_pass *p, struct fg_queue_class *class)
 
                 next = fg_queue_tree_next(node);
                 if (!job->hold)
-                        r = consider(p, job, &began);
+                        r = consider_suspended(p, job);
         }
         return r;
 }
 
-/* Looks at the lane's next group; its cursor goes on behind it, or to where the group is when its first job has started. */
+/* Looks at the lane's next group; its cursor goes on behind it, or to where the group is when its first job has
+ * started. */
 static int step(struct fg_queue_pass *p, struct fg_queue_lane *lane)
 {
-        struct fg_queue_node *group = lane->cursor, *before = fg_queue_tree_previous(group);
-        struct fg_queue_tree *jobs = &fg_queue_group_of(group)->jobs;
+        struct fg_queue_node *group = lane->cursor;
         bool began;
-        int r = consider(p, fg_queue_job_of(fg_queue_tree_first(jobs)), &began);
+        int r = consider_group(p, fg_queue_group_of(group), &began);
 
         if (!began)
                 lane->cursor = fg_queue_tree_next(group);
         else
-                lane->cursor = before ? fg_queue_tree_next(before) : fg_queue_tree_first(&lane->groups);
+                lane->cursor = p->before ? fg_queue_tree_next(p->before) : fg_queue_tree_first(&lane->groups);
         return r;
 }
 

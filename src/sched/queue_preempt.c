@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who gives way: jobs of a lower class that have run for config.min_run. Suspending comes first, since it loses no work; stopping,
- * of those that allow it, only where memory is what is missing. For one vGPU more: on the device on which the fewest jobs have
- * to go, then the one whose longest run is the shortest. */
+ * Who gives way: jobs of a lower class that have run for config.min_run. Suspending comes first, since it loses no
+ * work; stopping, of those that allow it, only where memory is what is missing. For one vGPU more: on the device on
+ * which the fewest jobs have to go, then the one whose longest run is the shortest. */
 #include "sched/queue_pass.h"
 
 #include <errno.h>
@@ -125,8 +125,8 @@ static bool is_preferred(const struct hunt *h, const struct fg_queue_job *a, con
         return of_a != of_b ? of_a > of_b : is_less_harm(a, b);
 }
 
-/* The job whose going helps most on that device: the best choice of those that suffice alone, else the largest gain. NULL:
- * nobody helps. Taken to have gone: its gain is no longer lacking. */
+/* The job whose going helps most on that device: the best choice of those that suffice alone, else the largest gain.
+ * NULL: nobody helps. Taken to have gone: its gain is no longer lacking. */
 static struct fg_queue_job *choose(struct hunt *h, size_t d, uint64_t *lack_memory, uint64_t *lack_share)
 {
         struct fg_queue_holder best = {0};
@@ -141,7 +141,8 @@ static struct fg_queue_job *choose(struct hunt *h, size_t d, uint64_t *lack_memo
                 gain_of(holder->job, way_out(h, holder->job), &memory, &share);
                 if (way_out(h, holder->job) == FG_QUEUE_STAY)
                         continue;
-                part = part_of(memory * holder->count, *lack_memory) + part_of((uint64_t)share * holder->count, *lack_share);
+                part = part_of(memory * holder->count, *lack_memory) +
+                       part_of((uint64_t)share * holder->count, *lack_share);
                 if (part > best_part || (part > 0 && part == best_part && is_preferred(h, holder->job, best.job))) {
                         best = *holder;
                         best_part = part;

@@ -3,14 +3,13 @@
 #include "sched/queue_pass.h"
 
 /* What the job adds, in the order of enum fg_queue_reason's quotas. A suspended one adds its share alone. */
-static void amounts_of(const struct fg_queue_job *job, uint64_t ret[4])
+static void amounts_of(const struct fg_queue_group *group, bool suspended, uint64_t ret[4])
 {
-        const struct fg_queue_want *want = &job->group->want;
-        bool begins = !job->run;
+        const struct fg_queue_want *want = &group->want;
 
-        ret[0] = begins;
-        ret[1] = begins ? want->count : 0;
-        ret[2] = begins ? want->memory * want->count : 0;
+        ret[0] = !suspended;
+        ret[1] = suspended ? 0 : want->count;
+        ret[2] = suspended ? 0 : want->memory * want->count;
         ret[3] = (uint64_t)want->share * want->count;
 }
 
@@ -32,21 +31,26 @@ static void amounts_left(const struct fg_queue_account *a, uint64_t ret[4])
         }
 }
 
-static const struct fg_queue_account *account_of(const struct fg_queue_job *job, bool of_user)
+static const struct fg_queue_account *account_of(const struct fg_queue_group *group, bool of_user)
 {
-        return of_user ? job->group->user : job->group->lane->project;
+        return of_user ? group->user : group->lane->project;
 }
 
-enum fg_queue_reason fg_queue_quota(const struct fg_queue_job *job, bool *ret_of_user)
+static bool is_limited(const struct fg_queue_account *a)
+{
+        return a && (a->limit.jobs || a->limit.vgpus || a->limit.memory || a->limit.share);
+}
+
+enum fg_queue_reason fg_queue_quota(const struct fg_queue_group *group, bool suspended, bool *ret_of_user)
 {
         uint64_t wanted[4], left[4];
 
-        amounts_of(job, wanted);
         for (int user = 0; user < 2; user++) {
-                const struct fg_queue_account *a = account_of(job, user);
+                const struct fg_queue_account *a = account_of(group, user);
 
-                if (!a)
+                if (!is_limited(a))
                         continue;
+                amounts_of(group, suspended, wanted);
                 amounts_left(a, left);
                 for (unsigned k = 0; k < 4; k++)
                         if (wanted[k] > left[k]) {
@@ -58,13 +62,13 @@ enum fg_queue_reason fg_queue_quota(const struct fg_queue_job *job, bool *ret_of
         return FG_QUEUE_GOES;
 }
 
-void fg_queue_quota_numbers(const struct fg_queue_job *job, enum fg_queue_reason reason, bool of_user,
-                            uint64_t *ret_wanted, uint64_t *ret_available)
+void fg_queue_quota_numbers(const struct fg_queue_group *group, bool suspended, enum fg_queue_reason reason,
+                            bool of_user, uint64_t *ret_wanted, uint64_t *ret_available)
 {
         uint64_t wanted[4], left[4];
 
-        amounts_of(job, wanted);
-        amounts_left(account_of(job, of_user), left);
+        amounts_of(group, suspended, wanted);
+        amounts_left(account_of(group, of_user), left);
         *ret_wanted = wanted[reason - FG_QUEUE_QUOTA_JOBS];
         *ret_available = left[reason - FG_QUEUE_QUOTA_JOBS];
 }

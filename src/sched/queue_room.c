@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Rooms and what fits into them. A job's vGPUs are all alike, so that counting how many each device takes says exactly whether
- * they fit; fg_sched_place() is asked only where they go. */
+ * Rooms and what fits into them. A job's vGPUs are all alike, so that counting how many each device takes says exactly
+ * whether they fit; fg_sched_place() is asked only where they go. */
 #include "sched/queue_pass.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@ bool fg_queue_is_where(const struct fg_queue_pass *p, size_t device, uint32_t wh
                 return false;
         if (where == FG_QUEUE_WHERE_ANY)
                 return true;
-        return where & FG_QUEUE_WHERE_DEVICE ? device == (where & ~FG_QUEUE_WHERE_DEVICE) : room->kind == where;
+        return fg_queue_is_pinned(where) ? device == (where & ~FG_QUEUE_WHERE_DEVICE) : room->kind == where;
 }
 
 uint32_t fg_queue_cap(uint64_t memory, uint32_t share, const struct fg_queue_want *want)
@@ -61,13 +61,15 @@ void fg_queue_room_left(const struct fg_queue_room *room, uint64_t end, uint64_t
 uint32_t fg_queue_fits(const struct fg_queue_pass *p, const struct fg_queue_room *room, const struct fg_queue_fit *fit,
                        bool kept)
 {
-        uint32_t sum = 0, share;
+        uint32_t sum = 0, share, where = fit->want.where;
+        bool pinned = fg_queue_is_pinned(where);
+        size_t d = pinned ? where & ~FG_QUEUE_WHERE_DEVICE : 0, end = pinned && d < p->devices ? d + 1 : p->devices;
         uint64_t memory;
 
-        for (size_t d = 0; d < p->devices && sum < fit->want.count; d++) {
+        for (; d < end && sum < fit->want.count; d++) {
                 /* Cheapest first: most devices of a busy node have nothing left. */
                 if (room[d].share < fit->want.share || room[d].memory < fit->want.memory ||
-                    !fg_queue_is_where(p, d, fit->want.where))
+                    !fg_queue_is_where(p, d, where))
                         continue;
                 fg_queue_room_left(&room[d], kept ? fit->end : 0, &memory, &share);
                 sum += fg_queue_cap_on(p, fit, d, memory, share);
@@ -75,11 +77,18 @@ uint32_t fg_queue_fits(const struct fg_queue_pass *p, const struct fg_queue_room
         return sum < fit->want.count ? sum : fit->want.count;
 }
 
+void fg_queue_fit_of_group(const struct fg_queue_pass *p, const struct fg_queue_group *group, struct fg_queue_fit *ret)
+{
+        *ret = (struct fg_queue_fit){.want = group->want,
+                                     .end = group->time_limit ? p->now + group->time_limit : FG_QUEUE_UNKNOWN};
+}
+
 void fg_queue_fit_of(const struct fg_queue_pass *p, const struct fg_queue_job *job, struct fg_queue_fit *ret)
 {
-        *ret = (struct fg_queue_fit){.want = job->group->want, .end = fg_queue_job_end(job, p->now)};
+        fg_queue_fit_of_group(p, job->group, ret);
         if (!job->run)
                 return;
+        ret->end = fg_queue_job_end(job, p->now);
         ret->fixed = job->run;
         ret->want.memory = 0; /* it has that */
         ret->want.where = FG_QUEUE_WHERE_ANY;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * An ordered set of intrusive nodes, by key and then by order: a treap whose priorities are a hash of the order, so that its
- * shape depends on what is in it and on nothing else. All but first and next: O(log n). */
+ * An ordered set of intrusive nodes, by key and then by order: a treap whose priorities are a hash of the order, so
+ * that its shape depends on what is in it and on nothing else. All but first and next: O(log n). */
 #ifndef FG_SCHED_QUEUE_TREE_H
 #define FG_SCHED_QUEUE_TREE_H
 

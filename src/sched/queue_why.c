@@ -81,7 +81,8 @@ static struct lack lack_on(const struct fg_queue_pass *p, const struct fg_queue_
         const struct fg_queue_want *want = &fit->want;
         const struct fg_queue_room *room = &p->later[d];
         uint32_t cap = fg_queue_cap_on(p, fit, d, room->memory, room->share);
-        struct lack l = {.memory_left = room->memory - cap * want->memory, .share_left = room->share - cap * want->share};
+        struct lack l = {.memory_left = room->memory - cap * want->memory,
+                         .share_left = room->share - cap * want->share};
 
         l.memory = want->memory > l.memory_left ? want->memory - l.memory_left : 0;
         l.share = want->share > l.share_left ? want->share - l.share_left : 0;
@@ -143,7 +144,8 @@ static enum fg_queue_reason claim_of(const struct fg_queue_job *job, const struc
         return mine->project == theirs->project ? FG_QUEUE_BEHIND_OWN : FG_QUEUE_BEHIND_SHARE;
 }
 
-/* There was room, and those before it take it: the best claims first, which of them leaves it none? p->later: the room. */
+/* There was room, and those before it take it: the best claims first, which of them leaves it none? p->later: the room.
+ */
 static void say_behind(const struct fg_queue_pass *p, const struct fg_queue_job *job, const struct fg_queue_fit *fit,
                        struct fg_queue_why *ret)
 {
@@ -189,12 +191,17 @@ static void explain(struct fg_queue_pass *p, const struct fg_queue_job *job, con
         if (job->run && !job->run->suspended) { /* the pass began it */
                 ret->reason = FG_QUEUE_GOES;
                 ret->start = p->now;
+        } else if (job->leaving != FG_QUEUE_STAY) {
+                ret->reason = FG_QUEUE_LEAVES;
+                for (size_t i = 0; i < p->count; i++)
+                        if (p->decision[i].job == job)
+                                ret->other = p->decision[i].beneficiary->owner;
         } else if (!w->seen) {
                 ret->reason = FG_QUEUE_PASS_FULL;
         } else if (w->quota != FG_QUEUE_GOES) {
                 ret->reason = w->quota;
                 ret->of_user = w->of_user;
-                fg_queue_quota_numbers(job, w->quota, w->of_user, &ret->wanted, &ret->available);
+                fg_queue_quota_numbers(job->group, job->run, w->quota, w->of_user, &ret->wanted, &ret->available);
         } else if (say_next(p, job, ret)) {
                 ret->reason = FG_QUEUE_PREEMPTING;
         } else {

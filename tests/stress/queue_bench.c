@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What a pass costs with 100 000 queued jobs in 200 projects on 64 devices with 10 000 running vGPUs, and what a queued job costs
- * in memory. CPU time; prints one JSON line for each case.
+ * What a pass costs with 100 000 queued jobs in 200 projects on 64 devices with 10 000 running vGPUs, and what a queued
+ * job costs in memory. CPU time; prints one JSON line for each case.
  *
  * usage: queue_bench [JOBS] */
 #include "base/clock.h"
@@ -27,10 +27,11 @@ struct bench {
         bool limits; /* running jobs have them */
 };
 
-/* Each queued job one of 80 kinds of wish; or each of a kind of its own. */
+/* Each project's jobs are of `kinds` kinds in each class; 0: each of a kind of its own. */
 struct scenario {
         const char *name;
-        bool distinct, preempt, limits, pinned;
+        unsigned kinds;
+        bool preempt, limits, pinned;
 };
 
 static uint64_t cpu_us(void)
@@ -90,20 +91,30 @@ static void submit(struct bench *b, const struct scenario *s)
 
         for (size_t i = 0; i < b->jobs; i++) {
                 struct fg_queue_wish wish = wish_of(b);
+                uint64_t project = draw(b, PROJECTS), kept = 0;
 
-                b->now += 1000;
+                wish.project = b->project[project];
+
+                if (s->kinds) { /* what follows is drawn by project and kind */
+                        uint64_t kind = draw(b, s->kinds);
+
+                        kept = b->seed;
+                        b->seed = project * 1000 + kind;
+                }
                 wish.count = count[draw(b, 5)];
                 wish.share = share[draw(b, 4)];
                 wish.memory = (UINT64_C(1) << 30) * (1 + draw(b, 4) * 10);
                 wish.time_limit = 3600 * SECOND * draw(b, 4);
-                wish.priority = 1 + (uint32_t)draw(b, 3);
-                if (s->distinct) {
+                if (!s->kinds) {
                         wish.memory += draw(b, 1 << 30);
                         wish.share = 100 + (uint32_t)draw(b, 900);
                         wish.time_limit = draw(b, 100000) * SECOND;
                 }
                 if (s->pinned)
                         wish.device = (uint32_t)draw(b, DEVICES);
+                b->seed = s->kinds ? kept : b->seed;
+                wish.priority = 1 + (uint32_t)draw(b, 3);
+                wish.submitted = b->now += 1000;
                 must(fg_queue_add(b->q, &wish, b->now, &b->job[i]));
         }
 }
@@ -149,7 +160,8 @@ static uint64_t measure_why(struct bench *b)
 static void run(const struct scenario *s, size_t jobs)
 {
         struct fg_queue_config config = FG_QUEUE_DEFAULTS;
-        struct bench b = {.jobs = jobs, .seed = 1, .limits = s->limits, .job = calloc(jobs, sizeof(struct fg_queue_job *))};
+        struct bench b = {
+                .jobs = jobs, .seed = 1, .limits = s->limits, .job = calloc(jobs, sizeof(struct fg_queue_job *))};
         uint64_t idle[PASSES], busy[PASSES], before, t, add, why;
         size_t none, some, bytes;
 
@@ -175,7 +187,8 @@ static void run(const struct scenario *s, size_t jobs)
                 b.device[d].memory_free = UINT64_C(40) << 30, b.device[d].share_free = 500;
         measure_passes(&b, &some, busy);
         printf("{\"case\": \"%s\", \"queued\": %zu, \"pass_ms\": %.2f, \"pass_max_ms\": %.2f, \"decisions\": %zu, "
-               "\"starting_pass_ms\": %.2f, \"started\": %zu, \"why_ms\": %.2f, \"add_us\": %.2f, \"bytes_per_job\": %.0f}\n",
+               "\"starting_pass_ms\": %.2f, \"started\": %zu, \"why_ms\": %.2f, \"add_us\": %.2f, \"bytes_per_job\": "
+               "%.0f}\n",
                s->name, jobs, (double)idle[PASSES / 2] / 1000, (double)idle[PASSES - 1] / 1000, none,
                (double)busy[PASSES / 2] / 1000, some, (double)why / 1000, (double)add / (double)jobs,
                (double)bytes / (double)jobs);
@@ -187,13 +200,13 @@ static void run(const struct scenario *s, size_t jobs)
 int main(int argc, char **argv)
 {
         static const struct scenario all[] = {
-                {"alike", .limits = true},
-                {"alike, no limits", .limits = false},
-                {"alike, preempting", .preempt = true, .limits = true},
-                {"alike, pinned to devices", .limits = true, .pinned = true},
-                {"all different", .distinct = true, .limits = true},
-                {"all different, preempting", .distinct = true, .preempt = true, .limits = true},
-                {"all different, pinned, preempting", .distinct = true, .preempt = true, .limits = true, .pinned = true},
+                {"10 kinds", .kinds = 10, .limits = true},
+                {"10 kinds, no limits", .kinds = 10},
+                {"10 kinds, preempting", .kinds = 10, .preempt = true, .limits = true},
+                {"10 kinds, pinned, preempting", .kinds = 10, .preempt = true, .limits = true, .pinned = true},
+                {"all different", .limits = true},
+                {"all different, preempting", .preempt = true, .limits = true},
+                {"all different, pinned, preempting", .preempt = true, .limits = true, .pinned = true},
         };
         size_t jobs = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000;
 

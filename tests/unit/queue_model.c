@@ -61,8 +61,8 @@ static bool fits(const struct model *m, const struct world_job *j)
         return n >= j->wish.count;
 }
 
-static void place(const struct model *m, const struct world_job *j, const struct mdevice *device, bool unkept, bool kept,
-                  uint32_t *ret_on)
+static void place(const struct model *m, const struct world_job *j, const struct mdevice *device, bool unkept,
+                  bool kept, uint32_t *ret_on)
 {
         struct fg_sched_device view[WORLD_DEVICES];
         struct fg_sched_want want[64];
@@ -176,7 +176,8 @@ static void keep(struct model *m, const struct world_job *j, const struct mdevic
                         continue;
                 m->device[d].keeper = j;
                 m->device[d].until = until;
-                m->device[d].spare_memory = later[d].memory - (j->state == WORLD_SUSPENDED ? 0 : on[d] * j->wish.memory);
+                m->device[d].spare_memory =
+                        later[d].memory - (j->state == WORLD_SUSPENDED ? 0 : on[d] * j->wish.memory);
                 m->device[d].spare_share = later[d].share - (uint64_t)on[d] * j->wish.share;
         }
 }
@@ -280,7 +281,8 @@ void model_pass(const struct world *w, struct model_plan *ret)
                 size_t best = w->jobs;
 
                 for (size_t i = 0; i < w->jobs; i++)
-                        if (m->is[i] == WAITS && world_waits(w, &w->job[i]) && (best == w->jobs || goes_first(m, i, best)))
+                        if (m->is[i] == WAITS && world_waits(w, &w->job[i]) &&
+                            (best == w->jobs || goes_first(m, i, best)))
                                 best = i;
                 if (best == w->jobs)
                         break;

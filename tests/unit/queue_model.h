@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The queue's rules once more, straight down: no groups, no heaps, nothing remembered from one question to the next, and the
- * test's own books. Without preemption. What it decides is what a pass must decide. */
+ * The queue's rules once more, straight down: no groups, no heaps, nothing remembered from one question to the next,
+ * and the test's own books. Without preemption. What it decides is what a pass must decide. */
 #ifndef FG_TESTS_QUEUE_MODEL_H
 #define FG_TESTS_QUEUE_MODEL_H
 

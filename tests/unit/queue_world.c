@@ -143,6 +143,7 @@ void world_leave(struct world *w, struct world_job *j)
                 assert_int_equal(j->leaving, FG_QUEUE_REQUEUE);
                 hold(w, j, true, j->state == WORLD_RUNNING, -1);
                 j->state = WORLD_QUEUED;
+                j->ran = 0;
                 memset(j->on, 0, sizeof(j->on));
                 assert_int_equal(fg_queue_requeued(w->q, j->handle, w->now), 0);
         }
@@ -154,13 +155,9 @@ static void ask_to_leave(struct world *w, struct world_job *j, const struct fg_q
 {
         const struct world_job *whom;
 
-        assert_true(d->beneficiary != NULL);
         assert_int_equal(j->leaving, FG_QUEUE_STAY);
-        whom = NULL;
-        for (size_t i = 0; i < w->jobs; i++)
-                if (w->job[i].state != WORLD_GONE && w->job[i].handle == d->beneficiary)
-                        whom = &w->job[i];
-        assert_non_null(whom);
+        assert_true(d->beneficiary != NULL);
+        whom = fg_queue_owner(d->beneficiary);
         assert_true(whom->wish.priority > j->wish.priority);
         assert_true(world_waits(w, whom));
         if (j->state == WORLD_RUNNING)
@@ -208,6 +205,7 @@ void world_end(struct world *w, struct world_job *j)
         if (j->state == WORLD_RUNNING || j->state == WORLD_SUSPENDED)
                 hold(w, j, true, j->state == WORLD_RUNNING, -1);
         j->state = WORLD_GONE;
+        j->leaving = FG_QUEUE_STAY;
         fg_queue_remove(w->q, j->handle);
         j->handle = NULL;
 }

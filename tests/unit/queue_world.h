@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A node on paper for the queue's tests: it has devices, carries out what passes propose, and keeps books of its own, in which it
- * checks that nothing is promised twice. */
+ * A node on paper for the queue's tests: it has devices, carries out what passes propose, and keeps books of its own,
+ * in which it checks that nothing is promised twice. */
 #ifndef FG_TESTS_QUEUE_WORLD_H
 #define FG_TESTS_QUEUE_WORLD_H
 
@@ -41,7 +41,7 @@ struct world {
         uint32_t weight[WORLD_ACCOUNTS];
         struct fg_queue_amounts project_limit[WORLD_ACCOUNTS], user_limit[WORLD_ACCOUNTS];
         size_t projects, users;
-        struct fg_queue_plan plan; /* of the last pass */
+        struct fg_queue_plan plan;     /* of the last pass */
         uint64_t used[WORLD_ACCOUNTS]; /* us of whole devices, by project, not forgotten */
 };
 

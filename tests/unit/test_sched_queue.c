@@ -33,7 +33,8 @@ static struct world_job *add(struct world *w, size_t project, uint32_t count, ui
 }
 
 /* With a time limit, in a class. */
-static struct world_job *add_limited(struct world *w, uint32_t memory, uint32_t share, uint64_t limit, uint32_t priority)
+static struct world_job *add_limited(struct world *w, uint32_t memory, uint32_t share, uint64_t limit,
+                                     uint32_t priority)
 {
         struct fg_queue_wish wish = world_wish(w, 0, 1, memory, share);
 
@@ -135,7 +136,8 @@ static void wishes_are_checked(void **state)
         world_free(w);
 }
 
-/* Held, waiting, running, suspended: each in the state in which the queue goes, and what does not fit the state is refused. */
+/* Held, waiting, running, suspended: each in the state in which the queue goes, and what does not fit the state is
+ * refused. */
 static void states_are_checked(void **state)
 {
         struct world *w = small(1, 1);
@@ -382,6 +384,9 @@ static void reasons_of_devices(void **state)
         assert_int_equal(why.missing_memory, 50);
         assert_int_equal(why.missing_share, 0);
         assert_int_equal(why.start, FG_QUEUE_UNKNOWN); /* nobody who runs has a limit */
+        why = world_why(w, add(w, 0, 1, 150, 900));
+        assert_int_equal(why.reason, FG_QUEUE_NO_MEMORY); /* of device 0 a third is missing, of device 1 most */
+        assert_int_equal(why.device, 0);
         w->device[0].usable = false;
         why = world_why(w, share);
         assert_int_equal(why.reason, FG_QUEUE_NO_SHARE);
@@ -392,7 +397,8 @@ static void reasons_of_devices(void **state)
         world_free(w);
 }
 
-/* EASY: the large one is promised the end of the running one; what ends before that, or leaves it its room, goes ahead. */
+/* EASY: the large one is promised the end of the running one; what ends before that, or leaves it its room, goes ahead.
+ */
 static void backfill_leaves_the_reservation_alone(void **state)
 {
         struct world *w = small(1, 1);
@@ -549,6 +555,89 @@ static void stops_only_for_memory_and_only_who_allows(void **state)
         world_free(w);
 }
 
+/* Whose room suffices is chosen by age, not by size; on the device where that takes the youngest. */
+static void youngest_of_those_that_suffice(void **state)
+{
+        struct world *w = small(2, 1);
+        struct world_job *low[4], *high;
+
+        for (int i = 0; i < 4; i++) {
+                struct fg_queue_wish wish = world_wish(w, 0, 1, 100, i < 2 ? 600 : 400);
+
+                wish.device = (uint32_t)(i == 0 || i == 3);
+                low[i] = world_add(w, &wish, SECOND);
+                world_settle(w);
+                w->now += SECOND;
+        }
+        w->now += 20 * SECOND;
+        high = add_limited(w, 100, 300, 0, 1);
+        world_pass(w);
+        assert_int_equal(w->plan.count, 1);
+        assert_true(is_decided(w, low[3], FG_QUEUE_DO_SUSPEND));
+        world_settle(w);
+        assert_int_equal(high->state, WORLD_RUNNING);
+        /* Large ones, each alone on its device: the younger of them. */
+        world_end(w, low[2]);
+        world_end(w, low[3]);
+        world_end(w, high);
+        high = add_limited(w, 100, 500, 0, 2);
+        world_pass(w);
+        assert_int_equal(w->plan.count, 1);
+        assert_true(is_decided(w, low[1], FG_QUEUE_DO_SUSPEND));
+        world_free(w);
+}
+
+/* One has to stop for its memory; of the other the share is enough. And where one goes whose room makes another's going
+ * unnecessary, that other stays. */
+static void no_more_harm_than_needed(void **state)
+{
+        struct world *w = small(1, 1);
+        struct fg_queue_wish wish = world_wish(w, 0, 1, 700, 300);
+        struct world_job *memory, *share;
+
+        wish.may_requeue = true;
+        memory = world_add(w, &wish, SECOND);
+        wish.memory = 300;
+        wish.share = 700;
+        share = world_add(w, &wish, SECOND);
+        world_settle(w);
+        w->now += 20 * SECOND;
+        add_limited(w, 700, 900, 0, 1);
+        world_pass(w);
+        assert_int_equal(w->plan.count, 2);
+        assert_true(is_decided(w, memory, FG_QUEUE_DO_REQUEUE));
+        assert_true(is_decided(w, share, FG_QUEUE_DO_SUSPEND));
+        world_free(w);
+}
+
+/* An offer to resume that is not taken up leaves no trace: the one that began last is the first to be stopped. */
+static void offers_leave_no_trace(void **state)
+{
+        struct world *w = small(1, 1);
+        struct fg_queue_wish wish = world_wish(w, 0, 1, 400, 100);
+        struct world_job *old, *young;
+
+        wish.may_requeue = true;
+        old = world_add(w, &wish, 100 * SECOND);
+        world_settle(w);
+        w->now += SECOND;
+        wish.submitted = w->now;
+        young = world_add(w, &wish, 100 * SECOND);
+        world_settle(w);
+        old->leaving = young->leaving = FG_QUEUE_SUSPEND;
+        world_leave(w, old);
+        world_leave(w, young);
+        young->wish.hold = 1;
+        fg_queue_hold(w->q, young->handle, 1, w->now);
+        w->now += 20 * SECOND;
+        world_pass(w);
+        assert_true(is_decided(w, old, FG_QUEUE_DO_RESUME));
+        add_limited(w, 500, 100, 0, 1);
+        world_pass(w);
+        assert_true(is_decided(w, young, FG_QUEUE_DO_REQUEUE));
+        world_free(w);
+}
+
 /* Two vGPUs need room on two devices: one gang that sits on both is fewer than two others. */
 static void fewest_go(void **state)
 {
@@ -635,6 +724,9 @@ int main(void)
                 cmocka_unit_test(no_guard_for_what_cannot_come),
                 cmocka_unit_test(suspends_the_youngest),
                 cmocka_unit_test(stops_only_for_memory_and_only_who_allows),
+                cmocka_unit_test(youngest_of_those_that_suffice),
+                cmocka_unit_test(no_more_harm_than_needed),
+                cmocka_unit_test(offers_leave_no_trace),
                 cmocka_unit_test(fewest_go),
                 cmocka_unit_test(time_limits_count_running_time),
                 cmocka_unit_test(plans_are_bounded),

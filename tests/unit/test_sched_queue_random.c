@@ -98,8 +98,10 @@ static void submit(struct history *h)
 static void meddle(struct history *h)
 {
         struct world *w = h->w;
-        struct world_job *j = w->jobs ? &w->job[pick(h, w->jobs)] : NULL;
+        struct world_job *j = NULL;
 
+        for (int i = 0; i < 20 && w->jobs && (!j || j->state == WORLD_GONE || one_in(h, 3)); i++)
+                j = &w->job[pick(h, w->jobs)];
         if (!j || j->state == WORLD_GONE)
                 return;
         switch (pick(h, 6)) {
@@ -113,14 +115,15 @@ static void meddle(struct history *h)
                 fg_queue_hold(w->q, j->handle, j->wish.hold, w->now);
                 break;
         case 2:
-                if (j->state != WORLD_RUNNING || j->leaving != FG_QUEUE_STAY)
+                if (j->state == WORLD_QUEUED || j->leaving != FG_QUEUE_STAY)
                         break;
-                j->leaving = one_in(h, 2) ? FG_QUEUE_SUSPEND : FG_QUEUE_REQUEUE;
+                j->leaving = one_in(h, 3) || j->state == WORLD_SUSPENDED ? FG_QUEUE_REQUEUE : FG_QUEUE_SUSPEND;
                 assert_int_equal(fg_queue_leaving(w->q, j->handle, j->leaving), 0);
                 break;
         case 3:
-                if (j->leaving != FG_QUEUE_STAY)
-                        world_leave(w, j);
+                for (size_t i = 0; i < w->jobs; i++)
+                        if (w->job[i].leaving != FG_QUEUE_STAY && one_in(h, 2))
+                                world_leave(w, &w->job[i]);
                 break;
         case 4:
                 fg_queue_charge(w->q, w->project[j->project], w->now, pick(h, 1000) * SECOND);
@@ -185,15 +188,24 @@ static bool begins(const struct world *w, const struct world_job *j)
         return false;
 }
 
-static bool is_made_room_for(const struct world *w, const struct world_job *j)
+/* By those who leave for it, or for others and leave it enough. */
+static bool is_room_made(const struct world *w)
 {
         for (size_t i = 0; i < w->plan.count; i++)
-                if (w->plan.decision[i].beneficiary == j->handle)
+                if (w->plan.decision[i].beneficiary)
                         return true;
         for (size_t i = 0; i < w->jobs; i++)
                 if (w->job[i].leaving != FG_QUEUE_STAY)
                         return true;
         return false;
+}
+
+static bool is_to_leave(const struct world *w, const struct world_job *j)
+{
+        for (size_t i = 0; i < w->plan.count; i++)
+                if (world_of(&w->plan.decision[i]) == j && w->plan.decision[i].what == FG_QUEUE_DO_REQUEUE)
+                        return true;
+        return j->leaving == FG_QUEUE_REQUEUE;
 }
 
 static bool has_device(const struct world *w, const struct world_job *j)
@@ -250,6 +262,9 @@ static void check_why(struct history *h, const struct world_job *j, const struct
         case FG_QUEUE_RUNS:
                 assert_true(j->state == WORLD_RUNNING);
                 break;
+        case FG_QUEUE_LEAVES:
+                assert_true(j->state == WORLD_SUSPENDED && is_to_leave(w, j));
+                break;
         case FG_QUEUE_HELD:
                 assert_true(j->wish.hold);
                 break;
@@ -280,7 +295,7 @@ static void check_why(struct history *h, const struct world_job *j, const struct
                 assert_true(other->wish.priority >= j->wish.priority);
                 break;
         case FG_QUEUE_PREEMPTING:
-                assert_true(is_made_room_for(w, j)); /* if it fits, then where room is kept for another */
+                assert_true(is_room_made(w)); /* if it fits, then where room is kept for another */
                 break;
         case FG_QUEUE_PASS_FULL:
                 assert_true(w->plan.more);
@@ -307,7 +322,7 @@ static void check_whys(struct history *h, int ret_reason[WORLD_JOBS])
                 struct fg_queue_why why;
 
                 ret_reason[i] = -1;
-                if (j->state == WORLD_GONE || j->leaving != FG_QUEUE_STAY || (w->jobs > 60 && !one_in(h, 4)))
+                if (j->state == WORLD_GONE || (w->jobs > 60 && !one_in(h, 4)))
                         continue;
                 why = world_why(w, j);
                 check_why(h, j, &why);
@@ -315,7 +330,8 @@ static void check_whys(struct history *h, int ret_reason[WORLD_JOBS])
                 ret_reason[i] = (int)why.reason;
                 if (world_waits(w, j) && !world_in_quota(w, j))
                         assert_true(is_quota(why.reason) || why.reason == FG_QUEUE_NO_DEVICE ||
-                                    why.reason == FG_QUEUE_TOO_LARGE || why.reason == FG_QUEUE_PASS_FULL);
+                                    why.reason == FG_QUEUE_TOO_LARGE || why.reason == FG_QUEUE_PASS_FULL ||
+                                    why.reason == FG_QUEUE_LEAVES);
         }
 }
 
@@ -338,7 +354,8 @@ static void check_conservation(struct history *h, const int reason[WORLD_JOBS])
         }
 }
 
-/* Starting jobs moves projects behind others, and reservations with them: the next pass may find more. It comes to an end. */
+/* Starting jobs moves projects behind others, and reservations with them: the next pass may find more. It comes to an
+ * end. */
 static void check_settles(struct history *h)
 {
         struct world *w = h->w;
@@ -425,7 +442,7 @@ static void nothing_breaks_with_preemption(void **state)
 
         assert_true(h.began > 1000 && h.reserved > 1000 && h.left > 100);
         for (size_t r = 0; r < COUNT_OF(h.explained); r++)
-                assert_true(h.explained[r] > 10);
+                assert_true(h.explained[r] >= 10);
 }
 
 int main(void)

@@ -20,8 +20,8 @@ static void next_event(struct world *w, uint64_t most)
         world_advance(w, end < most ? end : most);
 }
 
-/* Backlogged projects of weights 1, 2 and 4, whose jobs differ in length. (Not in size: room that only small ones fit into goes to
- * them, whatever they have had.) */
+/* Backlogged projects of weights 1, 2 and 4, whose jobs differ in length. (Not in size: room that only small ones fit
+ * into goes to them, whatever they have had.) */
 static void shares_follow_the_weights(void **state)
 {
         static const uint32_t weight[] = {1, 2, 4};
@@ -60,8 +60,8 @@ static void shares_follow_the_weights(void **state)
         world_free(w);
 }
 
-/* One project, in the order of submission, all with time limits that they may not use up: what is predicted for a job is never
- * exceeded, whatever is backfilled. */
+/* One project, in the order of submission, all with time limits that they may not use up: what is predicted for a job
+ * is never exceeded, whatever is backfilled. */
 static void predictions_hold(void **state)
 {
         uint64_t seed = 21;
@@ -77,7 +77,8 @@ static void predictions_hold(void **state)
                         for (uint64_t n = unit_random(&seed) % 4; n > 0; n--) {
                                 struct fg_queue_wish wish = world_wish(
                                         w, 0, unit_random(&seed) % 3 ? 1 : 1 + (uint32_t)(unit_random(&seed) % 4),
-                                        100 * (1 + unit_random(&seed) % 10), 100 * (1 + (uint32_t)(unit_random(&seed) % 10)));
+                                        100 * (1 + unit_random(&seed) % 10),
+                                        100 * (1 + (uint32_t)(unit_random(&seed) % 10)));
 
                                 if (wish.count > w->devices)
                                         wish.count = 1;
@@ -108,8 +109,8 @@ static void predictions_hold(void **state)
         assert_true(promises > 500 && backfilled > 100);
 }
 
-/* When a job that wants the whole device starts beside a stream of small ones that keeps it three quarters full; with a limit of
- * their own, or without. */
+/* When a job that wants the whole device starts beside a stream of small ones that keeps it three quarters full; with a
+ * limit of their own, or without. */
 static uint64_t start_beside_a_stream(uint64_t ageing, uint64_t limit, size_t project)
 {
         struct fg_queue_config c = config();
@@ -170,8 +171,8 @@ static struct world *filled(uint64_t seed, const size_t *turn, size_t count, boo
         return w;
 }
 
-/* The same jobs in another order of calls: the same plan. As jobs that came in another order: the same plan but for which of
- * several equal ones it names. */
+/* The same jobs in another order of calls: the same plan. As jobs that came in another order: the same plan but for
+ * which of several equal ones it names. */
 static void equal_jobs_change_only_ties(void **state)
 {
         uint64_t seed = 31;
@@ -193,7 +194,8 @@ static void equal_jobs_change_only_ties(void **state)
                 assert_true(a->plan.count > 0);
                 assert_int_equal(a->plan.count, b->plan.count);
                 for (size_t i = 0; i < a->plan.count; i++) {
-                        assert_int_equal(world_of(&a->plan.decision[i])->wish.order, world_of(&b->plan.decision[i])->wish.order);
+                        assert_int_equal(world_of(&a->plan.decision[i])->wish.order,
+                                         world_of(&b->plan.decision[i])->wish.order);
                         assert_int_equal(a->plan.decision[i].place[0].device, b->plan.decision[i].place[0].device);
                 }
                 world_free(b);
@@ -255,9 +257,9 @@ static void fewest_are_suspended(void **state)
                                 world_settle(w);
                         }
                 for (unsigned d = 0; d < 2; d++) {
-                        unsigned here = wanted <= w->device[d].share_free ?
-                                                0 :
-                                                fewest(share[d], n[d], wanted - w->device[d].share_free);
+                        unsigned here = wanted <= w->device[d].share_free
+                                                ? 0
+                                                : fewest(share[d], n[d], wanted - w->device[d].share_free);
 
                         best = here < best ? here : best;
                 }
