@@ -141,10 +141,12 @@ struct fg_queue_plan {
         const struct fg_queue_decision *decision; /* in the order in which to carry them out */
         size_t count;
         bool more;     /* the bound was reached: call again when these are carried out */
-        uint64_t wake; /* us: time alone may change the answer then; FG_QUEUE_UNKNOWN: it does not */
+        uint64_t wake; /* us: look again then, happen what may: a job's time, a minimum run; FG_QUEUE_UNKNOWN: no such
+                          time */
 };
-/* What to do now. What *ret points to is the queue's, and valid until the next pass. -ENOMEM. After starts have been
- * carried out another pass may find more: they move their projects back, and what is kept for whom with them. */
+/* What to do now; when something has changed, and once a minute, as decay moves projects. What *ret points to is the
+ * queue's, and valid until the next pass. -ENOMEM. After starts have been carried out another pass may find more: they
+ * move their projects back, and what is kept for whom with them. */
 int fg_queue_pass(struct fg_queue *q, const struct fg_queue_scene *scene, struct fg_queue_plan *ret);
 
 enum fg_queue_reason {

@@ -129,9 +129,11 @@ enum fg_queue_reason fg_queue_quota(const struct fg_queue_group *group, bool sus
 void fg_queue_quota_numbers(const struct fg_queue_group *group, bool suspended, enum fg_queue_reason reason,
                             bool of_user, uint64_t *ret_wanted, uint64_t *ret_available);
 
+/* queue_walk.c: everybody's turn. */
+int fg_queue_pass_run(struct fg_queue_pass *p);
+
 /* queue_pass.c: also for queue_why.c. End takes everything back. */
 int fg_queue_pass_begin(struct fg_queue_pass *p, struct fg_queue *q, const struct fg_queue_scene *scene);
-int fg_queue_pass_run(struct fg_queue_pass *p);
 void fg_queue_pass_end(struct fg_queue_pass *p);
 void fg_queue_decide(struct fg_queue_pass *p, enum fg_queue_what what, struct fg_queue_job *job,
                      struct fg_queue_job *beneficiary);

@@ -104,7 +104,7 @@ static void meddle(struct history *h)
                 j = &w->job[pick(h, w->jobs)];
         if (!j || j->state == WORLD_GONE)
                 return;
-        switch (pick(h, 6)) {
+        switch (pick(h, 7)) {
         case 0:
                 world_end(w, j);
                 break;
@@ -130,6 +130,17 @@ static void meddle(struct history *h)
                 break;
         case 5:
                 fg_queue_rekey(w->q, j->handle);
+                break;
+        case 6: /* suspends one, and begins to stop another that is */
+                if (j->state == WORLD_RUNNING && j->leaving == FG_QUEUE_STAY) {
+                        j->leaving = FG_QUEUE_SUSPEND;
+                        world_leave(w, j);
+                }
+                for (size_t i = 0; i < w->jobs; i++)
+                        if (w->job[i].state == WORLD_SUSPENDED && w->job[i].leaving == FG_QUEUE_STAY && one_in(h, 3)) {
+                                w->job[i].leaving = FG_QUEUE_REQUEUE;
+                                assert_int_equal(fg_queue_leaving(w->q, w->job[i].handle, FG_QUEUE_REQUEUE), 0);
+                        }
                 break;
         }
 }
