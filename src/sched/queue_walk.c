@@ -43,7 +43,7 @@ static void observe(struct fg_queue_pass *p, enum fg_queue_reason quota, bool of
         memcpy(p->watch->room, p->room, p->devices * sizeof(*p->room));
 }
 
-/* Out of the books of its project: it is not charged yet for what it has begun. */
+/* It has its share: its project is due for that much less, and the devices have that much less. */
 static void begun(struct fg_queue_pass *p, struct fg_queue_job *job, const struct fg_queue_fit *fit,
                   enum fg_queue_what what)
 {
