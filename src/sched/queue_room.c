@@ -110,7 +110,7 @@ static size_t places_of(struct fg_queue_pass *p, uint32_t count)
 int fg_queue_place_on(struct fg_queue_pass *p, const struct fg_queue_room *room, const bool *open,
                       const struct fg_queue_fit *fit, size_t *ret_places)
 {
-        size_t failed;
+        struct fg_sched_misfit ignored;
         int r;
 
         for (size_t d = 0; d < p->devices; d++) {
@@ -119,7 +119,7 @@ int fg_queue_place_on(struct fg_queue_pass *p, const struct fg_queue_room *room,
         }
         for (uint32_t i = 0; i < fit->want.count; i++)
                 p->want[i] = (struct fg_sched_want){fit->want.memory, fit->want.share};
-        r = fg_sched_place(p->view, p->devices, p->want, fit->want.count, p->chosen, p->memory, p->share, &failed);
+        r = fg_sched_place(p->view, p->devices, p->want, fit->want.count, p->chosen, p->memory, p->share, &ignored);
         if (r < 0)
                 return r;
         *ret_places = places_of(p, fit->want.count);
