@@ -68,7 +68,7 @@ static void place(const struct model *m, const struct world_job *j, const struct
         struct fg_sched_want want[64];
         uint32_t chosen[64], share[64];
         uint64_t memory[64];
-        size_t failed;
+        struct fg_sched_misfit failed;
 
         for (size_t d = 0; d < m->w->devices; d++) {
                 const struct mdevice *v = &device[d];
