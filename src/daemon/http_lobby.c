@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/http_lobby.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "daemon/manager.h"
 
@@ -14,6 +15,7 @@
 
 #define ACCEPT_BATCH 32     /* in one turn */
 #define PAUSE_USEC   100000 /* without descriptors for another connection */
+#define REST         3      /* times as long as a handshake took, the thread is everybody else's */
 #define RECORD_HEAD  5u
 #define RECORD_MAX   16384u
 
@@ -29,6 +31,12 @@ void fgd_lobby_leave(struct fgd_peer *peer)
                 TAILQ_REMOVE(&peer->http->lobby->ready, source, order);
 }
 
+static void arm_turn(struct fgd_lobby *lobby)
+{
+        sd_event_source_set_time(lobby->turn, lobby->next_turn / FG_NSEC_PER_USEC);
+        sd_event_source_set_enabled(lobby->turn, SD_EVENT_ONESHOT);
+}
+
 static void make_ready(struct fgd_peer *peer)
 {
         struct fgd_lobby *lobby = peer->http->lobby;
@@ -37,25 +45,28 @@ static void make_ready(struct fgd_peer *peer)
                 TAILQ_INSERT_TAIL(&lobby->ready, peer->source, order);
         TAILQ_INSERT_TAIL(&peer->source->ready, peer, of_ready);
         peer->ready = true;
-        sd_event_source_set_enabled(lobby->turn, SD_EVENT_ON);
+        arm_turn(lobby);
 }
 
-/* One handshake, of the source that has waited longest since its last. Whoever else of the daemon has something to do is next. */
-static int on_turn(sd_event_source *event_source, void *user)
+/* One handshake, of the source that has waited longest since its last. */
+static int on_turn(sd_event_source *timer, uint64_t usec, void *user)
 {
         struct fgd_lobby *lobby = user;
         struct fgd_source *source = TAILQ_FIRST(&lobby->ready);
-        if (source) {
-                struct fgd_peer *peer = TAILQ_FIRST(&source->ready);
-                fgd_lobby_leave(peer);
-                if (!TAILQ_EMPTY(&source->ready)) {
-                        TAILQ_REMOVE(&lobby->ready, source, order);
-                        TAILQ_INSERT_TAIL(&lobby->ready, source, order);
-                }
-                fgd_http_hand_over(peer);
+        uint64_t began = fg_now();
+        if (!source)
+                return 0;
+        struct fgd_peer *peer = TAILQ_FIRST(&source->ready);
+        fgd_lobby_leave(peer);
+        if (!TAILQ_EMPTY(&source->ready)) {
+                TAILQ_REMOVE(&lobby->ready, source, order);
+                TAILQ_INSERT_TAIL(&lobby->ready, source, order);
         }
-        if (TAILQ_EMPTY(&lobby->ready))
-                sd_event_source_set_enabled(lobby->turn, SD_EVENT_OFF);
+        fgd_http_hand_over(peer);
+        uint64_t now = fg_now();
+        lobby->next_turn = now + REST * (now - began);
+        if (!TAILQ_EMPTY(&lobby->ready))
+                arm_turn(lobby);
         return 0;
 }
 
@@ -216,7 +227,7 @@ int fgd_lobby_new(struct fgd_http *http, const int *fds, unsigned count)
                 return -ENOMEM;
         *lobby = (struct fgd_lobby){.http = http, .per_source = (unsigned)http->manager->options.value[FG_OPT_MAX_PER_SOURCE]};
         TAILQ_INIT(&lobby->ready);
-        int r = sd_event_add_defer(event, &lobby->turn, on_turn, lobby);
+        int r = sd_event_add_time(event, &lobby->turn, CLOCK_MONOTONIC, 0, 1, on_turn, lobby);
         if (r >= 0)
                 r = sd_event_source_set_enabled(lobby->turn, SD_EVENT_OFF);
         if (r >= 0)

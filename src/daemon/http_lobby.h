@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Remote connections wait here until they have said what TLS begins with. A session costs tens of kilobytes and a handshake half a
- * millisecond of the one thread that serves everybody: who says nothing, or something else, gets neither, and of those who do one is
- * taken in each turn of the event loop, the sources in rotation. */
+ * millisecond of the one thread that serves everybody: who says nothing, or something else, gets neither. Those who do are taken one by
+ * one, the sources in rotation, and never for more than a quarter of the thread's time. */
 #ifndef FGD_HTTP_LOBBY_H
 #define FGD_HTTP_LOBBY_H
 
@@ -14,6 +14,7 @@ struct fgd_lobby {
         struct fgd_sources sources;
         struct fgd_source_list ready; /* with peers whose turn comes */
         sd_event_source *turn, *pause;
+        uint64_t next_turn; /* not before */
         int fd[FGD_LISTENERS_MAX];
         sd_event_source *io[FGD_LISTENERS_MAX];
         unsigned listeners, per_source;
