@@ -122,9 +122,12 @@ int fg_login_read(struct fg_client_target *ret, struct fg_error *err)
         if (!text)
                 return fg_error_set(err, -ENOMEM, "out of memory");
         r = read_whole(fd, text, FG_LOGIN_FILE_MAX, &size);
-        r = r < 0 ? fg_error_set(err, r, "cannot read the login %s: %m", path) : fg_login_parse(text, size, ret, err);
+        if (r < 0)
+                fg_error_set(err, r, "cannot read the login %s: %m", path);
+        else if ((r = fg_login_parse(text, size, ret, err)) < 0)
+                fg_error_wrap(err, r, "the login %s", path);
         explicit_bzero(text, FG_LOGIN_FILE_MAX + 1);
-        return r == -EUCLEAN ? fg_error_wrap(err, r, "the login %s", path) : r;
+        return r;
 }
 
 static int make_folder(const char *path, struct fg_error *err)
