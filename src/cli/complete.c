@@ -23,7 +23,7 @@ static void offer_options(const char *word, const struct argp *argp)
         offer(word, "--help");
         for (const struct argp_option *o = argp->options; o && (o->name || o->key || o->doc); o++) {
                 snprintf(text, sizeof text, "--%s%s", o->name ? o->name : "", o->arg ? "=" : "");
-                if (o->name)
+                if (o->name && !(o->flags & OPTION_HIDDEN))
                         offer(word, text);
         }
 }

@@ -12,12 +12,14 @@ struct options {
         const char *url, *fingerprint, *token_file, *ca;
 };
 
-enum { KEY_FINGERPRINT = 0x100, KEY_TOKEN_FILE, KEY_CA };
+enum { KEY_FINGERPRINT = 0x100, KEY_TOKEN_FILE, KEY_CA, KEY_TOKEN };
 
 static const struct argp_option option_table[] = {
         {"fingerprint", KEY_FINGERPRINT, "HEX", 0, "What the daemon's fingerprint must be; without it you are asked", 1},
         {"token-file", KEY_TOKEN_FILE, "FILE|-", 0, "Read the token from FILE or standard input; without it you are asked", 1},
         {"ca", KEY_CA, "system", 0, "Know the daemon by a certificate that this system trusts, and pin none", 1},
+        /* What is typed is in everybody's list of processes; as a beginning of --token-file it would be taken for a file's name and shown. */
+        {"token", KEY_TOKEN, "TOKEN", OPTION_HIDDEN, NULL, 1},
         CLI_OPTION_JSON,
         {0}};
 
@@ -37,6 +39,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         case KEY_CA:
                 o->ca = arg;
                 return 0;
+        case KEY_TOKEN:
+                cli_fail(0, "a token is not typed on a command line, where others can read it: --token-file FILE, or - for standard input; revoke "
+                            "this one");
+                return EINVAL;
         case ARGP_KEY_ARG:
                 if (o->url) {
                         cli_fail(0, "login takes one URL, yet more was given after \"%s\"; a token is not typed here, see --token-file", o->url);
