@@ -83,17 +83,17 @@ static char *early_problem(const struct fgd_exchange *e, unsigned *ret_status)
         if (e->too_large)
                 fgd_problem_set(&problem, FGD_TOO_LARGE, "the body has more than %u bytes", FGD_BODY_MAX);
         else
-                fgd_problem_set(&problem, FGD_BUSY, "too many unfinished requests; try again");
+                fgd_problem_set(&problem, FGD_BUSY, "too many unfinished requests, or answers that nobody takes; try again");
         fgd_problem_write(&problem, &text);
         *ret_status = fgd_problem_status(&problem);
         return text.data;
 }
 
-/* Answers that nobody takes are memory too. */
+/* Answers that nobody takes are memory too. Only reading is refused for that: what was changed was changed. */
 static bool take_reply(struct fgd_exchange *e, size_t size)
 {
         struct fgd_source *source = source_of(e);
-        if (size > SMALL && is_over(size, e->http->replies, REPLIES_MAX, source ? &source->replies : NULL))
+        if (e->reading && size > SMALL && is_over(size, e->http->replies, REPLIES_MAX, source ? &source->replies : NULL))
                 return false;
         e->reply_size = size;
         e->http->replies += size;
@@ -230,8 +230,9 @@ static enum MHD_Result begin(struct fgd_exchange *e, const char *method)
         const char *length = header(e, MHD_HTTP_HEADER_CONTENT_LENGTH);
         unsigned long long size = length ? strtoull(length, NULL, 10) : 0;
         e->started = true;
+        e->reading = strcmp(method, "GET") == 0;
         e->too_large = size > FGD_BODY_MAX;
-        e->refused = e->http->lobby && strcmp(method, "GET") != 0 && !header(e, MHD_HTTP_HEADER_AUTHORIZATION);
+        e->refused = e->http->lobby && !e->reading && !header(e, MHD_HTTP_HEADER_AUTHORIZATION);
         return size > READ_ON_MAX ? answer(e, method) : MHD_YES;
 }
 

@@ -63,7 +63,7 @@ struct fgd_exchange {
         char *path, *query; /* one allocation */
         char *body;
         size_t size, reply_size;
-        bool started, too_large, too_much, waiting, answered, refused;
+        bool started, reading, too_large, too_much, waiting, answered, refused;
         unsigned status, retry_after;
         char *json;
         struct fgd_later later;

@@ -16,6 +16,7 @@
 #define ACCEPT_BATCH 32     /* in one turn */
 #define PAUSE_USEC   100000 /* without descriptors for another connection */
 #define REST         3      /* times as long as a handshake took, the thread is everybody else's */
+#define SEND_BUFFER  (256 << 10) /* the kernel would give each several megabytes */
 #define RECORD_HEAD  5u
 #define RECORD_MAX   16384u
 
@@ -142,7 +143,7 @@ static void welcome(struct fgd_lobby *lobby, int fd, const struct sockaddr_stora
 {
         struct fgd_source *source = make_room(lobby, address) ? fgd_source_take(&lobby->sources, address) : NULL;
         struct fgd_peer *peer = source ? fgd_peer_new(lobby->http, fd, source) : NULL;
-        const int on = 1;
+        const int on = 1, buffer = SEND_BUFFER;
         if (!peer) {
                 if (source)
                         fgd_source_drop(&lobby->sources, source);
@@ -151,6 +152,7 @@ static void welcome(struct fgd_lobby *lobby, int fd, const struct sockaddr_stora
         }
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
         /* By the edge: what was looked at and is not enough stays in the socket. */
         if (sd_event_add_io(lobby->http->manager->event, &peer->io, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, on_word, peer) < 0)
                 fgd_peer_cut(peer);

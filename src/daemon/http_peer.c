@@ -127,6 +127,10 @@ void fgd_peer_cut(struct fgd_peer *peer)
                 close(fd);
                 return;
         }
+        /* What the kernel still holds of an answer goes too, and not when its reader pleases. */
+        const struct linger none = {.l_onoff = 1};
+        if (peer->state == FGD_PEER_SENDING)
+                setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
         fgd_peer_enter(peer, FGD_PEER_GOING);
         shutdown(fd, SHUT_RDWR); /* the library sees the end and lets go */
 }
