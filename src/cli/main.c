@@ -17,6 +17,8 @@ const struct cli_verb cli_verb_table[] = {
         {"delete", cli_delete, &cli_delete_argp, CLI_OPERAND_NAME, "NAME…", "Delete vGPUs"},
         {"run", cli_run, &cli_run_argp, CLI_OPERAND_TARGET, "[NAME[/I]] -- PROGRAM ARGS…", "Run a program in vGPUs"},
         {"top", cli_top, &cli_top_argp, CLI_OPERAND_NONE, "", "Watch live who uses what"},
+        {"login", cli_login, &cli_login_argp, CLI_OPERAND_NONE, "[URL]", "Use a daemon elsewhere, or say which one is used"},
+        {"logout", cli_logout, &cli_logout_argp, CLI_OPERAND_NONE, "", "Forget it: use this machine's daemon again"},
         {"doctor", cli_doctor, &cli_doctor_argp, CLI_OPERAND_NONE, "",
          "Say what is installed, what is missing and how to mend it"},
         {"version", cli_version, &cli_version_argp, CLI_OPERAND_NONE, "",

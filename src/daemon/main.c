@@ -7,6 +7,7 @@
 #include "daemon/http.h"
 #include "daemon/life.h"
 #include "daemon/manager.h"
+#include "daemon/remote.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -110,6 +111,7 @@ static void on_first_scan(void *user)
                 sd_event_exit(m->event, EXIT_FAILURE);
                 return;
         }
+        fgd_remote_new(m);
         fgd_manager_active(m);
         sd_notify(0, "READY=1");
         if (starter->ready_fd >= 0) {

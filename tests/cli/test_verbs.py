@@ -10,7 +10,7 @@ import unittest
 from bench import Case, ROOT
 from fake_daemon import Server
 
-VERBS = ["devices", "create", "list", "inspect", "resize", "delete", "run", "top", "doctor", "version", "help"]
+VERBS = ["devices", "create", "list", "inspect", "resize", "delete", "run", "top", "login", "logout", "doctor", "version", "help"]
 
 
 class Help(Case):
