@@ -36,3 +36,4 @@ suite native
 diff native layer || { tail -50 layer.log; exit 1; }
 grep -q ' left 0 ' report || { cat report; echo "memory left behind"; exit 1; }
 cat report
+echo "the same with and without the layer: $(cut -d' ' -f2 native | sort | uniq -c | tr -s ' \n' ' ')"
