@@ -34,6 +34,7 @@ static void print_range(const struct fg_option *o)
         case FG_OPTION_LEVEL:
         case FG_OPTION_CHOICE: /* the sentence lists them */
         case FG_OPTION_TEXT:
+        case FG_OPTION_ADDRESS:
                 break;
         }
 }

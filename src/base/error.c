@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -9,29 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Bytes of the well-formed UTF-8 character at `s` (NUL-terminated), or 0. */
-static size_t utf8_length(const unsigned char *s)
-{
-        if (s[0] < 0x80)
-                return 1;
-        size_t len = s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
-        if (s[0] > 0xf4)
-                return 0;
-        for (size_t i = 1; i < len; i++)
-                if ((s[i] & 0xc0) != 0x80)
-                        return 0;
-        bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
-        bool surrogate = s[0] == 0xed && s[1] > 0x9f;
-        bool beyond = s[0] == 0xf4 && s[1] > 0x8f;
-        return overlong || surrogate || beyond ? 0 : len;
-}
-
 /* What was typed may hold anything; a terminal, a log line and a JSON string take only printable, well-formed text. */
 static void make_printable(char *text)
 {
         unsigned char *s = (unsigned char *)text;
         while (*s) {
-                size_t len = utf8_length(s);
+                size_t len = fg_utf8_decode(s, FG_UTF8_MAX, NULL);
                 bool control = *s < 0x20 || *s == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0);
                 if (len == 0 || (len == 1 && control))
                         *s++ = '?';
@@ -48,7 +32,7 @@ static void trim_cut_character(char *text, size_t len)
         size_t back = 0;
         while (back < len && back < 3 && ((unsigned char)text[len - 1 - back] & 0xc0) == 0x80)
                 back++;
-        if (back < len && utf8_length((unsigned char *)text + len - 1 - back) == 0 &&
+        if (back < len && fg_utf8_decode(text + len - 1 - back, back + 1, NULL) == 0 &&
             (unsigned char)text[len - 1 - back] >= 0xc0)
                 text[len - 1 - back] = '\0';
 }

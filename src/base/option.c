@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/option.h"
+#include "base/address.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/size.h"
@@ -21,7 +22,7 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
         [FG_OPT_MAX_CONNECTIONS] = {"max-connections", "4096", "", FG_OPTION_COUNT, 1, 65536,
                                     "Connections to the API that are open at the same time"},
         [FG_OPT_REQUEST_TIMEOUT] = {"request-timeout", "10", "s", FG_OPTION_COUNT, 1, 3600,
-                                    "Time until a silent connection to the API is closed"},
+                                    "Time within which a request to the API must be complete, also when its bytes trickle"},
         [FG_OPT_PERSIST_INTERVAL] = {"persist-interval", "10", "s", FG_OPTION_COUNT, 1, 3600,
                                      "Time between writes of usage to the store"},
         [FG_OPT_RESCAN_INTERVAL] = {"rescan-interval", "0", "s", FG_OPTION_COUNT, 0, 86400,
@@ -37,6 +38,14 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
                              "off|report|kill"},
         [FG_OPT_WATCHDOG_INTERVAL] = {"watchdog-interval", "250", "ms", FG_OPTION_COUNT, 50, 60000,
                                       "Time between looks at the processes on NVIDIA GPUs"},
+        [FG_OPT_LISTEN] = {"listen", "", "", FG_OPTION_ADDRESS, 0, 0,
+                           "Where remote callers are answered, over TLS: HOST:PORT, [IPV6]:PORT or :PORT for all addresses; empty: nowhere"},
+        [FG_OPT_TLS_CERT] = {"tls-cert", "", "", FG_OPTION_TEXT, 0, 0,
+                             "Path of the certificate for remote callers, in PEM, with those that sign it behind it; empty: one of the "
+                             "daemon's own, made on the first start"},
+        [FG_OPT_TLS_KEY] = {"tls-key", "", "", FG_OPTION_TEXT, 0, 0, "Path of the private key of tls-cert, in PEM"},
+        [FG_OPT_MAX_PER_SOURCE] = {"max-per-source", "64", "", FG_OPTION_COUNT, 1, 65536,
+                                   "Remote connections from one address (IPv6: one /64) that are open at the same time"},
         [FG_OPT_RATE_LIMIT] = {"rate-limit", "500", "requests/s", FG_OPTION_COUNT, 0, 1000000,
                                "Requests that each user may send on average, twice as many at once; 0: any number"},
         [FG_OPT_AUDIT_KEEP] = {"audit-keep", "1000000", "rows", FG_OPTION_COUNT, 1000, 1000000000,
@@ -109,6 +118,18 @@ static int text_check(const struct fg_option *o, const char *text, struct fg_err
         return 0;
 }
 
+static bool is_text(const struct fg_option *o)
+{
+        return o->type == FG_OPTION_TEXT || o->type == FG_OPTION_ADDRESS;
+}
+
+static int address_check(const struct fg_option *o, const char *text, struct fg_error *err)
+{
+        struct fg_address address;
+        int r = text_check(o, text, err);
+        return r < 0 || !*text ? r : fg_address_parse(o->name, text, 0, &address, err);
+}
+
 static int option_parse(const struct fg_option *o, const char *text, uint64_t *ret, struct fg_error *err)
 {
         switch (o->type) {
@@ -121,6 +142,9 @@ static int option_parse(const struct fg_option *o, const char *text, uint64_t *r
         case FG_OPTION_TEXT:
                 *ret = 0;
                 return text_check(o, text, err);
+        case FG_OPTION_ADDRESS:
+                *ret = 0;
+                return address_check(o, text, err);
         default:
                 return fg_count_parse(o->name, text, o->min, o->max, ret, err);
         }
@@ -133,7 +157,7 @@ static int option_set(struct fg_options *options, int id, const char *text, cons
         int r = option_parse(o, text, &options->value[id], err);
         if (r < 0)
                 return r;
-        if (o->type == FG_OPTION_TEXT)
+        if (is_text(o))
                 snprintf(options->text[id], sizeof(options->text[id]), "%s", text);
         options->source[id] = source;
         return 0;
@@ -295,6 +319,6 @@ void fg_options_dump(const struct fg_options *options, FILE *out)
         for (int i = 0; i < FG_OPT_COUNT; i++) {
                 char name[64];
                 environment_name(&fg_option_table[i], name, sizeof(name));
-                (fg_option_table[i].type == FG_OPTION_TEXT ? dump_text : dump_value)(options, i, name, out);
+                (is_text(&fg_option_table[i]) ? dump_text : dump_value)(options, i, name, out);
         }
 }

@@ -17,7 +17,7 @@ enum fg_option_id {
         FG_OPT_QUANTUM,          /* us of device time granted at once while tenants compete */
         FG_OPT_FREE_AFTER,       /* ms without a second demand after which the gate opens fully */
         FG_OPT_MAX_CONNECTIONS,  /* on the API socket */
-        FG_OPT_REQUEST_TIMEOUT,  /* s until a silent connection is closed */
+        FG_OPT_REQUEST_TIMEOUT,  /* s until a request must be complete */
         FG_OPT_PERSIST_INTERVAL, /* s between writes of usage to the store */
         FG_OPT_RESCAN_INTERVAL,  /* s between looks at the devices; 0: only when asked */
         FG_OPT_LOG_LEVEL,
@@ -25,13 +25,17 @@ enum fg_option_id {
         FG_OPT_SIM,              /* text: spec of simulated GPUs */
         FG_OPT_WATCHDOG,         /* enum fg_watchdog */
         FG_OPT_WATCHDOG_INTERVAL, /* ms */
+        FG_OPT_LISTEN,           /* address for remote callers; empty: none */
+        FG_OPT_TLS_CERT,         /* text: path of the certificate (chain) in PEM */
+        FG_OPT_TLS_KEY,          /* text: path of its key */
+        FG_OPT_MAX_PER_SOURCE,   /* of those to `listen`, from one address */
         FG_OPT_RATE_LIMIT,       /* requests/s of each user; 0: none */
         FG_OPT_AUDIT_KEEP,       /* rows */
         FG_OPT_EVENTS_KEEP,      /* rows */
         FG_OPT_COUNT
 };
 
-enum fg_option_type { FG_OPTION_COUNT, FG_OPTION_SIZE, FG_OPTION_LEVEL, FG_OPTION_CHOICE, FG_OPTION_TEXT };
+enum fg_option_type { FG_OPTION_COUNT, FG_OPTION_SIZE, FG_OPTION_LEVEL, FG_OPTION_CHOICE, FG_OPTION_TEXT, FG_OPTION_ADDRESS };
 enum fg_watchdog { FG_WATCHDOG_OFF, FG_WATCHDOG_REPORT, FG_WATCHDOG_KILL }; /* the order of the row's choices */
 #define FG_OPTION_TEXT_MAX 256u /* with its NUL */
 
@@ -49,7 +53,7 @@ extern const struct fg_option fg_option_table[FG_OPT_COUNT];
 
 struct fg_options {
         uint64_t value[FG_OPT_COUNT];
-        char text[FG_OPT_COUNT][FG_OPTION_TEXT_MAX]; /* of FG_OPTION_TEXT; their value is 0 */
+        char text[FG_OPT_COUNT][FG_OPTION_TEXT_MAX]; /* of FG_OPTION_TEXT and _ADDRESS; their value is 0 */
         const char *source[FG_OPT_COUNT]; /* "default", "file", "environment" */
 };
 

@@ -48,6 +48,22 @@ int cli_connect(struct fg_client **ret)
         return cli_fail(CLI_NO_DAEMON, "%s", *error ? error : strerror(-r));
 }
 
+int cli_need_local(const char *verb)
+{
+        struct fg_client_target target;
+        char error[FG_ERROR_MAX] = "";
+        int r = fg_client_target_find(&target, error, sizeof error);
+        if (r < 0)
+                return cli_fail(CLI_NO_DAEMON, "%s", error);
+        if (r > 0) {
+                cli_fail(0, "%s needs a daemon on this machine, and commands go to %s; FASTGPU_URL=local in front of it means this machine", verb,
+                         target.url);
+                fg_client_target_clear(&target);
+                return CLI_NO_DAEMON;
+        }
+        return 0;
+}
+
 static json_t *problem_new(const char *type, const char *detail)
 {
         return json_pack("{s:s, s:s}", "type", type, "detail", detail);
@@ -56,12 +72,15 @@ static json_t *problem_new(const char *type, const char *detail)
 static int no_answer(const struct fg_client *client, int r, json_t **ret_problem)
 {
         char text[FG_ERROR_MAX];
+        if (*fg_client_error(client)) {
+                *ret_problem = problem_new("no-answer", fg_client_error(client));
+                return r == -ENOMEM ? CLI_FAILED : CLI_NO_DAEMON;
+        }
         const char *what = r == -EPIPE       ? "fastgpud hung up without an answer"
                            : r == -ETIMEDOUT ? "fastgpud has not answered for 60 s"
                            : r == -EPROTO    ? "what answers is not fastgpud, or it broke off"
                                              : strerror(-r);
-        snprintf(text, sizeof text, "%s (%s/api.sock); the log or `fastgpu doctor` may say why", what,
-                 fg_client_run_dir(client));
+        snprintf(text, sizeof text, "%s (%s); the log or `fastgpu doctor` may say why", what, fg_client_where(client));
         *ret_problem = problem_new("no-answer", text);
         return r == -ENOMEM ? CLI_FAILED : CLI_NO_DAEMON;
 }

@@ -76,6 +76,8 @@ const char *cli_suggest(const char *typed, const char *(*next)(const void *user,
 
 /* Connects, starting a daemon where none runs. 0, or the exit code after saying why. */
 int cli_connect(struct fg_client **ret);
+/* For what can be done here alone. 0, or the exit code after saying that commands go elsewhere. */
+int cli_need_local(const char *verb);
 /* One request; `body` is consumed (NULL: none). 0 with *ret (NULL for an empty answer), or the exit code, said. */
 int cli_request(struct fg_client *client, const char *method, const char *path, json_t *body, json_t **ret);
 /* The same, but what failed is left in *ret_problem (its own JSON or one that says as much) for the caller to print. */
@@ -197,6 +199,8 @@ CLI_VERB(resize);
 CLI_VERB(delete);
 CLI_VERB(run);
 CLI_VERB(top);
+CLI_VERB(login);
+CLI_VERB(logout);
 CLI_VERB(whoami);
 CLI_VERB(user);
 CLI_VERB(token);

@@ -23,7 +23,7 @@ static void offer_options(const char *word, const struct argp *argp)
         offer(word, "--help");
         for (const struct argp_option *o = argp->options; o && (o->name || o->key || o->doc); o++) {
                 snprintf(text, sizeof text, "--%s%s", o->name ? o->name : "", o->arg ? "=" : "");
-                if (o->name)
+                if (o->name && !(o->flags & OPTION_HIDDEN))
                         offer(word, text);
         }
 }
@@ -33,7 +33,7 @@ static json_t *ask(const char *path)
         cli_autoclient struct fg_client *client = NULL;
         cli_autojson json_t *problem = NULL;
         json_t *reply = NULL;
-        if (fg_client_open(0, &client, NULL, 0) == 0)
+        if (fg_client_open(FG_CLIENT_BRIEF, &client, NULL, 0) == 0)
                 cli_ask(client, "GET", path, NULL, &reply, &problem);
         return reply;
 }
@@ -104,6 +104,7 @@ static void offer_words(const char *prefix, const char *word, const char *const 
 static bool offer_value(const char *prefix, const char *option, const char *word)
 {
         static const char *const modes[] = {"share", "cap", NULL};
+        static const char *const authorities[] = {"system", NULL};
         static const char *const priorities[] = {"high", "normal", "low", NULL};
         static const char *const roles[] = {"viewer", "member", "manager", "admin", NULL};
         if (strcmp(option, "--mode") == 0)
@@ -116,6 +117,8 @@ static bool offer_value(const char *prefix, const char *option, const char *word
                 offer_named(prefix, word, "/v1/projects", "projects");
         else if (strcmp(option, "--user") == 0)
                 offer_named(prefix, word, "/v1/users", "users");
+        else if (strcmp(option, "--ca") == 0)
+                offer_words(prefix, word, authorities);
         else if (strcmp(option, "--device") == 0)
                 offer_devices(prefix, word);
         else

@@ -4,6 +4,8 @@
 #include "cli/table.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +68,22 @@ static void note_finding(const json_t *finding)
                  (unsigned long long)cli_number(finding, "device"), cli_text(finding, "vgpu"));
 }
 
+/* The watchdog's figures of a GPU, where they cannot be relied on. */
+static void note_watch(const json_t *device)
+{
+        const json_t *watch = json_object_get(device, "watch"), *age = json_object_get(watch, "age_ms");
+        bool stale = json_is_true(json_object_get(watch, "stale"));
+        const char *error = cli_text(watch, "error");
+        char old[32] = "";
+        if (!stale && !*error)
+                return;
+        if (age)
+                snprintf(old, sizeof old, ", %.1f s old", (double)cli_number(watch, "age_ms") / 1000);
+        cli_note("device %llu: the driver's own figures are %s%s%s%s%s", (unsigned long long)cli_number(device, "id"),
+                 !age ? "not there" : stale ? "stale" : "the last there were", old,
+                 *error ? ": NVML says \"" : "", error, *error ? "\"" : "");
+}
+
 /* Options are the daemon's, taken at its start. */
 static void note_other_sim(const json_t *reply)
 {
@@ -94,7 +112,7 @@ int cli_devices(int argc, char **argv)
         struct options o = {0};
         cli_autojson json_t *reply = NULL;
         size_t i;
-        const json_t *problem;
+        const json_t *one;
         int code = cli_parse("devices", &cli_devices_argp, argc, argv, &o);
         if (code == 0)
                 code = cli_call("GET", o.rescan ? "/v1/devices?rescan=1" : "/v1/devices", NULL, NULL, &reply);
@@ -109,9 +127,10 @@ int cli_devices(int argc, char **argv)
                 code = print_devices(devices);
         else
                 cli_note("no device was found; `fastgpu doctor` says what is missing");
-        json_array_foreach(json_object_get(reply, "problems"), i, problem)
-                cli_note("%s", json_string_value(problem) ? json_string_value(problem) : "?");
+        json_array_foreach(json_object_get(reply, "problems"), i, one)
+                cli_note("%s", json_string_value(one) ? json_string_value(one) : "?");
+        json_array_foreach(devices, i, one) note_watch(one);
         note_other_sim(reply);
-        json_array_foreach(json_object_get(reply, "findings"), i, problem) note_finding(problem);
+        json_array_foreach(json_object_get(reply, "findings"), i, one) note_finding(one);
         return code;
 }

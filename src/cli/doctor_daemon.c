@@ -25,17 +25,32 @@ static void check_program(struct cli_report *report)
                 cli_report_add(report, "fastgpud", CLI_FINDING_OK, "", "%s is there", path);
 }
 
+static void check_remote_access(struct cli_report *report, const json_t *version)
+{
+        const json_t *tls = json_object_get(version, "tls");
+        if (!tls)
+                return;
+        if (*cli_text(tls, "fingerprint"))
+                cli_report_add(report, "tls", CLI_FINDING_OK, "", "remote callers are answered at %s, fingerprint %s", cli_text(tls, "listen"),
+                               cli_text(tls, "fingerprint"));
+        else
+                cli_report_add(report, "tls", CLI_FINDING_FAIL, "mend it and restart fastgpud; programs that run keep their limits",
+                               "remote access is off: %s", cli_text(tls, "error"));
+}
+
 static void check_version(struct cli_report *report, struct fg_client *client)
 {
         cli_autojson json_t *version = NULL;
         cli_autojson json_t *problem = NULL;
         if (cli_ask(client, "GET", "/v1/version", NULL, &version, &problem)) {
-                cli_report_add(report, "daemon", CLI_FINDING_FAIL, "end it and let the next command start another",
+                cli_report_add(report, "daemon", CLI_FINDING_FAIL,
+                               fg_client_is_remote(client) ? "see that it runs and that `fastgpu login` names the right one"
+                                                           : "end it and let the next command start another",
                                "%s", cli_text(problem, "detail"));
                 return;
         }
-        cli_report_add(report, "daemon", CLI_FINDING_OK, "", "pid %llu answers at %s/api.sock",
-                       (unsigned long long)cli_number(version, "pid"), fg_client_run_dir(client));
+        cli_report_add(report, "daemon", CLI_FINDING_OK, "", "pid %llu answers at %s",
+                       (unsigned long long)cli_number(version, "pid"), fg_client_where(client));
         if (strcmp(cli_text(version, "version"), FASTGPU_VERSION) != 0)
                 cli_report_add(report, "version", CLI_FINDING_WARN,
                                "restart fastgpud; programs that run keep their limits",
@@ -43,6 +58,7 @@ static void check_version(struct cli_report *report, struct fg_client *client)
         else
                 cli_report_add(report, "version", CLI_FINDING_OK, "", "command and daemon are both %s",
                                FASTGPU_VERSION);
+        check_remote_access(report, version);
 }
 
 static void check_devices(struct cli_report *report, struct fg_client *client)
@@ -80,6 +96,8 @@ void cli_doctor_daemon(struct cli_report *report)
         if (r == -EACCES) {
                 cli_report_add(report, "daemon", CLI_FINDING_FAIL, "ask its operator, or set FASTGPU_STATE_DIR", "%s",
                                error);
+        } else if (r < 0 && r != -ECONNREFUSED && *error) {
+                cli_report_add(report, "daemon", CLI_FINDING_FAIL, "mend what is said", "%s", error);
         } else if (r < 0) {
                 cli_report_add(report, "daemon", CLI_FINDING_OK, "", "none runs; it is started when needed");
         } else {

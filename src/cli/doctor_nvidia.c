@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,10 +64,14 @@ static int ask_probe(const char *prefix, char *ret, size_t size)
         return status;
 }
 
-static unsigned add_line(struct cli_report *report, const json_t *line)
+static unsigned add_line(struct cli_report *report, const json_t *line, bool *ret_problem)
 {
-        if (*cli_text(line, "problem"))
-                cli_report_add(report, "nvidia", CLI_FINDING_FAIL, "see that nvidia-smi works, then try again", "%s", cli_text(line, "problem"));
+        if (*cli_text(line, "problem")) {
+                cli_report_add(report, "nvidia", CLI_FINDING_FAIL,
+                               simulated() ? "mend what FASTGPU_SIM says, then try again" : "see that nvidia-smi works, then try again", "%s",
+                               cli_text(line, "problem"));
+                *ret_problem = true;
+        }
         if (!*cli_text(line, "key"))
                 return 0;
         cli_report_add(report, "nvidia", CLI_FINDING_OK, "", "%s%s, driver %s, MIG %s%s", simulated() ? "simulated: " : "", cli_text(line, "model"),
@@ -95,6 +100,7 @@ void cli_doctor_nvidia(struct cli_report *report)
         char prefix[PATH_MAX], text[65536], *state = NULL;
         struct fg_error err = {0};
         unsigned gpus = 0;
+        bool problem = false;
         if (fg_paths_prefix(prefix, sizeof prefix, &err) < 0) {
                 cli_report_add(report, "nvidia", CLI_FINDING_FAIL, "install FastGPU again", "%s", err.text);
                 return;
@@ -102,12 +108,12 @@ void cli_doctor_nvidia(struct cli_report *report)
         int status = ask_probe(prefix, text, sizeof text);
         for (char *line = strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
                 cli_autojson json_t *object = json_loads(line, 0, NULL);
-                gpus += add_line(report, object);
+                gpus += add_line(report, object, &problem);
         }
         if (status != 0)
                 cli_report_add(report, "nvidia", CLI_FINDING_FAIL, "see that nvidia-smi works; dmesg may say more",
                                "fastgpu-probe-nvml %s", WIFSIGNALED(status) ? "hung or crashed in the NVIDIA driver" : "cannot be run");
-        else if (!gpus)
+        else if (!gpus && !problem)
                 cli_report_add(report, "nvidia", CLI_FINDING_OK, "", "no NVIDIA GPU; FASTGPU_SIM=1xH100 simulates one, see fastgpu-sim(7)");
         if (gpus)
                 check_dropins(report, prefix);

@@ -17,6 +17,8 @@ const struct cli_verb cli_verb_table[] = {
         {"delete", cli_delete, &cli_delete_argp, CLI_OPERAND_NAME, "NAME…", "Delete vGPUs"},
         {"run", cli_run, &cli_run_argp, CLI_OPERAND_TARGET, "[NAME[/I]] -- PROGRAM ARGS…", "Run a program in vGPUs"},
         {"top", cli_top, &cli_top_argp, CLI_OPERAND_NONE, "", "Watch live who uses what"},
+        {"login", cli_login, &cli_login_argp, CLI_OPERAND_NONE, "[URL]", "Use a daemon elsewhere, or say which one is used"},
+        {"logout", cli_logout, &cli_logout_argp, CLI_OPERAND_NONE, "", "Forget it: use this machine's daemon again"},
         {"whoami", cli_whoami, &cli_whoami_argp, CLI_OPERAND_NONE, "", "Show who you are to the daemon, and what you may"},
         {"user", cli_user, &cli_user_argp, CLI_OPERAND_ACTION, "create|list|show|change|delete …", "Manage users",
          cli_user_actions},

@@ -205,7 +205,9 @@ int cli_run(int argc, char **argv)
         if (missing)
                 return cli_fail(CLI_USAGE, "run what? Type: fastgpu run %s -- PROGRAM ARGS…",
                                 o.target ? o.target : "NAME");
-        code = request_body(&o, &body);
+        code = cli_need_local("run");
+        if (code == 0)
+                code = request_body(&o, &body);
         if (code == 0)
                 code = check_program(program[0]);
         if (code) {

@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "base/paths.h"
 #include "client/http.h"
+#include "client/login.h"
+#include "client/remote.h"
 #include "client/start.h"
 
 #include <errno.h>
@@ -15,13 +17,24 @@
 #include <sys/socket.h>
 
 #define REQUEST_TIME (60 * FG_NSEC_PER_SEC)
+#define BRIEF_TIME   (2 * FG_NSEC_PER_SEC)
 #define START_TIME   (20 * FG_NSEC_PER_SEC)
 
 struct fg_client {
         int fd;    /* -1: to be connected again */
         bool used; /* a request went over this connection before */
-        char run[PATH_MAX];
+        uint64_t patience;
+        char run[PATH_MAX];             /* "": elsewhere */
+        char where[PATH_MAX + 16];
+        const struct fg_remote_ops *ops; /* of `remote` */
+        struct fg_remote *remote;        /* NULL: a daemon of this machine */
+        struct fg_error error;           /* of the last request */
 };
+
+static void cleanup_clientp(struct fg_client **client)
+{
+        fg_client_close(*client);
+}
 
 static int connect_run(const char *run)
 {
@@ -64,26 +77,78 @@ static int find_daemon(unsigned flags, char ret_run[PATH_MAX], struct fg_error *
         return fg_error_set(err, -ECONNREFUSED, "no daemon answers at %s/api.sock", paths.run);
 }
 
+static struct fg_client *client_new(unsigned flags)
+{
+        struct fg_client *client = calloc(1, sizeof *client);
+        if (client) {
+                client->fd = -1;
+                client->patience = flags & FG_CLIENT_BRIEF ? BRIEF_TIME : REQUEST_TIME;
+        }
+        return client;
+}
+
+static int open_local(struct fg_client *client, unsigned flags, struct fg_error *err)
+{
+        client->fd = find_daemon(flags, client->run, err);
+        snprintf(client->where, sizeof client->where, "%s/api.sock", client->run);
+        return client->fd < 0 ? client->fd : 0;
+}
+
+static int open_remote(struct fg_client *client, const struct fg_client_target *target, struct fg_error *err)
+{
+        int r = fg_remote_load(&client->ops, err);
+        snprintf(client->where, sizeof client->where, "%s", target->url);
+        return r < 0 ? r : client->ops->open(target, &client->remote, err);
+}
+
 int fg_client_open(unsigned flags, struct fg_client **ret, char *error, size_t error_len)
 {
         struct fg_error err = {0};
-        fg_autofree struct fg_client *client = calloc(1, sizeof *client);
+        struct fg_client_target target;
+        FG_CLEANUP(cleanup_clientp) struct fg_client *client = client_new(flags);
         if (!client)
                 return -ENOMEM;
-        client->fd = find_daemon(flags, client->run, &err);
-        if (client->fd < 0) {
-                if (error && error_len)
-                        snprintf(error, error_len, "%s", err.text);
-                return client->fd;
+        int r = fg_target_find(&target, &err);
+        if (r > 0) {
+                r = open_remote(client, &target, &err);
+                fg_client_target_clear(&target);
+        } else if (r == 0) {
+                r = open_local(client, flags, &err);
         }
-        *ret = FG_TAKE_PTR(client);
-        return 0;
+        if (r == 0)
+                *ret = FG_TAKE_PTR(client);
+        return fg_client_tell(r, &err, error, error_len);
+}
+
+int fg_client_open_target(const struct fg_client_target *target, unsigned flags, struct fg_client **ret, char *error, size_t error_len)
+{
+        struct fg_error err = {0};
+        FG_CLEANUP(cleanup_clientp) struct fg_client *client = client_new(flags);
+        if (!client)
+                return -ENOMEM;
+        int r = open_remote(client, target, &err);
+        if (r == 0)
+                *ret = FG_TAKE_PTR(client);
+        return fg_client_tell(r, &err, error, error_len);
+}
+
+int fg_client_certificate(const struct fg_client_target *target, char ret_fingerprint[FG_CLIENT_FINGERPRINT_MAX], bool *ret_trusted,
+                          char *error, size_t error_len)
+{
+        const struct fg_remote_ops *ops;
+        struct fg_error err = {0};
+        int r = fg_remote_load(&ops, &err);
+        if (r == 0)
+                r = ops->certificate(target, ret_fingerprint, ret_trusted, &err);
+        return fg_client_tell(r, &err, error, error_len);
 }
 
 void fg_client_close(struct fg_client *client)
 {
         if (!client)
                 return;
+        if (client->remote)
+                client->ops->close(client->remote);
         if (client->fd >= 0)
                 close(client->fd);
         free(client);
@@ -92,6 +157,21 @@ void fg_client_close(struct fg_client *client)
 const char *fg_client_run_dir(const struct fg_client *client)
 {
         return client->run;
+}
+
+const char *fg_client_where(const struct fg_client *client)
+{
+        return client->where;
+}
+
+bool fg_client_is_remote(const struct fg_client *client)
+{
+        return client->remote;
+}
+
+const char *fg_client_error(const struct fg_client *client)
+{
+        return client->error.text;
 }
 
 void fg_client_reply_clear(struct fg_client_reply *reply)
@@ -216,14 +296,11 @@ static int finish(struct fg_client *client, struct fg_http_reply *reply, struct 
         return 0;
 }
 
-int fg_client_request(struct fg_client *client, const char *method, const char *path, const char *json,
-                      struct fg_client_reply *ret)
+static int request_local(struct fg_client *client, const char *method, const char *path, const char *json, struct fg_client_reply *ret)
 {
         fg_autofree char *message = NULL;
-        uint64_t deadline = fg_now() + REQUEST_TIME;
+        uint64_t deadline = fg_now() + client->patience;
         struct fg_http_reply reply;
-        if (!is_path(path))
-                return -EINVAL;
         int len = asprintf(&message, "%s %s HTTP/1.1\r\nHost: fastgpu\r\n%sContent-Length: %zu\r\n\r\n%s", method, path,
                            json ? "Content-Type: application/json\r\n" : "", json ? strlen(json) : 0, json ? json : "");
         if (len < 0) {
@@ -244,4 +321,15 @@ int fg_client_request(struct fg_client *client, const char *method, const char *
                 drop(client);
         fg_http_reply_clear(&reply);
         return r;
+}
+
+int fg_client_request(struct fg_client *client, const char *method, const char *path, const char *json,
+                      struct fg_client_reply *ret)
+{
+        client->error = (struct fg_error){0};
+        if (!is_path(path))
+                return -EINVAL;
+        if (client->remote)
+                return client->ops->request(client->remote, method, path, json, client->patience / FG_NSEC_PER_MSEC, ret, &client->error);
+        return request_local(client, method, path, json, ret);
 }

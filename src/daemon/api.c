@@ -139,6 +139,8 @@ int fgd_api_handle(struct fgd_manager *m, const struct fgd_request *request, uns
                 fgd_text_clear(&call.text);
                 fgd_problem_write(&call.problem, &call.text);
                 call.status = fgd_problem_status(&call.problem);
+                if (request->retry_after && call.problem.retry_after_ms)
+                        *request->retry_after = (call.problem.retry_after_ms + 999) / 1000;
         }
         if (call.text.failed) {
                 fgd_text_clear(&call.text);

@@ -28,6 +28,7 @@ struct fgd_request {
         const char *authorization;   /* the header's value; NULL: none */
         const char *idempotency_key; /* the header's value; NULL: none */
         struct fgd_later *later; /* NULL: whatever would take time is refused */
+        unsigned *retry_after;   /* seconds for the answer's Retry-After, also of a later one; left at 0: none. NULL: nobody asks */
 };
 
 /* 0: *ret_status and *ret_json (NULL for an empty answer; freed by the caller; NULL with status 500 when out of memory). 1:

@@ -3,6 +3,7 @@
 #include "daemon/api_internal.h"
 
 #include "base/clock.h"
+#include "daemon/remote.h"
 #include "daemon/watchdog.h"
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@ int fgd_handle_version(struct fgd_call *call)
                 fgd_text_field(&call->text, "run_dir", m->paths.run);
                 fgd_text_field(&call->text, "state_dir", m->paths.state);
                 fgd_text_number(&call->text, "uptime_ns", fg_now() - m->started);
+                fgd_remote_write(m, &call->text);
         }
         fgd_text_add(&call->text, "}\n");
         return 0;

@@ -32,6 +32,7 @@ void fgd_write_device(const struct fgd_manager *m, const struct fgd_device *d, s
         if (d->mig[0]) {
                 fgd_text_field(text, "mig", d->mig);
                 fgd_text_bool(text, "mps", d->mps);
+                fgd_text_bool(text, "opencl", d->opencl);
         }
         fgd_watchdog_write_device(m, d, text);
         fgd_text_field(text, "state", d->present ? "ok" : "lost");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * From libmicrohttpd's callbacks to one call of the API and back. */
-#include "daemon/http_internal.h"
+#include "daemon/http_source.h"
 
 #include "daemon/manager.h"
 #include "daemon/problem.h"
@@ -11,7 +11,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define BODIES_MAX  (64u << 20) /* all unfinished requests together */
+#define BODIES_MAX  (64u << 20)  /* all unfinished requests together */
+#define REPLIES_MAX (256u << 20) /* all answers on their way; small ones always are */
+#define SMALL       (64u << 10)
+#define ONE_SOURCE  4u           /* a remote source may hold one part in so many */
+#define READ_ON_MAX (4u << 20)   /* a body up to here is read to its end before it is refused: the answer arrives */
 #define TRIM_ABOVE  (256u << 10)
 
 void *fgd_exchange_new(void *user, const char *uri, struct MHD_Connection *connection)
@@ -22,21 +26,38 @@ void *fgd_exchange_new(void *user, const char *uri, struct MHD_Connection *conne
                 free(e);
                 return NULL;
         }
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
         e->http = user;
+        e->peer = info ? info->socket_context : NULL;
         e->connection = connection;
         e->path = copy;
         e->query = strchr(copy, '?');
         if (e->query)
                 *e->query++ = 0;
+        /* A kept connection may have been idle: the time of its next request begins with that. */
+        if (e->peer && e->peer->served)
+                fgd_peer_enter(e->peer, FGD_PEER_SILENT);
         return e;
+}
+
+static struct fgd_source *source_of(const struct fgd_exchange *e)
+{
+        return e->peer ? e->peer->source : NULL;
+}
+
+/* Would `more` bytes be too many, for all or for one source? */
+static bool is_over(size_t more, size_t all, size_t max, const size_t *of_source)
+{
+        return all + more > max || (of_source && *of_source + more > max / ONE_SOURCE);
 }
 
 static void append(struct fgd_exchange *e, const char *data, size_t size)
 {
-        if (e->too_large || e->too_much)
+        struct fgd_source *source = source_of(e);
+        if (e->too_large || e->too_much || e->refused)
                 return;
         e->too_large = e->size + size > FGD_BODY_MAX;
-        e->too_much = e->http->bodies + size > BODIES_MAX;
+        e->too_much = is_over(size, e->http->bodies, BODIES_MAX, source ? &source->bodies : NULL);
         char *more = e->too_large || e->too_much ? NULL : realloc(e->body, e->size + size);
         if (!more) {
                 e->too_much = !e->too_large;
@@ -46,37 +67,80 @@ static void append(struct fgd_exchange *e, const char *data, size_t size)
         e->body = more;
         e->size += size;
         e->http->bodies += size;
+        if (source)
+                source->bodies += size;
 }
 
-static void set_busy(struct fgd_exchange *e, bool busy)
+static char *early_problem(const struct fgd_exchange *e, unsigned *ret_status)
 {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-        struct fgd_peer *peer = info ? info->socket_context : NULL;
-        if (!peer || peer->busy == busy)
-                return;
-        peer->busy = busy;
-        if (busy)
-                TAILQ_REMOVE(&e->http->idle, peer, order);
+        struct fgd_problem problem = {0};
+        struct fgd_text text = {0};
+        if (e->refused) {
+                *ret_status = 401;
+                return strdup("{\"type\": \"unauthorized\", \"title\": \"who are you\", \"status\": 401, \"detail\": \"over the network this "
+                              "needs a token, as in \\\"Authorization: Bearer TOKEN\\\"; fastgpu login keeps one\"}\n");
+        }
+        if (e->too_large)
+                fgd_problem_set(&problem, FGD_TOO_LARGE, "the body has more than %u bytes", FGD_BODY_MAX);
         else
-                TAILQ_INSERT_TAIL(&e->http->idle, peer, order);
+                fgd_problem_set(&problem, FGD_BUSY, "too many unfinished requests, or answers that nobody takes; try again");
+        fgd_problem_write(&problem, &text);
+        *ret_status = fgd_problem_status(&problem);
+        return text.data;
+}
+
+/* Answers that nobody takes are memory too. Only reading is refused for that: what was changed was changed. */
+static bool take_reply(struct fgd_exchange *e, size_t size)
+{
+        struct fgd_source *source = source_of(e);
+        if (e->reading && size > SMALL && is_over(size, e->http->replies, REPLIES_MAX, source ? &source->replies : NULL))
+                return false;
+        e->reply_size = size;
+        e->http->replies += size;
+        if (source)
+                source->replies += size;
+        return true;
+}
+
+static void set_headers(const struct fgd_exchange *e, struct MHD_Response *response, unsigned status)
+{
+        char number[12];
+        if (status != 204)
+                MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+                                        status >= 400 ? "application/problem+json" : "application/json");
+        if (status == 401)
+                MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+        if (e->http->lobby)
+                MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+        if (!e->retry_after && status != 503)
+                return;
+        snprintf(number, sizeof number, "%u", e->retry_after ? e->retry_after : 1);
+        MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, number);
 }
 
 static enum MHD_Result reply(struct fgd_exchange *e)
 {
         static char sorry[] = "{\"type\": \"internal\", \"title\": \"something failed inside\", \"status\": 500, \"detail\": \"out of memory\"}\n";
-        bool ours = e->json || e->status == 204;
         size_t size = e->json ? strlen(e->json) : 0;
+        if (!take_reply(e, size)) {
+                free(e->json);
+                e->too_much = true;
+                e->json = early_problem(e, &e->status);
+                size = e->json ? strlen(e->json) : 0;
+        }
+        bool ours = e->json || e->status == 204;
+        unsigned status = ours ? e->status : 500;
         struct MHD_Response *response =
                 ours ? MHD_create_response_from_buffer(size, e->json, e->json ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT)
                      : MHD_create_response_from_buffer(sizeof sorry - 1, sorry, MHD_RESPMEM_PERSISTENT);
         if (!response)
                 return MHD_NO;
         e->json = NULL;
-        if (e->status != 204)
-                MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-                                        e->status >= 400 ? "application/problem+json" : "application/json");
-        enum MHD_Result r = MHD_queue_response(e->connection, ours ? e->status : 500, response);
+        set_headers(e, response, status);
+        enum MHD_Result r = MHD_queue_response(e->connection, status, response);
         MHD_destroy_response(response);
+        if (e->peer)
+                fgd_peer_enter(e->peer, FGD_PEER_SENDING);
         return r;
 }
 
@@ -96,19 +160,6 @@ static void later_done(void *user, unsigned status, char *json)
         sd_event_source_set_enabled(e->http->timer, SD_EVENT_ONESHOT);
 }
 
-static char *early_problem(const struct fgd_exchange *e, unsigned *ret_status)
-{
-        struct fgd_problem problem = {0};
-        struct fgd_text text = {0};
-        if (e->too_large)
-                fgd_problem_set(&problem, FGD_TOO_LARGE, "the body has more than %u bytes", FGD_BODY_MAX);
-        else
-                fgd_problem_set(&problem, FGD_BUSY, "too many unfinished requests; try again");
-        fgd_problem_write(&problem, &text);
-        *ret_status = fgd_problem_status(&problem);
-        return text.data;
-}
-
 void fgd_exchange_dismiss_all(struct fgd_http *http)
 {
         struct fgd_problem problem = {0};
@@ -125,32 +176,44 @@ static const char *header(const struct fgd_exchange *e, const char *name)
         return MHD_lookup_connection_value(e->connection, MHD_HEADER_KIND, name);
 }
 
-static void write_from(int peer, char *ret, size_t size)
+/* Where the caller is: the process behind a unix socket, the address behind another. */
+static void write_from(const struct fgd_exchange *e, int peer, char *ret, size_t size)
 {
         struct ucred who;
+        struct sockaddr_storage address = {0};
         socklen_t length = sizeof who;
         ret[0] = 0;
-        if (peer >= 0 && getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &length) == 0)
-                snprintf(ret, size, "pid %d uid %u", (int)who.pid, who.uid);
+        if (!e->http->lobby) {
+                if (peer >= 0 && getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &length) == 0)
+                        snprintf(ret, size, "pid %d uid %u", (int)who.pid, who.uid);
+                return;
+        }
+        length = sizeof address;
+        if (peer >= 0 && getpeername(peer, (struct sockaddr *)&address, &length) == 0)
+                fgd_source_print(&address, ret);
 }
 
 /* The whole request is here. */
 static enum MHD_Result answer(struct fgd_exchange *e, const char *method)
 {
         int r = 0;
-        set_busy(e, true);
-        if (e->too_large || e->too_much) {
+        if (e->peer)
+                fgd_peer_enter(e->peer, FGD_PEER_BUSY);
+        if (e->too_large || e->too_much || e->refused) {
                 e->json = early_problem(e, &e->status);
                 return reply(e);
         }
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         char from[64];
+        bool remote = e->http->lobby;
+        int fd = info ? info->connect_fd : -1;
+        _Static_assert(sizeof from >= FGD_FROM_MAX, "an address fits");
         e->later = (struct fgd_later){later_done, e};
         struct fgd_request request = {.method = method, .path = e->path, .query = e->query, .body = e->body, .body_size = e->size,
-                                      .peer = info ? info->connect_fd : -1, .from = from, .later = &e->later,
+                                      .peer = remote ? -1 : fd, .remote = remote, .from = from, .later = &e->later,
                                       .authorization = header(e, MHD_HTTP_HEADER_AUTHORIZATION),
-                                      .idempotency_key = header(e, "Idempotency-Key")};
-        write_from(request.peer, from, sizeof from);
+                                      .idempotency_key = header(e, "Idempotency-Key"), .retry_after = &e->retry_after};
+        write_from(e, fd, from, sizeof from);
         r = fgd_api_handle(e->http->manager, &request, &e->status, &e->json);
         if (r == 0 || e->answered)
                 return reply(e);
@@ -160,16 +223,27 @@ static enum MHD_Result answer(struct fgd_exchange *e, const char *method)
         return MHD_YES;
 }
 
+/* The head is here. What will be refused anyway is not kept in memory: a body that is too long, or anybody's who does not even say who
+ * it is. Whether that is true is for the API to judge. */
+static enum MHD_Result begin(struct fgd_exchange *e, const char *method)
+{
+        const char *length = header(e, MHD_HTTP_HEADER_CONTENT_LENGTH);
+        unsigned long long size = length ? strtoull(length, NULL, 10) : 0;
+        e->started = true;
+        e->reading = strcmp(method, "GET") == 0;
+        e->too_large = size > FGD_BODY_MAX;
+        e->refused = e->http->lobby && !e->reading && !header(e, MHD_HTTP_HEADER_AUTHORIZATION);
+        return size > READ_ON_MAX ? answer(e, method) : MHD_YES;
+}
+
 enum MHD_Result fgd_exchange_step(void *user, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                                   const char *data, size_t *size, void **exchange)
 {
         struct fgd_exchange *e = *exchange;
         if (!e)
                 return MHD_NO;
-        if (!e->started) {
-                e->started = true;
-                return MHD_YES;
-        }
+        if (!e->started)
+                return begin(e, method);
         if (*size) {
                 append(e, data, *size);
                 *size = 0;
@@ -183,8 +257,17 @@ void fgd_exchange_end(void *user, struct MHD_Connection *connection, void **exch
         struct fgd_exchange *e = *exchange;
         if (!e)
                 return;
-        set_busy(e, false);
+        struct fgd_source *source = source_of(e);
         e->http->bodies -= e->size;
+        e->http->replies -= e->reply_size;
+        if (source) {
+                source->bodies -= e->size;
+                source->replies -= e->reply_size;
+        }
+        if (e->peer) {
+                e->peer->served = true;
+                fgd_peer_enter(e->peer, FGD_PEER_SILENT);
+        }
         bool trim = e->size > TRIM_ABOVE;
         free(e->body);
         free(e->path);
@@ -193,38 +276,4 @@ void fgd_exchange_end(void *user, struct MHD_Connection *connection, void **exch
         *exchange = NULL;
         if (trim)
                 malloc_trim(0);
-}
-
-/* At the limit the connection that has been silent longest makes room for the next. */
-static void make_room(struct fgd_http *http)
-{
-        struct fgd_peer *oldest = TAILQ_FIRST(&http->idle);
-        if (http->peers < http->limit || !oldest)
-                return;
-        shutdown(oldest->fd, SHUT_RDWR);
-        TAILQ_REMOVE(&http->idle, oldest, order);
-        oldest->busy = true; /* on its way out */
-}
-
-void fgd_peer_change(void *user, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
-{
-        struct fgd_http *http = user;
-        struct fgd_peer *peer = *context;
-        if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-                const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-                peer = calloc(1, sizeof *peer);
-                *context = peer;
-                if (!peer || !info)
-                        return;
-                *peer = (struct fgd_peer){.http = http, .fd = info->connect_fd};
-                TAILQ_INSERT_TAIL(&http->idle, peer, order);
-                http->peers++;
-                make_room(http);
-        } else if (peer) {
-                if (!peer->busy)
-                        TAILQ_REMOVE(&http->idle, peer, order);
-                http->peers--;
-                free(peer);
-                *context = NULL;
-        }
 }

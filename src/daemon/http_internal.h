@@ -8,26 +8,51 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <systemd/sd-event.h>
 
 struct fgd_exchange;
+struct fgd_lobby;
+struct fgd_source;
 
-/* One connection, so that a flood of silent ones can make room for those that speak. */
+TAILQ_HEAD(fgd_peer_list, fgd_peer);
+
+enum fgd_peer_state {
+        FGD_PEER_LOBBY,   /* remote, and has not said enough for TLS to begin: libmicrohttpd does not know it yet */
+        FGD_PEER_SILENT,  /* its request is not complete */
+        FGD_PEER_BUSY,    /* its request is being answered */
+        FGD_PEER_SENDING, /* the answer is on its way */
+        FGD_PEER_GOING,   /* was cut off; the library has yet to notice */
+};
+
+/* One connection. */
 struct fgd_peer {
         struct fgd_http *http;
         int fd;
-        bool busy; /* a whole request is being answered */
-        TAILQ_ENTRY(fgd_peer) order;
+        enum fgd_peer_state state;
+        uint64_t since; /* when the state began; silent: when it was accepted, had its last answer or began its next request */
+        bool served;    /* has had an answer */
+        TAILQ_ENTRY(fgd_peer) order; /* of http->silent or ->sending */
+
+        struct fgd_source *source; /* remote: where it comes from; NULL: the unix socket */
+        TAILQ_ENTRY(fgd_peer) of_source;
+        sd_event_source *io;            /* in the lobby: it said something */
+        bool ready;                     /* in the lobby: it said enough */
+        TAILQ_ENTRY(fgd_peer) of_ready; /* of source->ready */
 };
 
+/* What comes over the unix socket, or all that comes over the network, with the library's daemon for it. */
 struct fgd_http {
         struct fgd_manager *manager;
         struct MHD_Daemon *daemon;
-        sd_event_source *io, *timer;
+        sd_event_source *io, *timer, *deadline;
+        uint64_t deadline_at; /* UINT64_MAX: not armed */
+        struct fgd_lobby *lobby; /* remote; NULL: the unix socket */
         unsigned limit, peers;
-        size_t bodies; /* bytes of unfinished requests */
+        size_t bodies, replies; /* bytes of unfinished requests and of unfinished answers */
         TAILQ_HEAD(, fgd_exchange) waiting; /* for an answer that takes time */
-        TAILQ_HEAD(, fgd_peer) idle; /* oldest first; busy ones are not in here */
+        struct fgd_peer_list silent, sending; /* oldest first; silent: the lobby too */
+        struct fgd_peer *arriving; /* is being handed to the library */
 };
 
 /* One request on its way. */
@@ -37,13 +62,24 @@ struct fgd_exchange {
         struct MHD_Connection *connection;
         char *path, *query; /* one allocation */
         char *body;
-        size_t size;
-        bool started, too_large, too_much, waiting, answered;
-        unsigned status;
+        size_t size, reply_size;
+        bool started, reading, too_large, too_much, waiting, answered, refused;
+        unsigned status, retry_after;
         char *json;
         struct fgd_later later;
         TAILQ_ENTRY(fgd_exchange) order; /* while waiting */
 };
+
+/* --- http.c --- */
+
+/* `socket`: -1 when connections are handed over by fgd_http_hand_over(); `tls`: ends with MHD_OPTION_END, NULL: plain HTTP. */
+int fgd_http_start(struct fgd_manager *manager, int socket, struct MHD_OptionItem *tls, struct fgd_http **ret, struct fg_error *err);
+/* Lets the library do what it can. */
+void fgd_http_drive(struct fgd_http *http);
+/* A peer that has left the lobby. It is the library's from here on, or gone. */
+void fgd_http_hand_over(struct fgd_peer *peer);
+
+/* --- http_exchange.c --- */
 
 /* The daemon ends: whoever still waits is told so. */
 void fgd_exchange_dismiss_all(struct fgd_http *http);
@@ -51,6 +87,19 @@ void *fgd_exchange_new(void *http, const char *uri, struct MHD_Connection *conne
 enum MHD_Result fgd_exchange_step(void *http, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *data, size_t *size, void **exchange);
 void fgd_exchange_end(void *http, struct MHD_Connection *connection, void **exchange, enum MHD_RequestTerminationCode code);
+
+/* --- http_peer.c: who is connected, and for how long it may keep us waiting --- */
+
+/* A connection was accepted. NULL: out of memory. The source's count is the caller's to give and then the peer's. */
+struct fgd_peer *fgd_peer_new(struct fgd_http *http, int fd, struct fgd_source *source);
+void fgd_peer_free(struct fgd_peer *peer);
+/* Another state begins now; only from the lobby to silent the clock goes on. One that is going stays so. */
+void fgd_peer_enter(struct fgd_peer *peer, enum fgd_peer_state state);
+/* Cuts it off; one in the lobby is freed. */
+void fgd_peer_cut(struct fgd_peer *peer);
+/* The library took a connection, or lets go of it. */
 void fgd_peer_change(void *http, struct MHD_Connection *connection, void **peer, enum MHD_ConnectionNotificationCode code);
+/* Sets up the watch over time. */
+int fgd_peer_watch(struct fgd_http *http);
 
 #endif

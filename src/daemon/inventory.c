@@ -95,11 +95,30 @@ static struct fgd_device *new_device(struct fgd_inventory *inventory, const stru
         return device;
 }
 
+/* The NVIDIA GPU that is seen once more, through its OpenCL driver: two rows for it would promise its memory and its time twice.
+ * The rows of CUDA come first; one that nobody could look for is not gone. */
+static struct fgd_device *twin(const struct fgd_inventory *inventory, const struct fgd_device *seen)
+{
+        const struct fgd_manager *m = inventory->manager;
+        for (uint32_t i = 0; strcmp(seen->api, "opencl") == 0 && i < m->devices; i++) {
+                struct fgd_device *d = m->device[i];
+                if (strcmp(d->api, "cuda") == 0 && strcmp(d->uuid, seen->uuid) == 0 &&
+                    (inventory->seen[i] || (inventory->unsure && d->present)))
+                        return d;
+        }
+        return NULL;
+}
+
 void fgd_inventory_saw(struct fgd_inventory *inventory, const struct fgd_device *seen)
 {
         struct fgd_manager *m = inventory->manager;
-        struct fgd_device *device = find_device(m, seen->key), *fresh = NULL;
+        struct fgd_device *device = twin(inventory, seen), *fresh = NULL;
         struct fg_error err = {0};
+        if (device) {
+                device->opencl = true;
+                return;
+        }
+        device = find_device(m, seen->key);
         if (device && inventory->seen[device->id]) {
                 fgd_inventory_complain(inventory, "two devices are called %s; the second is left out", seen->key);
                 return;
@@ -110,6 +129,7 @@ void fgd_inventory_saw(struct fgd_inventory *inventory, const struct fgd_device 
                 return;
         memcpy(device->mig, seen->mig, sizeof device->mig); /* not in the store */
         device->mps = seen->mps;
+        device->opencl = false;
         if (fresh || !same(device, seen)) {
                 struct fgd_device next = *device;
                 take_facts(&next, seen);

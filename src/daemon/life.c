@@ -126,7 +126,8 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *user)
 {
         struct fgd_manager *m = user;
         uint64_t limit = m->options.value[FG_OPT_IDLE_EXIT] * FG_NSEC_PER_SEC, idle = fg_now() - m->last_activity;
-        if (m->use_count)
+        /* Who is elsewhere cannot start another. */
+        if (m->use_count || m->remote)
                 idle = 0;
         if (idle >= limit) {
                 fg_log_info("nothing to do for %llu s: ending", (unsigned long long)(idle / FG_NSEC_PER_SEC));

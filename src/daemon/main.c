@@ -7,6 +7,7 @@
 #include "daemon/http.h"
 #include "daemon/life.h"
 #include "daemon/manager.h"
+#include "daemon/remote.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -20,7 +21,8 @@
 
 #define BACKLOG 4096
 
-const char *argp_program_version = "fastgpud " FASTGPU_VERSION;
+/* glibc looks for it by name: hidden, as everything else is by default, there would be no --version. */
+__attribute__((visibility("default"))) const char *argp_program_version = "fastgpud " FASTGPU_VERSION;
 
 struct arguments {
         bool dump_config, idle_exit;
@@ -109,6 +111,7 @@ static void on_first_scan(void *user)
                 sd_event_exit(m->event, EXIT_FAILURE);
                 return;
         }
+        fgd_remote_new(m);
         fgd_manager_active(m);
         sd_notify(0, "READY=1");
         if (starter->ready_fd >= 0) {

@@ -10,6 +10,7 @@
 #include "daemon/journal.h"
 #include "daemon/rate.h"
 #include "daemon/registry.h"
+#include "daemon/remote.h"
 #include "daemon/usage.h"
 #include "daemon/use.h"
 #include "daemon/vgpus.h"
@@ -142,6 +143,7 @@ void fgd_manager_free(struct fgd_manager *m)
         if (m->store)
                 fgd_usage_persist(m);
         fgd_watchdog_free(m->watchdog);
+        fgd_remote_free(m->remote);
         fgd_http_free(m->http);
         fgd_attach_free(m);
         free_sets(m);

@@ -16,6 +16,7 @@
 #include <systemd/sd-event.h>
 
 struct fgd_http;
+struct fgd_remote;
 struct fgd_attach;
 struct fgd_tenants;
 struct fgd_journal;
@@ -45,6 +46,7 @@ struct fgd_manager {
         struct fgd_inventory *inventory;
         struct fgd_watchdog *watchdog; /* NULL: nothing to watch */
         struct fgd_http *http;
+        struct fgd_remote *remote; /* NULL: nobody elsewhere is to be answered */
         struct fgd_attach *attach;
         struct fgd_pages_list pages; /* mapped now */
         struct fgd_process_table processes;

@@ -51,6 +51,7 @@ struct fgd_device {
         uint32_t compute_units;
         char mig[16];  /* NVIDIA: "enabled", "disabled", "unsupported" or "slice"; "" elsewhere */
         bool mps;      /* an MPS control daemon runs */
+        bool opencl;   /* NVIDIA: its OpenCL driver is there as well; programs of both kinds share the vGPU's account */
         uint64_t context_bytes; /* what a context takes beyond what programs ask for, as learned; 0: not known */
         bool present; /* seen by the last look; false: lost */
         uint64_t memory_promised;

@@ -10,11 +10,13 @@
 #include "fastgpu/page.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -259,11 +261,37 @@ static void complain_of_loading(int r, const char *folder, const char *why)
         complain(r == -ENOENT ? "an NVIDIA driver is there but not its NVML: %s" : "NVML cannot be used: %s", why);
 }
 
-static void complain_of_starting(nvmlReturn_t r, const char *folder)
+static bool is_simulated(void)
 {
         const char *sim = getenv("FASTGPU_SIM");
-        if (sim && *sim)
-                complain("no GPU is simulated: the spec FASTGPU_SIM=%s cannot be used (the log says why; fastgpu-sim(7) has examples)", sim);
+        return sim && *sim;
+}
+
+/* NVML has no words for what is wrong with a spec; the simulator says it on standard error. */
+static nvmlReturn_t start_nvml(char *ret_said, size_t size)
+{
+        int kept = -1, heard = is_simulated() ? memfd_create("said", MFD_CLOEXEC) : -1;
+        if (heard >= 0)
+                kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+        if (kept >= 0)
+                dup2(heard, STDERR_FILENO);
+        nvmlReturn_t r = nvml.nvmlInit_v2();
+        if (kept >= 0) {
+                dup2(kept, STDERR_FILENO);
+                ssize_t n = pread(heard, ret_said, size - 1, 0);
+                ret_said[n > 0 ? n : 0] = 0;
+                ret_said[strcspn(ret_said, "\n")] = 0;
+                close(kept);
+        }
+        if (heard >= 0)
+                close(heard);
+        return r;
+}
+
+static void complain_of_starting(nvmlReturn_t r, const char *folder, const char *said)
+{
+        if (is_simulated())
+                complain("no GPU is simulated (fastgpu-sim(7) has examples of specs): %s", *said ? said : nvml.nvmlErrorString(r));
         else if (r != NVML_ERROR_DRIVER_NOT_LOADED || *folder || access("/proc/driver/nvidia/version", F_OK) == 0)
                 complain("NVML does not start: \"%s\"; try modprobe nvidia", nvml.nvmlErrorString(r));
         /* else: the library without the driver, as in many images: no GPU */
@@ -279,11 +307,11 @@ int main(int argc, char **argv)
                 return EXIT_FAILURE;
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         int r = fgd_nvml_load(&nvml, request.folder, why, sizeof why);
-        nvmlReturn_t ready = r < 0 ? NVML_SUCCESS : nvml.nvmlInit_v2();
+        nvmlReturn_t ready = r < 0 ? NVML_SUCCESS : start_nvml(why, sizeof why);
         if (r < 0)
                 complain_of_loading(r, request.folder, why);
         else if (ready != NVML_SUCCESS)
-                complain_of_starting(ready, request.folder);
+                complain_of_starting(ready, request.folder, why);
         if (r == 0 && ready == NVML_SUCCESS) {
                 if (request.watch)
                         return watch(request.watch);

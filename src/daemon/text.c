@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/text.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -58,26 +59,11 @@ void fgd_text_addf(struct fgd_text *text, const char *format, ...)
                 add_bytes(text, buf, (size_t)n < sizeof buf ? (size_t)n : sizeof buf - 1);
 }
 
-/* Length of the valid UTF-8 sequence at s, 0 if there is none. */
-static size_t utf8_length(const unsigned char *s)
-{
-        if (s[0] < 0x80)
-                return 1;
-        size_t n = s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : 0;
-        for (size_t i = 1; i < n; i++)
-                if ((s[i] & 0xc0) != 0x80)
-                        return 0;
-        if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-            (s[0] == 0xf4 && s[1] > 0x8f))
-                return 0;
-        return n;
-}
-
 void fgd_text_string(struct fgd_text *text, const char *value)
 {
         add_bytes(text, "\"", 1);
         for (const unsigned char *s = (const unsigned char *)value; *s;) {
-                size_t n = utf8_length(s);
+                size_t n = fg_utf8_decode(s, FG_UTF8_MAX, NULL);
                 if (n == 0)
                         add_bytes(text, "?", 1);
                 else if (*s == '"' || *s == '\\')

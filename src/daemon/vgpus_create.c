@@ -20,7 +20,7 @@ static void free_set(struct fgd_set **set)
                 fgd_set_free(*set);
 }
 
-/* What placement may choose from; the largest free amounts go into the problem. */
+/* What placement may choose from. */
 static int candidates(struct fgd_manager *m, const struct fgd_create *create, struct fg_sched_device *ret, struct fgd_problem *problem)
 {
         bool any = false;
@@ -29,13 +29,7 @@ static int candidates(struct fgd_manager *m, const struct fgd_create *create, st
                 ret[i] = (struct fg_sched_device){.memory_free = fgd_device_memory_free(m, d),
                                                   .share_free = fgd_device_share_free(d),
                                                   .usable = d->present && (!create->device || create->device == d)};
-                if (!ret[i].usable)
-                        continue;
-                any = true;
-                if (ret[i].memory_free > problem->available)
-                        problem->available = ret[i].memory_free;
-                if (ret[i].share_free > problem->available_share)
-                        problem->available_share = ret[i].share_free;
+                any |= ret[i].usable;
         }
         if (any)
                 return 0;
@@ -45,21 +39,23 @@ static int candidates(struct fgd_manager *m, const struct fgd_create *create, st
         return fgd_problem_set(problem, FGD_NO_CAPACITY, "there is no device; \"fastgpu doctor\" says what is missing");
 }
 
-static int refuse_capacity(struct fgd_problem *problem, const struct fgd_create *create, size_t failed)
+static int refuse_capacity(struct fgd_problem *problem, const struct fgd_create *create, const struct fg_sched_misfit *misfit)
 {
-        const struct fg_sched_want *want = &create->want[failed];
-        char asked[64] = "an equal part of the memory", part[64] = "of the compute", free_memory[32];
+        const struct fg_sched_want *want = &create->want[misfit->failed];
+        char memory[64] = "an equal part of the memory", share[64] = "an equal part of the compute", free_memory[32] = "0 B";
         if (want->memory)
-                fg_size_format(want->memory, asked, sizeof asked);
+                fg_size_format(want->memory, memory, sizeof memory);
         if (want->share)
-                snprintf(part, sizeof part, "with %u.%u %% of the compute", want->share / 10, want->share % 10);
-        fg_size_format(problem->available, free_memory, sizeof free_memory);
+                snprintf(share, sizeof share, "%u.%u %% of the compute", want->share / 10, want->share % 10);
+        if (misfit->memory)
+                fg_size_format(misfit->memory, free_memory, sizeof free_memory);
+        problem->available = misfit->memory;
+        problem->available_share = misfit->share;
         return fgd_problem_set(problem, FGD_NO_CAPACITY,
-                               "vGPU %zu of %u does not fit: it wants %s%s %s; %s has %s and %u.%u %% free: ask for less or delete "
+                               "vGPU %zu of %u does not fit: it wants %s and %s; %s has %s and %u.%u %% free%s: ask for less or delete "
                                "vGPUs (\"fastgpu list\")",
-                               failed, create->gpus, asked, want->share ? "" : " and", part,
-                               create->device ? "the device" : "the freest device", problem->available ? free_memory : "0 B",
-                               problem->available_share / 10, problem->available_share % 10);
+                               misfit->failed, create->gpus, memory, share, create->device ? "the device" : "the freest device", free_memory,
+                               misfit->share / 10, misfit->share % 10, misfit->failed ? " beside those before it" : "");
 }
 
 /* A random UUID, version 4. */
@@ -96,7 +92,7 @@ static void placement_clear(struct placement *p)
 static int place(struct fgd_manager *m, const struct fgd_create *create, struct placement *ret, struct fgd_problem *problem)
 {
         struct fg_sched_device device[FGD_DEVICES_MAX];
-        size_t failed = 0;
+        struct fg_sched_misfit misfit = {0};
         int r = candidates(m, create, device, problem);
         if (r < 0)
                 return r;
@@ -105,8 +101,10 @@ static int place(struct fgd_manager *m, const struct fgd_create *create, struct 
         ret->memory = calloc(create->gpus, sizeof *ret->memory);
         if (!ret->device || !ret->share || !ret->memory)
                 return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
-        r = fg_sched_place(device, m->devices, create->want, create->gpus, ret->device, ret->memory, ret->share, &failed);
-        return r < 0 ? refuse_capacity(problem, create, failed) : 0;
+        r = fg_sched_place(device, m->devices, create->want, create->gpus, ret->device, ret->memory, ret->share, &misfit);
+        if (r == -ENOMEM)
+                return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
+        return r < 0 ? refuse_capacity(problem, create, &misfit) : 0;
 }
 
 static void fill_set(struct fgd_manager *m, struct fgd_set *set, const struct fgd_create *create, const struct placement *p)

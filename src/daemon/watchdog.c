@@ -179,10 +179,12 @@ void fgd_watchdog_write_device(const struct fgd_manager *m, const struct fgd_dev
         fgd_text_name(text, "watch");
         fgd_text_add(text, "{");
         fgd_text_bool(text, "stale", fgd_watchdog_is_stale(m->watchdog, look));
-        fgd_text_number(text, "age_ms", look->seen_at ? (fg_now() - look->seen_at) / FG_NSEC_PER_MSEC : 0);
-        fgd_text_number(text, "memory_used", look->used);
-        fgd_text_number(text, "processes", look->processes);
-        if (look->utilization >= 0)
+        if (look->seen_at) {
+                fgd_text_number(text, "age_ms", (fg_now() - look->seen_at) / FG_NSEC_PER_MSEC);
+                fgd_text_number(text, "memory_used", look->used);
+                fgd_text_number(text, "processes", look->processes);
+        }
+        if (look->seen_at && look->utilization >= 0)
                 fgd_text_number(text, "utilization", (uint64_t)look->utilization);
         if (look->error[0])
                 fgd_text_field(text, "error", look->error);

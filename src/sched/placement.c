@@ -49,12 +49,24 @@ static void plan_reset(struct plan *p)
 }
 
 /* Equation: memory >= MEMORY_STEP * unstated_memory and share >= SHARE_STEP * unstated_share, before and after. */
+static uint64_t memory_left(const struct room *r)
+{
+        return r->memory - MEMORY_STEP * (uint64_t)r->unstated_memory;
+}
+
+static uint64_t share_left(const struct room *r)
+{
+        return r->share - SHARE_STEP * (uint64_t)r->unstated_share;
+}
+
+static bool has_share(const struct room *r, const struct fg_sched_want *want)
+{
+        return share_left(r) >= (want->share ? want->share : SHARE_STEP);
+}
+
 static bool has_room(const struct room *r, const struct fg_sched_want *want)
 {
-        uint64_t memory = r->memory - MEMORY_STEP * (uint64_t)r->unstated_memory;
-        uint64_t share = r->share - SHARE_STEP * (uint64_t)r->unstated_share;
-        return memory >= (want->memory ? want->memory : MEMORY_STEP) &&
-               share >= (want->share ? want->share : SHARE_STEP);
+        return memory_left(r) >= (want->memory ? want->memory : MEMORY_STEP) && has_share(r, want);
 }
 
 static void take(struct room *r, const struct fg_sched_want *want)
@@ -85,13 +97,30 @@ static int choose_device(const struct plan *p, const struct fg_sched_want *want,
         return 0;
 }
 
-static int place_in_order(struct plan *p, size_t *ret_failed)
+/* Whether `a` comes nearer to having room than `b`: see struct fg_sched_misfit. */
+static bool is_nearer(const struct room *a, const struct room *b, const struct fg_sched_want *want)
+{
+        if (has_share(a, want) != has_share(b, want))
+                return has_share(a, want);
+        return has_share(a, want) ? memory_left(a) > memory_left(b) : share_left(a) > share_left(b);
+}
+
+static struct fg_sched_misfit misfit(const struct plan *p, size_t failed)
+{
+        const struct room *nearest = NULL;
+        for (size_t d = 0; d < p->devices; d++)
+                if (p->device[d].usable && (!nearest || is_nearer(&p->room[d], nearest, &p->want[failed])))
+                        nearest = &p->room[d];
+        return (struct fg_sched_misfit){failed, nearest ? memory_left(nearest) : 0, nearest ? (uint32_t)share_left(nearest) : 0};
+}
+
+static int place_in_order(struct plan *p, struct fg_sched_misfit *ret_misfit)
 {
         plan_reset(p);
         for (size_t k = 0; k < p->count; k++) {
                 size_t i = p->order[k];
                 if (choose_device(p, &p->want[i], &p->chosen[i]) < 0) {
-                        *ret_failed = i;
+                        *ret_misfit = misfit(p, i);
                         return -ENOSPC;
                 }
                 take(&p->room[p->chosen[i]], &p->want[i]);
@@ -111,12 +140,12 @@ static int by_size_descending(const void *a, const void *b, void *user)
 }
 
 /* As stated; if that leaves somebody out, the largest first, which often fits where a small one sat in the way. */
-static int choose_all(struct plan *p, size_t *ret_failed)
+static int choose_all(struct plan *p, struct fg_sched_misfit *ret_misfit)
 {
-        size_t ignored;
+        struct fg_sched_misfit ignored;
         for (size_t i = 0; i < p->count; i++)
                 p->order[i] = i;
-        if (place_in_order(p, ret_failed) == 0)
+        if (place_in_order(p, ret_misfit) == 0)
                 return 0;
         qsort_r(p->order, p->count, sizeof(*p->order), by_size_descending, (void *)(uintptr_t)p->want);
         return place_in_order(p, &ignored);
@@ -135,16 +164,16 @@ static void divide(const struct plan *p, uint32_t *ret_device, uint64_t *ret_mem
 }
 
 int fg_sched_place(const struct fg_sched_device *device, size_t devices, const struct fg_sched_want *want, size_t count,
-                   uint32_t *ret_device, uint64_t *ret_memory, uint32_t *ret_share, size_t *ret_failed)
+                   uint32_t *ret_device, uint64_t *ret_memory, uint32_t *ret_share, struct fg_sched_misfit *ret_misfit)
 {
         __attribute__((cleanup(plan_clear))) struct plan p = {
                 .device = device, .devices = devices, .want = want, .count = count};
-        size_t failed = 0;
+        struct fg_sched_misfit misfit;
         int r = plan_init(&p);
         if (r == 0)
-                r = choose_all(&p, &failed);
+                r = choose_all(&p, &misfit);
         if (r == -ENOSPC)
-                *ret_failed = failed;
+                *ret_misfit = misfit;
         if (r == 0)
                 divide(&p, ret_device, ret_memory, ret_share);
         return r;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the command line stand on: a prefix of its own with the real `fastgpu`, a fake daemon and a fake layer.
 
-FASTGPU_CLI, FASTGPU_LAYER and FASTGPU_ICD name what was built.
+FASTGPU_CLI, FASTGPU_LAYER, FASTGPU_ICD and FASTGPU_REMOTE name what was built.
 """
 import json
 import os
@@ -22,7 +22,7 @@ class Prefix:
     """…/bin/fastgpu, …/bin/fastgpud, …/lib/fastgpu/*.so in a folder that goes away."""
 
     def __init__(self):
-        built = [os.environ[name] for name in ("FASTGPU_CLI", "FASTGPU_LAYER", "FASTGPU_ICD")]
+        built = [os.environ[name] for name in ("FASTGPU_CLI", "FASTGPU_LAYER", "FASTGPU_ICD", "FASTGPU_REMOTE")]
         self.root = tempfile.mkdtemp(prefix="fg-cli-")
         self.lib = f"{self.root}/lib/fastgpu"
         os.makedirs(f"{self.root}/bin")
@@ -32,6 +32,7 @@ class Prefix:
         shutil.copy(built[0], self.program)
         shutil.copy(built[1], self.layer)
         shutil.copy(built[2], f"{self.lib}/libfastgpu-prove-icd.so")
+        shutil.copy(built[3], f"{self.lib}/libfastgpu-remote.so")
         daemon = f"{self.root}/bin/fastgpud"
         with open(daemon, "w") as f:
             f.write(f'#!/bin/sh\nexec "{sys.executable}" "{HERE}/fake_daemon.py" "$@"\n')

@@ -34,6 +34,7 @@ class Fake:
         self.sets = {}
         self.requests = []
         self.ticks = 0
+        self.more = {}  # of the device
         self.lock = threading.Lock()
 
     def problem(self, status, kind, detail):
@@ -90,7 +91,7 @@ class Fake:
         return 200, {"devices": [{
             "id": 0, "key": "opencl/Fake/0", "uuid": "u", "api": "opencl", "model": "Fake GPU \x1b[31m", "vendor": "Fake",
             "driver": "1.0", "memory": 4 * GIB, "memory_reserved": 64 << 20, "memory_free": 3 * GIB, "share_free": 125,
-            "compute_units": 2, "vgpus": 1, "state": "ok", "tier": "soft"}], "problems": ["one driver is broken"]}
+            "compute_units": 2, "vgpus": 1, "state": "ok", "tier": "soft", **self.more}], "problems": ["one driver is broken"]}
 
     def vgpus(self):
         """Every look finds 0.5 s of a second used, so that `top` has something to divide."""

@@ -10,7 +10,7 @@ import unittest
 from bench import Case, ROOT
 from fake_daemon import Server
 
-VERBS = ["devices", "create", "list", "inspect", "resize", "delete", "run", "top", "whoami", "user", "project", "token",
+VERBS = ["devices", "create", "list", "inspect", "resize", "delete", "run", "top", "login", "logout", "whoami", "user", "project", "token",
          "events", "audit", "doctor", "version", "help"]
 
 
@@ -210,6 +210,21 @@ class Asking(Case):
         self.assertEqual(self.json("devices", "--rescan")["devices"][0]["id"], 0)
         self.assertEqual(self.asked()[-1][1], "/v1/devices?rescan=1")
 
+    def test_figures_that_cannot_be_relied_on_are_said(self):
+        fresh = {"stale": False, "age_ms": 100, "memory_used": 1, "processes": 1}
+        for watch, words in (
+                (fresh, None),
+                ({**fresh, "stale": True, "age_ms": 12345}, "device 0: the driver's own figures are stale, 12.3 s old\n"),
+                ({**fresh, "error": "GPU is lost"}, "figures are the last there were, 0.1 s old: NVML says \"GPU is lost\"\n"),
+                ({"stale": True, "error": "Unknown Error"}, "figures are not there: NVML says \"Unknown Error\"\n")):
+            with self.subTest(watch=watch):
+                self.server.fake.more = {"api": "cuda", "watch": watch}
+                said = self.fastgpu("devices").stderr
+                if words:
+                    self.assertIn(words, said)
+                else:
+                    self.assertNotIn("figures", said)
+
     def test_version(self):
         answer = self.json("version")
         self.assertRegex(answer["version"], r"^\d+\.\d+")
@@ -285,6 +300,15 @@ class Doctor(Case):
         self.assertEqual(found["drivers"]["verdict"], "warn")
         self.assertEqual(found["opencl"]["verdict"], "fail")
         self.assertEqual(found["pocl"]["verdict"], "warn")
+
+    def test_state_that_cannot_be_made(self):
+        """Not for root either."""
+        file = f"{self.state}/file"
+        open(file, "w").close()
+        found = self.findings(1, env={"FASTGPU_STATE_DIR": f"{file}/below"})
+        for check in ("state", "run"):
+            self.assertEqual(found[check]["verdict"], "fail")
+            self.assertIn(file, found[check]["text"])
 
     @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
     def test_state_not_writable(self):

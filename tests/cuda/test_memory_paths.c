@@ -3,7 +3,9 @@
  * afterwards. What is used never is less than what the GPU really has in use for the process. */
 #include "test_memory.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@ struct held {
         CUmipmappedArray mipmap;
         CUmemGenericAllocationHandle handle;
         CUmemoryPool pool;
+        CUexternalMemory external;
         CUgraph graph;
         CUgraphExec exec;
 };
@@ -175,6 +178,29 @@ static CUresult put_mipmap(struct held *h)
         return cuMipmappedArrayDestroy(h->mipmap);
 }
 
+/* --- memory of another API --- */
+
+static CUresult get_external(struct held *h)
+{
+        int fd = memfd_create("external", MFD_CLOEXEC);
+        CUDA_EXTERNAL_MEMORY_HANDLE_DESC d = {
+                .type = CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD, .handle.fd = fd, .size = 8 * MiB};
+        CUresult r;
+
+        CHECK(fd >= 0 && ftruncate(fd, 8 * MiB) == 0);
+        r = cuImportExternalMemory(&h->external, &d);
+        if (r == CUDA_SUCCESS)
+                return r; /* the descriptor is the driver's now */
+        CHECK(fcntl(fd, F_GETFD) >= 0);
+        close(fd);
+        return r;
+}
+
+static CUresult put_external(struct held *h)
+{
+        return cuDestroyExternalMemory(h->external);
+}
+
 static const struct path paths[] = {
         {"cuMemAlloc", 8 * MiB, get_alloc, put_pointer},
         {"pitch", 1024 * 4096, get_pitch, put_pointer},
@@ -190,6 +216,7 @@ static const struct path paths[] = {
         {"layers", 512 * 512 * 4 * 10, get_array_layered, put_array},
         {"cube", 256 * 256 * 6 * 2, get_array_cube, put_array},
         {"mipmap", 1024 * 1024 + 512 * 512 + 256 * 256, get_mipmap, put_mipmap},
+        {"external", 8 * MiB, get_external, put_external},
 };
 
 /* Cached memory of pools goes back when it is looked at. */
@@ -226,9 +253,54 @@ static void check(const struct path *path)
         CHECK_SAME(really_used(0), really);
 }
 
-int main(void)
+/* --- what another process allocated and paid for --- */
+
+static int open_theirs(void)
 {
+        CUipcMemHandle handle;
+        CUdeviceptr pointer;
+        uint64_t before;
+
+        CHECK(read(STDIN_FILENO, &handle, sizeof(handle)) == sizeof(handle));
         begin();
+        before = used(0);
+        leave(0, 0);
+        CHECK_OK(cuIpcOpenMemHandle_v2(&pointer, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS));
+        CHECK_SAME(used(0), before);
+        CHECK_OK(cuIpcCloseMemHandle(pointer));
+        CHECK_SAME(used(0), before);
+        return 0;
+}
+
+static void share_with_another(const char *program)
+{
+        CUipcMemHandle handle;
+        CUdeviceptr pointer;
+        int ends[2], status;
+        pid_t pid;
+
+        CHECK_OK(cuMemAlloc_v2(&pointer, 8 * MiB));
+        CHECK_OK(cuIpcGetMemHandle(&handle, pointer));
+        CHECK(pipe(ends) == 0 && write(ends[1], &handle, sizeof(handle)) == sizeof(handle));
+        pid = fork();
+        if (pid == 0) {
+                dup2(ends[0], STDIN_FILENO);
+                execl(program, program, "open", (char *)NULL);
+                _exit(127);
+        }
+        CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+        set_quota(0, 1024 * MiB);
+        CHECK_OK(cuMemFree_v2(pointer));
+        close(ends[0]);
+        close(ends[1]);
+}
+
+int main(int argc, char **argv)
+{
+        if (argc > 1)
+                return open_theirs();
+        begin();
+        share_with_another(argv[0]);
         for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
                 check(&paths[i]);
         /* A second time: what was learnt of a pool's chunks must not matter. */

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A stand-in for libOpenCL.so.1 with just what a probe asks for. The file named by FAKE_OPENCL says how many devices there
- * are and how many bytes each has; "hang", "crash" or "chatter" in it is what the driver does first. */
+ * are and how many bytes each has; "hang", "crash" or "chatter" in it is what the driver does first, "uuid" gives device n the
+ * UUID 00000000-1111-2222-3333-00000000000n, counted from 0. */
 #define CL_TARGET_OPENCL_VERSION 300
 #include <CL/cl.h>
+#include <CL/cl_ext.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +15,7 @@
 
 static unsigned count;
 static unsigned long long memory;
+static bool has_uuid;
 
 static void load(void)
 {
@@ -21,6 +25,7 @@ static void load(void)
                 count = 0;
         if (f)
                 fclose(f);
+        has_uuid = strcmp(how, "uuid") == 0;
         if (strcmp(how, "crash") == 0)
                 abort();
         if (strcmp(how, "hang") == 0)
@@ -77,6 +82,10 @@ EXPORT cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t r
         case CL_DEVICE_VENDOR:
         case CL_DRIVER_VERSION:
                 return give("fake \xff device", 14, room, ret, ret_size);
+        case CL_DEVICE_UUID_KHR: {
+                unsigned char uuid[16] = {[4] = 0x11, 0x11, 0x22, 0x22, 0x33, 0x33, [15] = (unsigned char)((size_t)device - 1)};
+                return has_uuid ? give(uuid, sizeof uuid, room, ret, ret_size) : CL_INVALID_VALUE;
+        }
         default:
                 return CL_INVALID_VALUE;
         }

@@ -106,6 +106,11 @@ class Creating(harness.Case):
             for body, status, kind, words in bad:
                 with self.subTest(body=str(body)[:60]):
                     self.refused(d, "POST", "/v1/vgpus", body, status, kind, *words)
+            self.refused(d, "POST", "/v1/vgpus", {"memory": "2G"}, 409, "no-capacity", "wants 2 GiB and an equal part of the compute")
+            self.refused(d, "POST", "/v1/vgpus", {"compute": "100"}, 409, "no-capacity", "an equal part of the memory and 100.0 % of")
+            reply = self.refused(d, "POST", "/v1/vgpus", {"gpus": 2, "memory": "16M", "compute": ["70", "40"]}, 409, "no-capacity",
+                                 "vGPU 1 of 2", "29.0 % free beside those before it")
+            self.assertEqual((reply["available"], reply["available_share"]), (MEMORY - (17 << 20), 290))
             reply = self.refused(d, "POST", "/v1/vgpus", {"memory": "2G"}, 409, "no-capacity")
             self.assertEqual((reply["available"], reply["available_share"]), (MEMORY - (1 << 20), 990))
             self.assertEqual(d.names(), ["taken"])

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import tempfile
 
 import harness
 from harness import Daemon, wait_until
@@ -33,6 +34,15 @@ class Simulated(Daemon):
 
 
 class Cuda(harness.Case):
+    def spec(self, text):
+        """A file of it, that is gone after the test."""
+        folder = tempfile.mkdtemp(prefix="fastgpud-test-")
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        path = os.path.join(folder, "spec.sim")
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
     def test_simulated_gpus_are_devices(self):
         with Simulated("2xH100") as d:
             devices = d.ok("GET", "/v1/devices")["devices"]
@@ -57,7 +67,57 @@ class Cuda(harness.Case):
         with Simulated("2xNoSuchThing:zz") as d:
             reply = d.ok("GET", "/v1/devices")
             self.assertEqual([v["api"] for v in reply["devices"]], ["opencl"])
-            self.assertTrue(reply["problems"], "it says what is wrong")
+            self.assertIn("NoSuchThing", " ".join(reply["problems"]))
+        spec = self.spec("[gpu]\nmodel = H100\nmemmory = 8G\n")
+        for sim, words in ((spec, f"{spec}:3: unknown key 'memmory'"), (spec + "-not", f"{spec}-not: No such file")):
+            with Simulated(sim) as d:
+                problem, = d.ok("GET", "/v1/devices")["problems"]
+                self.assertIn(words, problem)
+
+    def with_fake_nvml(self):
+        d = Daemon()
+        self.addCleanup(d.__exit__)
+        folder = os.path.join(d.root, "driver")
+        os.makedirs(folder)
+        shutil.copy(os.environ["TEST_FAKE_NVML"], os.path.join(folder, "libnvidia-ml.so.1"))
+        d.env["FASTGPU_DRIVER_PATH"] = folder
+        return d
+
+    def test_a_gpu_with_two_drivers_is_one_device(self):
+        """CUDA and OpenCL on the same GPU: it is not promised twice."""
+        d = self.with_fake_nvml()
+        d.devices(3, 16 * GIB, "uuid")  # the third has the UUID of the T4
+        d.start()
+        devices = d.ok("GET", "/v1/devices")["devices"]
+        self.assertEqual([(v["key"], v.get("opencl")) for v in devices[2:]],
+                         [("cuda/GPU-00000000-1111-2222-3333-000000000002", True), ("opencl/Fake/0", None), ("opencl/Fake/1", None)])
+        self.assertEqual([v["opencl"] for v in devices[:2]], [False, False])
+        d.devices(2, 16 * GIB, "uuid")
+        after = d.ok("GET", "/v1/devices?rescan=1")["devices"]
+        self.assertEqual([(v["key"], v["state"], v.get("opencl")) for v in after[2:]],
+                         [(v["key"], "ok", False if v["api"] == "cuda" else None) for v in devices[2:]])
+
+    def test_mig_devices_and_an_mps_daemon(self):
+        """A GPU that is cut into MIG devices is those; all found in the folder that driver-path names."""
+        d = self.with_fake_nvml()
+        pipes = os.path.join(d.root, "mps")
+        os.makedirs(pipes)
+        d.env["CUDA_MPS_PIPE_DIRECTORY"] = pipes
+        d.start()
+        reply = d.ok("GET", "/v1/devices")
+        found = [(v["model"], v["key"], v["memory"] // GIB, v["mig"], v["mps"]) for v in reply["devices"] if v["api"] == "cuda"]
+        self.assertEqual(found, [
+            ("Fake A100 MIG 1g.5gb", "cuda/MIG-00000000-1111-2222-3333-000000000003", 5, "slice", False),
+            ("Fake A100 MIG 2g.10gb", "cuda/MIG-00000000-1111-2222-3333-000000000004", 10, "slice", False),
+            ("Fake T4", "cuda/GPU-00000000-1111-2222-3333-000000000002", 16, "unsupported", False)])
+        self.assertIn("has no MIG device", " ".join(reply["problems"]))
+        self.refused(d, "POST", "/v1/vgpus", {"memory": "6G", "device": "0"}, 409, "no-capacity")
+        d.create("a", memory="4G", compute="50", device="0")
+        wait_until(lambda: d.ok("GET", "/v1/devices")["devices"][0].get("watch", {}).get("stale") is False, "the slice is watched")
+        with open(os.path.join(pipes, "control"), "w"):
+            pass
+        d.ok("GET", "/v1/devices?rescan=1")
+        self.assertTrue(all(v["mps"] for v in d.ok("GET", "/v1/devices")["devices"] if v["api"] == "cuda"))
 
     def test_library_that_is_none(self):
         d = Simulated("1xH100")
@@ -95,6 +155,19 @@ class Cuda(harness.Case):
         with Simulated("1xH100", watchdog="off") as d:
             d.create("a", memory="1G", compute="10")
             self.assertEqual(d.watchers(), [])
+
+    def test_nvml_that_fails(self):
+        """What fails in a look: the last figures stay, labelled; without any, none are made up."""
+        fault = "[gpu]\nmodel = H100\n[fault]\nat = nvmlDeviceGetComputeRunningProcesses*\nresult = 999\nafter = "
+        for after, known in (("4", True), ("0", False)):
+            with Simulated(self.spec(fault + after), watchdog_interval=50) as d:
+                d.create("a", memory="1G", compute="10")
+                wait_until(lambda: d.device().get("watch", {}).get("error") and d.device()["watch"]["stale"], "an error, and stale")
+                watch = d.device()["watch"]
+                self.assertEqual(watch["error"], "Unknown Error")
+                for figure in ("age_ms", "memory_used", "processes"):
+                    self.assertEqual(figure in watch, known, watch)
+                self.assertEqual(len(d.watchers()), 1)
 
     def test_helper_that_dies_or_hangs(self):
         """Figures turn stale and come back; the daemon neither dies nor spins."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starting, being alone, ending."""
 import os
+import re
 import shutil
 import signal
 import socket
@@ -8,6 +9,8 @@ import subprocess
 
 import harness
 from harness import Daemon, wait_until
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 class Life(harness.Case):
@@ -77,6 +80,18 @@ class Life(harness.Case):
         os.close(ready)
         self.assertEqual(process.wait(20), 1)
         self.assertIn("cannot create the folder /proc/fastgpu-test", d.logged())
+
+    def test_manual_page_and_help_agree(self):
+        d = Daemon()
+        self.addCleanup(d.__exit__)
+        with open(os.path.join(ROOT, "docs/man/fastgpud.8.scd")) as f:
+            page = f.read().partition("# OPTIONS")[2].partition("\n# ")[0]
+        said = subprocess.run([d.program, "--help"], env=d.env, capture_output=True, text=True, timeout=20).stdout
+        documented = set(re.findall(r"--([a-z][a-z-]+)", page))
+        self.assertEqual(documented, set(re.findall(r"--([a-z][a-z-]+)", said)) - {"usage"})
+        version = subprocess.run([d.program, "--version"], env=d.env, capture_output=True, text=True, timeout=20)
+        self.assertEqual(version.returncode, 0, version.stderr)
+        self.assertRegex(version.stdout, r"\Afastgpud \d+\.\d+\.\d+\n\Z")
 
     def test_bad_arguments(self):
         d = Daemon()

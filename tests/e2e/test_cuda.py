@@ -3,14 +3,16 @@
 """CUDA programs in vGPUs of a simulated GPU, with the real daemon: views, quota, death, resize, the watchdog."""
 import json
 import os
+import re
 import subprocess
 import sys
 
 from e2e import MIB, NodeTest, main, wait_until
-from node import Node, tool
+from node import FASTGPU, Node, tool
 
 PROGRAM = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside_cuda.py")]
 SIM = tool("lib", "fastgpu", "sim")
+MANUAL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "man")
 GIB = 1 << 30
 OUT_OF_MEMORY = 2
 CONTEXT = 300 * MIB  # of a simulated H100
@@ -128,7 +130,10 @@ class Cuda(NodeTest):
             self.assertEqual((program.init, program("use", 0), program("alloc", 200 * MIB)), (0, 0, 0))
         wait_until(self.findings, 10, "a finding")
         self.assertEqual([(f["kind"], f["pid"], f["killed"]) for f in self.findings()], [("outside", outside.pid, False)])
+        with open(f"/proc/{outside.pid}/cgroup") as f:
+            self.assertEqual(self.findings()[0]["cgroup"], f.readline().rstrip("\n"))
         self.assertIn("outside any vGPU", self.node.fastgpu("devices").stderr)
+        self.assert_documented("fastgpu", self.node.get("/v1/devices"))
         self.assertIsNone(outside.process.poll())
 
     def test_watchdog_kills_when_told_to(self):
@@ -152,6 +157,37 @@ class Cuda(NodeTest):
         self.assertEqual((finding["kind"], finding["pid"], finding["vgpu"]), ("over-quota", program.pid, "a/0"))
         wait_until(lambda: program("info")[0] == 0, 10, "its books follow the driver's figure")
         self.assertEqual(program("alloc", MIB), OUT_OF_MEMORY)
+
+    def assert_documented(self, page, value):
+        """Every name of a field in it is in the manual page."""
+        with open(os.path.join(MANUAL, page + ".1.scd")) as f:
+            words = set(re.findall(r"\*([a-z_]+)\*", f.read()))
+        rest, names = [value], set()
+        while rest:
+            value = rest.pop()
+            if isinstance(value, dict):
+                names |= set(value)
+            rest += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+        self.assertEqual(names - words, set(), f"not in {page}(1)")
+
+    def test_manual_pages_name_what_json_has(self):
+        self.create("a", "--memory", "1G", "--compute", "50", "--device", "0")
+        for verb in ("devices", "list", "inspect"):
+            self.assert_documented("fastgpu", self.node.json(verb, *(["a"] if verb == "inspect" else [])))
+        with open(os.path.join(MANUAL, "fastgpu-doctor.1.scd")) as f:
+            page = f.read()
+        for finding in json.loads(self.node.native(FASTGPU, "doctor", "--json").stdout)["findings"]:
+            self.assertIn(f"*{finding['check']}*", page)
+
+    def test_a_spec_that_makes_no_sense(self):
+        self.node.env["FASTGPU_SIM"] = "1xH100:lots"
+        self.assertIn("lots", self.node.fastgpu("devices").stderr)
+        doctor = self.node.native(FASTGPU, "doctor", "--json")
+        self.assertEqual(doctor.returncode, 1, doctor.stderr)
+        finding, = (f for f in json.loads(doctor.stdout)["findings"] if f["check"] == "nvidia")
+        self.assertEqual(finding["verdict"], "fail")
+        self.assertIn("lots", finding["text"])
+        self.assertIn("FASTGPU_SIM", finding["mend"])
 
     def test_no_cuda_in_a_vgpu_of_another_device(self):
         self.create("a", "--memory", "64M", "--compute", "50", "--device", "1")

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs of the distribution and the example behave inside a vGPU as they do outside."""
 import hashlib
+import os
+import shlex
 import shutil
 import tempfile
 
@@ -9,6 +11,7 @@ from e2e import MIB, TRAIN_MLP, NodeTest, main, needs
 
 HASHCAT = ["hashcat", "-m", "0", "-a", "3", "--force", "--potfile-disable", "--self-test-disable", "--quiet", "-u", "1",
            "-n", "1", "-w", "1"]
+README = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "README.md")
 
 
 class Programs(NodeTest):
@@ -51,6 +54,21 @@ class Programs(NodeTest):
         self.assertEqual(inside.stdout.strip(), f"{word}:gpu7", inside.stderr)
         self.assertEqual(inside.returncode, 0)
         self.assertGreater(self.node.usage("p/0")["memory_peak"], 0)
+
+    @needs("hashcat")
+    def test_the_readmes_vgpu_is_large_enough_for_its_hashcat(self):
+        """As a reader types it, with a shorter word to look for."""
+        with open(README) as f:
+            lines = [shlex.split(line, comments=True) for line in f if line.startswith("fastgpu ")]
+        create, = (words for words in lines if words[1] == "create" and "my-vgpu" in words)
+        run, = (words for words in lines if "hashcat" in words)
+        word = hashlib.md5(b"fgpu").hexdigest()
+        self.node.fastgpu("delete", "p")
+        self.node.fastgpu(*create[1:])
+        crack = [{"hash.txt": word}.get(w, "?l?l?l?l" if w.startswith("?l") else w) for w in run[1:]]
+        at = crack.index("hashcat") + 1
+        done = self.node.fastgpu(*crack[:at], "--quiet", "--potfile-disable", *crack[at:], timeout=300, check=False)
+        self.assertEqual((done.returncode, done.stdout.strip()), (0, f"{word}:fgpu"), done.stderr)
 
     @needs("hashcat")
     def test_hashcat_refused_by_quota(self):

@@ -25,9 +25,10 @@ GOOD = {
     "src/shim/opencl/layer.c": '#include "map.h"\n#include "shim/opencl/map.h"\n#include "governor/gate.h"\n'
                                "#include <CL/cl_layer.h>\n",
     "src/sched/share.h": '#include "base/size.h"\n',
-    "src/daemon/manager.h": '#include "sched/share.h"\n#include "ledger/ledger.h"\n#include <jansson.h>\n',
+    "src/tlog/tlog.h": '#include "base/size.h"\n#include <sodium.h>\n',
+    "src/daemon/manager.h": '#include "sched/share.h"\n#include "ledger/ledger.h"\n#include <jansson.h>\n#include "tlog/tlog.h"\n',
     "src/client/http.h": '#include "fastgpu/client.h"\n#include "base/size.h"\n',
-    "src/cli/main.c": '#include "fastgpu/client.h"\n#include "base/size.h"\n#include "generated.h"\n',
+    "src/cli/main.c": '#include "fastgpu/client.h"\n#include "base/size.h"\n#include "generated.h"\n#include "tlog/tlog.h"\n',
 }
 # file, line to add, words of the complaint
 PLANTED = [
@@ -44,6 +45,9 @@ PLANTED = [
     ("src/shim/opencl/layer.c", "#include <systemd/sd-event.h>", "nothing but libc"),
     ("src/shim/opencl/layer.c", '#include "fastgpu/client.h"', "public header client.h"),
     ("src/sched/share.h", '#include "ledger/ledger.h"', "sched must not include ledger"),
+    ("src/tlog/tlog.h", '#include "sched/share.h"', "tlog must not include sched"),
+    ("src/tlog/tlog.h", "#include <jansson.h>", "nothing but libc and sodium.h"),
+    ("src/client/http.h", '#include "tlog/tlog.h"', "client must not include tlog"),
     ("src/daemon/manager.h", '#include "governor/gate.h"', "daemon must not include governor"),
     ("src/cli/main.c", '#include "daemon/manager.h"', "cli must not include daemon"),
     ("src/cli/main.c", '#include "ledger/ledger.h"', "cli must not include ledger"),

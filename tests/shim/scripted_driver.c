@@ -36,6 +36,13 @@ static cl_int CL_API_CALL get_devices(cl_platform_id platform, cl_device_type ty
         return CL_SUCCESS;
 }
 
+static cl_int CL_API_CALL get_device_info(cl_device_id device, cl_device_info name, size_t room, void *ret, size_t *size)
+{
+        if (name != CL_DEVICE_UUID_KHR)
+                return CL_INVALID_VALUE;
+        return fgo_answer(SCRIPTED_UUID, sizeof(SCRIPTED_UUID) - 1, room, ret, size);
+}
+
 static cl_context CL_API_CALL create_context(const cl_context_properties *properties, cl_uint count,
                                              const cl_device_id *devices,
                                              void(CL_CALLBACK *notify)(const char *, const void *, size_t, void *),
@@ -206,6 +213,7 @@ const cl_icd_dispatch scripted_table = {
         .clGetPlatformIDs = get_platforms,
         .clGetPlatformInfo = get_platform_info,
         .clGetDeviceIDs = get_devices,
+        .clGetDeviceInfo = get_device_info,
         .clCreateContext = create_context,
         .clCreateCommandQueue = create_queue,
         .clReleaseMemObject = release_memory,

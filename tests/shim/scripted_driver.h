@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#define SCRIPTED_UUID "\x01\x23\x45\x67\x89\xab\xcd\xef\xfe\xdc\xba\x98\x76\x54\x32\x10"
 #define SCRIPTED_INFO_SIZE   0x419C /* CL_MEM_ALLOC_SIZE_INTEL */
 #define SCRIPTED_INFO_DEVICE 0x419D /* CL_MEM_ALLOC_DEVICE_INTEL */
 

@@ -30,6 +30,8 @@ static unsigned rounds = 50;
 struct held {
         CUdeviceptr pointer;
         CUarray array;
+        CUmipmappedArray mipmap;
+        CUgraphExec exec;
         CUmemGenericAllocationHandle handle;
         CUmemoryPool pool;
 };
@@ -100,6 +102,53 @@ static CUresult put_array(struct held *h)
         return cuArrayDestroy(h->array);
 }
 
+static CUresult get_flat_array(struct held *h)
+{
+        CUDA_ARRAY_DESCRIPTOR d = {.Width = 1024, .Height = CHUNK / 1024 / 16, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 4};
+
+        return cuArrayCreate_v2(&h->array, &d);
+}
+
+static CUresult get_mipmap(struct held *h)
+{
+        CUDA_ARRAY3D_DESCRIPTOR d = {.Width = 8192, .Height = 2048, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1};
+
+        return cuMipmappedArrayCreate(&h->mipmap, &d, 3); /* 64 + 16 + 4 MiB */
+}
+
+static CUresult put_mipmap(struct held *h)
+{
+        return cuMipmappedArrayDestroy(h->mipmap);
+}
+
+static void make_graph(struct held *h)
+{
+        CUDA_MEM_ALLOC_NODE_PARAMS p = {.poolProps = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                                      .location = {CU_MEM_LOCATION_TYPE_DEVICE, {0}}},
+                                        .bytesize = CHUNK};
+        CUgraphNode get, put;
+        CUgraph graph;
+
+        CHECK_OK(cuGraphCreate(&graph, 0));
+        CHECK_OK(cuGraphAddMemAllocNode(&get, graph, NULL, 0, &p));
+        CHECK_OK(cuGraphAddMemFreeNode(&put, graph, &get, 1, p.dptr));
+        CHECK_OK(cuGraphInstantiateWithFlags(&h->exec, graph, 0));
+        CHECK_OK(cuGraphDestroy(graph));
+}
+
+static CUresult get_graph(struct held *h)
+{
+        return cuGraphLaunch(h->exec, 0);
+}
+
+/* What graphs took stays the process's until it is trimmed. */
+static CUresult put_graph(struct held *h)
+{
+        CUresult r = cuCtxSynchronize();
+
+        return r ? r : cuDeviceGraphMemTrim(0);
+}
+
 static const struct path {
         const char *name;
         CUresult (*get)(struct held *), (*put)(struct held *);
@@ -107,7 +156,8 @@ static const struct path {
         {"cuMemAlloc", get_alloc, put_pointer},           {"cuMemAllocPitch", get_pitch, put_pointer},
         {"cuMemAllocManaged", get_managed, put_pointer},  {"cuMemAllocAsync", get_async, put_async},
         {"cuMemAllocFromPoolAsync", get_pool, put_async}, {"cuMemCreate", get_vmm, put_vmm},
-        {"cuArray3DCreate", get_array, put_array},
+        {"cuArray3DCreate", get_array, put_array},        {"cuArrayCreate", get_flat_array, put_array},
+        {"cuMipmappedArrayCreate", get_mipmap, put_mipmap}, {"cuGraphLaunch", get_graph, put_graph},
 };
 #define PATHS (sizeof(paths) / sizeof(paths[0]))
 
@@ -142,6 +192,7 @@ static int process(void)
 
         begin();
         CHECK_OK(cuMemPoolCreate(&held.pool, &p));
+        make_graph(&held);
         together();
         for (size_t i = 0; i < PATHS; i++)
                 for (unsigned r = 0; r < rounds; r++)

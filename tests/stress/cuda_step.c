@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A program killed after each of its instructions on the way through cuMemAlloc and cuMemFree. Runs as a tenant itself, beside
- * its victims, in the same vGPU: after each kill the books must come back to what the living hold, and its own allocations must
- * go on.
+ * A program killed after each of its instructions on the way through cuMemAlloc and cuMemFree, or another way. Runs as a tenant
+ * itself, beside its victims, in the same vGPU: after each kill the books must come back to what the living hold, and its own
+ * allocations and launches must go on.
  *
- *     cuda_step [--stride N] [--most N]       (under fake-daemon, which checks the books once more at the end)
+ *     cuda_step [--stride N] [--most N] [--way NAME]       (under fake-daemon, which checks the books once more at the end)
  *
  * Prints {"kills": …, "instructions": …, "longest_us": …}: the longest of its own allocations and releases, each made while the
  * victim stands still where it is to be killed, or right after. Exit 77: this process may not trace others. */
@@ -47,27 +47,84 @@ static size_t used(void)
         return total - free;
 }
 
-/* Holds something, says that it is ready by stopping, then goes the way that is stepped through. */
-static int be_victim(void)
+/* --- the ways that are stepped through --- */
+
+static void go_alloc(void)
 {
-        CUdeviceptr held, p;
-        open_device();
-        check("cuMemAlloc", cuMemAlloc_v2(&held, HELD));
-        check("cuMemAlloc", cuMemAlloc_v2(&p, BYTES)); /* once before, so that nothing is resolved for the first time */
-        check("cuMemFree", cuMemFree_v2(p));
-        raise(SIGSTOP);
+        CUdeviceptr p;
         check("cuMemAlloc", cuMemAlloc_v2(&p, BYTES));
         check("cuMemFree", cuMemFree_v2(p));
+}
+
+static void go_async(void)
+{
+        CUdeviceptr p;
+        check("cuMemAllocAsync", cuMemAllocAsync(&p, 2 * HELD, 0));
+        check("cuMemFreeAsync", cuMemFreeAsync(p, 0));
+        check("cuStreamSynchronize", cuStreamSynchronize(0)); /* the pool shrinks */
+}
+
+static void go_vmm(void)
+{
+        CUmemAllocationProp type = {.type = CU_MEM_ALLOCATION_TYPE_PINNED, .location = {CU_MEM_LOCATION_TYPE_DEVICE, {0}}};
+        CUmemGenericAllocationHandle handle;
+        check("cuMemCreate", cuMemCreate(&handle, BYTES, &type, 0));
+        check("cuMemRelease", cuMemRelease(handle));
+}
+
+static void go_array(void)
+{
+        CUDA_ARRAY_DESCRIPTOR d = {.Width = 1024, .Height = 1024, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 4};
+        CUarray array;
+        check("cuArrayCreate", cuArrayCreate_v2(&array, &d));
+        check("cuArrayDestroy", cuArrayDestroy(array));
+}
+
+static void go_launch(void)
+{
+        static CUfunction kernel;
+        CUmodule module;
+        if (!kernel) {
+                check("cuModuleLoadData", cuModuleLoadData(&module, "fastgpu-sim\nkernel work time=0\n"));
+                check("cuModuleGetFunction", cuModuleGetFunction(&kernel, module, "work"));
+        }
+        check("cuLaunchKernel", cuLaunchKernel(kernel, 1, 1, 1, 32, 1, 1, 0, NULL, NULL, NULL));
+        check("cuCtxSynchronize", cuCtxSynchronize());
+}
+
+static const struct way {
+        const char *name;
+        void (*go)(void);
+} ways[] = {{"alloc", go_alloc}, {"async", go_async}, {"vmm", go_vmm}, {"array", go_array}, {"launch", go_launch}};
+
+static const struct way *find_way(const char *name)
+{
+        for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
+                if (strcmp(ways[i].name, name) == 0)
+                        return &ways[i];
+        fprintf(stderr, "cuda_step: no way \"%s\"\n", name);
+        exit(2);
+}
+
+/* Holds something, says that it is ready by stopping, then goes the way that is stepped through. */
+static int be_victim(const struct way *way)
+{
+        CUdeviceptr held;
+        open_device();
+        check("cuMemAlloc", cuMemAlloc_v2(&held, HELD));
+        way->go(); /* once before, so that nothing is resolved for the first time */
+        raise(SIGSTOP);
+        way->go();
         raise(SIGSTOP);
         return 0;
 }
 
-static pid_t start_victim(char *program)
+static pid_t start_victim(char *program, const struct way *way)
 {
         pid_t pid = fork();
         int status;
         if (pid == 0) {
-                execl(program, program, "--victim", (char *)NULL);
+                execl(program, program, "--victim", way->name, (char *)NULL);
                 _exit(127);
         }
         if (pid < 0 || waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status)) {
@@ -109,12 +166,10 @@ static void expect_back(size_t before, long at)
 
 static uint64_t longest;
 
-static void expect_service(void)
+static void expect_service(const struct way *way)
 {
         uint64_t begun = fg_now(), took;
-        CUdeviceptr p;
-        check("cuMemAlloc of the survivor", cuMemAlloc_v2(&p, BYTES));
-        check("cuMemFree of the survivor", cuMemFree_v2(p));
+        way->go();
         took = fg_now() - begun;
         longest = took > longest ? took : longest;
 }
@@ -122,21 +177,26 @@ static void expect_service(void)
 int main(int argc, char **argv)
 {
         long stride = 1, most = 100000, kills = 0, at = 0;
-        if (argc == 2 && strcmp(argv[1], "--victim") == 0)
-                return be_victim();
+        const struct way *way = ways;
+        if (argc == 3 && strcmp(argv[1], "--victim") == 0)
+                return be_victim(find_way(argv[2]));
         for (int i = 1; i + 1 < argc; i += 2)
-                *(strcmp(argv[i], "--stride") == 0 ? &stride : &most) = atol(argv[i + 1]);
+                if (strcmp(argv[i], "--way") == 0)
+                        way = find_way(argv[i + 1]);
+                else
+                        *(strcmp(argv[i], "--stride") == 0 ? &stride : &most) = atol(argv[i + 1]);
         open_device();
+        way->go();
         size_t before = used();
         for (; at < most; at += stride) {
-                pid_t pid = start_victim(argv[0]);
+                pid_t pid = start_victim(argv[0], way);
                 long done = step(pid, at);
-                expect_service();
+                expect_service(way);
                 kill(pid, SIGKILL);
                 waitpid(pid, NULL, __WALL);
                 kills++;
                 expect_back(before, at);
-                expect_service();
+                expect_service(way);
                 if (done < at)
                         break;
         }

@@ -55,6 +55,7 @@ static void defaults(void **state)
                 [FG_OPT_PERSIST_INTERVAL] = 10,     [FG_OPT_RESCAN_INTERVAL] = 0,    [FG_OPT_LOG_LEVEL] = FG_LOG_INFO,
                 [FG_OPT_WATCHDOG] = FG_WATCHDOG_REPORT, [FG_OPT_WATCHDOG_INTERVAL] = 250,
                 [FG_OPT_RATE_LIMIT] = 500, [FG_OPT_AUDIT_KEEP] = 1000000, [FG_OPT_EVENTS_KEEP] = 100000,
+                [FG_OPT_MAX_PER_SOURCE] = 64,
         };
         const char *const files[] = {NULL, file, "/nonexistent/fastgpu.conf"};
         for (size_t f = 0; f < COUNT_OF(files); f++) {
@@ -110,6 +111,9 @@ static void bad_files(void **state)
                 {"memory-reserve = much", -EINVAL, {"memory-reserve", "\"much\""}},
                 {"log-level = loud", -EINVAL, {"\"loud\"", "error, warning, info or debug"}},
                 {"log-level = 7", -EINVAL, {"\"7\""}},
+                {"listen = 8443", -EINVAL, {"listen", "\"8443\"", "HOST:PORT"}},
+                {"listen = ::1:8443", -EINVAL, {"listen", "brackets"}},
+                {"max-per-source = 0", -ERANGE, {"max-per-source", "1 to 65536"}},
                 {"quantum = 5000 6000", -EINVAL, {"\"5000 6000\""}},
                 {"quantum = 5000 # comment", -EINVAL, {"quantum"}},
         };
@@ -230,6 +234,12 @@ static void choices_and_texts(void **state)
         assert_string_equal(o.text[FG_OPT_SIM], "2xH100");
         assert_int_equal(fg_options_parse_line(&o, "sim =", NULL), 0);
         assert_string_equal(o.text[FG_OPT_SIM], "");
+        assert_int_equal(fg_options_parse_line(&o, "listen = [::1]:8443", NULL), 0);
+        assert_string_equal(o.text[FG_OPT_LISTEN], "[::1]:8443");
+        assert_int_equal(fg_options_parse_line(&o, "listen = localhost", NULL), -EINVAL);
+        assert_string_equal(o.text[FG_OPT_LISTEN], "[::1]:8443");
+        assert_int_equal(fg_options_parse_line(&o, "listen =", NULL), 0);
+        assert_string_equal(o.text[FG_OPT_LISTEN], "");
 }
 
 /* What the dump calls the environment variable is what the loader reads. */

@@ -15,7 +15,7 @@ struct scene {
         uint32_t chosen[MOST];
         uint64_t memory[MOST];
         uint32_t share[MOST];
-        size_t failed;
+        struct fg_sched_misfit misfit;
 };
 
 static int place(struct scene *s)
@@ -23,8 +23,8 @@ static int place(struct scene *s)
         memset(s->chosen, 0x55, sizeof(s->chosen));
         memset(s->memory, 0x55, sizeof(s->memory));
         memset(s->share, 0x55, sizeof(s->share));
-        s->failed = 99;
-        return fg_sched_place(s->device, s->devices, s->want, s->count, s->chosen, s->memory, s->share, &s->failed);
+        s->misfit = (struct fg_sched_misfit){99, 99, 99};
+        return fg_sched_place(s->device, s->devices, s->want, s->count, s->chosen, s->memory, s->share, &s->misfit);
 }
 
 static void assert_untouched(const struct scene *s)
@@ -83,7 +83,7 @@ static void most_free_device_lowest_index(void **state)
         assert_placed(&s, 0, 0, 10, 100);
         s.device[0].memory_free = 9;
         assert_int_equal(place(&s), -ENOSPC);
-        assert_int_equal(s.failed, 0);
+        assert_int_equal(s.misfit.failed, 0);
 }
 
 static void spreads_a_set(void **state)
@@ -118,12 +118,40 @@ static void first_that_does_not_fit(void **state)
         struct scene s = {
                 .devices = 1, .device = {{100, 1000, true}}, .count = 3, .want = {{40, 100}, {60, 100}, {1, 100}}};
         assert_int_equal(place(&s), -ENOSPC);
-        assert_int_equal(s.failed, 2);
+        assert_int_equal(s.misfit.failed, 2);
         assert_untouched(&s);
         s.want[1].share = 901;
         assert_int_equal(place(&s), -ENOSPC);
-        assert_int_equal(s.failed, 1);
+        assert_int_equal(s.misfit.failed, 1);
         assert_untouched(&s);
+}
+
+static void assert_misfit(const struct scene *s, size_t failed, uint64_t memory, uint32_t share)
+{
+        assert_int_equal(s->misfit.failed, failed);
+        assert_int_equal(s->misfit.memory, memory);
+        assert_int_equal(s->misfit.share, share);
+}
+
+/* What would fit is said of one device, and beside the rest of the set. */
+static void what_would_fit(void **state)
+{
+        struct scene s = {.devices = 1, .device = {{100 << 20, 1000, true}}, .count = 2, .want = {{16 << 20, 700}, {16 << 20, 400}}};
+        assert_int_equal(place(&s), -ENOSPC);
+        assert_misfit(&s, 1, 84 << 20, 300);
+        s.want[0] = (struct fg_sched_want){0}; /* at least the smallest part is set aside for it */
+        s.want[1].share = 1000;
+        assert_int_equal(place(&s), -ENOSPC);
+        assert_misfit(&s, 1, (100 << 20) - 4096, 999);
+        s = (struct scene){.devices = 3, .device = {{90, 20, true}, {50, 800, true}, {60, 900, false}}, .count = 1, .want = {{70, 100}}};
+        assert_int_equal(place(&s), -ENOSPC);
+        assert_misfit(&s, 0, 50, 800); /* not 90 of the one and 800 of the other */
+        s.want[0].share = 801;
+        assert_int_equal(place(&s), -ENOSPC);
+        assert_misfit(&s, 0, 50, 800);
+        s.devices = 0;
+        assert_int_equal(place(&s), -ENOSPC);
+        assert_misfit(&s, 0, 0, 0);
 }
 
 static void edges(void **state)
@@ -148,7 +176,7 @@ static void edges(void **state)
                            .count = 2,
                            .want = {{UINT64_MAX, UINT32_MAX}, {UINT64_MAX, UINT32_MAX}}};
         assert_int_equal(place(&s), -ENOSPC);
-        assert_int_equal(s.failed, 1);
+        assert_int_equal(s.misfit.failed, 1);
 }
 
 static void random_scene(struct scene *s, uint64_t *seed)
@@ -230,7 +258,7 @@ static void never_overcommits(void **state)
                         continue;
                 }
                 assert_int_equal(r, -ENOSPC);
-                assert_true(s.failed < s.count);
+                assert_true(s.misfit.failed < s.count);
                 assert_untouched(&s);
                 /* With one device there is nothing to choose: a refusal must be true. */
                 assert_false(s.devices == 1 && fits_one_device(&s));
@@ -270,6 +298,7 @@ int main(void)
                 cmocka_unit_test(spreads_a_set),
                 cmocka_unit_test(large_one_behind_a_small_one),
                 cmocka_unit_test(first_that_does_not_fit),
+                cmocka_unit_test(what_would_fit),
                 cmocka_unit_test(edges),
                 cmocka_unit_test(never_overcommits),
                 cmocka_unit_test(filling_up),

@@ -53,11 +53,59 @@ static bool locate_split(const char *key, char name[FG_KEY_MAX], uint32_t *ret_i
         return *end == 0;
 }
 
+/* "cuda/GPU-<uuid>": an NVIDIA GPU, which the daemon lists by its CUDA name alone. */
+static bool locate_is_nvidia(const char *key, unsigned char ret_uuid[CL_UUID_SIZE_KHR])
+{
+        const char *at = key + 9;
+
+        if (strncmp(key, "cuda/GPU-", 9) != 0)
+                return false;
+        for (int i = 0; i < CL_UUID_SIZE_KHR; i++, at += 2) {
+                unsigned byte;
+                at += *at == '-';
+                if (sscanf(at, "%2x", &byte) != 1 || !at[1])
+                        return false;
+                ret_uuid[i] = (unsigned char)byte;
+        }
+        return *at == 0;
+}
+
+static cl_device_id locate_uuid(cl_platform_id platform, const unsigned char uuid[CL_UUID_SIZE_KHR])
+{
+        fg_autofree cl_device_id *device = NULL;
+        unsigned char found[CL_UUID_SIZE_KHR];
+        cl_uint count = 0;
+
+        if (fgo_driver.clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 0, NULL, &count) != CL_SUCCESS || count == 0)
+                return NULL;
+        device = calloc(count, sizeof(*device));
+        if (!device || fgo_driver.clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, count, device, NULL) != CL_SUCCESS)
+                return NULL;
+        for (cl_uint i = 0; i < count; i++)
+                if (fgo_driver.clGetDeviceInfo(device[i], CL_DEVICE_UUID_KHR, sizeof(found), found, NULL) == CL_SUCCESS &&
+                    memcmp(found, uuid, sizeof(found)) == 0)
+                        return device[i];
+        return NULL;
+}
+
+static int locate_nvidia(const unsigned char uuid[CL_UUID_SIZE_KHR], const cl_platform_id *platform, cl_uint platforms,
+                         struct fgo_vgpu *vgpu)
+{
+        for (cl_uint i = 0; i < platforms && !vgpu->root.native; i++) {
+                vgpu->platform = platform[i];
+                vgpu->root.native = locate_uuid(platform[i], uuid);
+        }
+        return vgpu->root.native ? 0 : -ENODEV;
+}
+
 static int locate_one(const char *key, const cl_platform_id *platform, cl_uint platforms, struct fgo_vgpu *vgpu)
 {
         char name[FG_KEY_MAX], found[FG_KEY_MAX];
+        unsigned char uuid[CL_UUID_SIZE_KHR];
         uint32_t index;
 
+        if (locate_is_nvidia(key, uuid))
+                return locate_nvidia(uuid, platform, platforms, vgpu);
         if (!locate_split(key, name, &index))
                 return -ENODEV;
         for (cl_uint i = 0; i < platforms && !vgpu->root.native; i++) {

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The library's own timeout ends connections that are idle: one byte every few seconds is enough to stay for ever, and to keep a
+ * body's memory or an answer's. So a request must be complete within the option `request-timeout` of its beginning, and an answer
+ * taken within a minute, which is as long as our client waits. */
+#include "daemon/http_lobby.h"
+
+#include "base/clock.h"
+#include "daemon/manager.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ANSWER_TIME   (60 * FG_NSEC_PER_SEC)
+#define ACCURACY_USEC 50000
+
+static uint64_t silent_time(const struct fgd_http *http)
+{
+        return http->manager->options.value[FG_OPT_REQUEST_TIMEOUT] * FG_NSEC_PER_SEC;
+}
+
+/* The lists are in the order of time, and every peer of a list has as long: the first of each is the next to go. */
+static void arm(struct fgd_http *http)
+{
+        const struct fgd_peer *silent = TAILQ_FIRST(&http->silent), *sending = TAILQ_FIRST(&http->sending);
+        uint64_t at = silent ? silent->since + silent_time(http) : UINT64_MAX;
+        if (sending && sending->since + ANSWER_TIME < at)
+                at = sending->since + ANSWER_TIME;
+        /* Later is no reason to touch the timer: a request that ends in time leaves it as it is. */
+        if (at >= http->deadline_at)
+                return;
+        http->deadline_at = at;
+        sd_event_source_set_time(http->deadline, at / FG_NSEC_PER_USEC + 1);
+        sd_event_source_set_enabled(http->deadline, SD_EVENT_ONESHOT);
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
+{
+        struct fgd_http *http = user;
+        struct fgd_peer *peer;
+        uint64_t now = fg_now();
+        while ((peer = TAILQ_FIRST(&http->silent)) && peer->since + silent_time(http) <= now)
+                fgd_peer_cut(peer);
+        while ((peer = TAILQ_FIRST(&http->sending)) && peer->since + ANSWER_TIME <= now)
+                fgd_peer_cut(peer);
+        http->deadline_at = UINT64_MAX;
+        arm(http);
+        return 0;
+}
+
+int fgd_peer_watch(struct fgd_http *http)
+{
+        http->deadline_at = UINT64_MAX;
+        int r = sd_event_add_time(http->manager->event, &http->deadline, CLOCK_MONOTONIC, 0, ACCURACY_USEC, on_deadline, http);
+        return r < 0 ? r : sd_event_source_set_enabled(http->deadline, SD_EVENT_OFF);
+}
+
+static bool is_silent(const struct fgd_peer *peer)
+{
+        return peer->state == FGD_PEER_LOBBY || peer->state == FGD_PEER_SILENT;
+}
+
+static void leave_list(struct fgd_peer *peer)
+{
+        if (is_silent(peer)) {
+                TAILQ_REMOVE(&peer->http->silent, peer, order);
+                if (peer->source)
+                        TAILQ_REMOVE(&peer->source->silent, peer, of_source);
+        } else if (peer->state == FGD_PEER_SENDING) {
+                TAILQ_REMOVE(&peer->http->sending, peer, order);
+        }
+}
+
+static void join_list(struct fgd_peer *peer)
+{
+        peer->since = fg_now();
+        if (is_silent(peer)) {
+                TAILQ_INSERT_TAIL(&peer->http->silent, peer, order);
+                if (peer->source)
+                        TAILQ_INSERT_TAIL(&peer->source->silent, peer, of_source);
+        } else if (peer->state == FGD_PEER_SENDING) {
+                TAILQ_INSERT_TAIL(&peer->http->sending, peer, order);
+        }
+        arm(peer->http);
+}
+
+struct fgd_peer *fgd_peer_new(struct fgd_http *http, int fd, struct fgd_source *source)
+{
+        struct fgd_peer *peer = calloc(1, sizeof *peer);
+        if (!peer)
+                return NULL;
+        *peer = (struct fgd_peer){
+                .http = http, .fd = fd, .source = source, .state = http->lobby ? FGD_PEER_LOBBY : FGD_PEER_SILENT};
+        http->peers++;
+        join_list(peer);
+        return peer;
+}
+
+void fgd_peer_free(struct fgd_peer *peer)
+{
+        leave_list(peer);
+        if (peer->state == FGD_PEER_LOBBY)
+                fgd_lobby_leave(peer);
+        if (peer->source)
+                fgd_source_drop(&peer->http->lobby->sources, peer->source);
+        peer->http->peers--;
+        free(peer);
+}
+
+void fgd_peer_enter(struct fgd_peer *peer, enum fgd_peer_state state)
+{
+        if (peer->state == FGD_PEER_GOING)
+                return;
+        if (peer->state == FGD_PEER_LOBBY && state == FGD_PEER_SILENT) {
+                peer->state = state;
+                return;
+        }
+        leave_list(peer);
+        peer->state = state;
+        join_list(peer);
+}
+
+void fgd_peer_cut(struct fgd_peer *peer)
+{
+        int fd = peer->fd;
+        if (peer->state == FGD_PEER_LOBBY) {
+                fgd_peer_free(peer);
+                close(fd);
+                return;
+        }
+        /* What the kernel still holds of an answer goes too, and not when its reader pleases. */
+        const struct linger none = {.l_onoff = 1};
+        if (peer->state == FGD_PEER_SENDING)
+                setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+        fgd_peer_enter(peer, FGD_PEER_GOING);
+        shutdown(fd, SHUT_RDWR); /* the library sees the end and lets go */
+}
+
+void fgd_peer_change(void *user, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
+{
+        struct fgd_http *http = user;
+        struct fgd_peer *peer = *context;
+        if (code != MHD_CONNECTION_NOTIFY_STARTED) {
+                if (peer)
+                        fgd_peer_free(peer);
+                *context = NULL;
+                return;
+        }
+        if (http->lobby) {
+                *context = http->arriving;
+                http->arriving = NULL;
+                return;
+        }
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *context = info ? fgd_peer_new(http, info->connect_fd, NULL) : NULL;
+        /* At the limit the connection that has been silent longest makes room for the next. */
+        if (*context && http->peers >= http->limit && TAILQ_FIRST(&http->silent) != *context)
+                fgd_peer_cut(TAILQ_FIRST(&http->silent));
+}
