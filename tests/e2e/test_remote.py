@@ -7,14 +7,13 @@ import subprocess
 
 from e2e import FASTGPU, NO_DAEMON, Node, NodeTest, main
 
-TOKEN = "t0ken"
-
 
 class Remote(NodeTest):
     def setUp(self):
         self.node = Node(FASTGPU_LISTEN="127.0.0.1:0")
         self.addCleanup(self.node.close)
-        self.node.fastgpu("devices")
+        self.node.fastgpu("user", "create", "ann", "--admin", "yes")
+        self.token = self.node.fastgpu("token", "create", "--user", "ann").stdout.strip()
         self.elsewhere = {k: v for k, v in self.node.env.items() if not k.startswith("FASTGPU_") and not k.lower().endswith("_proxy")}
         self.elsewhere["XDG_CONFIG_HOME"] = f"{self.node.dir}/config"
 
@@ -25,17 +24,18 @@ class Remote(NodeTest):
         done = subprocess.run([FASTGPU, *argv], env={**self.elsewhere, **more.pop("env", {})}, capture_output=True, text=True, timeout=120,
                               start_new_session=True, **more)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
-        self.assertNotIn(TOKEN, done.stdout + done.stderr)
+        self.assertNotIn(self.token[17:], done.stdout + done.stderr)
         return done.stdout + done.stderr
 
     def test_login_and_changed_key(self):
         tls = self.shown()
         url, fingerprint = f"https://{tls['listen']}", tls["fingerprint"]
         self.assertIn(fingerprint, self.node.fastgpu("version").stdout)
-        self.assertIn(fingerprint, self.far("login", url, "--token-file", "-", code=2, input=TOKEN))  # nobody to ask
-        self.far("login", url, "--fingerprint", fingerprint, "--token-file", "-", input=TOKEN)
+        self.assertIn(fingerprint, self.far("login", url, "--token-file", "-", code=2, input=self.token))  # nobody to ask
+        self.far("login", url, "--fingerprint", fingerprint, "--token-file", "-", input=self.token)
         self.far("create", "--name", "far", "--memory", "1M", "--compute", "1")
-        self.assertEqual([s["name"] for s in self.node.json("list")["sets"]], ["far"])
+        self.assertEqual([(s["name"], s["owner"]) for s in self.node.json("list")["sets"]], [("far", "ann")])
+        self.assertIn("ann, by token", self.far("whoami"))
         self.assertIn("far/0", self.far("inspect", "far"))
         self.far("run", "far", "--", "true", code=NO_DAEMON)
         self.far("top", "--batch", "2", "--interval", "0.1")
@@ -51,10 +51,12 @@ class Remote(NodeTest):
         said = self.far("list", code=NO_DAEMON)
         for word in (fingerprint, changed, f"fastgpu login {url}"):
             self.assertIn(word, said)
-        self.far("login", url, "--fingerprint", changed, "--token-file", "-", input=TOKEN)
+        self.far("login", url, "--fingerprint", changed, "--token-file", "-", input=self.token)
         self.assertIn("far", self.far("list"))
+        self.node.fastgpu("token", "revoke", self.token)
+        self.assertIn("revoked", self.far("list", code=NO_DAEMON))
         with open(os.path.join(self.node.dir, "run", "daemon.log")) as f:
-            self.assertNotIn(TOKEN, f.read())
+            self.assertNotIn(self.token[17:], f.read())
 
 
 if __name__ == "__main__":
