@@ -37,7 +37,7 @@ static int check_segments(const struct fg_meter_line *line, size_t number, struc
 
 static int check_line(const struct fg_meter_line *line, size_t number, struct fg_error *err)
 {
-        if (line->begin < 0 || line->end < line->begin || line->end > FG_METER_WINDOW_US)
+        if (line->begin < 0 || line->end < line->begin || line->end > FG_METER_WALL_MAX)
                 return fg_error_set(err, -EINVAL, "line %zu: from %lld to %lld us is not within a window", number,
                                     (long long)line->begin, (long long)line->end);
         if (line->segments == 0 || line->segments > FG_METER_SEGMENTS)
@@ -51,9 +51,9 @@ static int check_line(const struct fg_meter_line *line, size_t number, struct fg
 static int check(const struct fg_meter_window *window, struct fg_meter_line *const *lines, size_t count,
                  struct fg_error *err)
 {
-        if (window->wall_us < 1 || window->wall_us > FG_METER_WINDOW_US)
+        if (window->wall_us < 1 || window->wall_us > FG_METER_WALL_MAX)
                 return fg_error_set(err, -EINVAL, "a window of %lld us: 1 to %lld", (long long)window->wall_us,
-                                    FG_METER_WINDOW_US);
+                                    FG_METER_WALL_MAX);
         if (window->beta_ppm > FG_PPM)
                 return fg_error_set(err, -EINVAL, "beta is %u ppm: at most %d", window->beta_ppm, FG_PPM);
         if (count > FG_METER_LINES)

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 
 #define FG_METER_WINDOW_US 60000000ll
+#define FG_METER_WALL_MAX  60600000ll /* of a window that a slewed clock made longer */
 #define FG_METER_SEGMENTS  64u /* in one window of one vGPU; what changes more often is merged, the larger r counts */
 #define FG_METER_LINES     100000u /* vGPUs in one window: sums stay within 64 bits */
 
@@ -37,7 +38,7 @@ struct fg_meter_segment {
 struct fg_meter_line {
         struct fg_meter_segment segment[FG_METER_SEGMENTS]; /* [0].from == begin, ascending; two may begin at once */
         uint32_t segments;                                  /* at least 1 */
-        int64_t begin, end;                                 /* 0 <= begin <= end <= FG_METER_WINDOW_US */
+        int64_t begin, end;                                 /* 0 <= begin <= end <= FG_METER_WALL_MAX */
         int64_t busy_us;     /* device time charged in share segments; >= 0, whatever the overlap */
         int64_t busy_cap_us; /* and in cap segments */
         /* Results. */
@@ -52,7 +53,7 @@ struct fg_meter_line {
 };
 
 struct fg_meter_window {
-        int64_t wall_us;   /* 1..FG_METER_WINDOW_US; how long the GPU was there and metered */
+        int64_t wall_us;   /* 1..FG_METER_WALL_MAX; how long the GPU was there and metered */
         uint32_t beta_ppm; /* 0..FG_PPM */
         int64_t idle;      /* result: what nobody pays */
 };

@@ -391,7 +391,7 @@ static void lines_that_make_no_sense(void **state)
                 refuse(minute(500000), &bad, words);                                                                   \
         } while (0)
         REFUSE(bad.begin = -1, "line 1: from -1 to");
-        REFUSE(bad.end = WINDOW + 1, "not within a window");
+        REFUSE(bad.end = FG_METER_WALL_MAX + 1, "not within a window");
         REFUSE((bad.begin = 2 * SEC, bad.end = SEC), "not within a window");
         REFUSE(bad.segments = 0, "line 1 has 0 segments");
         REFUSE(bad.segments = FG_METER_SEGMENTS + 1, "65 segments");
@@ -411,7 +411,7 @@ static void windows_that_make_no_sense(void **state)
         struct fg_meter_line line = steady(250000, 500000, SHARE, FG_METER_RUN, SEC);
         struct fg_meter_window w = minute(FG_PPM + 1);
         refuse(w, &line, "beta is 1000001 ppm");
-        static const int64_t wall[] = {0, -1, WINDOW + 1, INT64_MIN};
+        static const int64_t wall[] = {0, -1, FG_METER_WALL_MAX + 1, INT64_MIN};
         for (size_t i = 0; i < COUNT_OF(wall); i++) {
                 w = minute(0);
                 w.wall_us = wall[i];
