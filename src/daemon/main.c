@@ -6,6 +6,7 @@
 #include "daemon/adopt.h"
 #include "daemon/http.h"
 #include "daemon/life.h"
+#include "daemon/ledger_check.h"
 #include "daemon/manager.h"
 #include "daemon/remote.h"
 
@@ -25,14 +26,15 @@
 __attribute__((visibility("default"))) const char *argp_program_version = "fastgpud " FASTGPU_VERSION;
 
 struct arguments {
-        bool dump_config, idle_exit;
+        bool dump_config, idle_exit, check_ledger;
         int ready_fd;
 };
 
-enum { KEY_DUMP = 256, KEY_FOREGROUND, KEY_IDLE_EXIT, KEY_READY };
+enum { KEY_DUMP = 256, KEY_CHECK, KEY_FOREGROUND, KEY_IDLE_EXIT, KEY_READY };
 
 static const struct argp_option argp_options[] = {
         {"dump-config", KEY_DUMP, NULL, 0, "Print every option with its value and where that comes from", 0},
+        {"check-ledger", KEY_CHECK, NULL, 0, "Check the whole log of money as it lies on the disk, name what is wrong in it, and end", 0},
         {"foreground", KEY_FOREGROUND, NULL, 0, "Do not detach (it never does)", 0},
         {"idle-exit", KEY_IDLE_EXIT, NULL, 0, "End after the time of the option idle-exit without anything to do", 0},
         {"ready-fd", KEY_READY, "N", 0, "Write one byte to descriptor N once requests are answered", 0},
@@ -47,6 +49,9 @@ static error_t parse_argument(int key, char *value, struct argp_state *state)
         switch (key) {
         case KEY_DUMP:
                 arguments->dump_config = true;
+                return 0;
+        case KEY_CHECK:
+                arguments->check_ledger = true;
                 return 0;
         case KEY_FOREGROUND:
                 return 0;
@@ -165,6 +170,8 @@ static int run(const struct arguments *arguments, struct fg_error *err)
                 fg_options_dump(&options, stdout);
                 return 0;
         }
+        if (arguments->check_ledger)
+                return fgd_check_ledger(&paths, err);
         fg_log_set_level((int)options.value[FG_OPT_LOG_LEVEL]);
         fgd_life_limits();
         r = fgd_life_prepare(&paths, err);
