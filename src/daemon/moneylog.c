@@ -132,8 +132,10 @@ int fgd_moneylog_end(struct fgd_moneylog *log, struct fg_error *err)
                 return fg_error_set(err, r, r == -EINVAL ? "a group of records is not complete" : "cannot write the money log: %m");
         }
         fg_bill_books_commit(log->books);
-        for (size_t i = 0; i < log->group; i++)
+        for (size_t i = 0; i < log->group; i++) {
                 fg_tlog_append(&log->tree, &log->leaf[i]);
+                fgd_moneylog_grow(log, &log->leaf[i]);
+        }
         log->bytes += (int64_t)log->text_size;
         put_hashes(log);
         fgd_moneylog_begin(log);

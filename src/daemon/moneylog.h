@@ -61,8 +61,9 @@ int fgd_moneylog_invoice(struct fgd_moneylog *log, const char *project, const ch
 
 /* A record's text, without newline. -ENOENT, -EIO. */
 int fgd_moneylog_line(struct fgd_moneylog *log, uint64_t record, char ret[FG_TLOG_RECORD_MAX + 1], size_t *ret_size);
-/* For the proofs of tlog.h; `user` is the log. */
-int fgd_moneylog_leaf(void *user, uint64_t record, struct fg_tlog_hash *ret);
+/* In the tree of the first `size` records. -EINVAL, -ENOENT, -EIO. */
+int fgd_moneylog_prove(struct fgd_moneylog *log, uint64_t record, uint64_t size, struct fg_tlog_proof *ret);
+int fgd_moneylog_prove_consistency(struct fgd_moneylog *log, uint64_t old_size, uint64_t size, struct fg_tlog_proof *ret);
 
 /* The whole log as it lies in a folder, changed by nothing. What is found is said through `found`. -errno: cannot be read. */
 int fgd_moneylog_check(const char *folder, fg_bill_found_t found, void *user, struct fg_bill_verdict *ret, struct fg_error *err);

@@ -120,12 +120,3 @@ int fgd_moneylog_hash_up(struct fgd_moneylog *log)
         }
         return 0;
 }
-
-int fgd_moneylog_leaf(void *user, uint64_t record, struct fg_tlog_hash *ret)
-{
-        struct fgd_moneylog *log = user;
-        if (record >= log->hashed)
-                return -ENOENT;
-        ssize_t n = pread(log->hashes, ret, sizeof *ret, (off_t)(record * sizeof *ret));
-        return n == (ssize_t)sizeof *ret ? 0 : n < 0 ? -errno : -EIO;
-}

@@ -7,7 +7,8 @@
 
 #include <limits.h>
 
-#define FGD_MONEYLOG_STEP 64u /* every so many records the place in the file is remembered */
+#define FGD_MONEYLOG_LEVEL 6u
+#define FGD_MONEYLOG_STEP  64u /* every so many records the place in the file is remembered */
 
 struct fgd_moneylog {
         int folder, records, hashes; /* descriptors */
@@ -20,6 +21,13 @@ struct fgd_moneylog {
         char note[FG_TLOG_NOTE_MAX];
         char trouble[FG_ERROR_MAX];
         bool is_dirty; /* the file may be longer than `bytes` */
+
+        /* Roots of the full subtrees of 2^FGD_MONEYLOG_LEVEL leaves and more: a byte for each record. */
+        struct {
+                struct fg_tlog_hash *node;
+                size_t count, room;
+        } level[64];
+        struct fg_tlog_tree block; /* the leaves behind the last of them */
 
         int64_t *place; /* of record i * FGD_MONEYLOG_STEP */
         size_t places, place_room;
@@ -40,6 +48,8 @@ int fgd_moneylog_read(int folder, const char *name, char *ret, size_t room);
 int fgd_moneylog_replace(int folder, const char *name, const void *data, size_t size);
 /* Remembers where record `number` is. -ENOMEM. */
 int fgd_moneylog_place(struct fgd_moneylog *log, uint64_t number, int64_t at);
+/* Adds a leaf to the levels. Where memory is short a level stays behind, and its proofs fail with -ENOENT. */
+void fgd_moneylog_grow(struct fgd_moneylog *log, const struct fg_tlog_hash *leaf);
 /* Writes the hashes that are missing. */
 int fgd_moneylog_hash_up(struct fgd_moneylog *log);
 

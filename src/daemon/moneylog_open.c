@@ -122,6 +122,18 @@ static int begin_new(struct fgd_moneylog *log, int64_t now, struct fg_error *err
         return r == 0 && fsync(log->folder) < 0 ? fg_error_set(err, -errno, "cannot write the money log: %m") : r;
 }
 
+static int load_tree(struct fgd_moneylog *log, struct fg_error *err)
+{
+        AUTOFILE FILE *f = stream_of(log->hashes);
+        struct fg_tlog_hash leaf;
+        if (!f)
+                return fg_error_set(err, -errno, "cannot read the money log: %m");
+        rewind(f);
+        for (uint64_t i = 0; i < log->tree.size && fread(&leaf, sizeof leaf, 1, f) == 1; i++)
+                fgd_moneylog_grow(log, &leaf);
+        return ferror(f) ? fg_error_set(err, -EIO, "cannot read the money log's hashes") : 0;
+}
+
 /* After the check: cuts what is torn, makes the hashes again. */
 static int take_over(struct fgd_moneylog *log, const struct fg_bill_verdict *verdict, int64_t now, struct fg_error *err)
 {
@@ -136,6 +148,9 @@ static int take_over(struct fgd_moneylog *log, const struct fg_bill_verdict *ver
                 return fg_error_set(err, -errno, "cannot cut the money log's torn end: %m");
         if (verdict->are_hashes_stale && (ftruncate(log->hashes, 0) < 0 || (r = fgd_moneylog_hash_up(log)) < 0))
                 return fg_error_set(err, r < 0 ? r : -errno, "cannot write the money log's hashes: %m");
+        r = load_tree(log, err);
+        if (r < 0)
+                return r;
         return log->tree.size == 0 ? begin_new(log, now, err) : 0;
 }
 
@@ -194,6 +209,8 @@ void fgd_moneylog_close(struct fgd_moneylog *log)
                 if (fd[i] >= 0)
                         close(fd[i]);
         fg_bill_books_free(log->books);
+        for (size_t i = 0; i < sizeof log->level / sizeof log->level[0]; i++)
+                free(log->level[i].node);
         free(log->place);
         free(log->text);
         free(log->leaf);

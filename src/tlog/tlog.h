@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +49,12 @@ int fg_tlog_prove(fg_tlog_read_t read, void *user, uint64_t index, uint64_t size
 /* RFC 6962 2.1.2: the tree of the first `old_size` is a beginning of that of the first `size`; 0 < old_size <= size. */
 int fg_tlog_prove_consistency(fg_tlog_read_t read, void *user, uint64_t old_size, uint64_t size,
                               struct fg_tlog_proof *ret);
+/* The same from a reader of full subtrees: the root of the 2^level leaves from index * 2^level. Each is read at most once,
+ * about as many as the proof has. */
+typedef int (*fg_tlog_node_t)(void *user, unsigned level, uint64_t index, struct fg_tlog_hash *ret);
+int fg_tlog_prove_nodes(fg_tlog_node_t read, void *user, uint64_t index, uint64_t size, struct fg_tlog_proof *ret);
+int fg_tlog_prove_consistency_nodes(fg_tlog_node_t read, void *user, uint64_t old_size, uint64_t size,
+                                    struct fg_tlog_proof *ret);
 /* 0, or -EBADMSG: RFC 9162 2.1.3.2 and 2.1.4.2, at most 128 hashes' work on any input. Sizes and roots have to come
  * from signed checkpoints: a proof says that a leaf is under a root, and fits every size at which the way up looks the
  * same. */

@@ -308,11 +308,50 @@ static void test_damage_is_said_and_nothing_is_written(void **state)
                 case 6: edit(folder, "hashes", 40, 'x'); break;
                 }
                 bool is_there = stat(path, &before) == 0;
-                expect_trouble(folder, ((const char *[]){"record ", "missing", "key is gone", "key is damaged", "checkpoint", "record 3", ""})[kind]);
+                expect_trouble(folder, ((const char *[]){"record ", "missing", "key is gone", "key is damaged", "checkpoint", "record 5", ""})[kind]);
                 assert_int_equal(stat(path, &after), 0);
                 assert_int_equal(after.st_size, is_there ? before.st_size : 0);
                 unit_remove_folder(folder);
         }
+}
+
+/* Every record, every size, against what the checkpoint of that size would sign. */
+static void test_proofs_of_a_log_that_was_opened_again(void **state)
+{
+        static struct fg_tlog_hash root[400], leaf[400];
+        char folder[64], line[FG_TLOG_RECORD_MAX + 1];
+        struct fgd_moneylog *log;
+        struct fg_tlog_tree tree = {0};
+        struct fg_tlog_proof proof;
+        unit_make_folder(folder);
+        assert_int_equal(fgd_moneylog_open(folder, START, &log, NULL), 0);
+        for (int i = 0; i < 80; i++) {
+                if (i == 40) {
+                        fgd_moneylog_close(log);
+                        assert_int_equal(fgd_moneylog_open(folder, START, &log, NULL), 0);
+                }
+                assert_int_equal(window(log, START + i * 60, NULL), 0);
+        }
+        uint64_t size = fgd_moneylog_size(log);
+        assert_int_equal(size, 1 + 80 * (VGPUS + 1));
+        for (uint64_t i = 0; i < size; i++) {
+                size_t bytes;
+                assert_int_equal(fgd_moneylog_line(log, i, line, &bytes), 0);
+                fg_tlog_leaf(line, bytes, &leaf[i]);
+                fg_tlog_append(&tree, &leaf[i]);
+                fg_tlog_root(&tree, &root[i + 1]);
+        }
+        for (uint64_t n = 1; n <= size; n += 7)
+                for (uint64_t i = 0; i < n; i++) {
+                        assert_int_equal(fgd_moneylog_prove(log, i, n, &proof), 0);
+                        assert_int_equal(fg_tlog_verify(&proof, i, n, &leaf[i], &root[n]), 0);
+                        assert_int_equal(fgd_moneylog_prove_consistency(log, i + 1, n, &proof), 0);
+                        assert_int_equal(fg_tlog_verify_consistency(&proof, i + 1, n, &root[i + 1], &root[n]), 0);
+                }
+        assert_int_equal(fgd_moneylog_prove(log, size, size, &proof), -EINVAL);
+        assert_int_equal(fgd_moneylog_prove(log, 0, size + 1, &proof), -EINVAL);
+        fgd_moneylog_close(log);
+        unit_remove_folder(folder);
 }
 
 int main(void)
@@ -322,6 +361,7 @@ int main(void)
                 cmocka_unit_test(test_a_disk_that_fails),
                 cmocka_unit_test(test_a_group_is_offered_again),
                 cmocka_unit_test(test_damage_is_said_and_nothing_is_written),
+                cmocka_unit_test(test_proofs_of_a_log_that_was_opened_again),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,11 +13,22 @@ static int setup(void **state)
         return 0;
 }
 
+static int read_node(void *user, unsigned level, uint64_t index, struct fg_tlog_hash *ret)
+{
+        const struct array *array = user;
+        assert_true(((index + 1) << level) <= array->count);
+        *ret = naive_root(leaf + (index << level), 1ull << level);
+        return 0;
+}
+
 static struct fg_tlog_proof prove(uint64_t index, uint64_t size)
 {
         struct array array = {.leaf = leaf, .count = size, .fails_at = UINT64_MAX};
-        struct fg_tlog_proof proof;
+        struct fg_tlog_proof proof, other;
         assert_int_equal(fg_tlog_prove(read_array, &array, index, size, &proof), 0);
+        assert_int_equal(fg_tlog_prove_nodes(read_node, &array, index, size, &other), 0);
+        assert_int_equal(other.count, proof.count);
+        assert_memory_equal(other.hash, proof.hash, proof.count * sizeof(proof.hash[0]));
         assert_int_equal(array.reads, size - 1);
         return proof;
 }
@@ -25,8 +36,11 @@ static struct fg_tlog_proof prove(uint64_t index, uint64_t size)
 static struct fg_tlog_proof prove_consistency(uint64_t old_size, uint64_t size)
 {
         struct array array = {.leaf = leaf, .count = size, .fails_at = UINT64_MAX};
-        struct fg_tlog_proof proof;
+        struct fg_tlog_proof proof, other;
         assert_int_equal(fg_tlog_prove_consistency(read_array, &array, old_size, size, &proof), 0);
+        assert_int_equal(fg_tlog_prove_consistency_nodes(read_node, &array, old_size, size, &other), 0);
+        assert_int_equal(other.count, proof.count);
+        assert_memory_equal(other.hash, proof.hash, proof.count * sizeof(proof.hash[0]));
         assert_true(array.reads <= size);
         return proof;
 }
