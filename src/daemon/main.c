@@ -7,6 +7,7 @@
 #include "daemon/http.h"
 #include "daemon/life.h"
 #include "daemon/manager.h"
+#include "daemon/metering.h"
 #include "daemon/remote.h"
 
 #include <argp.h>
@@ -105,7 +106,7 @@ static void on_first_scan(void *user)
         struct starter *starter = user;
         struct fgd_manager *m = starter->manager;
         struct fg_error err = {0};
-        int fd = api_socket(m, &err);
+        int fd = fgd_metering_begin(m, 0, &err) < 0 ? -1 : api_socket(m, &err);
         if (fd < 0 || fgd_http_new(m, fd, &err) < 0) {
                 fg_log_error("%s", err.text);
                 sd_event_exit(m->event, EXIT_FAILURE);
