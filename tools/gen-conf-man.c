@@ -31,6 +31,9 @@ static void print_range(const struct fg_option *o)
                 else
                         printf(" At most %s.", fg_size_format(o->max, max, sizeof max));
                 break;
+        case FG_OPTION_PART:
+                fputs(" 0 to 1, with at most six decimals.", stdout);
+                break;
         case FG_OPTION_LEVEL:
         case FG_OPTION_CHOICE: /* the sentence lists them */
         case FG_OPTION_TEXT:

@@ -52,6 +52,8 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
                                "Rows of the audit that are kept; older ones go"},
         [FG_OPT_EVENTS_KEEP] = {"events-keep", "100000", "rows", FG_OPTION_COUNT, 1000, 1000000000,
                                 "Events that are kept; older ones go"},
+        [FG_OPT_BURST_PRICE] = {"burst-price", "0.5", "", FG_OPTION_PART, 0, 1000000,
+                                "What device time beyond the reserve costs in mode share, as part of the price"},
 };
 
 static const struct {
@@ -108,6 +110,27 @@ static int choice_parse(const struct fg_option *o, const char *text, uint64_t *r
         return fg_error_set(err, -EINVAL, "%s \"%.80s\" is not one of %s", o->name, text, o->choices);
 }
 
+/* "0.5", "1", ".25" to six decimals, in millionths. */
+static int part_parse(const struct fg_option *o, const char *text, uint64_t *ret, struct fg_error *err)
+{
+        uint64_t value = 0;
+        unsigned decimals = 0, digits = 0;
+        const char *c = text;
+        for (; *c >= '0' && *c <= '9' && digits < 2; c++, digits++)
+                value = value * 10 + (uint64_t)(*c - '0');
+        if (*c == '.')
+                for (c++; *c >= '0' && *c <= '9' && decimals < 6; c++, decimals++, digits++)
+                        value = value * 10 + (uint64_t)(*c - '0');
+        if (*c || !digits)
+                return fg_error_set(err, -EINVAL, "%s \"%.80s\" is not a number such as 0.5, with at most six decimals", o->name, text);
+        for (; decimals < 6; decimals++)
+                value *= 10;
+        if (value < o->min || value > o->max)
+                return fg_error_set(err, -ERANGE, "%s \"%.80s\" is out of range: 0 to 1", o->name, text);
+        *ret = value;
+        return 0;
+}
+
 static int text_check(const struct fg_option *o, const char *text, struct fg_error *err)
 {
         for (const char *c = text; *c; c++)
@@ -139,6 +162,8 @@ static int option_parse(const struct fg_option *o, const char *text, uint64_t *r
                 return level_parse(o->name, text, ret, err);
         case FG_OPTION_CHOICE:
                 return choice_parse(o, text, ret, err);
+        case FG_OPTION_PART:
+                return part_parse(o, text, ret, err);
         case FG_OPTION_TEXT:
                 *ret = 0;
                 return text_check(o, text, err);
@@ -289,6 +314,14 @@ static void option_format(const struct fg_option *o, uint64_t value, char *ret, 
                 const char *choice;
                 int length = (int)choice_at(o->choices, value, &choice);
                 snprintf(ret, len, "%.*s", length, choice);
+                return;
+        }
+        if (o->type == FG_OPTION_PART) {
+                size_t n = (size_t)snprintf(ret, len, "%llu.%06llu", (unsigned long long)value / 1000000, (unsigned long long)value % 1000000);
+                while (n < len && ret[n - 1] == '0')
+                        ret[--n] = 0;
+                if (n < len && ret[n - 1] == '.')
+                        ret[n - 1] = 0;
                 return;
         }
         while (o->type == FG_OPTION_SIZE && value && value % 1024 == 0 && unit < 4)

@@ -32,10 +32,12 @@ enum fg_option_id {
         FG_OPT_RATE_LIMIT,       /* requests/s of each user; 0: none */
         FG_OPT_AUDIT_KEEP,       /* rows */
         FG_OPT_EVENTS_KEEP,      /* rows */
+        FG_OPT_BURST_PRICE,      /* ppm of the price */
         FG_OPT_COUNT
 };
 
-enum fg_option_type { FG_OPTION_COUNT, FG_OPTION_SIZE, FG_OPTION_LEVEL, FG_OPTION_CHOICE, FG_OPTION_TEXT, FG_OPTION_ADDRESS };
+enum fg_option_type { FG_OPTION_COUNT, FG_OPTION_SIZE, FG_OPTION_LEVEL, FG_OPTION_CHOICE, FG_OPTION_TEXT, FG_OPTION_ADDRESS,
+                      FG_OPTION_PART /* "0.5", in ppm */ };
 enum fg_watchdog { FG_WATCHDOG_OFF, FG_WATCHDOG_REPORT, FG_WATCHDOG_KILL }; /* the order of the row's choices */
 #define FG_OPTION_TEXT_MAX 256u /* with its NUL */
 

@@ -26,6 +26,7 @@ void fg_bill_books_free(struct fg_bill_books *books)
         fg_bill_prices_clear(&books->draft);
         fg_bill_sums_clear(&books->sums);
         free(books->mark);
+        free(books->list);
         free(books->invoice);
         free(books->budget);
         free(books->entry);
@@ -71,6 +72,11 @@ static int make_room(struct fg_bill_books *books)
         if (books->head.type == FG_BILL_INVOICE) {
                 void *more = reallocarray(books->invoice, books->invoices + 1, sizeof(*books->invoice));
                 books->invoice = more ? more : books->invoice;
+                return more ? 0 : -ENOMEM;
+        }
+        if (books->head.type == FG_BILL_PRICE) {
+                void *more = reallocarray(books->list, books->lists + 1, sizeof(*books->list));
+                books->list = more ? more : books->list;
                 return more ? 0 : -ENOMEM;
         }
         if (books->head.type == FG_BILL_BUDGET) {
@@ -193,6 +199,7 @@ void fg_bill_books_commit(struct fg_bill_books *books)
         case FG_BILL_PRICE:
                 fg_bill_prices_clear(&books->prices);
                 books->prices = books->draft;
+                books->list[books->lists++] = (struct fg_bill_span){books->seq, (int64_t)books->draft.count};
                 books->draft = (struct fg_bill_prices){0};
                 break;
         case FG_BILL_WINDOW:
@@ -229,6 +236,12 @@ const struct fg_bill_node *fg_bill_books_node(const struct fg_bill_books *books)
 const struct fg_bill_prices *fg_bill_books_prices(const struct fg_bill_books *books)
 {
         return &books->prices;
+}
+
+const struct fg_bill_span *fg_bill_books_lists(const struct fg_bill_books *books, size_t *ret_count)
+{
+        *ret_count = books->lists;
+        return books->list;
 }
 
 const struct fg_bill_sums *fg_bill_books_sums(const struct fg_bill_books *books)

@@ -42,6 +42,11 @@ bool fg_bill_books_is_open(const struct fg_bill_books *books); /* a group has be
 /* What holds by now; NULL or 0: nothing yet. */
 const struct fg_bill_node *fg_bill_books_node(const struct fg_bill_books *books);
 const struct fg_bill_prices *fg_bill_books_prices(const struct fg_bill_books *books);
+/* Where the price lists are: the first record of each, and how many. */
+struct fg_bill_span {
+        int64_t first, count;
+};
+const struct fg_bill_span *fg_bill_books_lists(const struct fg_bill_books *books, size_t *ret_count);
 const struct fg_bill_sums *fg_bill_books_sums(const struct fg_bill_books *books);
 int64_t fg_bill_books_last_usage(const struct fg_bill_books *books, const char *project); /* seq */
 int64_t fg_bill_books_last_window(const struct fg_bill_books *books, const char *device); /* start; -1: none */

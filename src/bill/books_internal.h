@@ -30,6 +30,8 @@ struct fg_bill_books {
         struct fg_bill_node node;
         bool has_node;
         struct fg_bill_prices prices;
+        struct fg_bill_span *list;
+        size_t lists;
         struct fg_bill_sums sums;
         struct fg_bill_mark *mark; /* by number of the text */
         uint32_t marks;

@@ -20,8 +20,14 @@ void fg_bill_bill_clear(struct fg_bill_bill *bill)
         *bill = (struct fg_bill_bill){0};
 }
 
-/* What a kind takes of a cell. */
-static int64_t quantity_of(const struct fg_bill_cell *cell, enum fg_bill_kind kind)
+bool fg_bill_covers(const struct fg_bill_sums *sums, const struct fg_bill_bill *bill, const struct fg_bill_cell *cell)
+{
+        return cell->day >= bill->from && cell->day < bill->until &&
+               strcmp(fg_bill_texts_get(&sums->texts, cell->project), bill->project) == 0 &&
+               strcmp(fg_bill_texts_get(&sums->texts, cell->currency), bill->currency) == 0;
+}
+
+int64_t fg_bill_quantity(const struct fg_bill_cell *cell, enum fg_bill_kind kind)
 {
         const int64_t row[FG_BILL_KINDS] = {cell->reserved, cell->surcharge, -cell->credit, -cell->rebate, 0};
         return row[kind];
@@ -92,7 +98,7 @@ static int add_lines(const struct fg_bill_sums *sums, const struct fg_bill_cell 
                         .vgpu = fg_bill_texts_get(&sums->texts, cell->vgpu),
                         .name = fg_bill_texts_get(&sums->texts, cell->name),
                         .kind = (enum fg_bill_kind)kind,
-                        .quantity = quantity_of(cell, (enum fg_bill_kind)kind),
+                        .quantity = fg_bill_quantity(cell, (enum fg_bill_kind)kind),
                         .price = cell->price,
                         .last = cell->last,
                 };

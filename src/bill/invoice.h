@@ -54,6 +54,11 @@ const char *fg_bill_kind_name(enum fg_bill_kind kind);
 int fg_bill_make(const struct fg_bill_sums *sums, const char *project, const char *currency, int64_t from, int64_t until,
                  const char *number, struct fg_bill_bill *ret, struct fg_error *err);
 
+/* Is the cell on it? */
+bool fg_bill_covers(const struct fg_bill_sums *sums, const struct fg_bill_bill *bill, const struct fg_bill_cell *cell);
+/* What a kind takes of a cell, ppm*us. */
+int64_t fg_bill_quantity(const struct fg_bill_cell *cell, enum fg_bill_kind kind);
+
 /* Allocated; *ret_size without the NUL. -ENOMEM. */
 int fg_bill_text(const struct fg_bill_bill *bill, char **ret, size_t *ret_size);
 /* SHA-256 of the text in hex, as `sha256sum` prints it. -ENOMEM. */

@@ -142,6 +142,16 @@ int fgd_handle_quotas(struct fgd_call *call);
 int fgd_handle_quota_put(struct fgd_call *call);
 int fgd_handle_audit(struct fgd_call *call);
 int fgd_handle_events(struct fgd_call *call);
+int fgd_handle_prices(struct fgd_call *call);
+int fgd_handle_price_put(struct fgd_call *call);
+int fgd_handle_usage(struct fgd_call *call);
+int fgd_handle_invoices(struct fgd_call *call);
+int fgd_handle_export(struct fgd_call *call);
+int fgd_handle_budgets(struct fgd_call *call);
+int fgd_handle_budget_put(struct fgd_call *call);
+int fgd_handle_checkpoint(struct fgd_call *call);
+int fgd_handle_consistency(struct fgd_call *call);
+int fgd_handle_records(struct fgd_call *call);
 
 static inline void fgd_drop_json(json_t **json)
 {

@@ -37,6 +37,16 @@ const struct fgd_route fgd_routes[] = {
         ROUTE("GET", "/v1/quotas", fgd_handle_quotas, VIEWER, 200, READS),
         ROUTE("PUT", "/v1/quotas", fgd_handle_quota_put, MANAGER, 200, CHANGES),
         ROUTE("GET", "/v1/audit", fgd_handle_audit, MANAGER, 200, READS),
+        ROUTE("GET", "/v1/prices", fgd_handle_prices, CALLER, 200, READS),
+        ROUTE("PUT", "/v1/prices", fgd_handle_price_put, ADMIN, 200, CHANGES),
+        ROUTE("GET", "/v1/usage", fgd_handle_usage, VIEWER, 200, READS),
+        ROUTE("GET", "/v1/invoices", fgd_handle_invoices, VIEWER, 200, READS),
+        ROUTE("GET", "/v1/export", fgd_handle_export, VIEWER, 200, READS),
+        ROUTE("GET", "/v1/budgets", fgd_handle_budgets, VIEWER, 200, READS),
+        ROUTE("PUT", "/v1/budgets/*", fgd_handle_budget_put, ADMIN, 200, CHANGES),
+        ROUTE("GET", "/v1/log/checkpoint", fgd_handle_checkpoint, CALLER, 200, READS),
+        ROUTE("GET", "/v1/log/consistency", fgd_handle_consistency, CALLER, 200, READS),
+        ROUTE("GET", "/v1/log/records", fgd_handle_records, VIEWER, 200, READS),
         ROUTE("GET", "/v1/events", fgd_handle_events, CALLER, 200, READS),
 };
 /* clang-format on */

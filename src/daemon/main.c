@@ -8,6 +8,8 @@
 #include "daemon/life.h"
 #include "daemon/ledger_check.h"
 #include "daemon/manager.h"
+#include "daemon/metering.h"
+#include "daemon/money.h"
 #include "daemon/remote.h"
 
 #include <argp.h>
@@ -110,7 +112,10 @@ static void on_first_scan(void *user)
         struct starter *starter = user;
         struct fgd_manager *m = starter->manager;
         struct fg_error err = {0};
-        int fd = api_socket(m, &err);
+        int r = fgd_money_start(m, &err);
+        if (r == 0)
+                r = fgd_metering_begin(m, fgd_money_last_end(m), &err);
+        int fd = r < 0 ? -1 : api_socket(m, &err);
         if (fd < 0 || fgd_http_new(m, fd, &err) < 0) {
                 fg_log_error("%s", err.text);
                 sd_event_exit(m->event, EXIT_FAILURE);

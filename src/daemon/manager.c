@@ -8,6 +8,8 @@
 #include "daemon/attach_server.h"
 #include "daemon/http.h"
 #include "daemon/journal.h"
+#include "daemon/metering.h"
+#include "daemon/money.h"
 #include "daemon/rate.h"
 #include "daemon/registry.h"
 #include "daemon/remote.h"
@@ -68,6 +70,8 @@ static int make_parts(struct fgd_manager *m, struct fg_error *err)
         r = fgd_inventory_new(m, err);
         if (r == 0)
                 r = fgd_attach_new(m, err);
+        if (r == 0)
+                r = fgd_metering_new(m, err);
         if (r == 0)
                 r = fgd_tenants_new(m, err);
         if (r == 0)
@@ -139,6 +143,8 @@ void fgd_manager_free(struct fgd_manager *m)
                 return;
         TAILQ_FOREACH(set, &m->sets, order)
                 fgd_vgpus_abandon(set);
+        fgd_metering_end(m);
+        fgd_money_free(m);
         fgd_events_free(m);
         if (m->store)
                 fgd_usage_persist(m);
@@ -147,6 +153,7 @@ void fgd_manager_free(struct fgd_manager *m)
         fgd_http_free(m->http);
         fgd_attach_free(m);
         free_sets(m);
+        fgd_metering_free(m);
         fgd_journal_free(m);
         fgd_tenants_free(m);
         fgd_rate_free(m);

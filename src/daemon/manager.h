@@ -21,6 +21,8 @@ struct fgd_attach;
 struct fgd_tenants;
 struct fgd_journal;
 struct fgd_events;
+struct fgd_metering;
+struct fgd_money;
 struct fgd_rate;
 
 #define FGD_NOTES 32u
@@ -39,6 +41,8 @@ struct fgd_manager {
         struct fgd_rate *rate;
         struct fgd_journal *journal;
         struct fgd_events *events;
+        struct fgd_metering *metering;
+        struct fgd_money *money; /* NULL: not started */
         struct fgd_set_list sets; /* in the order they were made */
         struct fgd_table set_names; /* by project and name */
         uint32_t vgpu_count;

@@ -33,6 +33,7 @@ struct fgd_view;
 struct fgd_ending;
 struct fgd_project;
 struct fgd_user;
+struct fgd_meter;
 
 /* Cumulative counters, in the order of the store's columns. `peak` is a maximum, the others are sums. */
 struct fgd_counters {
@@ -76,6 +77,7 @@ struct fgd_vgpu {
         bool damaged_row; /* the store says something that cannot be */
         bool quarantined; /* not runnable: its row is damaged or it does not fit its device */
         struct fgd_counters base, live;
+        struct fgd_meter *meter; /* made with fgd_metering_reserve() */
 };
 
 /* What a name stands for. One allocation; vGPUs never move. */

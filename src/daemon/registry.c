@@ -2,6 +2,7 @@
 #include "daemon/registry.h"
 
 #include "daemon/manager.h"
+#include "daemon/metering.h"
 #include "daemon/quota.h"
 #include "daemon/tenants.h"
 #include "daemon/watchdog.h"
@@ -48,6 +49,8 @@ struct fgd_set *fgd_set_new(const char *name, uint32_t count)
 
 void fgd_set_free(struct fgd_set *set)
 {
+        for (uint32_t i = 0; i < set->count; i++)
+                fgd_metering_drop(&set->vgpu[i]);
         free(set);
 }
 
@@ -55,7 +58,8 @@ int fgd_registry_reserve(struct fgd_manager *m, struct fgd_set *set)
 {
         if (set->owner && !fgd_member_get(m, set->owner, set->project))
                 return -ENOMEM;
-        return fgd_table_reserve(&m->set_names);
+        int r = fgd_metering_reserve(m, set);
+        return r < 0 ? r : fgd_table_reserve(&m->set_names);
 }
 
 /* Books the set with its project and owner, or takes it back. */
@@ -82,6 +86,8 @@ void fgd_registry_add(struct fgd_manager *m, struct fgd_set *set)
         for (uint32_t i = 0; i < set->count; i++)
                 fgd_vgpu_promise(&set->vgpu[i]);
         book(m, set, 1);
+        for (uint32_t i = 0; i < set->count; i++)
+                fgd_metering_update(&set->vgpu[i]);
         fgd_watchdog_update(m);
 }
 
@@ -90,8 +96,10 @@ void fgd_registry_remove(struct fgd_manager *m, struct fgd_set *set)
         fgd_table_remove(&m->set_names, &set->by_name);
         TAILQ_REMOVE(&m->sets, set, order);
         m->vgpu_count -= set->count;
-        for (uint32_t i = 0; i < set->count; i++)
+        for (uint32_t i = 0; i < set->count; i++) {
                 fgd_vgpu_withdraw(&set->vgpu[i]);
+                fgd_metering_remove(&set->vgpu[i]);
+        }
         book(m, set, -1);
         fgd_watchdog_update(m);
 }
@@ -168,4 +176,5 @@ void fgd_registry_audit(struct fgd_manager *m)
                 for (uint32_t i = 0; i < set->count; i++)
                         if (set->vgpu[i].quarantined)
                                 fgd_vgpu_promise(&set->vgpu[i]);
+        fgd_metering_look(m);
 }

@@ -9,6 +9,7 @@
 #include "base/size.h"
 #include "daemon/journal.h"
 #include "daemon/manager.h"
+#include "daemon/metering.h"
 #include "daemon/quota.h"
 #include "daemon/registry.h"
 #include "ledger/ledger.h"
@@ -137,6 +138,7 @@ static void apply(const struct fgd_change *change, uint32_t count)
                 fgd_vgpu_promise(v);
                 if (v->pages)
                         fgd_pages_apply(v->pages);
+                fgd_metering_update(v);
         }
 }
 

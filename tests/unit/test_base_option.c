@@ -55,7 +55,7 @@ static void defaults(void **state)
                 [FG_OPT_PERSIST_INTERVAL] = 10,     [FG_OPT_RESCAN_INTERVAL] = 0,    [FG_OPT_LOG_LEVEL] = FG_LOG_INFO,
                 [FG_OPT_WATCHDOG] = FG_WATCHDOG_REPORT, [FG_OPT_WATCHDOG_INTERVAL] = 250,
                 [FG_OPT_RATE_LIMIT] = 500, [FG_OPT_AUDIT_KEEP] = 1000000, [FG_OPT_EVENTS_KEEP] = 100000,
-                [FG_OPT_MAX_PER_SOURCE] = 64,
+                [FG_OPT_MAX_PER_SOURCE] = 64, [FG_OPT_BURST_PRICE] = 500000,
         };
         const char *const files[] = {NULL, file, "/nonexistent/fastgpu.conf"};
         for (size_t f = 0; f < COUNT_OF(files); f++) {
@@ -73,7 +73,7 @@ static void later_wins(void **state)
 {
         struct fg_options o;
         write_text("# a comment = 1\n\n   \t\n  quantum =  4000 \r\nidle-exit=7\nidle-exit = 8\nmemory-reserve = 1.5G\n"
-                   "log-level = debug");
+                   "log-level = debug\nburst-price = .25");
         setenv("FASTGPU_IDLE_EXIT", "9", 1);
         assert_int_equal(fg_options_load(&o, file, NULL), 0);
         assert_int_equal(o.value[FG_OPT_QUANTUM], 4000);
@@ -82,6 +82,7 @@ static void later_wins(void **state)
         assert_string_equal(o.source[FG_OPT_IDLE_EXIT], "environment");
         assert_int_equal(o.value[FG_OPT_MEMORY_RESERVE], 1536 << 20);
         assert_int_equal(o.value[FG_OPT_LOG_LEVEL], FG_LOG_DEBUG);
+        assert_int_equal(o.value[FG_OPT_BURST_PRICE], 250000);
         assert_string_equal(o.source[FG_OPT_FREE_AFTER], "default");
         setenv("FASTGPU_MEMORY_RESERVE", "0", 1);
         assert_int_equal(fg_options_load(&o, file, NULL), 0);
@@ -114,6 +115,10 @@ static void bad_files(void **state)
                 {"listen = 8443", -EINVAL, {"listen", "\"8443\"", "HOST:PORT"}},
                 {"listen = ::1:8443", -EINVAL, {"listen", "brackets"}},
                 {"max-per-source = 0", -ERANGE, {"max-per-source", "1 to 65536"}},
+                {"burst-price = 1.000001", -ERANGE, {"burst-price", "0 to 1"}},
+                {"burst-price = 50%", -EINVAL, {"\"50%\"", "0.5"}},
+                {"burst-price = .", -EINVAL, {"burst-price"}},
+                {"burst-price = 0.1234567", -EINVAL, {"six decimals"}},
                 {"quantum = 5000 6000", -EINVAL, {"\"5000 6000\""}},
                 {"quantum = 5000 # comment", -EINVAL, {"quantum"}},
         };

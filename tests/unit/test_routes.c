@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "daemon/api_internal.h"
+#include "daemon/money.h"
 #include "daemon/tenants.h"
 
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 
 static struct fgd_manager *manager;
 static int pair[2];
+static char folder[64]; /* of the money log */
 
 struct answer {
         unsigned status;
@@ -37,12 +39,16 @@ static int set_up(void **state)
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
         assert_int_equal(fgd_manager_new(&paths, &options, ":memory:", &manager, &err), 0);
         add_device();
+        unit_make_folder(folder);
+        snprintf(manager->paths.state, sizeof manager->paths.state, "%s", folder);
+        assert_int_equal(fgd_money_start(manager, &err), 0);
         return 0;
 }
 
 static int tear_down(void **state)
 {
         fgd_manager_free(manager);
+        unit_remove_folder(folder);
         close(pair[0]);
         close(pair[1]);
         return 0;
@@ -151,6 +157,8 @@ static const struct step {
         {"PATCH", "/v1/projects/red", "{\"description\": \"d\"}"},
         {"PUT", "/v1/projects/red/members/alice", "{\"role\": \"member\"}"},
         {"PUT", "/v1/quotas", "{\"scope\": \"project\", \"project\": \"red\", \"vgpus\": 9}"},
+        {"PUT", "/v1/prices", "{\"csv\": \"currency,price\\nEUR,2\\n\"}"},
+        {"PUT", "/v1/budgets/red", "{\"amount\": \"9\", \"currency\": \"EUR\"}"},
         {"POST", "/v1/tokens", "{\"user\": \"alice\"}"},
         {"DELETE", "/v1/tokens/*", NULL},
         {"POST", "/v1/vgpus", "{\"name\": \"a\", \"project\": \"red\", \"memory\": \"1M\", \"compute\": \"1\"}"},

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the metering's files share: metering.c (what happens to vGPUs), metering_clock.c (when), metering_settle.c (what comes
+ * of it), metering_kept.c (what could not be put on record), metering_sums.c (the day so far). */
+#ifndef FGD_METERING_INTERNAL_H
+#define FGD_METERING_INTERNAL_H
+
+#include "daemon/billing_clock.h"
+#include "daemon/metering.h"
+#include "daemon/model.h"
+#include "daemon/table.h"
+
+#include <sys/queue.h>
+#include <systemd/sd-event.h>
+
+struct fgd_text;
+
+/* Quantities of sched/meter.h, added up over windows; us and ppm*us. */
+struct fgd_meter_sum {
+        fg_int128 busy, reserved, burst, surcharge, credit, rebate;
+        uint64_t windows;
+};
+
+/* Of one project and one user in it, or of whom there was no room for. */
+struct fgd_meter_account {
+        struct fgd_node node;
+        int64_t project_id, user_id, day;
+        struct fgd_meter_sum sum;
+};
+
+/* One vGPU. */
+struct fgd_meter {
+        struct fgd_vgpu *vgpu; /* NULL: gone; the line waits for the window's end */
+        struct fgd_metering *metering;
+        TAILQ_ENTRY(fgd_meter) order; /* of the device; valid while is_on */
+        bool is_on;
+        enum fg_meter_state state;     /* as its suspender says */
+        struct fg_meter_line line;     /* the open window's */
+        int64_t seen_ns;               /* device time of its life, as last read */
+        int64_t share_ns, cap_ns;      /* of that, what the open window has */
+        int64_t day;                   /* of `sum` */
+        struct fgd_meter_sum sum;
+        int64_t project_id, user_id;
+        char uuid[37], name[80], project[64], user[64], job[FGD_METER_JOB_MAX];
+};
+TAILQ_HEAD(fgd_meter_list, fgd_meter);
+
+struct fgd_meter_device {
+        struct fgd_device *device;
+        struct fgd_meter_list lines; /* in the order in which they came */
+        size_t count;
+        bool is_present;
+        int64_t wall;         /* of the open window, while it was there */
+        int64_t unbilled_us;
+        int64_t read_at;      /* when its arbiter was last asked, as clock.boot */
+        struct fgd_meter_sum sum; /* of the day */
+        fg_int128 day_wall, day_idle;
+        int64_t day;
+};
+
+struct fgd_kept_window;
+TAILQ_HEAD(fgd_kept_list, fgd_kept_window);
+
+struct fgd_metering {
+        struct fgd_manager *manager;
+        bool is_running;
+        void (*read)(void *user, struct fgd_clocks *ret); /* the machine's clocks */
+        void *read_user;
+        struct fgd_billing_clock clock;
+        bool told_of_step;
+        sd_event_source *timer;
+        uint32_t beta_ppm;
+        struct fgd_meter_sink sink;
+        struct fgd_meter_device device[FGD_DEVICES_MAX]; /* by id */
+        struct fgd_kept_list kept;
+        size_t kept_count, kept_bytes;
+        bool told_of_kept;
+        struct fgd_table accounts;
+        struct fgd_meter_account rest; /* those beyond the bound */
+};
+
+/* --- metering_clock.c --- */
+
+/* Goes on to now, with all windows settled that ended. Returns the time within the open one, us. */
+int64_t fgd_metering_catch_up(struct fgd_metering *metering);
+int fgd_metering_watch(struct fgd_metering *metering);
+void fgd_metering_read_clocks(void *user, struct fgd_clocks *ret);
+
+/* --- metering.c --- */
+
+struct fgd_meter_device *fgd_meter_device_of(struct fgd_metering *metering, const struct fgd_vgpu *vgpu);
+/* Takes the device time used since the last look into the line. */
+void fgd_meter_read(struct fgd_meter_device *device, struct fgd_meter *meter);
+/* A line of the window that opens at `at`. */
+void fgd_meter_open(struct fgd_meter *meter, int64_t at);
+
+/* --- metering_settle.c --- */
+
+/* The window that began at `start` (unix us) is over at `end` (us within it) for all devices. */
+void fgd_metering_settle(struct fgd_metering *metering, int64_t start, int64_t end);
+/* The open window of a device as if it ended now, for whoever asks. `line` is the caller's to free, in the order of
+ * device->lines. -ENOMEM. */
+int fgd_metering_peek(struct fgd_metering *metering, struct fgd_meter_device *device, int64_t at, struct fg_meter_window *ret,
+                      struct fg_meter_line **ret_line, struct fg_error *err);
+
+/* --- metering_kept.c --- */
+
+/* Hands a window over, or keeps it. */
+void fgd_metering_report(struct fgd_metering *metering, const struct fgd_meter_report *report);
+void fgd_metering_gap(struct fgd_metering *metering, struct fgd_device *device, int64_t start, int64_t until, const char *reason);
+void fgd_metering_kept_free(struct fgd_metering *metering);
+
+/* --- metering_sums.c --- */
+
+/* A settled line of the window that began at `start` (unix s). */
+void fgd_meter_count(struct fgd_metering *metering, struct fgd_meter *meter, int64_t start);
+/* The same of a device, once for all its lines. */
+void fgd_meter_count_device(struct fgd_meter_device *device, const struct fg_meter_window *window, int64_t start);
+void fgd_metering_sums_free(struct fgd_metering *metering);
+
+#endif

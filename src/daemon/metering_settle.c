@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The end of a window: what each vGPU used and pays. */
+#include "daemon/metering_internal.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "daemon/manager.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static int64_t larger(int64_t a, int64_t b)
+{
+        return a > b ? a : b;
+}
+
+/* Device time is known when a launch is over, so one that took longer than the line lasted comes with more than there was
+ * time. Nobody pays for that, and what is taken off was the dearer kind first. */
+static int64_t take_time(const struct fgd_meter *meter, struct fg_meter_line *line)
+{
+        int64_t most = line->end - line->begin;
+        line->busy_us = meter->share_ns / 1000;
+        line->busy_cap_us = meter->cap_ns / 1000;
+        int64_t beyond = larger(line->busy_us + line->busy_cap_us - most, 0);
+        int64_t share = beyond < line->busy_us ? beyond : line->busy_us;
+        line->busy_us -= share;
+        line->busy_cap_us -= beyond - share;
+        return beyond;
+}
+
+static void close_line(struct fgd_meter_device *md, struct fgd_meter *meter, int64_t end)
+{
+        if (meter->vgpu) {
+                fgd_meter_read(md, meter);
+                meter->line.end = end;
+        }
+        md->unbilled_us += take_time(meter, &meter->line);
+        meter->share_ns %= 1000; /* less than a us: the next window's */
+        meter->cap_ns %= 1000;
+}
+
+static struct fgd_meter_who who_of(const struct fgd_meter *meter)
+{
+        return (struct fgd_meter_who){.vgpu = meter->uuid, .name = meter->name, .project = meter->project, .user = meter->user,
+                                      .job = meter->job, .project_id = meter->project_id, .user_id = meter->user_id,
+                                      .cap = meter->line.segment[meter->line.segments - 1].cap};
+}
+
+static void tell(struct fgd_metering *mt, struct fgd_meter_device *md, const struct fg_meter_window *window, struct fg_meter_line **line,
+                 int64_t start)
+{
+        fg_autofree struct fgd_meter_who *who = calloc(md->count, sizeof *who);
+        struct fgd_meter_report report = {.device = md->device, .start = start, .window = window, .line = line, .who = who,
+                                          .count = md->count, .unbilled_us = md->unbilled_us};
+        struct fgd_meter *meter;
+        size_t n = 0;
+        TAILQ_FOREACH(meter, &md->lines, order) {
+                if (who)
+                        who[n++] = who_of(meter);
+                fgd_meter_count(mt, meter, start);
+        }
+        fgd_meter_count_device(md, window, start);
+        if (who)
+                fgd_metering_report(mt, &report);
+        else
+                fgd_metering_gap(mt, md->device, start, start + 60, "storage");
+}
+
+/* A device that was away for all of it has no window: there is nothing to pay for. */
+static void settle_device(struct fgd_metering *mt, struct fgd_meter_device *md, int64_t start, int64_t end)
+{
+        struct fg_meter_window window = {.wall_us = md->wall, .beta_ppm = mt->beta_ppm};
+        fg_autofree struct fg_meter_line **line = calloc(md->count, sizeof(struct fg_meter_line *));
+        struct fg_error err = {0};
+        struct fgd_meter *meter;
+        size_t n = 0;
+        TAILQ_FOREACH(meter, &md->lines, order) {
+                close_line(md, meter, end);
+                if (line)
+                        line[n++] = &meter->line;
+        }
+        if (!md->wall) {
+                TAILQ_FOREACH(meter, &md->lines, order)
+                        md->unbilled_us += meter->line.busy_us + meter->line.busy_cap_us;
+                return;
+        }
+        int r = line ? fg_meter_settle(&window, line, n, &err) : fg_error_set(&err, -ENOMEM, "out of memory");
+        if (r == 0) {
+                tell(mt, md, &window, line, start);
+                md->unbilled_us = 0;
+                return;
+        }
+        fg_log_error("device %u is not billed for the minute at %lld: %s", md->device->id, (long long)start, err.text);
+        fgd_metering_gap(mt, md->device, start, start + 60, "storage");
+}
+
+static void open_next(struct fgd_metering *mt, struct fgd_meter_device *md)
+{
+        struct fgd_meter *meter, *next;
+        md->wall = 0;
+        FGD_TAILQ_EACH_SAFE(meter, &md->lines, order, next) {
+                if (meter->vgpu) {
+                        fgd_meter_open(meter, mt->clock.first);
+                        continue;
+                }
+                TAILQ_REMOVE(&md->lines, meter, order);
+                md->count--;
+                free(meter);
+        }
+}
+
+void fgd_metering_settle(struct fgd_metering *mt, int64_t start, int64_t end)
+{
+        for (uint32_t i = 0; i < FGD_DEVICES_MAX; i++) {
+                struct fgd_meter_device *md = &mt->device[i];
+                if (md->count)
+                        settle_device(mt, md, start / 1000000, end);
+                open_next(mt, md);
+        }
+}
+
+int fgd_metering_peek(struct fgd_metering *mt, struct fgd_meter_device *md, int64_t at, struct fg_meter_window *ret,
+                      struct fg_meter_line **ret_line, struct fg_error *err)
+{
+        struct fg_meter_window window = {.wall_us = md->wall, .beta_ppm = mt->beta_ppm};
+        fg_autofree struct fg_meter_line *copy = calloc(md->count + 1, sizeof *copy);
+        fg_autofree struct fg_meter_line **line = calloc(md->count + 1, sizeof(struct fg_meter_line *));
+        struct fgd_meter *meter;
+        size_t n = 0;
+        if (!copy || !line)
+                return fg_error_set(err, -ENOMEM, "out of memory");
+        TAILQ_FOREACH(meter, &md->lines, order) {
+                fgd_meter_read(md, meter);
+                copy[n] = meter->line;
+                if (meter->vgpu)
+                        copy[n].end = at;
+                take_time(meter, &copy[n]);
+                line[n] = &copy[n];
+                n++;
+        }
+        int r = md->wall ? fg_meter_settle(&window, line, n, err) : 0;
+        if (r < 0)
+                return r;
+        *ret = window;
+        *ret_line = FG_TAKE_PTR(copy);
+        return 0;
+}

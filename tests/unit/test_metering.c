@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The daemon's metering with clocks of the test's own: what happens to vGPUs against what is reported. */
+#include "unit.h"
+
+#include "base/log.h"
+#include "daemon/manager.h"
+#include "daemon/metering_internal.h"
+#include "daemon/registry.h"
+#include "daemon/tenants.h"
+#include "daemon/vgpus.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define SEC    1000000ll
+#define MINUTE (60 * SEC)
+#define NOON   1782000000ll /* s, a whole minute */
+#define DEVICES 2
+#define MEMORY (1ull << 30)
+
+static struct fgd_manager *manager;
+static struct fgd_clocks now;
+static int failing; /* calls of the sink that are to fail */
+
+/* What was put on record. */
+static struct {
+        int64_t start[FGD_DEVICES_MAX]; /* of the last window of each device */
+        size_t windows, lines, gaps, refused;
+        int64_t gap_s, busy, unbilled, wall;
+        char reason[16];
+        struct fg_meter_window window;
+        struct fg_meter_line line[8];
+        struct fgd_meter_who who[8];
+        char name[8][80], job[8][64], project[8][64];
+        size_t count;
+} seen;
+
+static void read_clocks(void *user, struct fgd_clocks *ret)
+{
+        *ret = now;
+}
+
+static void check_line(const struct fgd_meter_report *report, size_t i)
+{
+        const struct fg_meter_line *l = report->line[i];
+        assert_true(l->begin >= 0 && l->end >= l->begin && l->end <= FG_METER_WALL_MAX);
+        assert_true(l->busy_us >= 0 && l->busy_cap_us >= 0 && l->busy_us + l->busy_cap_us <= l->end - l->begin);
+        assert_true(fg_meter_bill(l) >= 0);
+        assert_true(fg_meter_bill(l) <= report->window->wall_us * FG_PPM);
+        assert_int_equal(strlen(report->who[i].vgpu), 36);
+        seen.busy += l->busy_us + l->busy_cap_us;
+        seen.lines++;
+        if (i >= 8)
+                return;
+        seen.line[i] = *l;
+        seen.who[i] = report->who[i];
+        snprintf(seen.name[i], 80, "%s", report->who[i].name);
+        snprintf(seen.job[i], 64, "%s", report->who[i].job);
+        snprintf(seen.project[i], 64, "%s", report->who[i].project);
+}
+
+static int take_window(void *user, const struct fgd_meter_report *report, struct fg_error *err)
+{
+        if (failing) {
+                failing -= failing > 0;
+                seen.refused++;
+                return fg_error_set(err, -ENOSPC, "no room");
+        }
+        int64_t *last = &seen.start[report->device->id], paid = 0;
+        assert_int_equal(report->start % 60, 0);
+        assert_true(report->start > *last);
+        assert_true(report->count > 0);
+        assert_in_range(report->window->wall_us, 1, FG_METER_WALL_MAX);
+        *last = report->start;
+        for (size_t i = 0; i < report->count; i++) {
+                check_line(report, i);
+                paid += fg_meter_bill(report->line[i]);
+        }
+        assert_true(report->window->idle >= 0);
+        assert_int_equal(paid + report->window->idle, report->window->wall_us * FG_PPM);
+        assert_true(report->unbilled_us >= 0);
+        seen.unbilled += report->unbilled_us;
+        seen.wall += report->window->wall_us;
+        seen.window = *report->window;
+        seen.count = report->count;
+        seen.windows++;
+        return 0;
+}
+
+static int take_gap(void *user, const struct fgd_meter_gap *gap, struct fg_error *err)
+{
+        assert_true(gap->until > gap->start);
+        snprintf(seen.reason, sizeof seen.reason, "%s", gap->reason);
+        seen.gap_s += gap->until - gap->start;
+        seen.gaps++;
+        return 0;
+}
+
+static void pass(int64_t us)
+{
+        now.real += us, now.boot += us, now.awake += us;
+        fgd_metering_now(manager);
+}
+
+static void start(int64_t last_end)
+{
+        struct fg_error err = {0};
+        manager->metering->read = read_clocks;
+        manager->metering->beta_ppm = 500000;
+        fgd_metering_sink(manager, &(struct fgd_meter_sink){take_window, take_gap, NULL});
+        assert_int_equal(fgd_metering_begin(manager, last_end, &err), 0);
+}
+
+static int set_up(void **state)
+{
+        struct fg_options options = {0};
+        struct fg_paths paths = {.state = "/nonexistent/state", .run = "/nonexistent/run", .is_private = true};
+        struct fg_error err = {0};
+        fg_log_set_level(0);
+        memset(&seen, 0, sizeof seen);
+        failing = 0;
+        now = (struct fgd_clocks){.real = NOON * SEC, .boot = 1000 * SEC, .awake = 900 * SEC};
+        if (fgd_manager_new(&paths, &options, ":memory:", &manager, &err) < 0)
+                return -1;
+        for (int i = 0; i < DEVICES; i++) {
+                struct fgd_device *device = calloc(1, sizeof *device);
+                *device = (struct fgd_device){.id = (uint32_t)i, .memory = MEMORY, .present = true, .model = "unit", .api = "opencl"};
+                snprintf(device->key, sizeof device->key, "opencl/unit/%d", i);
+                manager->device[manager->devices++] = device;
+        }
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        fgd_manager_free(manager);
+        return 0;
+}
+
+static struct fgd_set *create(const char *name, uint32_t gpus, uint64_t memory, uint32_t share, enum fg_mode mode, int device)
+{
+        struct fg_sched_want want[8];
+        struct fgd_problem problem = {0};
+        struct fgd_set *set;
+        for (uint32_t i = 0; i < gpus; i++)
+                want[i] = (struct fg_sched_want){.memory = memory, .share = share};
+        struct fgd_create wish = {.gpus = gpus, .want = want, .mode = mode, .priority = FG_PRIORITY_NORMAL,
+                                  .device = device < 0 ? NULL : manager->device[device], .project = fgd_project_find(manager, "default")};
+        snprintf(wish.name, sizeof wish.name, "%s", name);
+        return fgd_vgpus_create(manager, &wish, &set, &problem) < 0 ? NULL : set;
+}
+
+static bool resize(struct fgd_set *set, uint64_t memory, uint32_t share, int mode)
+{
+        struct fg_sched_want want[8];
+        struct fgd_problem problem = {0};
+        for (uint32_t i = 0; i < set->count; i++)
+                want[i] = (struct fg_sched_want){.memory = memory, .share = share};
+        struct fgd_resize wish = {.set = set, .count = set->count, .want = want, .has_memory = memory, .has_share = share,
+                                  .has_mode = mode >= 0, .mode = (enum fg_mode)(mode < 0 ? 0 : mode)};
+        return fgd_vgpus_resize(manager, &wish, &problem) == 0;
+}
+
+static void delete(struct fgd_set *set)
+{
+        struct fgd_problem problem = {0};
+        assert_int_equal(fgd_vgpus_delete(manager, set, &problem), 0);
+}
+
+/* As if the arbiter had charged it. */
+static void use(struct fgd_set *set, int64_t us)
+{
+        set->vgpu[0].live.gpu_ns += (uint64_t)us * 1000;
+}
+
+static void a_reserve_is_held_from_the_beginning(void **state)
+{
+        start(0);
+        pass(15 * SEC);
+        struct fgd_set *set = create("a", 1, MEMORY / 4, 500, FG_MODE_SHARE, 0);
+        fgd_metering_job(&set->vgpu[0], "job-7");
+        pass(30 * SEC);
+        assert_true(resize(set, MEMORY, 0, -1));
+        pass(15 * SEC);
+        assert_int_equal(seen.windows, 1);
+        assert_int_equal(seen.count, 1);
+        assert_int_equal(seen.window.wall_us, MINUTE);
+        assert_int_equal(seen.line[0].begin, 15 * SEC);
+        assert_int_equal(seen.line[0].reserved, 500000 * 30 * SEC + 1000000 * 15 * SEC);
+        assert_int_equal(fg_meter_bill(&seen.line[0]), seen.line[0].reserved);
+        assert_string_equal(seen.name[0], "a/0");
+        assert_string_equal(seen.job[0], "job-7");
+        assert_string_equal(seen.project[0], "default");
+        pass(MINUTE);
+        assert_int_equal(seen.windows, 2);
+        assert_int_equal(seen.line[0].begin, 0);
+        assert_int_equal(seen.line[0].reserved, 1000000 * MINUTE);
+}
+
+static void suspended_it_holds_its_memory(void **state)
+{
+        start(0);
+        struct fgd_set *set = create("a", 1, MEMORY / 4, 500, FG_MODE_SHARE, 0);
+        pass(20 * SEC);
+        fgd_metering_state(&set->vgpu[0], FG_METER_HOLD);
+        pass(30 * SEC);
+        fgd_metering_state(&set->vgpu[0], FG_METER_RUN);
+        pass(10 * SEC);
+        assert_int_equal(seen.line[0].reserved, 500000 * 30 * SEC + 250000 * 30 * SEC);
+        fgd_metering_state(&set->vgpu[0], FG_METER_HOLD);
+        pass(2 * MINUTE);
+        assert_int_equal(seen.line[0].reserved, 250000 * MINUTE); /* beyond the window in which it was said */
+}
+
+static void what_we_took_is_not_paid(void **state)
+{
+        start(0);
+        create("a", 1, MEMORY / 4, 500, FG_MODE_SHARE, 0);
+        pass(20 * SEC);
+        manager->device[0]->present = false;
+        fgd_registry_audit(manager);
+        pass(10 * SEC);
+        manager->device[0]->present = true;
+        fgd_registry_audit(manager);
+        pass(30 * SEC);
+        assert_int_equal(seen.window.wall_us, 50 * SEC);
+        assert_int_equal(seen.line[0].reserved, 500000 * 50 * SEC);
+        manager->device[0]->present = false;
+        fgd_registry_audit(manager);
+        pass(5 * MINUTE);
+        assert_int_equal(seen.windows, 1); /* nothing of it was there */
+        manager->device[0]->present = true;
+        manager->device[0]->memory = 1000;
+        fgd_registry_audit(manager); /* it does not fit any more */
+        pass(MINUTE);
+        assert_int_equal(seen.windows, 2);
+        assert_int_equal(fg_meter_bill(&seen.line[0]), 0);
+}
+
+static void each_mode_gets_its_device_time(void **state)
+{
+        start(0);
+        struct fgd_set *set = create("a", 1, MEMORY / 4, 250, FG_MODE_SHARE, 0);
+        use(set, 12 * SEC);
+        pass(20 * SEC);
+        assert_true(resize(set, 0, 0, FG_MODE_CAP));
+        use(set, 5 * SEC);
+        pass(40 * SEC);
+        assert_int_equal(seen.line[0].busy_us, 12 * SEC);
+        assert_int_equal(seen.line[0].busy_cap_us, 5 * SEC);
+        assert_int_equal(seen.line[0].burst, 7 * SEC * FG_PPM);
+        assert_int_equal(seen.line[0].surcharge, 35 * SEC * FG_PPM / 10);
+}
+
+/* Counters that say more than there is time: dear to nobody, not even to who wrote them. */
+static void forged_time_is_no_ones_bill(void **state)
+{
+        start(0);
+        struct fgd_set *victim = create("victim", 1, MEMORY / 4, 250, FG_MODE_SHARE, 0);
+        use(victim, 20 * SEC);
+        pass(MINUTE);
+        int64_t honest = fg_meter_bill(&seen.line[0]);
+        struct fgd_set *liar = create("liar", 1, MEMORY / 4, 250, FG_MODE_SHARE, 0);
+        use(victim, 20 * SEC);
+        liar->vgpu[0].live.gpu_ns = UINT64_MAX;
+        pass(MINUTE);
+        assert_int_equal(seen.count, 2);
+        assert_true(fg_meter_bill(&seen.line[0]) <= honest);
+        assert_true(seen.line[1].busy_us <= MINUTE);
+        assert_true(seen.line[1].burst <= seen.window.wall_us * FG_PPM);
+        liar->vgpu[0].live.gpu_ns = 0; /* nor can it be taken back */
+        pass(MINUTE);
+        assert_int_equal(seen.line[1].busy_us, 0);
+}
+
+static void what_is_deleted_is_settled_with_the_others(void **state)
+{
+        start(0);
+        struct fgd_set *set = create("gone", 2, MEMORY / 4, 250, FG_MODE_SHARE, 0);
+        use(set, SEC);
+        pass(10 * SEC);
+        delete(set);
+        pass(50 * SEC);
+        assert_int_equal(seen.count, 2);
+        assert_string_equal(seen.name[1], "gone/1");
+        assert_int_equal(seen.line[0].end, 10 * SEC);
+        assert_int_equal(seen.line[0].busy_us, SEC);
+        pass(MINUTE);
+        assert_int_equal(seen.windows, 1);
+}
+
+static void a_record_that_cannot_be_written_waits(void **state)
+{
+        start(0);
+        struct fgd_set *set = create("a", 1, MEMORY / 4, 250, FG_MODE_SHARE, 0);
+        create("b", 1, MEMORY / 4, 250, FG_MODE_CAP, 1);
+        failing = -1;
+        use(set, 3 * SEC);
+        pass(3 * MINUTE);
+        assert_int_equal(seen.windows, 0);
+        delete(set);
+        failing = 0;
+        pass(MINUTE);
+        assert_int_equal(seen.windows, 8); /* in the order in which they came, which take_window() looks at */
+        assert_int_equal(seen.wall, 8 * MINUTE);
+        assert_int_equal(seen.busy, 3 * SEC);
+        assert_int_equal(seen.gaps, 0);
+}
+
+static void what_waits_is_bounded(void **state)
+{
+        start(0);
+        create("a", 1, MEMORY / 4, 250, FG_MODE_SHARE, 0);
+        failing = -1;
+        pass(100 * MINUTE);
+        failing = 0;
+        assert_int_equal(seen.gap_s, (100 - (int)FGD_METER_KEPT) * 60);
+        assert_string_equal(seen.reason, "storage");
+        pass(MINUTE);
+        assert_int_equal(seen.windows, FGD_METER_KEPT + 1);
+        assert_int_equal(seen.wall, (FGD_METER_KEPT + 1) * MINUTE);
+}
+
+static void no_minute_comes_twice(void **state)
+{
+        now.real += 20 * SEC;
+        create("a", 1, MEMORY / 4, 250, FG_MODE_SHARE, 0);
+        start(NOON + 60);
+        pass(MINUTE);
+        assert_int_equal(seen.start[0], NOON + 60);
+        assert_int_equal(seen.gaps, 0);
+}
+
+static void time_without_a_daemon_is_a_gap(void **state)
+{
+        create("a", 1, MEMORY / 4, 250, FG_MODE_SHARE, 0);
+        now.real += 30 * SEC;
+        start(NOON - 3600);
+        assert_string_equal(seen.reason, "down");
+        assert_int_equal(seen.gap_s, 3600);
+        pass(30 * SEC);
+        assert_int_equal(seen.window.wall_us, 30 * SEC);
+        assert_int_equal(seen.line[0].begin, 30 * SEC);
+        now.real += 7200 * SEC, now.boot += 7200 * SEC;
+        fgd_metering_now(manager);
+        assert_string_equal(seen.reason, "suspended");
+        assert_int_equal(seen.wall, 30 * SEC);
+        pass(30 * SEC);
+        fgd_metering_end(manager); /* in good order: nothing is lost */
+        assert_int_equal(seen.wall, 60 * SEC);
+}
+
+static int64_t total;
+
+static void do_something(struct fgd_set **set, size_t i, uint64_t *seed)
+{
+        uint64_t memory = 1 + unit_random(seed) % (MEMORY / 2);
+        uint32_t share = 1 + (uint32_t)(unit_random(seed) % 400);
+        int64_t us = (int64_t)(unit_random(seed) % (unit_random(seed) % 8 ? SEC : 100 * SEC));
+        switch (unit_random(seed) % 8) {
+        case 0:
+        case 1:
+                if (!set[i])
+                        set[i] = create("", 1 + (uint32_t)(unit_random(seed) % 3), memory, share, (enum fg_mode)(unit_random(seed) % 2), -1);
+                break;
+        case 2:
+                if (set[i])
+                        delete(set[i]);
+                set[i] = NULL;
+                break;
+        case 3:
+                if (set[i])
+                        resize(set[i], memory, share, (int)(unit_random(seed) % 2));
+                break;
+        case 4:
+                if (set[i])
+                        fgd_metering_state(&set[i]->vgpu[0], unit_random(seed) % 2 ? FG_METER_RUN : FG_METER_HOLD);
+                break;
+        case 5:
+                if (set[i])
+                        use(set[i], us), total += us;
+                break;
+        case 6:
+                if (unit_random(seed) % 16 == 0) {
+                        manager->device[unit_random(seed) % DEVICES]->present ^= true;
+                        fgd_registry_audit(manager);
+                }
+                break;
+        default:
+                failing = unit_random(seed) % 16 ? 0 : 3;
+        }
+}
+
+/* Device time is in a line or told as unbilled; take_window() looks at the rest. */
+static void a_storm_loses_nothing(void **state)
+{
+        struct fgd_set *set[12] = {0};
+        uint64_t seed = 3;
+        total = 0;
+        start(0);
+        for (int i = 0; i < 60000; i++) {
+                do_something(set, unit_random(&seed) % COUNT_OF(set), &seed);
+                if (unit_random(&seed) % 2000 == 0)
+                        now.real += unit_random(&seed) % 2 ? 40 * MINUTE : -500000 * MINUTE;
+                if (unit_random(&seed) % 3000 == 0)
+                        now.boot += 1000 * SEC, now.real += 1000 * SEC;
+                pass((int64_t)(unit_random(&seed) % (unit_random(&seed) % 100 ? 2 * SEC : 200 * SEC)));
+        }
+        failing = 0;
+        for (int i = 0; i < DEVICES; i++)
+                manager->device[i]->present = true;
+        fgd_registry_audit(manager);
+        if (!set[0])
+                set[0] = create("", 2, 1000, 1, FG_MODE_SHARE, -1);
+        for (int i = 0; i < DEVICES; i++)
+                create("", 1, 1, 1, FG_MODE_SHARE, i);
+        pass(2 * MINUTE);
+        fgd_metering_end(manager);
+        assert_true(seen.windows > 1000);
+        assert_true(total > 0 && seen.unbilled > 0 && seen.busy > 0);
+        assert_in_range(total - seen.busy - seen.unbilled, 0, (int64_t)seen.lines); /* less than a us of each */
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        const struct CMUnitTest tests[] = {
+                TEST(a_reserve_is_held_from_the_beginning),
+                TEST(suspended_it_holds_its_memory),
+                TEST(what_we_took_is_not_paid),
+                TEST(each_mode_gets_its_device_time),
+                TEST(forged_time_is_no_ones_bill),
+                TEST(what_is_deleted_is_settled_with_the_others),
+                TEST(a_record_that_cannot_be_written_waits),
+                TEST(what_waits_is_bounded),
+                TEST(no_minute_comes_twice),
+                TEST(time_without_a_daemon_is_a_gap),
+                TEST(a_storm_loses_nothing),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
