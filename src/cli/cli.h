@@ -194,6 +194,11 @@ int cli_wish_infer_gpus(json_t *body);
         int cli_##name(int argc, char **argv);                                                                         \
         extern const struct argp cli_##name##_argp
 CLI_VERB(devices);
+CLI_VERB(price);
+CLI_VERB(usage);
+CLI_VERB(invoice);
+CLI_VERB(export);
+CLI_VERB(budget);
 CLI_VERB(create);
 CLI_VERB(list);
 CLI_VERB(inspect);

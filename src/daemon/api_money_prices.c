@@ -188,6 +188,7 @@ int fgd_handle_budget_put(struct fgd_call *call)
         if (refuse_write(call, r, &err) < 0)
                 return -1;
         fgd_money_changed(call->manager->money, project->name);
+        fgd_money_tick(call->manager->money);
         write_budget(call, &record.budget);
         fgd_text_add(&call->text, "\n");
         return 0;

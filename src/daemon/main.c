@@ -115,6 +115,8 @@ static void on_first_scan(void *user)
         int r = fgd_money_start(m, &err);
         if (r == 0)
                 r = fgd_metering_begin(m, fgd_money_last_end(m), &err);
+        if (r == 0)
+                fgd_money_tick(m->money);
         int fd = r < 0 ? -1 : api_socket(m, &err);
         if (fd < 0 || fgd_http_new(m, fd, &err) < 0) {
                 fg_log_error("%s", err.text);
