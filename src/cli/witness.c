@@ -48,10 +48,12 @@ static int path_of(char *ret, size_t size)
                 return cli_fail(CLI_FAILED, "%s", err.text);
         snprintf(where, sizeof where, "%s", r ? target.url : paths.run);
         fg_client_target_clear(&target);
+        if (!(state && *state == '/') && !(home && *home == '/'))
+                return cli_fail(CLI_FAILED, "where is the log's checkpoint to be kept? Set HOME or XDG_STATE_HOME");
         if (state && *state == '/')
                 snprintf(folder, sizeof folder, "%s/fastgpu/checkpoints", state);
         else
-                snprintf(folder, sizeof folder, "%s/.local/state/fastgpu/checkpoints", home && *home ? home : "/nonexistent");
+                snprintf(folder, sizeof folder, "%s/.local/state/fastgpu/checkpoints", home);
         crypto_generichash(hash, sizeof hash, (const uint8_t *)where, strlen(where), NULL, 0);
         sodium_bin2hex(name, sizeof name, hash, sizeof hash);
         if (fg_mkdirs(folder, 0700, &err) < 0)

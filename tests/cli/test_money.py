@@ -108,7 +108,7 @@ class Prices(Case):
             status, reply = self.d.request("PUT", "/v1/prices", {"csv": text})
             self.assertEqual((status, reply["type"]), (400, "bad-request"), text)
         self.assertEqual(self.json("price")["list"], 0)
-        self.refused("price", "set", "/nonexistent")
+        self.refused("price", "set", os.path.join(self.home, "none"))
         self.refused("price", "sit", "x")
 
     def test_budgets(self):
@@ -159,7 +159,8 @@ class Month(Case):
             done = self.fastgpu("invoice", "--verify", "--from", self.file("e", "\n".join(edited)), code=1)
             self.assertIn(f"record {number} (usage): it is not what was signed", done.stdout)
         self.refused("invoice", "--verify", "--from", self.file("cut", text[: len(text) // 2]), code=1)
-        self.refused("invoice", "--verify", "--from", "/nonexistent", code=3)
+        self.refused("invoice", "--verify", "--from", os.path.join(self.home, "none"), code=3)
+        self.refused("invoice", "--verify", "--from", self.home, code=1)
 
     def test_focus(self):
         path = os.path.join(self.home, "meta.json")
