@@ -8,8 +8,10 @@
 #include "daemon/manager.h"
 #include "daemon/metering.h"
 #include "daemon/tenants.h"
+#include "daemon/use.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -209,6 +211,47 @@ void fgd_money_changed(struct fgd_money *money, const char *project)
                 }
 }
 
+/* First politely; whoever is still there a minute later, or has come since, not. */
+static void stop_programs(struct fgd_manager *manager, const struct fgd_project *project, bool is_first)
+{
+        const struct fgd_set *set;
+        const struct fgd_use *use;
+        TAILQ_FOREACH(set, &manager->sets, order) {
+                if (set->project != project)
+                        continue;
+                TAILQ_FOREACH(use, &set->uses, of_set)
+                        fgd_process_signal(use->process, is_first ? SIGTERM : SIGKILL);
+        }
+}
+
+/* What is done each minute while a budget is used up. "suspend" has nothing to call yet: who asked for it is told that. */
+static const struct {
+        const char *on_limit;
+        void (*act)(struct fgd_manager *manager, const struct fgd_project *project, bool is_first);
+        const char *said;
+} actions[] = {
+        {"notify", NULL, ""},
+        {"stop", stop_programs, "; its programs are ended"},
+        {"suspend", NULL, "; this daemon cannot suspend, its programs go on"},
+};
+
+static void pass_limit(struct fgd_money *money, const struct fg_bill_budget *budget, const struct fgd_project *project)
+{
+        bool is_first = !is_warned(money, budget->project);
+        char amount[FG_NUMBER_MAX];
+        size_t i = 0;
+        while (i + 1 < sizeof actions / sizeof actions[0] && strcmp(actions[i].on_limit, budget->on_limit) != 0)
+                i++;
+        if (actions[i].act)
+                actions[i].act(money->manager, project, is_first);
+        if (!is_first)
+                return;
+        fgd_event_note(money->manager, project, "budget", budget->project, "the budget of %s %s for this month is used up%s",
+                       fg_money_format(budget->amount, fg_currency_decimals(budget->currency), amount, sizeof amount), budget->currency,
+                       actions[i].said);
+        remember_warning(money, budget->project);
+}
+
 static void watch_budgets(struct fgd_money *money, int64_t now)
 {
         size_t count;
@@ -219,15 +262,10 @@ static void watch_budgets(struct fgd_money *money, int64_t now)
                 forget_warnings(money);
         money->budget_month = from;
         for (size_t i = 0; i < count; i++) {
-                const struct fg_bill_budget *b = &budget[i];
-                struct fgd_project *project = fgd_project_find(money->manager, b->project);
-                if (b->amount == 0 || !project || is_warned(money, b->project) ||
-                    fgd_money_spent(money, b->project, b->currency, from) < b->amount)
-                        continue;
-                char amount[FG_NUMBER_MAX];
-                fgd_event_note(money->manager, project, "budget", b->project, "the budget of %s %s for this month is used up",
-                               fg_money_format(b->amount, fg_currency_decimals(b->currency), amount, sizeof amount), b->currency);
-                remember_warning(money, b->project);
+                const struct fgd_project *project = fgd_project_find(money->manager, budget[i].project);
+                if (budget[i].amount && project &&
+                    fgd_money_spent(money, budget[i].project, budget[i].currency, from) >= budget[i].amount)
+                        pass_limit(money, &budget[i], project);
         }
 }
 

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "daemon"))
 
-from harness import Daemon  # noqa: E402
+from harness import Daemon, Runner  # noqa: E402
 
 CLI = os.environ["FASTGPU_CLI"]
 MAKE = os.environ["TEST_BILL_MAKE"]
@@ -207,6 +208,18 @@ class Month(Case):
         self.assertEqual([e["target"] for e in rows], ["lab"])
         self.fastgpu("budget", "set", "lab", "100000", "--currency", "EUR")
         self.assertEqual(len([e for e in self.d.ok("GET", "/v1/events")["events"] if e["kind"] == "budget"]), 1)
+
+    def test_a_budget_may_end_programs(self):
+        for name in ("lab", "ops"):
+            self.d.create("a", memory="1M", compute="1", project=name)
+        ours, other = (Runner(self.d, {"target": target}) for target in ("lab:a", "ops:a"))
+        for runner in (ours, other):
+            self.addCleanup(runner.kill)
+            self.assertIn("attach", runner.reply)
+        self.fastgpu("budget", "set", "lab", "0.01", "--currency", "EUR", "--on-limit", "stop")
+        self.assertEqual(ours.process.wait(20), -signal.SIGTERM)
+        self.assertIsNone(other.process.poll())
+        self.assertEqual([s["name"] for s in self.d.ok("GET", "/v1/vgpus?project=lab")["sets"]], ["a"])
 
     def test_the_command_is_a_witness(self):
         self.fastgpu("usage", "--project", "lab")
