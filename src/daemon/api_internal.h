@@ -142,6 +142,7 @@ int fgd_handle_quotas(struct fgd_call *call);
 int fgd_handle_quota_put(struct fgd_call *call);
 int fgd_handle_audit(struct fgd_call *call);
 int fgd_handle_events(struct fgd_call *call);
+int fgd_handle_usage_now(struct fgd_call *call);
 
 static inline void fgd_drop_json(json_t **json)
 {

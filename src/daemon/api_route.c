@@ -38,6 +38,7 @@ const struct fgd_route fgd_routes[] = {
         ROUTE("PUT", "/v1/quotas", fgd_handle_quota_put, MANAGER, 200, CHANGES),
         ROUTE("GET", "/v1/audit", fgd_handle_audit, MANAGER, 200, READS),
         ROUTE("GET", "/v1/events", fgd_handle_events, CALLER, 200, READS),
+        ROUTE("GET", "/v1/usage/now", fgd_handle_usage_now, CALLER, 200, READS),
 };
 /* clang-format on */
 const size_t fgd_route_count = sizeof fgd_routes / sizeof fgd_routes[0];

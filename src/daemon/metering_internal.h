@@ -17,7 +17,6 @@ struct fgd_text;
 /* Quantities of sched/meter.h, added up over windows; us and ppm*us. */
 struct fgd_meter_sum {
         fg_int128 busy, reserved, burst, surcharge, credit, rebate;
-        uint64_t windows;
 };
 
 /* Of one project and one user in it, or of whom there was no room for. */
@@ -55,6 +54,7 @@ struct fgd_meter_device {
         struct fgd_meter_sum sum; /* of the day */
         fg_int128 day_wall, day_idle;
         int64_t day;
+        uint64_t windows; /* of the day */
 };
 
 struct fgd_kept_window;

@@ -15,7 +15,6 @@ static void add(struct fgd_meter_sum *sum, const struct fg_meter_line *line)
         sum->surcharge += line->surcharge;
         sum->credit += line->credit;
         sum->rebate += line->rebate;
-        sum->windows++;
 }
 
 /* Of a day that is over nothing stays. */
@@ -85,12 +84,13 @@ void fgd_meter_count_device(struct fgd_meter_device *md, const struct fg_meter_w
 {
         struct fgd_meter *meter;
         if (md->day != start / DAY_S)
-                md->day_wall = md->day_idle = 0;
+                md->day_wall = md->day_idle = 0, md->windows = 0;
         turn(&md->day, &md->sum, start);
         TAILQ_FOREACH(meter, &md->lines, order)
                 add(&md->sum, &meter->line);
         md->day_wall += window->wall_us;
         md->day_idle += window->idle;
+        md->windows++;
 }
 
 void fgd_metering_sums_free(struct fgd_metering *mt)
