@@ -215,10 +215,13 @@ void fgd_metering_sink(struct fgd_manager *m, const struct fgd_meter_sink *sink)
 int fgd_metering_new(struct fgd_manager *m, struct fg_error *err)
 {
         struct fgd_metering *mt = calloc(1, sizeof *mt);
+        struct fgd_clocks now;
         if (!mt)
                 return fg_error_set(err, -ENOMEM, "out of memory");
         mt->manager = m;
         mt->read = fgd_metering_read_clocks;
+        fgd_metering_read_clocks(NULL, &now);
+        fgd_billing_begin(&mt->clock, &now, 0); /* nothing is in its windows before fgd_metering_begin() */
         mt->beta_ppm = (uint32_t)m->options.value[FG_OPT_BURST_PRICE];
         TAILQ_INIT(&mt->kept);
         for (unsigned i = 0; i < FGD_DEVICES_MAX; i++)
