@@ -144,6 +144,9 @@ int fgd_handle_quota_put(struct fgd_call *call);
 int fgd_handle_audit(struct fgd_call *call);
 int fgd_handle_events(struct fgd_call *call);
 int fgd_handle_usage_now(struct fgd_call *call);
+int fgd_handle_perf(struct fgd_call *call);
+int fgd_handle_perf_vgpu(struct fgd_call *call);
+int fgd_handle_calibration(struct fgd_call *call);
 
 static inline void fgd_drop_json(json_t **json)
 {

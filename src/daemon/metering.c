@@ -146,6 +146,7 @@ void fgd_metering_look(struct fgd_manager *m)
         int64_t at = fgd_metering_catch_up(mt);
         for (uint32_t i = 0; i < m->devices; i++) {
                 mt->device[i].device = m->device[i];
+                m->device[i]->metering = mt;
                 mt->device[i].is_present = m->device[i]->present;
         }
         TAILQ_FOREACH(set, &m->sets, order)

@@ -7,6 +7,7 @@
 #include "daemon/billing_clock.h"
 #include "daemon/metering.h"
 #include "daemon/model.h"
+#include "daemon/perf.h"
 #include "daemon/table.h"
 
 #include <sys/queue.h>
@@ -38,6 +39,8 @@ struct fgd_meter {
         int64_t share_ns, cap_ns;      /* of that, what the open window has */
         int64_t day;                   /* of `sum` */
         struct fgd_meter_sum sum;
+        struct fgd_perf perf;
+        uint64_t lost_ns; /* native time that was for nothing, not yet taken off */
         int64_t project_id, user_id;
         char uuid[37], name[80], project[64], user[64], job[FGD_METER_JOB_MAX];
 };
@@ -55,6 +58,10 @@ struct fgd_meter_device {
         fg_int128 day_wall, day_idle;
         int64_t day;
         uint64_t windows; /* of the day */
+        struct fgd_perf perf;
+        uint32_t demand_permille; /* of waiting jobs, since demand_at in the open window; before that, demand_sum ppm*us */
+        int64_t demand_at;
+        uint64_t demand_sum;
 };
 
 struct fgd_kept_window;
@@ -66,7 +73,7 @@ struct fgd_metering {
         void (*read)(void *user, struct fgd_clocks *ret); /* the machine's clocks */
         void *read_user;
         struct fgd_billing_clock clock;
-        bool told_of_step;
+        bool told_of_step, save;
         sd_event_source *timer;
         uint32_t beta_ppm;
         struct fgd_meter_sink sink;
@@ -115,6 +122,11 @@ void fgd_metering_kept_free(struct fgd_metering *metering);
 void fgd_meter_count(struct fgd_metering *metering, struct fgd_meter *meter, int64_t start);
 /* The same of a device, once for all its lines. */
 void fgd_meter_count_device(struct fgd_meter_device *device, const struct fg_meter_window *window, int64_t start);
+/* --- metering_perf.c --- */
+
+void fgd_meter_count_perf(struct fgd_metering *metering, struct fgd_meter_device *device, const struct fg_meter_window *window,
+                          int64_t start, int64_t end);
+
 void fgd_metering_sums_free(struct fgd_metering *metering);
 
 #endif

@@ -47,7 +47,7 @@ static struct fgd_meter_who who_of(const struct fgd_meter *meter)
 }
 
 static void tell(struct fgd_metering *mt, struct fgd_meter_device *md, const struct fg_meter_window *window, struct fg_meter_line **line,
-                 int64_t start)
+                 int64_t start, int64_t end)
 {
         fg_autofree struct fgd_meter_who *who = calloc(md->count, sizeof *who);
         struct fgd_meter_report report = {.device = md->device, .start = start, .window = window, .line = line, .who = who,
@@ -60,6 +60,7 @@ static void tell(struct fgd_metering *mt, struct fgd_meter_device *md, const str
                 fgd_meter_count(mt, meter, start);
         }
         fgd_meter_count_device(md, window, start);
+        fgd_meter_count_perf(mt, md, window, start, end);
         if (who)
                 fgd_metering_report(mt, &report);
         else
@@ -86,7 +87,7 @@ static void settle_device(struct fgd_metering *mt, struct fgd_meter_device *md, 
         }
         int r = line ? fg_meter_settle(&window, line, n, &err) : fg_error_set(&err, -ENOMEM, "out of memory");
         if (r == 0) {
-                tell(mt, md, &window, line, start);
+                tell(mt, md, &window, line, start, end);
                 md->unbilled_us = 0;
                 return;
         }
@@ -98,6 +99,8 @@ static void open_next(struct fgd_metering *mt, struct fgd_meter_device *md)
 {
         struct fgd_meter *meter, *next;
         md->wall = 0;
+        md->demand_at = mt->clock.first;
+        md->demand_sum = 0;
         FGD_TAILQ_EACH_SAFE(meter, &md->lines, order, next) {
                 if (meter->vgpu) {
                         fgd_meter_open(meter, mt->clock.first);

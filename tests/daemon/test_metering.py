@@ -159,6 +159,26 @@ class Metering(Case):
                 self.assertLessEqual(line["end_us"] - line["begin_us"], int((boot() - began) * PPM))
                 self.assertEqual(line["reserved"], (line["end_us"] - line["begin_us"]) * PPM // 2)
 
+    def test_perf(self):
+        with Daemon() as d:
+            d.create("a", memory=MEMORY // 4, compute=50)
+            reply = d.ok("GET", "/v1/perf?window=minute")
+            self.assertEqual([(r["kind"], r["name"]) for r in reply["perf"]], [("device", "0"), ("project", "default")])
+            for row in reply["perf"] + d.ok("GET", "/v1/perf/a/0")["perf"]:
+                self.assertFalse({"p", "v", "alpha"} & set(row), row)  # nothing ran: absent, not 0
+                self.assertIn("v", row["why_not"])
+            self.assertEqual(d.ok("PUT", "/v1/devices/0/calibration", {"native_ppm": 991000}), {"device": 0, "native_ppm": 991000})
+            self.refused(d, "PUT", "/v1/devices/7/calibration", {"native_ppm": 1}, 404, "not-found", "7")
+            self.refused(d, "PUT", "/v1/devices/0/calibration", {"native_ppm": -1}, 400, "bad-request", "native_ppm")
+            self.refused(d, "PUT", "/v1/devices/0/calibration", {}, 400, "bad-request", "native_ppm")
+            self.refused(d, "GET", "/v1/perf?window=week", None, 400, "bad-request", "week", "minute, hour, day or life")
+            self.refused(d, "GET", "/v1/perf/nobody", None, 404, "not-found")
+            d.stop()
+            d.start()
+            self.assertEqual(d.ok("GET", "/v1/devices")["devices"][0]["native_ppm"], 991000)
+            life = d.ok("GET", "/v1/perf?window=life")["perf"][0]["counters_ns"]
+            self.assertGreater(life["n1"], 0)  # it was settled when the daemon ended
+
     def test_bad_queries(self):
         with Daemon() as d:
             self.refused(d, "GET", "/v1/usage/now?when=1", None, 400, "bad-request", "when")

@@ -152,6 +152,7 @@ static const struct step {
         {"PATCH", "/v1/projects/red", "{\"description\": \"d\"}"},
         {"PUT", "/v1/projects/red/members/alice", "{\"role\": \"member\"}"},
         {"PUT", "/v1/quotas", "{\"scope\": \"project\", \"project\": \"red\", \"vgpus\": 9}"},
+        {"PUT", "/v1/devices/0/calibration", "{\"native_ppm\": 990000}"},
         {"POST", "/v1/tokens", "{\"user\": \"alice\"}"},
         {"DELETE", "/v1/tokens/*", NULL},
         {"POST", "/v1/vgpus", "{\"name\": \"a\", \"project\": \"red\", \"memory\": \"1M\", \"compute\": \"1\"}"},
