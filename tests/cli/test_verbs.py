@@ -11,7 +11,7 @@ from bench import Case, ROOT
 from fake_daemon import Server
 
 VERBS = ["devices", "create", "list", "inspect", "resize", "delete", "run", "top", "login", "logout", "whoami", "user", "project", "token",
-         "events", "audit", "doctor", "version", "help"]
+         "events", "audit", "perf", "bench", "doctor", "version", "help"]
 
 
 class Help(Case):
