@@ -80,11 +80,9 @@ static void write_counters(struct fgd_text *text, const struct fgd_perf_sum *sum
         fgd_text_add(text, "}");
 }
 
-/* `perf` NULL: nothing was metered. */
-static void write_row(struct reading *r, const char *kind, const char *name, struct fgd_perf *perf)
+static void write_row(struct reading *r, const char *kind, const char *name, struct fgd_perf_sum sum)
 {
         struct fgd_text *text = &r->call->text;
-        struct fgd_perf_sum sum = perf ? fgd_perf_get(perf, r->now, r->window) : (struct fgd_perf_sum){0};
         struct fg_perf f;
         fgd_perf_evaluate(&sum, &f);
         fgd_text_add(text, r->written++ ? ", {" : "{");
@@ -98,6 +96,12 @@ static void write_row(struct reading *r, const char *kind, const char *name, str
         write_counters(text, &sum);
         write_reasons(text, &sum, &f);
         fgd_text_add(text, "}");
+}
+
+/* NULL: nothing was metered. */
+static struct fgd_perf_sum sum_of(const struct reading *r, struct fgd_perf *perf)
+{
+        return perf ? fgd_perf_get(perf, r->now, r->window) : (struct fgd_perf_sum){0};
 }
 
 static void write_begin(struct reading *r)
@@ -114,7 +118,7 @@ static void write_devices(struct reading *r)
         for (uint32_t i = 0; i < m->devices; i++) {
                 char name[16];
                 snprintf(name, sizeof name, "%u", i);
-                write_row(r, "device", name, &m->metering->device[i].perf);
+                write_row(r, "device", name, sum_of(r, &m->metering->device[i].perf));
         }
 }
 
@@ -131,7 +135,7 @@ int fgd_handle_perf(struct fgd_call *call)
                 write_devices(&r);
         TAILQ_FOREACH(project, &call->manager->tenants->projects, order)
                 if (project == only || (!only && fgd_role_in(call->manager, &call->who, project) >= FGD_ROLE_VIEWER))
-                        write_row(&r, "project", project->name, project->perf);
+                        write_row(&r, "project", project->name, sum_of(&r, project->perf));
         fgd_text_add(&call->text, "]}\n");
         return 0;
 }
@@ -150,7 +154,7 @@ int fgd_handle_perf_vgpu(struct fgd_call *call)
                 char name[80];
                 snprintf(name, sizeof name, "%s/%u", set->name, i);
                 if (index < 0 || index == i)
-                        write_row(&r, "vgpu", name, set->vgpu[i].meter ? &set->vgpu[i].meter->perf : NULL);
+                        write_row(&r, "vgpu", name, set->vgpu[i].meter ? fgd_meter_perf(set->vgpu[i].meter, r.now, r.window) : sum_of(&r, NULL));
         }
         fgd_text_add(&call->text, "]}\n");
         return 0;

@@ -46,12 +46,14 @@ static void write_sum(struct fgd_text *text, const struct fgd_meter_sum *sum)
 static void write_line(struct fgd_text *text, const struct fgd_meter *meter, const struct fg_meter_line *line)
 {
         const struct fg_meter_segment *last = &line->segment[line->segments - 1];
+        const struct fgd_set *set = meter->vgpu ? meter->vgpu->set : NULL;
+        const struct fgd_meter_names *names = meter->names;
         fgd_text_add(text, "{");
         fgd_text_field(text, "vgpu", meter->uuid);
-        fgd_text_field(text, "name", meter->name);
-        fgd_text_field(text, "project", meter->project);
-        fgd_text_field(text, "user", meter->user);
-        fgd_text_field(text, "job", meter->job);
+        fgd_text_field(text, "name", meter->name ? meter->name : "");
+        fgd_text_field(text, "project", set ? set->project->name : names ? names->project : "");
+        fgd_text_field(text, "user", set ? set->owner ? set->owner->name : "" : names ? names->user : "");
+        fgd_text_field(text, "job", meter->job ? meter->job : "");
         fgd_text_field(text, "mode", last->cap ? "cap" : "share");
         fgd_text_field(text, "state", meter->vgpu ? state_name[last->state] : "gone");
         fgd_text_number(text, "segments", line->segments);

@@ -31,9 +31,8 @@ static void add_work(struct fgd_perf_sum *sum, uint64_t busy, uint32_t native_pp
 }
 
 /* A vGPU has what it holds: nothing of it waits. */
-static struct fgd_perf_sum of_line(struct fgd_meter *meter, uint32_t native_ppm)
+static struct fgd_perf_sum of_line(struct fgd_meter *meter, const struct fg_meter_line *line, uint32_t native_ppm)
 {
-        const struct fg_meter_line *line = &meter->line;
         uint64_t busy = (uint64_t)line->conserved_us * 1000, held = (uint64_t)(line->reserved - line->rebate) / (FG_PPM / 1000);
         uint64_t lasted = (uint64_t)(line->end - line->begin) * 1000;
         struct fgd_perf_sum sum = {.counters.busy = busy};
@@ -57,21 +56,48 @@ static uint64_t demand_of(const struct fgd_meter_device *md, int64_t end)
         return md->demand_sum + (uint64_t)(end - md->demand_at) * md->demand_permille * 1000;
 }
 
-void fgd_meter_count_perf(struct fgd_metering *mt, struct fgd_meter_device *md, const struct fg_meter_window *window, int64_t start,
-                          int64_t end)
+/* One that was never busy is worth two counters, not windows of its own. */
+static void count_vgpu(struct fgd_meter *meter, int64_t start, const struct fgd_perf_sum *sum)
+{
+        if (!meter->perf && sum->counters.busy) {
+                meter->perf = calloc(1, sizeof *meter->perf);
+                if (meter->perf)
+                        meter->perf->life = meter->idle;
+        }
+        if (meter->perf) {
+                fgd_perf_add(meter->perf, start, sum);
+                return;
+        }
+        fg_perf_add(&meter->idle.counters, &sum->counters);
+        meter->is_idle_changed = true;
+}
+
+struct fgd_perf_sum fgd_meter_perf(const struct fgd_meter *meter, int64_t now, enum fgd_perf_window window)
+{
+        static const uint64_t most[] = {[FGD_PERF_MINUTE] = 60, [FGD_PERF_HOUR] = 3600, [FGD_PERF_DAY] = 86400, [FGD_PERF_LIFE] = UINT64_MAX / FG_PPM / 1000};
+        struct fgd_perf_sum sum = meter->idle;
+        if (meter->perf)
+                return fgd_perf_get(meter->perf, now, window);
+        sum.counters.servable = sum.counters.occupied = smaller(sum.counters.occupied, most[window] * FG_PPM * 1000);
+        return sum;
+}
+
+void fgd_meter_count_perf(struct fgd_metering *mt, struct fgd_meter_device *md, const struct fg_meter_window *window,
+                          const struct fg_meter_line *line, int64_t start, int64_t end)
 {
         struct fgd_perf_sum whole = {0};
         struct fgd_meter *meter;
         uint64_t held = 0, wall = (uint64_t)window->wall_us * 1000;
         TAILQ_FOREACH(meter, &md->lines, order) {
-                struct fgd_perf_sum sum = of_line(meter, md->device->native_ppm);
-                fgd_perf_add(&meter->perf, start, &sum);
+                struct fgd_perf_sum sum = of_line(meter, line, md->device->native_ppm);
+                count_vgpu(meter, start, &sum);
                 count_project(mt->manager, meter, start, &sum);
                 whole.counters.busy += sum.counters.busy;
                 whole.counters.native += sum.counters.native;
                 whole.counters.kept += sum.counters.kept;
                 whole.unknown += sum.unknown;
-                held += (uint64_t)(meter->line.reserved - meter->line.rebate) / (FG_PPM / 1000);
+                held += (uint64_t)(line->reserved - line->rebate) / (FG_PPM / 1000);
+                line++;
         }
         whole.counters.occupied = smaller(wall, larger(held, whole.counters.busy));
         whole.counters.servable = smaller(wall, whole.counters.occupied + demand_of(md, end) / (FG_PPM / 1000));

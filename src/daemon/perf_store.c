@@ -22,6 +22,14 @@ static int put(struct saving *s, enum fgd_perf_kind kind, int64_t id, struct fgd
         return perf && perf->is_changed ? fgd_store_perf_put(s->manager->store, kind, id, &perf->life, &s->err) : 0;
 }
 
+static int put_vgpu(struct saving *s, const struct fgd_vgpu *vgpu)
+{
+        struct fgd_meter *meter = vgpu->meter;
+        if (!meter || meter->perf)
+                return meter ? put(s, FGD_PERF_VGPU, vgpu->id, meter->perf) : 0;
+        return meter->is_idle_changed ? fgd_store_perf_put(s->manager->store, FGD_PERF_VGPU, vgpu->id, &meter->idle, &s->err) : 0;
+}
+
 static int put_all(struct saving *s)
 {
         struct fgd_manager *m = s->manager;
@@ -36,8 +44,16 @@ static int put_all(struct saving *s)
                 return r;
         TAILQ_FOREACH(set, &m->sets, order)
                 for (uint32_t i = 0; r == 0 && i < set->count; i++)
-                        r = set->vgpu[i].meter ? put(s, FGD_PERF_VGPU, set->vgpu[i].id, &set->vgpu[i].meter->perf) : 0;
+                        r = put_vgpu(s, &set->vgpu[i]);
         return r;
+}
+
+static void settle_vgpu(struct fgd_meter *meter)
+{
+        if (meter)
+                meter->is_idle_changed = false;
+        if (meter && meter->perf)
+                meter->perf->is_changed = false;
 }
 
 /* Only once all of it is in the store. */
@@ -55,8 +71,7 @@ static void settle(struct saving *s)
                 return;
         TAILQ_FOREACH(set, &m->sets, order)
                 for (uint32_t i = 0; i < set->count; i++)
-                        if (set->vgpu[i].meter)
-                                set->vgpu[i].meter->perf.is_changed = false;
+                        settle_vgpu(set->vgpu[i].meter);
 }
 
 int fgd_perf_save(struct fgd_manager *m, bool is_all)
@@ -98,6 +113,15 @@ static int take_calibration(void *user, int64_t id, int64_t native_ppm)
         return 0;
 }
 
+static int load_vgpu(struct fgd_manager *m, const struct fgd_vgpu *vgpu, struct fg_error *err)
+{
+        struct fgd_meter *meter = vgpu->meter;
+        int r = meter ? fgd_store_perf_get(m->store, FGD_PERF_VGPU, vgpu->id, &meter->idle, err) : 0;
+        if (r == 0 && meter && meter->idle.counters.busy && !meter->perf && (meter->perf = calloc(1, sizeof *meter->perf)))
+                meter->perf->life = meter->idle;
+        return r;
+}
+
 /* Of vGPUs one by one, as they are looked up by their rows. */
 static int load_vgpus(struct fgd_manager *m, struct fg_error *err)
 {
@@ -105,8 +129,7 @@ static int load_vgpus(struct fgd_manager *m, struct fg_error *err)
         int r = 0;
         TAILQ_FOREACH(set, &m->sets, order)
                 for (uint32_t i = 0; r == 0 && i < set->count; i++)
-                        if (set->vgpu[i].meter)
-                                r = fgd_store_perf_get(m->store, FGD_PERF_VGPU, set->vgpu[i].id, &set->vgpu[i].meter->perf.life, err);
+                        r = load_vgpu(m, &set->vgpu[i], err);
         return r;
 }
 

@@ -29,7 +29,7 @@ class Scale(harness.Case):
         begin = time.monotonic()
         d.start()
         self.said("restart", time.monotonic() - begin, d.process.pid)
-        self.assertLessEqual(resident_kib(d.process.pid), 15 * 1024)
+        self.assertLessEqual(resident_kib(d.process.pid), 20 * 1024)
 
     def test_idle(self):
         with Daemon() as d:

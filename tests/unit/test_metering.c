@@ -387,7 +387,7 @@ static void counters_of_the_performance_model(void **state)
         assert_true(f.has_p && f.v == 0.9 && f.p == 0.2);
         assert_false(factors(perf, FGD_PERF_HOUR, &sum).has_v); /* part of it ran before it was calibrated */
         assert_int_equal(sum.counters.busy, 25000 * SEC);
-        factors(&set->vgpu[0].meter->perf, FGD_PERF_LIFE, &sum);
+        factors(set->vgpu[0].meter->perf, FGD_PERF_LIFE, &sum);
         assert_int_equal(sum.counters.busy, 25000 * SEC);
         factors(set->project->perf, FGD_PERF_LIFE, &sum);
         assert_int_equal(sum.counters.occupied, 60000 * SEC);
@@ -415,12 +415,15 @@ static void life_sums_are_kept(void **state)
         pass(MINUTE);
         factors(&manager->metering->device[0].perf, FGD_PERF_LIFE, &before);
         assert_int_equal(fgd_perf_save(manager, true), 0);
-        struct fgd_perf *all[] = {&manager->metering->device[0].perf, &set->vgpu[0].meter->perf, set->project->perf};
-        for (size_t i = 0; i < COUNT_OF(all); i++)
+        struct fgd_perf *all[] = {&manager->metering->device[0].perf, set->vgpu[0].meter->perf, set->project->perf};
+        for (size_t i = 0; i < COUNT_OF(all); i += 2)
                 *all[i] = (struct fgd_perf){0};
+        free(set->vgpu[0].meter->perf);
+        set->vgpu[0].meter->perf = NULL;
         manager->device[0]->native_ppm = 0;
         assert_int_equal(fgd_perf_load(manager, &err), 0);
         assert_int_equal(manager->device[0]->native_ppm, 950000);
+        all[1] = set->vgpu[0].meter->perf;
         for (size_t i = 0; i < COUNT_OF(all); i++) {
                 factors(all[i], FGD_PERF_LIFE, &sum);
                 assert_memory_equal(&sum, &before, sizeof sum);
