@@ -307,6 +307,20 @@ static void a_record_that_cannot_be_written_waits(void **state)
         assert_int_equal(seen.gaps, 0);
 }
 
+/* The newer does not overtake what was refused a moment ago. */
+static void nothing_overtakes_what_waits(void **state)
+{
+        start(0);
+        create("a", 1, MEMORY / 4, 250, FG_MODE_SHARE, 0);
+        failing = 1;
+        pass(MINUTE);
+        failing = 1;
+        pass(MINUTE);
+        assert_int_equal(seen.windows, 0);
+        pass(MINUTE);
+        assert_int_equal(seen.windows, 3);
+}
+
 static void what_waits_is_bounded(void **state)
 {
         start(0);
@@ -512,6 +526,7 @@ int main(void)
                 TEST(forged_time_is_no_ones_bill),
                 TEST(what_is_deleted_is_settled_with_the_others),
                 TEST(a_record_that_cannot_be_written_waits),
+                TEST(nothing_overtakes_what_waits),
                 TEST(what_waits_is_bounded),
                 TEST(no_minute_comes_twice),
                 TEST(time_without_a_daemon_is_a_gap),
