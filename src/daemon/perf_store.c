@@ -74,9 +74,20 @@ static void settle(struct saving *s)
                         settle_vgpu(set->vgpu[i].meter);
 }
 
+/* What changed, changed with a device. */
+static bool any_changed(const struct fgd_manager *m)
+{
+        bool any = false;
+        for (uint32_t i = 0; i < m->devices; i++)
+                any |= m->metering->device[i].perf.is_changed;
+        return any;
+}
+
 int fgd_perf_save(struct fgd_manager *m, bool is_all)
 {
         struct saving s = {.manager = m, .is_all = is_all};
+        if (!is_all && !any_changed(m))
+                return 0;
         int r = fgd_store_usage_begin(m->store, &s.err);
         if (r == 0)
                 r = fgd_store_usage_end(m->store, put_all(&s), &s.err);

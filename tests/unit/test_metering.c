@@ -3,6 +3,8 @@
 #include "unit.h"
 
 #include "base/log.h"
+#include "daemon/events.h"
+#include "daemon/journal.h"
 #include "daemon/manager.h"
 #include "daemon/metering_internal.h"
 #include "daemon/registry.h"
@@ -444,6 +446,29 @@ static void life_sums_are_kept(void **state)
         }
 }
 
+static bool is_told(const char *kind)
+{
+        const struct fgd_event *event;
+        TAILQ_FOREACH(event, &manager->journal->noted, order)
+                if (strcmp(event->kind, kind) == 0)
+                        return true;
+        return false;
+}
+
+static void a_step_of_the_clock_is_an_event(void **state)
+{
+        start(0);
+        now.real += 30 * SEC;
+        pass(2 * MINUTE);
+        assert_false(is_told("clock"));
+        now.real -= 120 * SEC;
+        pass(MINUTE);
+        assert_true(is_told("clock"));
+        assert_int_equal(manager->journal->noted_count, 1);
+        pass(3 * MINUTE);
+        assert_int_equal(manager->journal->noted_count, 1); /* once */
+}
+
 static int64_t total;
 
 static void do_something(struct fgd_set **set, size_t i, uint64_t *seed)
@@ -532,6 +557,7 @@ int main(void)
                 TEST(time_without_a_daemon_is_a_gap),
                 TEST(counters_of_the_performance_model),
                 TEST(life_sums_are_kept),
+                TEST(a_step_of_the_clock_is_an_event),
                 TEST(a_storm_loses_nothing),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
