@@ -209,6 +209,8 @@ CLI_VERB(top);
 CLI_VERB(login);
 CLI_VERB(logout);
 CLI_VERB(whoami);
+CLI_VERB(perf);
+CLI_VERB(bench);
 CLI_VERB(user);
 CLI_VERB(token);
 CLI_VERB(events);

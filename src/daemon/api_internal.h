@@ -153,6 +153,10 @@ int fgd_handle_budget_put(struct fgd_call *call);
 int fgd_handle_checkpoint(struct fgd_call *call);
 int fgd_handle_consistency(struct fgd_call *call);
 int fgd_handle_records(struct fgd_call *call);
+int fgd_handle_usage_now(struct fgd_call *call);
+int fgd_handle_perf(struct fgd_call *call);
+int fgd_handle_perf_vgpu(struct fgd_call *call);
+int fgd_handle_calibration(struct fgd_call *call);
 
 static inline void fgd_drop_json(json_t **json)
 {

@@ -50,6 +50,10 @@ const struct fgd_route fgd_routes[] = {
         ROUTE("GET", "/v1/log/consistency", fgd_handle_consistency, CALLER, 200, READS),
         ROUTE("GET", "/v1/log/records", fgd_handle_records, VIEWER, 200, READS),
         ROUTE("GET", "/v1/events", fgd_handle_events, CALLER, 200, READS),
+        ROUTE("GET", "/v1/usage/now", fgd_handle_usage_now, CALLER, 200, READS),
+        ROUTE("GET", "/v1/perf", fgd_handle_perf, CALLER, 200, READS),
+        ROUTE("GET", "/v1/perf/**", fgd_handle_perf_vgpu, VIEWER, 200, READS),
+        ROUTE("PUT", "/v1/devices/*/calibration", fgd_handle_calibration, ADMIN, 200, CHANGES),
 };
 /* clang-format on */
 const size_t fgd_route_count = sizeof fgd_routes / sizeof fgd_routes[0];

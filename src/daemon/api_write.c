@@ -29,6 +29,8 @@ void fgd_write_device(const struct fgd_manager *m, const struct fgd_device *d, s
         fgd_text_number(text, "share_free", fgd_device_share_free(d));
         fgd_text_number(text, "compute_units", d->compute_units);
         fgd_text_number(text, "vgpus", d->vgpus);
+        if (d->native_ppm)
+                fgd_text_number(text, "native_ppm", d->native_ppm);
         if (d->mig[0]) {
                 fgd_text_field(text, "mig", d->mig);
                 fgd_text_bool(text, "mps", d->mps);

@@ -49,8 +49,7 @@ void fgd_meter_read(struct fgd_meter_device *md, struct fgd_meter *meter)
         refresh(md, meter->metering);
         int64_t now = device_time(meter->vgpu);
         if (now > meter->seen_ns) {
-                const struct fg_meter_segment *last = &meter->line.segment[meter->line.segments - 1];
-                *(last->cap ? &meter->cap_ns : &meter->share_ns) += now - meter->seen_ns;
+                *(meter->last.cap ? &meter->cap_ns : &meter->share_ns) += now - meter->seen_ns;
                 meter->seen_ns = now;
         }
 }
@@ -74,21 +73,53 @@ static struct fg_meter_segment describe(const struct fgd_vgpu *vgpu)
                                          .state = is_down ? FG_METER_DOWN : vgpu->meter->state};
 }
 
+static bool is_same(const struct fg_meter_segment *a, const struct fg_meter_segment *b)
+{
+        return a->memory_ppm == b->memory_ppm && a->share_ppm == b->share_ppm && a->cap == b->cap && a->state == b->state;
+}
+
 void fgd_meter_open(struct fgd_meter *meter, int64_t at)
 {
-        struct fg_meter_segment last = meter->line.segment[meter->line.segments ? meter->line.segments - 1 : 0];
-        meter->line.segments = 0;
-        fg_meter_change(&meter->line, at, &last);
-        meter->line.busy_us = meter->line.busy_cap_us = 0;
+        meter->last.from = at;
+        free(meter->line);
+        meter->line = NULL;
+}
+
+/* Most have one segment, which takes no more room. */
+static void change(struct fgd_meter *meter, int64_t at, const struct fg_meter_segment *what)
+{
+        if (!meter->line) {
+                meter->line = calloc(1, sizeof *meter->line);
+                if (!meter->line) {
+                        fg_log_error("out of memory: %s is metered as before until the next minute", meter->name);
+                        return;
+                }
+                fg_meter_change(meter->line, meter->last.from, &meter->last);
+        }
+        fg_meter_change(meter->line, at, what);
+        meter->last = meter->line->segment[meter->line->segments - 1];
+        if (meter->line->segments == 1)
+                fgd_meter_open(meter, meter->last.from);
+}
+
+void fgd_meter_free(struct fgd_meter *meter)
+{
+        free(meter->line);
+        free(meter->perf);
+        free(meter->name);
+        free(meter->job);
+        free(meter->names);
+        free(meter);
 }
 
 static void identify(struct fgd_meter *meter, const struct fgd_vgpu *vgpu)
 {
         const struct fgd_set *set = vgpu->set;
+        char name[80];
+        snprintf(name, sizeof name, "%s/%u", set->name, vgpu->index);
         fgd_uuid_format(vgpu->uuid, meter->uuid);
-        snprintf(meter->name, sizeof meter->name, "%s/%u", set->name, vgpu->index);
-        snprintf(meter->project, sizeof meter->project, "%s", set->project->name);
-        snprintf(meter->user, sizeof meter->user, "%s", set->owner ? set->owner->name : "");
+        free(meter->name);
+        meter->name = strdup(name);
         meter->project_id = set->project->id;
         meter->user_id = set->owner ? set->owner->id : 0;
 }
@@ -98,7 +129,8 @@ static void attach(struct fgd_meter_device *md, struct fgd_meter *meter, int64_t
 {
         struct fgd_vgpu *vgpu = meter->vgpu;
         if (md->count >= FG_METER_LINES) { /* lives and dies within this minute, or is metered from the next on */
-                fg_log_warning("%s is not metered in this minute: device %u had %zu vGPUs in it", meter->name, md->device->id, md->count);
+                fg_log_warning("%s/%u is not metered in this minute: device %u had %zu vGPUs in it", vgpu->set->name, vgpu->index,
+                               md->device->id, md->count);
                 return;
         }
         struct fg_meter_segment now = describe(vgpu);
@@ -108,7 +140,8 @@ static void attach(struct fgd_meter_device *md, struct fgd_meter *meter, int64_t
         meter->seen_ns = device_time(vgpu);
         if (meter->seen_ns > stored)
                 md->unbilled_us += (meter->seen_ns - stored) / 1000;
-        fg_meter_change(&meter->line, at, &now);
+        meter->last = now;
+        meter->last.from = at;
         TAILQ_INSERT_TAIL(&md->lines, meter, order);
         md->count++;
         meter->is_on = true;
@@ -127,7 +160,8 @@ static void update(struct fgd_metering *mt, struct fgd_vgpu *vgpu, int64_t at)
         }
         fgd_meter_read(md, meter);
         struct fg_meter_segment now = describe(vgpu);
-        fg_meter_change(&meter->line, at, &now);
+        if (!is_same(&now, &meter->last))
+                change(meter, at, &now);
 }
 
 void fgd_metering_update(struct fgd_vgpu *vgpu)
@@ -146,6 +180,7 @@ void fgd_metering_look(struct fgd_manager *m)
         int64_t at = fgd_metering_catch_up(mt);
         for (uint32_t i = 0; i < m->devices; i++) {
                 mt->device[i].device = m->device[i];
+                m->device[i]->metering = mt;
                 mt->device[i].is_present = m->device[i]->present;
         }
         TAILQ_FOREACH(set, &m->sets, order)
@@ -160,7 +195,12 @@ void fgd_metering_remove(struct fgd_vgpu *vgpu)
                 return;
         int64_t at = fgd_metering_catch_up(meter->metering);
         fgd_meter_read(fgd_meter_device_of(meter->metering, vgpu), meter);
-        meter->line.end = at;
+        meter->end = at;
+        meter->names = calloc(1, sizeof *meter->names);
+        if (meter->names) {
+                snprintf(meter->names->project, sizeof meter->names->project, "%s", vgpu->set->project->name);
+                snprintf(meter->names->user, sizeof meter->names->user, "%s", vgpu->set->owner ? vgpu->set->owner->name : "");
+        }
         meter->vgpu = NULL;
         vgpu->meter = NULL;
 }
@@ -175,7 +215,7 @@ void fgd_metering_drop(struct fgd_vgpu *vgpu)
                 TAILQ_REMOVE(&md->lines, meter, order);
                 md->count--;
         }
-        free(meter);
+        fgd_meter_free(meter);
         vgpu->meter = NULL;
 }
 
@@ -203,8 +243,10 @@ void fgd_metering_state(struct fgd_vgpu *vgpu, enum fg_meter_state state)
 
 void fgd_metering_job(struct fgd_vgpu *vgpu, const char *job)
 {
-        if (vgpu->meter)
-                snprintf(vgpu->meter->job, sizeof vgpu->meter->job, "%s", job);
+        if (!vgpu->meter)
+                return;
+        free(vgpu->meter->job);
+        vgpu->meter->job = *job ? strndup(job, FGD_METER_JOB_MAX - 1) : NULL;
 }
 
 void fgd_metering_sink(struct fgd_manager *m, const struct fgd_meter_sink *sink)
@@ -215,10 +257,13 @@ void fgd_metering_sink(struct fgd_manager *m, const struct fgd_meter_sink *sink)
 int fgd_metering_new(struct fgd_manager *m, struct fg_error *err)
 {
         struct fgd_metering *mt = calloc(1, sizeof *mt);
+        struct fgd_clocks now;
         if (!mt)
                 return fg_error_set(err, -ENOMEM, "out of memory");
         mt->manager = m;
         mt->read = fgd_metering_read_clocks;
+        fgd_metering_read_clocks(NULL, &now);
+        fgd_billing_begin(&mt->clock, &now, 0); /* nothing is in its windows before fgd_metering_begin() */
         mt->beta_ppm = (uint32_t)m->options.value[FG_OPT_BURST_PRICE];
         TAILQ_INIT(&mt->kept);
         for (unsigned i = 0; i < FGD_DEVICES_MAX; i++)
@@ -237,7 +282,7 @@ void fgd_metering_free(struct fgd_manager *m)
         for (unsigned i = 0; i < FGD_DEVICES_MAX; i++)
                 while ((meter = TAILQ_FIRST(&mt->device[i].lines))) {
                         TAILQ_REMOVE(&mt->device[i].lines, meter, order);
-                        free(meter);
+                        fgd_meter_free(meter);
                 }
         sd_event_source_disable_unref(mt->timer);
         fgd_metering_kept_free(mt);

@@ -9,6 +9,9 @@
 
 #include <stdlib.h>
 
+#define MINUTE_US      60000000ll
+#define SAVE_ALL_EVERY 60 /* minutes: the sums of vGPUs are many */
+
 static int64_t read_clock(clockid_t which)
 {
         struct timespec ts;
@@ -49,8 +52,12 @@ static void look_at_step(struct fgd_metering *mt, const struct fgd_clocks *now)
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *user)
 {
-        fgd_metering_catch_up(user);
-        return fgd_metering_watch(user);
+        struct fgd_metering *mt = user;
+        fgd_metering_catch_up(mt);
+        if (mt->save)
+                fgd_perf_save(mt->manager, mt->clock.window / MINUTE_US % SAVE_ALL_EVERY == 0);
+        mt->save = false;
+        return fgd_metering_watch(mt);
 }
 
 int fgd_metering_watch(struct fgd_metering *mt)
@@ -78,8 +85,10 @@ int64_t fgd_metering_catch_up(struct fgd_metering *mt)
                 is_over = true;
         }
         add_wall(mt, mt->clock.wall - wall);
-        if (is_over)
+        if (is_over) {
                 look_at_step(mt, &now);
+                mt->save = true;
+        }
         return mt->clock.first + mt->clock.wall;
 }
 
@@ -96,9 +105,12 @@ int fgd_metering_begin(struct fgd_manager *m, int64_t last_end, struct fg_error 
 {
         struct fgd_metering *mt = m->metering;
         struct fgd_clocks now;
+        int r = fgd_perf_load(m, err);
+        if (r < 0)
+                return r;
         mt->read(mt->read_user, &now);
         fgd_billing_begin(&mt->clock, &now, last_end);
-        int r = fgd_metering_watch(mt);
+        r = fgd_metering_watch(mt);
         if (r < 0)
                 return fg_error_set(err, r, "cannot watch the clock: %m");
         int64_t open = mt->clock.window / 1000000;
@@ -118,4 +130,5 @@ void fgd_metering_end(struct fgd_manager *m)
         int64_t at = fgd_metering_catch_up(mt);
         fgd_metering_settle(mt, mt->clock.window, at);
         mt->is_running = false;
+        fgd_perf_save(m, true);
 }

@@ -7,6 +7,7 @@
 #include "daemon/billing_clock.h"
 #include "daemon/metering.h"
 #include "daemon/model.h"
+#include "daemon/perf.h"
 #include "daemon/table.h"
 
 #include <sys/queue.h>
@@ -17,7 +18,6 @@ struct fgd_text;
 /* Quantities of sched/meter.h, added up over windows; us and ppm*us. */
 struct fgd_meter_sum {
         fg_int128 busy, reserved, burst, surcharge, credit, rebate;
-        uint64_t windows;
 };
 
 /* Of one project and one user in it, or of whom there was no room for. */
@@ -27,20 +27,33 @@ struct fgd_meter_account {
         struct fgd_meter_sum sum;
 };
 
-/* One vGPU. */
+/* Whose a line was, once its vGPU is gone. */
+struct fgd_meter_names {
+        char project[64], user[64];
+};
+
+/* One vGPU. There are many: what few of them need is allocated when it is needed. */
 struct fgd_meter {
         struct fgd_vgpu *vgpu; /* NULL: gone; the line waits for the window's end */
         struct fgd_metering *metering;
         TAILQ_ENTRY(fgd_meter) order; /* of the device; valid while is_on */
         bool is_on;
         enum fg_meter_state state;     /* as its suspender says */
-        struct fg_meter_line line;     /* the open window's */
+        struct fg_meter_segment last;  /* of the open window */
+        struct fg_meter_line *line;    /* its segments, when there is more than `last` */
+        int64_t end;                   /* in the open window; of one that is gone */
         int64_t seen_ns;               /* device time of its life, as last read */
         int64_t share_ns, cap_ns;      /* of that, what the open window has */
         int64_t day;                   /* of `sum` */
         struct fgd_meter_sum sum;
+        struct fgd_perf *perf;         /* once it was busy; before that only `idle`, its life sum */
+        struct fgd_perf_sum idle;
+        bool is_idle_changed;          /* `idle` is not in the store */
+        uint64_t lost_ns;              /* native time that was for nothing, not yet taken off */
         int64_t project_id, user_id;
-        char uuid[37], name[80], project[64], user[64], job[FGD_METER_JOB_MAX];
+        char *name, *job;              /* "NAME/I"; NULL: none */
+        struct fgd_meter_names *names;
+        char uuid[37];
 };
 TAILQ_HEAD(fgd_meter_list, fgd_meter);
 
@@ -55,6 +68,11 @@ struct fgd_meter_device {
         struct fgd_meter_sum sum; /* of the day */
         fg_int128 day_wall, day_idle;
         int64_t day;
+        uint64_t windows; /* of the day */
+        struct fgd_perf perf;
+        uint32_t demand_permille; /* of waiting jobs, since demand_at in the open window; before that, demand_sum ppm*us */
+        int64_t demand_at;
+        uint64_t demand_sum;
 };
 
 struct fgd_kept_window;
@@ -66,7 +84,7 @@ struct fgd_metering {
         void (*read)(void *user, struct fgd_clocks *ret); /* the machine's clocks */
         void *read_user;
         struct fgd_billing_clock clock;
-        bool told_of_step;
+        bool told_of_step, save;
         sd_event_source *timer;
         uint32_t beta_ppm;
         struct fgd_meter_sink sink;
@@ -90,8 +108,9 @@ void fgd_metering_read_clocks(void *user, struct fgd_clocks *ret);
 struct fgd_meter_device *fgd_meter_device_of(struct fgd_metering *metering, const struct fgd_vgpu *vgpu);
 /* Takes the device time used since the last look into the line. */
 void fgd_meter_read(struct fgd_meter_device *device, struct fgd_meter *meter);
-/* A line of the window that opens at `at`. */
+/* The open window ends, and the next one opens at `at`. */
 void fgd_meter_open(struct fgd_meter *meter, int64_t at);
+void fgd_meter_free(struct fgd_meter *meter);
 
 /* --- metering_settle.c --- */
 
@@ -111,10 +130,15 @@ void fgd_metering_kept_free(struct fgd_metering *metering);
 
 /* --- metering_sums.c --- */
 
-/* A settled line of the window that began at `start` (unix s). */
-void fgd_meter_count(struct fgd_metering *metering, struct fgd_meter *meter, int64_t start);
-/* The same of a device, once for all its lines. */
-void fgd_meter_count_device(struct fgd_meter_device *device, const struct fg_meter_window *window, int64_t start);
+/* A settled window of a device that began at `start` (unix s); `line` in the order of device->lines. */
+void fgd_meter_count(struct fgd_metering *metering, struct fgd_meter_device *device, const struct fg_meter_window *window,
+                     const struct fg_meter_line *line, int64_t start);
+/* --- metering_perf.c --- */
+
+void fgd_meter_count_perf(struct fgd_metering *metering, struct fgd_meter_device *device, const struct fg_meter_window *window,
+                          const struct fg_meter_line *line, int64_t start, int64_t end);
+struct fgd_perf_sum fgd_meter_perf(const struct fgd_meter *meter, int64_t now, enum fgd_perf_window window);
+
 void fgd_metering_sums_free(struct fgd_metering *metering);
 
 #endif

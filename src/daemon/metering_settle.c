@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "daemon/manager.h"
+#include "daemon/tenants.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,22 +29,29 @@ static int64_t take_time(const struct fgd_meter *meter, struct fg_meter_line *li
         return beyond;
 }
 
-static void close_line(struct fgd_meter_device *md, struct fgd_meter *meter, int64_t end)
+/* What the line would be if it ended at `end`. */
+static void copy_line(struct fgd_meter_device *md, struct fgd_meter *meter, int64_t end, struct fg_meter_line *ret)
 {
-        if (meter->vgpu) {
-                fgd_meter_read(md, meter);
-                meter->line.end = end;
-        }
-        md->unbilled_us += take_time(meter, &meter->line);
-        meter->share_ns %= 1000; /* less than a us: the next window's */
-        meter->cap_ns %= 1000;
+        if (meter->line)
+                *ret = *meter->line;
+        else
+                fg_meter_change(ret, meter->last.from, &meter->last);
+        fgd_meter_read(md, meter);
+        ret->end = meter->vgpu ? end : meter->end;
 }
 
 static struct fgd_meter_who who_of(const struct fgd_meter *meter)
 {
-        return (struct fgd_meter_who){.vgpu = meter->uuid, .name = meter->name, .project = meter->project, .user = meter->user,
-                                      .job = meter->job, .project_id = meter->project_id, .user_id = meter->user_id,
-                                      .cap = meter->line.segment[meter->line.segments - 1].cap};
+        const struct fgd_set *set = meter->vgpu ? meter->vgpu->set : NULL;
+        const struct fgd_meter_names *names = meter->names;
+        return (struct fgd_meter_who){.vgpu = meter->uuid,
+                                      .name = meter->name ? meter->name : "",
+                                      .project = set ? set->project->name : names ? names->project : "",
+                                      .user = set ? set->owner ? set->owner->name : "" : names ? names->user : "",
+                                      .job = meter->job ? meter->job : "",
+                                      .project_id = meter->project_id,
+                                      .user_id = meter->user_id,
+                                      .cap = meter->last.cap};
 }
 
 static void tell(struct fgd_metering *mt, struct fgd_meter_device *md, const struct fg_meter_window *window, struct fg_meter_line **line,
@@ -54,50 +62,62 @@ static void tell(struct fgd_metering *mt, struct fgd_meter_device *md, const str
                                           .count = md->count, .unbilled_us = md->unbilled_us};
         struct fgd_meter *meter;
         size_t n = 0;
-        TAILQ_FOREACH(meter, &md->lines, order) {
-                if (who)
-                        who[n++] = who_of(meter);
-                fgd_meter_count(mt, meter, start);
-        }
-        fgd_meter_count_device(md, window, start);
-        if (who)
-                fgd_metering_report(mt, &report);
-        else
+        if (!who) {
                 fgd_metering_gap(mt, md->device, start, start + 60, "storage");
+                return;
+        }
+        TAILQ_FOREACH(meter, &md->lines, order)
+                who[n++] = who_of(meter);
+        fgd_metering_report(mt, &report);
+}
+
+static void close_lines(struct fgd_meter_device *md, int64_t end, struct fg_meter_line *all, struct fg_meter_line **line)
+{
+        struct fgd_meter *meter;
+        size_t n = 0;
+        TAILQ_FOREACH(meter, &md->lines, order) {
+                copy_line(md, meter, end, &all[n]);
+                md->unbilled_us += take_time(meter, &all[n]);
+                meter->share_ns %= 1000; /* less than a us: the next window's */
+                meter->cap_ns %= 1000;
+                line[n] = &all[n];
+                n++;
+        }
 }
 
 /* A device that was away for all of it has no window: there is nothing to pay for. */
 static void settle_device(struct fgd_metering *mt, struct fgd_meter_device *md, int64_t start, int64_t end)
 {
         struct fg_meter_window window = {.wall_us = md->wall, .beta_ppm = mt->beta_ppm};
+        fg_autofree struct fg_meter_line *all = calloc(md->count, sizeof *all);
         fg_autofree struct fg_meter_line **line = calloc(md->count, sizeof(struct fg_meter_line *));
         struct fg_error err = {0};
-        struct fgd_meter *meter;
-        size_t n = 0;
-        TAILQ_FOREACH(meter, &md->lines, order) {
-                close_line(md, meter, end);
-                if (line)
-                        line[n++] = &meter->line;
-        }
-        if (!md->wall) {
-                TAILQ_FOREACH(meter, &md->lines, order)
-                        md->unbilled_us += meter->line.busy_us + meter->line.busy_cap_us;
+        int r = all && line ? 0 : fg_error_set(&err, -ENOMEM, "out of memory");
+        if (r == 0)
+                close_lines(md, end, all, line);
+        for (size_t i = 0; r == 0 && !md->wall && i < md->count; i++)
+                md->unbilled_us += all[i].busy_us + all[i].busy_cap_us;
+        if (r == 0 && !md->wall)
+                return;
+        if (r == 0)
+                r = fg_meter_settle(&window, line, md->count, &err);
+        if (r < 0) {
+                fg_log_error("device %u is not billed for the minute at %lld: %s", md->device->id, (long long)start, err.text);
+                fgd_metering_gap(mt, md->device, start, start + 60, "storage");
                 return;
         }
-        int r = line ? fg_meter_settle(&window, line, n, &err) : fg_error_set(&err, -ENOMEM, "out of memory");
-        if (r == 0) {
-                tell(mt, md, &window, line, start);
-                md->unbilled_us = 0;
-                return;
-        }
-        fg_log_error("device %u is not billed for the minute at %lld: %s", md->device->id, (long long)start, err.text);
-        fgd_metering_gap(mt, md->device, start, start + 60, "storage");
+        fgd_meter_count(mt, md, &window, all, start);
+        fgd_meter_count_perf(mt, md, &window, all, start, end);
+        tell(mt, md, &window, line, start);
+        md->unbilled_us = 0;
 }
 
 static void open_next(struct fgd_metering *mt, struct fgd_meter_device *md)
 {
         struct fgd_meter *meter, *next;
         md->wall = 0;
+        md->demand_at = mt->clock.first;
+        md->demand_sum = 0;
         FGD_TAILQ_EACH_SAFE(meter, &md->lines, order, next) {
                 if (meter->vgpu) {
                         fgd_meter_open(meter, mt->clock.first);
@@ -105,7 +125,7 @@ static void open_next(struct fgd_metering *mt, struct fgd_meter_device *md)
                 }
                 TAILQ_REMOVE(&md->lines, meter, order);
                 md->count--;
-                free(meter);
+                fgd_meter_free(meter);
         }
 }
 
@@ -130,10 +150,7 @@ int fgd_metering_peek(struct fgd_metering *mt, struct fgd_meter_device *md, int6
         if (!copy || !line)
                 return fg_error_set(err, -ENOMEM, "out of memory");
         TAILQ_FOREACH(meter, &md->lines, order) {
-                fgd_meter_read(md, meter);
-                copy[n] = meter->line;
-                if (meter->vgpu)
-                        copy[n].end = at;
+                copy_line(md, meter, at, &copy[n]);
                 take_time(meter, &copy[n]);
                 line[n] = &copy[n];
                 n++;

@@ -15,7 +15,6 @@ static void add(struct fgd_meter_sum *sum, const struct fg_meter_line *line)
         sum->surcharge += line->surcharge;
         sum->credit += line->credit;
         sum->rebate += line->rebate;
-        sum->windows++;
 }
 
 /* Of a day that is over nothing stays. */
@@ -72,25 +71,24 @@ static struct fgd_meter_account *get(struct fgd_metering *mt, const struct fgd_m
         return account;
 }
 
-void fgd_meter_count(struct fgd_metering *mt, struct fgd_meter *meter, int64_t start)
-{
-        struct fgd_meter_account *account = get(mt, meter, start / DAY_S);
-        turn(&account->day, &account->sum, start);
-        add(&account->sum, &meter->line);
-        turn(&meter->day, &meter->sum, start);
-        add(&meter->sum, &meter->line);
-}
-
-void fgd_meter_count_device(struct fgd_meter_device *md, const struct fg_meter_window *window, int64_t start)
+void fgd_meter_count(struct fgd_metering *mt, struct fgd_meter_device *md, const struct fg_meter_window *window,
+                     const struct fg_meter_line *line, int64_t start)
 {
         struct fgd_meter *meter;
         if (md->day != start / DAY_S)
-                md->day_wall = md->day_idle = 0;
+                md->day_wall = md->day_idle = 0, md->windows = 0;
         turn(&md->day, &md->sum, start);
-        TAILQ_FOREACH(meter, &md->lines, order)
-                add(&md->sum, &meter->line);
+        TAILQ_FOREACH(meter, &md->lines, order) {
+                struct fgd_meter_account *account = get(mt, meter, start / DAY_S);
+                turn(&account->day, &account->sum, start);
+                add(&account->sum, line);
+                turn(&meter->day, &meter->sum, start);
+                add(&meter->sum, line);
+                add(&md->sum, line++);
+        }
         md->day_wall += window->wall_us;
         md->day_idle += window->idle;
+        md->windows++;
 }
 
 void fgd_metering_sums_free(struct fgd_metering *mt)

@@ -34,6 +34,7 @@ struct fgd_ending;
 struct fgd_project;
 struct fgd_user;
 struct fgd_meter;
+struct fgd_metering;
 
 /* Cumulative counters, in the order of the store's columns. `peak` is a maximum, the others are sums. */
 struct fgd_counters {
@@ -59,6 +60,8 @@ struct fgd_device {
         uint32_t share_promised;
         uint32_t vgpus;
         struct fgd_arbiter *arbiter; /* started with the first program */
+        uint32_t native_ppm; /* work done in a vGPU against the bare device, by `fastgpu bench`; 0: not calibrated */
+        struct fgd_metering *metering; /* once it is metered */
 };
 
 /* Equation: life so far == base + live; live is what the present pages have counted, base what earlier pages had. */

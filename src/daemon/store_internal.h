@@ -11,6 +11,7 @@
         p "peak," p "gpu_ns," p "granted_ns," p "launches," p "waits," p "wait_ns," p "refusals," p "faults"
 #define FGD_AUDIT_COLUMNS "seq,time,actor,via,origin,action,target,project,project_name,status,problem,count"
 #define FGD_EVENT_COLUMNS "seq,time,project,project_name,actor,kind,target,text"
+#define FGD_PERF_COLUMNS "servable,occupied,busy,native,kept,unknown"
 #define FGD_STATEMENTS(X)                                                                                                 \
         X(BEGIN, "BEGIN IMMEDIATE")                                                                                       \
         X(COMMIT, "COMMIT")                                                                                               \
@@ -26,6 +27,11 @@
         X(CHANGE, "UPDATE vgpus SET memory=?2,share=?3,mode=?4,priority=?5 WHERE id=?1")                                  \
         X(PUT_USAGE, "INSERT OR REPLACE INTO usage(vgpu," FGD_COUNTER_COLUMNS("base_") "," FGD_COUNTER_COLUMNS("live_")   \
                      ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)")                              \
+        X(GET_PERF, "SELECT " FGD_PERF_COLUMNS " FROM perf WHERE kind=?1 AND id=?2")                                      \
+        X(PUT_PERF, "INSERT OR REPLACE INTO perf(kind,id," FGD_PERF_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8)")           \
+        X(DELETE_PERF, "DELETE FROM perf WHERE kind=2 AND id IN (SELECT id FROM vgpus WHERE set_id=?1)")                  \
+        X(DELETE_PROJECT_PERF, "DELETE FROM perf WHERE kind=1 AND id=?1")                                                 \
+        X(PUT_CALIBRATION, "INSERT OR REPLACE INTO calibrations(device,native_ppm,time) VALUES(?1,?2,?3)")                \
         X(ADD_USER, "INSERT INTO users(name,uid,account,admin,disabled,created) VALUES(?1,?2,?3,?4,?5,?6)")               \
         X(CHANGE_USER, "UPDATE users SET uid=?2,account=?3,admin=?4,disabled=?5 WHERE id=?1")                             \
         X(DELETE_USER, "DELETE FROM users WHERE id=?1")                                                                   \

@@ -56,6 +56,13 @@ static const char tenant_tables[] =
         "INSERT INTO organisations(id,name,locked) VALUES(1,'default',0);"
         "INSERT INTO projects(id,organisation,name,description,created) VALUES(1,1,'default','',strftime('%s','now'));";
 
+/* Kinds as in enum fgd_perf_kind; times in ns. */
+static const char perf_tables[] =
+        "CREATE TABLE perf(kind INTEGER NOT NULL, id INTEGER NOT NULL, servable INTEGER NOT NULL, occupied INTEGER NOT NULL,"
+        " busy INTEGER NOT NULL, native INTEGER NOT NULL, kept INTEGER NOT NULL, unknown INTEGER NOT NULL,"
+        " PRIMARY KEY(kind, id)) WITHOUT ROWID;"
+        "CREATE TABLE calibrations(device INTEGER PRIMARY KEY, native_ppm INTEGER NOT NULL, time INTEGER NOT NULL);";
+
 /* Version 1 knew no projects: what it has belongs to the first. */
 static const char sets_from_1[] =
         "CREATE TABLE sets_new" SETS ";"
@@ -86,14 +93,16 @@ static int run_all(struct fgd_store *store, const char *const *sql, struct fg_er
 
 int fgd_store_make_schema(struct fgd_store *store, struct fg_error *err)
 {
-        static const char *const all[] = {vgpu_tables, tenant_tables, NULL};
+        static const char *const all[] = {vgpu_tables, tenant_tables, perf_tables, NULL};
         return run_all(store, all, err);
 }
 
 int fgd_store_migrate(struct fgd_store *store, int from_version, struct fg_error *err)
 {
-        static const char *const from_1[] = {tenant_tables, sets_from_1, NULL};
-        _Static_assert(FGD_STORE_VERSION == 2, "a new version needs its own step");
-        int r = from_version == 1 ? run_all(store, from_1, err) : 0;
+        static const char *const from_1[] = {tenant_tables, sets_from_1, perf_tables, NULL};
+        static const char *const from_2[] = {perf_tables, NULL};
+        static const char *const *const from[] = {NULL, from_1, from_2};
+        _Static_assert(FGD_STORE_VERSION == sizeof from / sizeof *from, "a new version needs its own step");
+        int r = from_version < FGD_STORE_VERSION ? run_all(store, from[from_version], err) : 0;
         return r < 0 ? fg_error_wrap(err, r, "the store of version %d cannot be brought to version %d", from_version, FGD_STORE_VERSION) : 0;
 }

@@ -179,6 +179,7 @@ void fgd_project_remove(struct fgd_manager *m, struct fgd_project *project)
         fgd_table_remove(&t->project_id, &project->by_id);
         TAILQ_REMOVE(&t->projects, project, order);
         t->project_count--;
+        free(project->perf);
         free(project);
 }
 

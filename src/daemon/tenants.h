@@ -60,6 +60,7 @@ struct fgd_project {
         TAILQ_ENTRY(fgd_project) order;
         int64_t id, created;
         char name[64], description[256];
+        struct fgd_perf *perf; /* NULL: nothing of it was metered */
         uint32_t sets, member_count;
         struct fgd_account account;
         struct fgd_member_list members;

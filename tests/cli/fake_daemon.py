@@ -35,6 +35,7 @@ class Fake:
         self.requests = []
         self.ticks = 0
         self.more = {}  # of the device
+        self.perf = []
         self.lock = threading.Lock()
 
     def problem(self, status, kind, detail):
@@ -109,6 +110,10 @@ class Fake:
                 return 200, {"version": "9.9.9", "api": 1, "pid": os.getpid(), "run_dir": self.run, "state_dir": "", "uptime_ns": 1}
             if path == "/v1/devices":
                 return self.devices()
+            if method == "PUT" and path.endswith("/calibration"):
+                return 200, {"device": 0, **body}
+            if path.startswith("/v1/perf"):
+                return 200, {"window": "hour", "perf": self.perf}
             if (method, path) == ("GET", "/v1/vgpus"):
                 return self.vgpus()
             if (method, path) == ("POST", "/v1/vgpus"):

@@ -11,7 +11,7 @@ from bench import Case, ROOT
 from fake_daemon import Server
 
 VERBS = ["devices", "create", "list", "inspect", "resize", "delete", "run", "top", "login", "logout", "whoami", "user", "project", "token",
-         "price", "usage", "invoice", "export", "budget", "events", "audit", "doctor", "version", "help"]
+         "price", "usage", "invoice", "export", "budget", "events", "audit", "perf", "bench", "doctor", "version", "help"]
 
 
 class Help(Case):

@@ -78,6 +78,10 @@ static long long command(char **argv, const char *word, unsigned vgpu, unsigned 
                 return fg_load_relaxed(&v->ledger.limits->share_permille);
         if (strcmp(word, "launches") == 0)
                 return (long long)fg_add_relaxed(&v->ledger.usage->slot[v->ledger.slot].launches, amount);
+        if (strcmp(word, "busy") == 0) /* what a gate would add when a launch is over */
+                return (long long)fg_add_relaxed(&v->ledger.usage->slot[v->ledger.slot].busy, amount) & INT64_MAX;
+        if (strcmp(word, "inflight") == 0)
+                return fg_store_relaxed(&v->ledger.usage->slot[v->ledger.slot].inflight, (uint32_t)amount), 0;
         if (strcmp(word, "truncate") == 0)
                 return cut(vgpu);
         if (strcmp(word, "write-limits") == 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A store of version 1 becomes one of version 2, whole or not at all, wherever the daemon is killed meanwhile."""
+"""A store of an older version becomes one of this, whole or not at all, wherever the daemon is killed meanwhile."""
 import os
 import shutil
 import signal
@@ -26,6 +26,7 @@ CREATE TABLE usage(vgpu INTEGER PRIMARY KEY,
 PRAGMA application_id=1179078741; PRAGMA user_version=1;
 """
 SETS = 60
+LATEST = 3
 
 
 def make_old(path):
@@ -78,9 +79,28 @@ class Migration(harness.Case):
         self.d.ok("POST", "/v1/projects", {"name": "red"})
         self.d.ok("POST", "/v1/vgpus", {"name": "set1", "project": "red", "memory": "1M", "compute": "0.1"})
         self.d.stop()
-        self.assertEqual(self.version(), (2, True))
+        self.assertEqual(self.version(), (LATEST, True))
         self.d.start()
         self.assertEqual(len(self.d.names()), SETS + 2)
+
+    def test_from_version_2(self):
+        """Users, quotas and sets stay as they were; what the version before did not have is there."""
+        self.d.start()
+        self.d.ok("POST", "/v1/projects", {"name": "red"})
+        self.d.ok("PUT", "/v1/quotas", {"scope": "project", "project": "red", "queued": 7})
+        self.d.stop()
+        db = sqlite3.connect(self.store)
+        for table in ("perf", "calibrations"):
+            db.execute(f"DROP TABLE {table}")
+        db.execute("PRAGMA user_version=2")
+        db.commit()
+        db.close()
+        self.d.start()
+        self.check()
+        self.assertEqual(self.d.ok("GET", "/v1/quotas?project=red")["quotas"][0]["limits"], {"queued": 7})
+        self.d.ok("PUT", "/v1/devices/0/calibration", {"native_ppm": 990000})
+        self.d.stop()
+        self.assertEqual(self.version(), (LATEST, True))
 
     def test_killed_at_every_write(self):
         if not shutil.which("strace"):
@@ -104,7 +124,7 @@ class Migration(harness.Case):
                     came_up = False
                 self.d.stop(signal.SIGKILL)
                 with self.subTest(call=call, when=when):
-                    self.assertIn(self.version(), ((1, False), (2, True)))
+                    self.assertIn(self.version(), ((1, False), (LATEST, True)))
                     self.d.start()
                     self.check()
                     self.d.stop()

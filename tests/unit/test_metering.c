@@ -3,6 +3,8 @@
 #include "unit.h"
 
 #include "base/log.h"
+#include "daemon/events.h"
+#include "daemon/journal.h"
 #include "daemon/manager.h"
 #include "daemon/metering_internal.h"
 #include "daemon/registry.h"
@@ -307,6 +309,20 @@ static void a_record_that_cannot_be_written_waits(void **state)
         assert_int_equal(seen.gaps, 0);
 }
 
+/* The newer does not overtake what was refused a moment ago. */
+static void nothing_overtakes_what_waits(void **state)
+{
+        start(0);
+        create("a", 1, MEMORY / 4, 250, FG_MODE_SHARE, 0);
+        failing = 1;
+        pass(MINUTE);
+        failing = 1;
+        pass(MINUTE);
+        assert_int_equal(seen.windows, 0);
+        pass(MINUTE);
+        assert_int_equal(seen.windows, 3);
+}
+
 static void what_waits_is_bounded(void **state)
 {
         start(0);
@@ -348,6 +364,109 @@ static void time_without_a_daemon_is_a_gap(void **state)
         pass(30 * SEC);
         fgd_metering_end(manager); /* in good order: nothing is lost */
         assert_int_equal(seen.wall, 60 * SEC);
+}
+
+static struct fg_perf factors(struct fgd_perf *perf, enum fgd_perf_window window, struct fgd_perf_sum *ret)
+{
+        struct fg_perf f;
+        *ret = fgd_perf_get(perf, fgd_metering_now(manager) / SEC, window);
+        fgd_perf_evaluate(ret, &f);
+        return f;
+}
+
+static void counters_of_the_performance_model(void **state)
+{
+        struct fgd_perf_sum sum;
+        start(0);
+        struct fgd_set *set = create("a", 1, MEMORY / 4, 500, FG_MODE_SHARE, 0);
+        struct fgd_perf *perf = &manager->metering->device[0].perf;
+        fgd_perf_demand(manager->device[0], 100);
+        use(set, 15 * SEC);
+        pass(30 * SEC);
+        fgd_perf_demand(manager->device[0], 0);
+        pass(30 * SEC);
+        struct fg_perf f = factors(perf, FGD_PERF_MINUTE, &sum);
+        assert_int_equal(sum.counters.servable, 33 * SEC * 1000);
+        assert_int_equal(sum.counters.occupied, 30 * SEC * 1000);
+        assert_int_equal(sum.counters.busy, 15 * SEC * 1000);
+        assert_int_equal(sum.unknown, 15 * SEC * 1000);
+        assert_true(f.has_s && f.has_u && !f.has_v && !f.has_alpha && !f.has_p); /* not calibrated: absent, not 1 */
+        assert_true(f.u == 0.5);
+
+        manager->device[0]->native_ppm = 900000;
+        use(set, 10 * SEC);
+        fgd_perf_lost(&set->vgpu[0], 3000 * SEC);
+        pass(MINUTE);
+        f = factors(perf, FGD_PERF_MINUTE, &sum);
+        assert_int_equal(sum.counters.native, 9000 * SEC);
+        assert_int_equal(sum.counters.kept, 6000 * SEC);
+        assert_true(f.has_p && f.v == 0.9 && f.p == 0.2);
+        assert_false(factors(perf, FGD_PERF_HOUR, &sum).has_v); /* part of it ran before it was calibrated */
+        assert_int_equal(sum.counters.busy, 25000 * SEC);
+        factors(set->vgpu[0].meter->perf, FGD_PERF_LIFE, &sum);
+        assert_int_equal(sum.counters.busy, 25000 * SEC);
+        factors(set->project->perf, FGD_PERF_LIFE, &sum);
+        assert_int_equal(sum.counters.occupied, 60000 * SEC);
+        pass(90 * MINUTE);
+        factors(perf, FGD_PERF_HOUR, &sum);
+        assert_int_equal(sum.counters.busy, 0);
+        factors(perf, FGD_PERF_DAY, &sum);
+        assert_int_equal(sum.counters.busy, 25000 * SEC);
+        pass(25 * 60 * MINUTE);
+        factors(perf, FGD_PERF_DAY, &sum);
+        assert_int_equal(sum.counters.busy, 0);
+        factors(perf, FGD_PERF_LIFE, &sum);
+        assert_int_equal(sum.counters.busy, 25000 * SEC);
+}
+
+/* What was added up comes back from the store. */
+static void life_sums_are_kept(void **state)
+{
+        struct fg_error err = {0};
+        struct fgd_perf_sum before, sum;
+        start(0);
+        struct fgd_set *set = create("a", 1, MEMORY / 4, 500, FG_MODE_SHARE, 0);
+        assert_int_equal(fgd_perf_calibrate(manager, manager->device[0], 950000, &err), 0);
+        use(set, 10 * SEC);
+        pass(MINUTE);
+        factors(&manager->metering->device[0].perf, FGD_PERF_LIFE, &before);
+        assert_int_equal(fgd_perf_save(manager, true), 0);
+        struct fgd_perf *all[] = {&manager->metering->device[0].perf, set->vgpu[0].meter->perf, set->project->perf};
+        for (size_t i = 0; i < COUNT_OF(all); i += 2)
+                *all[i] = (struct fgd_perf){0};
+        free(set->vgpu[0].meter->perf);
+        set->vgpu[0].meter->perf = NULL;
+        manager->device[0]->native_ppm = 0;
+        assert_int_equal(fgd_perf_load(manager, &err), 0);
+        assert_int_equal(manager->device[0]->native_ppm, 950000);
+        all[1] = set->vgpu[0].meter->perf;
+        for (size_t i = 0; i < COUNT_OF(all); i++) {
+                factors(all[i], FGD_PERF_LIFE, &sum);
+                assert_memory_equal(&sum, &before, sizeof sum);
+        }
+}
+
+static bool is_told(const char *kind)
+{
+        const struct fgd_event *event;
+        TAILQ_FOREACH(event, &manager->journal->noted, order)
+                if (strcmp(event->kind, kind) == 0)
+                        return true;
+        return false;
+}
+
+static void a_step_of_the_clock_is_an_event(void **state)
+{
+        start(0);
+        now.real += 30 * SEC;
+        pass(2 * MINUTE);
+        assert_false(is_told("clock"));
+        now.real -= 120 * SEC;
+        pass(MINUTE);
+        assert_true(is_told("clock"));
+        assert_int_equal(manager->journal->noted_count, 1);
+        pass(3 * MINUTE);
+        assert_int_equal(manager->journal->noted_count, 1); /* once */
 }
 
 static int64_t total;
@@ -432,9 +551,13 @@ int main(void)
                 TEST(forged_time_is_no_ones_bill),
                 TEST(what_is_deleted_is_settled_with_the_others),
                 TEST(a_record_that_cannot_be_written_waits),
+                TEST(nothing_overtakes_what_waits),
                 TEST(what_waits_is_bounded),
                 TEST(no_minute_comes_twice),
                 TEST(time_without_a_daemon_is_a_gap),
+                TEST(counters_of_the_performance_model),
+                TEST(life_sums_are_kept),
+                TEST(a_step_of_the_clock_is_an_event),
                 TEST(a_storm_loses_nothing),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

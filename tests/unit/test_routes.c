@@ -160,6 +160,7 @@ static const struct step {
         {"PUT", "/v1/quotas", "{\"scope\": \"project\", \"project\": \"red\", \"vgpus\": 9}"},
         {"PUT", "/v1/prices", "{\"csv\": \"currency,price\\nEUR,2\\n\"}"},
         {"PUT", "/v1/budgets/red", "{\"amount\": \"9\", \"currency\": \"EUR\"}"},
+        {"PUT", "/v1/devices/0/calibration", "{\"native_ppm\": 990000}"},
         {"POST", "/v1/tokens", "{\"user\": \"alice\"}"},
         {"DELETE", "/v1/tokens/*", NULL},
         {"POST", "/v1/vgpus", "{\"name\": \"a\", \"project\": \"red\", \"memory\": \"1M\", \"compute\": \"1\"}"},

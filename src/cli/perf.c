@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * P = alpha * U * S * V, as the daemon counted it. */
+#include "cli/cli.h"
+#include "cli/table.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const windows[] = {"minute", "hour", "day", "life"};
+#define WINDOWS (sizeof windows / sizeof windows[0])
+
+struct options {
+        bool json, explain;
+        const char *window, *name;
+};
+
+static const struct argp_option option_table[] = {
+        {"window", 'w', "WINDOW", 0, "minute, hour (the default), day or life", 1},
+        {"explain", 'e', NULL, 0, "Show each counter: what it is, and who counts it", 1},
+        CLI_OPTION_PROJECT,
+        CLI_OPTION_JSON,
+        {0}};
+
+static error_t take_window(struct options *o, const char *arg)
+{
+        for (size_t i = 0; i < WINDOWS; i++)
+                if (strcmp(windows[i], arg) == 0) {
+                        o->window = windows[i];
+                        return 0;
+                }
+        cli_fail(0, "--window \"%s\" is not minute, hour, day or life", arg);
+        return EINVAL;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+        struct options *o = state->input;
+        switch (key) {
+        case CLI_KEY_JSON:
+                o->json = true;
+                return 0;
+        case CLI_KEY_PROJECT:
+                return cli_project_take(arg);
+        case 'e':
+                o->explain = true;
+                return 0;
+        case 'w':
+                return take_window(o, arg);
+        case ARGP_KEY_ARG:
+                if (o->name) {
+                        cli_fail(0, "perf takes one name, yet \"%s\" was given too", arg);
+                        return EINVAL;
+                }
+                o->name = arg;
+                return 0;
+        default:
+                return ARGP_ERR_UNKNOWN;
+        }
+}
+
+const struct argp cli_perf_argp = {.options = option_table,
+                                   .parser = parse,
+                                   .doc = "Show how well the GPUs are used: P = alpha * U * S * V, of what was wanted the part that became useful "
+                                          "work. S: of what was wanted, what was held; U: of that, what was busy; V: the speed against the bare "
+                                          "device; alpha: of the work, what was kept. Without a NAME: devices and projects."};
+
+static void add_factor(struct cli_table *table, const json_t *row, const char *key)
+{
+        const json_t *value = json_object_get(row, key);
+        if (json_is_number(value))
+                cli_table_add(table, "%.4f", json_number_value(value));
+        else
+                cli_table_add(table, "-");
+}
+
+/* One sentence; those that follow from others say nothing new. */
+static const char *reason(const json_t *row)
+{
+        static const char *const first[] = {"s", "u", "v", "alpha"};
+        const json_t *why = json_object_get(row, "why_not");
+        for (size_t i = 0; i < sizeof first / sizeof first[0]; i++)
+                if (*cli_text(why, first[i]))
+                        return cli_text(why, first[i]);
+        return "";
+}
+
+static int print_rows(const json_t *rows)
+{
+        static const struct cli_column columns[] = {{"OF", false}, {"NAME", false}, {"P", true}, {"ALPHA", true}, {"U", true},
+                                                    {"S", true},   {"V", true},     {"WHY-NOT", false}};
+        static const char *const factors[] = {"p", "alpha", "u", "s", "v"};
+        cli_autotable struct cli_table *table = cli_table_new(columns, sizeof columns / sizeof columns[0]);
+        size_t i;
+        const json_t *row;
+        if (!table)
+                return cli_fail(CLI_FAILED, "out of memory");
+        json_array_foreach(rows, i, row)
+        {
+                cli_table_add(table, "%s", cli_text(row, "kind"));
+                cli_table_add(table, "%s", cli_text(row, "name"));
+                for (size_t k = 0; k < sizeof factors / sizeof factors[0]; k++)
+                        add_factor(table, row, factors[k]);
+                cli_table_add(table, "%s", reason(row));
+        }
+        return cli_table_print(table, stdout, 0) < 0 ? cli_fail(CLI_FAILED, "out of memory") : 0;
+}
+
+static const struct {
+        const char *key, *title, *about, *source;
+} counters[] = {
+        {"n0", "N0", "servable: what was wanted and could be had, min(demand, capacity)", "meter, queue"},
+        {"n1", "N1", "occupied: what was reserved or busy, the larger, at most the GPU", "meter"},
+        {"n2", "N2", "busy: device time, never more than wall time in all", "arbiter, meter"},
+        {"n3", "N3", "native: what that work takes alone on the bare device", "fastgpu bench"},
+        {"n4", "N4", "kept: of that, what was not lost to retries, suspending, restoring", "jobs"},
+};
+
+static int print_counters(const json_t *row)
+{
+        static const struct cli_column columns[] = {{"COUNTER", false}, {"GPU-SECONDS", true}, {"WHAT", false}, {"FROM", false}};
+        cli_autotable struct cli_table *table = cli_table_new(columns, sizeof columns / sizeof columns[0]);
+        const json_t *all = json_object_get(row, "counters_ns");
+        if (!table)
+                return cli_fail(CLI_FAILED, "out of memory");
+        for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
+                cli_table_add(table, "%s", counters[i].title);
+                if (json_object_get(all, counters[i].key))
+                        cli_table_add(table, "%.3f", (double)cli_number(all, counters[i].key) / 1e9);
+                else
+                        cli_table_add(table, "-");
+                cli_table_add(table, "%s", counters[i].about);
+                cli_table_add(table, "%s", counters[i].source);
+        }
+        return cli_table_print(table, stdout, 0) < 0 ? cli_fail(CLI_FAILED, "out of memory") : 0;
+}
+
+static int explain(const json_t *reply)
+{
+        size_t i;
+        const json_t *row;
+        json_array_foreach(json_object_get(reply, "perf"), i, row)
+        {
+                char name[128];
+                snprintf(name, sizeof name, "%s %s", cli_text(row, "kind"), cli_text(row, "name"));
+                printf("\n%s, %s\n", cli_clean(name), cli_text(reply, "window"));
+                int code = print_counters(row);
+                if (code)
+                        return code;
+        }
+        puts("\nS = N1/N0   U = N2/N1   V = N3/N2   alpha = N4/N3   P = N4/N0");
+        return 0;
+}
+
+static int make_path(const struct options *o, char *ret, size_t size)
+{
+        const char *project = NULL, *window = o->window ? o->window : "hour";
+        char vgpu[256];
+        int64_t index;
+        int code = cli_project(&project);
+        if (code)
+                return code;
+        if (o->name && (code = cli_vgpu_path(o->name, vgpu, sizeof vgpu, &index)))
+                return code;
+        snprintf(ret, size, "/v1/perf%s?window=%s%s%s", o->name ? vgpu + strlen("/v1/vgpus") : "", window, project ? "&project=" : "",
+                 project ? project : "");
+        return 0;
+}
+
+int cli_perf(int argc, char **argv)
+{
+        struct options o = {0};
+        char path[512];
+        cli_autojson json_t *reply = NULL;
+        int code = cli_parse("perf", &cli_perf_argp, argc, argv, &o);
+        if (code == 0)
+                code = make_path(&o, path, sizeof path);
+        if (code == 0)
+                code = cli_call("GET", path, NULL, o.name, &reply);
+        if (code)
+                return code;
+        if (o.json) {
+                cli_print_json(reply, stdout);
+                return 0;
+        }
+        code = print_rows(json_object_get(reply, "perf"));
+        return code || !o.explain ? code : explain(reply);
+}
