@@ -16,11 +16,11 @@ static int by_size(const void *a, const void *b)
 /* Do the kept hashes make the root of the largest checkpoint? Then each of them is as good as signed. */
 static int judge_hashes(struct fg_bill_check *check, struct fg_error *err)
 {
-        const struct fg_tlog_checkpoint *last = &check->checkpoint[check->checkpoints - 1];
         struct fg_tlog_tree tree = {0};
         struct fg_tlog_hash hash, root;
         if (!check->log->hashes || check->checkpoints == 0)
                 return 0;
+        const struct fg_tlog_checkpoint *last = &check->checkpoint[check->checkpoints - 1];
         rewind(check->log->hashes);
         while (tree.size < last->size && fread(&hash, sizeof(hash), 1, check->log->hashes) == 1)
                 fg_tlog_append(&tree, &hash);
