@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ENTRIES_KEPT 64u /* of a group that is over: one has about 2 KiB */
+
 int fg_bill_books_new(struct fg_bill_books **ret)
 {
         struct fg_bill_books *books = calloc(1, sizeof(*books));
@@ -58,6 +60,11 @@ void fg_bill_books_drop(struct fg_bill_books *books)
         books->taken = 0;
         books->is_complete = false;
         books->entries = 0;
+        if (books->entry_room > ENTRIES_KEPT) {
+                free(books->entry);
+                books->entry = NULL;
+                books->entry_room = 0;
+        }
         fg_bill_prices_clear(&books->draft);
 }
 

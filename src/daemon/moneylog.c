@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define TEXT_KEPT (256u << 10) /* bytes of a group that is over */
+
 const char *fgd_moneylog_trouble(const struct fgd_moneylog *log)
 {
         return log->trouble;
@@ -41,6 +43,11 @@ void fgd_moneylog_begin(struct fgd_moneylog *log)
         fg_bill_books_drop(log->books);
         log->text_size = log->group = 0;
         log->is_complete = false;
+        if (log->text_room > TEXT_KEPT) {
+                free(log->text);
+                log->text = NULL;
+                log->text_room = 0;
+        }
 }
 
 static int make_room(struct fgd_moneylog *log)
