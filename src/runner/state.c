@@ -239,6 +239,8 @@ int64_t fgr_turn(struct fgr_runner *r)
                 return next_turn(r);
         if (r->verdict >= 0)
                 check_verdict(r);
+        if (r->want_suspended && !r->frozen && !r->reaped && ask_suspended(r, true) < 0)
+                fgr_control_tell(r); /* asked for before there was anything to freeze */
         if (r->frozen)
                 check_frozen(r);
         if (!r->stop && !r->killing && r->spec.time_limit && r->run_since && fgr_ran(r) >= r->spec.time_limit)
