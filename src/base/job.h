@@ -87,7 +87,7 @@ struct fg_job_status {
 };
 
 extern const char *const fg_job_state_names[]; /* "starting" … "ended" */
-extern const char *const fg_job_why_names[];   /* "", "exit", "signal", "time-limit", "stopped", "exec-failed", "setup-failed", "lost" */
+extern const char *const fg_job_why_names[];   /* "none", "exit", "signal", "time-limit", "stopped", "exec-failed", "setup-failed", "lost" */
 extern const char *const fg_job_group_names[]; /* "auto", "v2", "v1", "none" */
 
 /* -EINVAL: names what cannot be (also a text with NUL, a variable without '='). */
