@@ -69,12 +69,18 @@ static struct fgd_job *make_job(const struct fgd_submit *s)
         return job;
 }
 
+/* Its number is known, and the transaction not over: its answer can be kept with it. */
+static void made(void *user, const struct fgd_job *job)
+{
+        fgd_journal_ready(user, job);
+}
+
 static int write_job(struct fgd_manager *m, struct fgd_job *job, const struct fgd_submit *s, struct fgd_problem *problem)
 {
         struct fg_error err = {0};
         fgd_journal_target(m, "%s", job->name);
         fgd_event_stage(m, job->project, "job.submitted", job->name, "the job \"%s\" was submitted%s", job->name, job->is_array ? ", an array" : "");
-        if (fgd_store_add_job(m->store, job, s, &err) < 0)
+        if (fgd_store_add_job(m->store, job, s, &(struct fgd_job_made){made, m}, &err) < 0)
                 return fgd_problem_set(problem, FGD_STORAGE, "the job was not submitted: %s", err.text);
         return 0;
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int fgd_store_add_job(struct fgd_store *store, struct fgd_job *job, const struct fgd_submit *s, struct fg_error *err)
+int fgd_store_add_job(struct fgd_store *store, struct fgd_job *job, const struct fgd_submit *s, const struct fgd_job_made *made, struct fg_error *err)
 {
         int r = fgd_sql_begin(store, err);
         if (r < 0)
@@ -20,6 +20,8 @@ int fgd_store_add_job(struct fgd_store *store, struct fgd_job *job, const struct
                         (int64_t)job->count, (int64_t)job->at_once, (int64_t)job->time_limit, job->not_before, (int64_t)job->retries,
                         job->submitted, s->spec, (int)s->spec_size);
         job->id = sqlite3_last_insert_rowid(store->db);
+        if (r == 0)
+                made->made(made->user, job);
         return fgd_sql_finish(store, r, true, err);
 }
 

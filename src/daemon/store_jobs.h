@@ -14,7 +14,13 @@ struct fgd_store_job {
         int64_t state, hold, cancelling, next, done, failed, cancelled, started, ended;
 };
 
-int fgd_store_add_job(struct fgd_store *store, struct fgd_job *job, const struct fgd_submit *submit, struct fg_error *err); /* assigns job->id */
+/* Assigns job->id, and says so before the transaction ends. */
+struct fgd_job_made {
+        void (*made)(void *user, const struct fgd_job *job);
+        void *user;
+};
+int fgd_store_add_job(struct fgd_store *store, struct fgd_job *job, const struct fgd_submit *submit, const struct fgd_job_made *made,
+                      struct fg_error *err);
 /* What changes of a job. */
 int fgd_store_put_job(struct fgd_store *store, const struct fgd_job *job, struct fg_error *err);
 /* The same, with what waits of it cancelled too. */
