@@ -36,7 +36,7 @@ struct fg_job_spec {
         gid_t gid;            /* one group more, for the attach socket; (gid_t)-1: none */
         const char *cwd;      /* absolute; "": the account's home, else "/" */
         char **argv;          /* at least one word; a word without '/' is looked for in PATH */
-        char **env;           /* "NAME=value"; HOME USER LOGNAME SHELL PATH LANG are set unless they are here */
+        char **env;           /* "NAME=value"; HOME USER LOGNAME SHELL PATH LANG are set unless they are here, FASTGPU_JOB=ID always */
         uint32_t argc, envc;
         uint64_t time_limit;  /* ms of running, suspension not counted; 0: none */
         uint64_t grace;       /* ms between SIGTERM and SIGKILL at the time limit */
@@ -103,6 +103,10 @@ void fg_job_spec_free(struct fg_job_spec *spec);
 size_t fg_job_status_write(const struct fg_job_status *status, char ret[FG_JOB_STATUS_MAX]);
 /* -EBADMSG: not a status, or one that was cut. */
 int fg_job_status_read(const char *bytes, size_t size, struct fg_job_status *ret);
+
+/* "FASTGPU_JOB_MARK=…", in the environment of everything the job starts: no other job that there is has the same. */
+#define FG_JOB_MARK_MAX 64u
+int fg_job_mark(int dir, char ret[FG_JOB_MARK_MAX]);
 
 /* Replaces DIR/NAME by these bytes: after 0 they survive a power cut, else the old ones do. */
 int fg_job_file_put(int dir, const char *name, const void *bytes, size_t size);

@@ -72,3 +72,12 @@ int fg_job_file_get(int dir, const char *name, size_t max, char **ret, size_t *r
         *ret_size = used;
         return 0;
 }
+
+int fg_job_mark(int dir, char ret[FG_JOB_MARK_MAX])
+{
+        struct stat st;
+        if (fstat(dir, &st) < 0)
+                return -errno;
+        snprintf(ret, FG_JOB_MARK_MAX, "FASTGPU_JOB_MARK=%llx-%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+        return 0;
+}

@@ -114,7 +114,7 @@ static void become_user(int channel, const struct fg_job_spec *spec, const struc
                 give_up(channel, PRIVILEGES, errno);
 }
 
-static void set_environment(const struct fg_job_spec *spec, const struct account *account)
+static void set_environment(const struct fg_job_spec *spec, const struct account *account, char *mark)
 {
         const char *const defaults[][2] = {{"HOME", account->home}, {"USER", account->name},    {"LOGNAME", account->name}, {"SHELL", account->shell},
                                            {"PATH", DEFAULT_PATH},  {"LANG", "C.UTF-8"}};
@@ -125,6 +125,7 @@ static void set_environment(const struct fg_job_spec *spec, const struct account
                 if (defaults[i][1][0])
                         setenv(defaults[i][0], defaults[i][1], 0);
         setenv("FASTGPU_JOB", spec->id, 1);
+        putenv(mark);
 }
 
 static void set_files(int channel, int output)
@@ -146,6 +147,7 @@ static void reset_signals(void)
 _Noreturn static void child(struct fgr_runner *r, const struct account *account, int channel, int output, pid_t parent)
 {
         const struct fg_job_spec *spec = &r->spec;
+        char mark[FG_JOB_MARK_MAX];
         /* First of all: this copy must not make a dead runner look alive. */
         close(r->lock);
         reset_signals();
@@ -160,7 +162,9 @@ _Noreturn static void child(struct fgr_runner *r, const struct account *account,
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
                 _exit(126);
         umask(022);
-        set_environment(spec, account);
+        if (fg_job_mark(r->dir, mark) < 0)
+                give_up(channel, FOLDER, errno);
+        set_environment(spec, account, mark);
         if (spec->cwd[0] ? chdir(spec->cwd) < 0 : chdir(account->home) < 0 && chdir("/") < 0)
                 give_up(channel, FOLDER, errno);
         set_files(channel, output);

@@ -24,18 +24,24 @@ static bool has_file(const char *folder, const char *file)
         return access(path, W_OK) == 0;
 }
 
-/* A folder of the job's own beside the runner in that hierarchy. The name is nobody else's: pids and times do not come twice. */
+/* A folder of the job's own beside the runner in that hierarchy. The name is the job's and nobody else's, so that what a runner left
+ * that was killed before anything began is found again. */
 static int make_folder(const struct fgr_runner *runner, const char *controller, char *ret, size_t size)
 {
         char own[512];
+        struct stat job;
         int r = fgr_group_find(controller, own, sizeof own);
+        if (r == 0 && fstat(runner->dir, &job) < 0)
+                r = -errno;
         if (r < 0)
                 return r;
         /* Moving a process takes the right to write both where it comes from and where it goes. */
         if (!has_file(own, "cgroup.procs"))
                 return -EACCES;
-        if (snprintf(ret, size, "%s/fastgpu-job-%s-%d-%" PRIu64, own, runner->spec.id, getpid(), fgr_now()) >= (int)size)
+        if (snprintf(ret, size, "%s/fastgpu-job-%s-%llx-%llx", own, runner->spec.id, (unsigned long long)job.st_dev,
+                     (unsigned long long)job.st_ino) >= (int)size)
                 return -ENAMETOOLONG;
+        rmdir(ret);
         return mkdir(ret, 0755) < 0 ? -errno : 0;
 }
 

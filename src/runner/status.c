@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SPARE    "status.spare"
@@ -44,12 +45,19 @@ static int exchange(struct fgr_runner *r, const char *text)
         return 0;
 }
 
+/* A folder that was removed under a runner: there is nobody to write to. */
+static bool is_gone(const struct fgr_runner *r)
+{
+        struct stat folder;
+        return fstat(r->dir, &folder) == 0 && folder.st_nlink == 0;
+}
+
 void fgr_status_save(struct fgr_runner *r)
 {
         char text[FG_JOB_STATUS_MAX];
         compose(r, text);
         /* Some file systems cannot exchange names. */
-        r->saved = exchange(r, text) == 0 || fg_job_file_put(r->dir, "status", text, sizeof text) == 0;
+        r->saved = exchange(r, text) == 0 || fg_job_file_put(r->dir, "status", text, sizeof text) == 0 || is_gone(r);
         r->next_save = fgr_now() + RETRY_MS;
 }
 

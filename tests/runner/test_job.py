@@ -4,12 +4,14 @@
 import os
 import pathlib
 import pwd
+import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import unittest
 
-from job import Job, RUNNER, have_group, marked, unique
+from job import Job, RUNNER, have_group, marked, parse_status, unique
 from node import wait_until
 
 if not os.access(RUNNER, os.X_OK):
@@ -79,6 +81,30 @@ class Ends(unittest.TestCase):
             job.start()
             self.assertEqual(job.process.wait(30), 3)
             self.assertEqual(job.log(), b"ran\n")
+
+    def test_folder_removed(self):
+        with Job(["sleep", "1000"]) as job:
+            job.start()
+            cgroup = job.wait_for("running")["cgroup"]
+            shutil.rmtree(job.dir)
+            job.process.send_signal(signal.SIGTERM)
+            self.assertEqual(job.process.wait(30), 0)
+            self.assertFalse(cgroup and os.path.exists(cgroup))
+
+    def test_full_disk(self):
+        if os.getuid() != 0 or not shutil.which("unshare"):
+            self.skipTest("only root mounts a small disk")
+        with Job(["sh", "-c", "head -c 300000 /dev/zero; exit 6"], log_max=1 << 30) as job:
+            script = f"""set -e; spec=$(mktemp); cp {job.dir}/spec $spec; mount -t tmpfs -o size=128k none {job.dir}; cp $spec {job.dir}/spec; rm $spec
+                set +e; {RUNNER} {job.dir}; echo $?; cat {job.dir}/status"""
+            done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, timeout=60)
+            if b"mount" in done.stderr:
+                self.skipTest(done.stderr.decode())
+            code, _, text = done.stdout.partition(b"\n")
+            status = parse_status(text)
+            self.assertEqual((code, status["why"], status["code"]), (b"0", "exit", 6), done.stderr)
+            self.assertGreater(status["dropped"], 100000)
+            self.assertEqual(status["log"] + status["dropped"], 300000)
 
     def test_one_runner(self):
         with Job(["sleep", "1000"]) as job:
