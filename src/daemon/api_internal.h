@@ -79,6 +79,8 @@ void fgd_key_ready(void *call, const void *object);
 
 /* The project at hand: `name`, or where the caller works when that is NULL or "". Not visible is not there. */
 int fgd_call_project(struct fgd_call *call, const char *name, struct fgd_project **ret);
+/* Whether the role there is enough for the request. */
+int fgd_call_admit(struct fgd_call *call, const struct fgd_project *project);
 /* The set, and the index in it (-1: none given), that "[PROJECT:]NAME[/I]" names; `project` as above. */
 int fgd_call_target(struct fgd_call *call, const char *target, const char *project, struct fgd_set **ret, int64_t *ret_index);
 /* A member changes only what is his. */
@@ -142,6 +144,14 @@ int fgd_handle_quotas(struct fgd_call *call);
 int fgd_handle_quota_put(struct fgd_call *call);
 int fgd_handle_audit(struct fgd_call *call);
 int fgd_handle_events(struct fgd_call *call);
+int fgd_handle_jobs(struct fgd_call *call);
+int fgd_handle_job(struct fgd_call *call);
+int fgd_handle_submit(struct fgd_call *call);
+int fgd_handle_job_cancel(struct fgd_call *call);
+int fgd_handle_job_suspend(struct fgd_call *call);
+int fgd_handle_job_resume(struct fgd_call *call);
+int fgd_handle_job_log(struct fgd_call *call);
+int fgd_handle_why(struct fgd_call *call);
 
 static inline void fgd_drop_json(json_t **json)
 {

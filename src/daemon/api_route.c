@@ -37,6 +37,14 @@ const struct fgd_route fgd_routes[] = {
         ROUTE("GET", "/v1/quotas", fgd_handle_quotas, VIEWER, 200, READS),
         ROUTE("PUT", "/v1/quotas", fgd_handle_quota_put, MANAGER, 200, CHANGES),
         ROUTE("GET", "/v1/audit", fgd_handle_audit, MANAGER, 200, READS),
+        ROUTE("GET", "/v1/jobs", fgd_handle_jobs, CALLER, 200, READS),
+        ROUTE("POST", "/v1/jobs", fgd_handle_submit, MEMBER, 201, CREATES),
+        ROUTE("GET", "/v1/jobs/*", fgd_handle_job, VIEWER, 200, READS),
+        ROUTE("DELETE", "/v1/jobs/*", fgd_handle_job_cancel, MEMBER, 200, CHANGES),
+        ROUTE("GET", "/v1/jobs/*/log", fgd_handle_job_log, VIEWER, 200, READS),
+        ROUTE("POST", "/v1/jobs/*/suspend", fgd_handle_job_suspend, MEMBER, 200, CHANGES),
+        ROUTE("POST", "/v1/jobs/*/resume", fgd_handle_job_resume, MEMBER, 200, CHANGES),
+        ROUTE("GET", "/v1/why/**", fgd_handle_why, VIEWER, 200, READS),
         ROUTE("GET", "/v1/events", fgd_handle_events, CALLER, 200, READS),
 };
 /* clang-format on */

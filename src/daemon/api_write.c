@@ -84,6 +84,8 @@ void fgd_write_set(struct fgd_set *set, const char *note, struct fgd_text *text)
         fgd_text_field(text, "owner", set->owner ? set->owner->name : "operator");
         fgd_text_field(text, "created", fgd_date_format(set->created, created));
         fgd_text_bool(text, "ephemeral", set->ephemeral);
+        if (set->job)
+                fgd_text_number(text, "job", (uint64_t)set->job);
         if (note[0])
                 fgd_text_field(text, "note", note);
         fgd_text_name(text, "vgpus");

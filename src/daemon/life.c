@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/guard.h"
+#include "daemon/jobs.h"
 #include "daemon/manager.h"
 
 #include <errno.h>
@@ -127,7 +128,7 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *user)
         struct fgd_manager *m = user;
         uint64_t limit = m->options.value[FG_OPT_IDLE_EXIT] * FG_NSEC_PER_SEC, idle = fg_now() - m->last_activity;
         /* Who is elsewhere cannot start another. */
-        if (m->use_count || m->remote)
+        if (m->use_count || m->remote || fgd_jobs_any(m->jobs))
                 idle = 0;
         if (idle >= limit) {
                 fg_log_info("nothing to do for %llu s: ending", (unsigned long long)(idle / FG_NSEC_PER_SEC));

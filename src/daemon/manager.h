@@ -22,6 +22,7 @@ struct fgd_tenants;
 struct fgd_journal;
 struct fgd_events;
 struct fgd_rate;
+struct fgd_jobs;
 
 #define FGD_NOTES 32u
 
@@ -43,6 +44,7 @@ struct fgd_manager {
         struct fgd_table set_names; /* by project and name */
         uint32_t vgpu_count;
 
+        struct fgd_jobs *jobs;
         struct fgd_inventory *inventory;
         struct fgd_watchdog *watchdog; /* NULL: nothing to watch */
         struct fgd_http *http;

@@ -32,6 +32,7 @@ struct fgd_use;
 struct fgd_view;
 struct fgd_ending;
 struct fgd_project;
+struct fgd_run;
 struct fgd_user;
 
 /* Cumulative counters, in the order of the store's columns. `peak` is a maximum, the others are sums. */
@@ -84,6 +85,10 @@ struct fgd_set {
         int64_t created; /* unix time, s */
         char name[64];
         bool ephemeral; /* goes with the last process that uses it */
+        bool is_paused; /* a job's that is suspended: its share is free for others, its memory is not */
+        int64_t job;    /* whose it is, and of which element; 0: a person's */
+        uint32_t element;
+        struct fgd_run *run; /* NULL: a person's, or a job's that is not known */
         uint32_t count;
         struct fgd_project *project; /* names are unique within it */
         struct fgd_user *owner;      /* NULL: the operator's */

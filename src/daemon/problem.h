@@ -27,6 +27,7 @@ enum fgd_problem_type {
         FGD_NO_ROOM,
         FGD_RATE_LIMITED,
         FGD_MISMATCH,
+        FGD_ENDED,
 };
 
 #define FGD_PROBLEM_PIDS 64u

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Projects, who is in them, and quotas. */
+#include "daemon/jobs.h"
 #include "daemon/journal.h"
 #include "daemon/manager.h"
 #include "daemon/quota.h"
@@ -52,9 +53,12 @@ int fgd_project_delete(struct fgd_manager *m, struct fgd_project *project, struc
         if (project->sets)
                 return fgd_problem_set(problem, FGD_IN_USE, "the project \"%s\" has %u set%s of vGPUs: delete them first", project->name,
                                        project->sets, project->sets == 1 ? "" : "s");
+        if (fgd_jobs_of(m, project, NULL))
+                return fgd_problem_set(problem, FGD_IN_USE, "the project \"%s\" has jobs that have not ended: cancel them first", project->name);
         fgd_event_stage(m, NULL, "project.deleted", project->name, "the project \"%s\" was deleted", project->name);
         if (fgd_store_delete_project(m->store, project, &err) < 0)
                 return fgd_problem_set(problem, FGD_STORAGE, "the project \"%s\" was not deleted: %s", project->name, err.text);
+        fgd_jobs_forget_project(m, project);
         fgd_project_remove(m, project);
         return 0;
 }
@@ -128,5 +132,6 @@ int fgd_quota_set(struct fgd_manager *m, const struct fgd_quota_change *change, 
                 if (change->has[i])
                         account->limit[i] = change->limit[i];
         fgd_member_settle(m, member);
+        fgd_jobs_kick(m);
         return r < 0 ? fgd_problem_set(problem, FGD_STORAGE, "the quota was not set: %s", err.text) : 0;
 }

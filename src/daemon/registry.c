@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/registry.h"
 
+#include "daemon/jobs.h"
 #include "daemon/manager.h"
 #include "daemon/quota.h"
 #include "daemon/tenants.h"
@@ -94,6 +95,31 @@ void fgd_registry_remove(struct fgd_manager *m, struct fgd_set *set)
                 fgd_vgpu_withdraw(&set->vgpu[i]);
         book(m, set, -1);
         fgd_watchdog_update(m);
+        fgd_jobs_kick(m);
+}
+
+uint32_t fgd_vgpu_share(const struct fgd_vgpu *vgpu)
+{
+        return vgpu->set->is_paused ? 0 : vgpu->share;
+}
+
+void fgd_registry_pause(struct fgd_manager *m, struct fgd_set *set, bool is_paused)
+{
+        struct fgd_demand demand = {0};
+        if (set->is_paused == is_paused)
+                return;
+        for (uint32_t i = 0; i < set->count; i++) {
+                fgd_vgpu_withdraw(&set->vgpu[i]);
+                if (!set->vgpu[i].damaged_row)
+                        demand.more[FGD_QUOTA_SHARE] += set->vgpu[i].share;
+        }
+        set->is_paused = is_paused;
+        for (uint32_t i = 0; i < set->count; i++)
+                fgd_vgpu_promise(&set->vgpu[i]);
+        if (is_paused)
+                fgd_quota_negate(&demand);
+        fgd_quota_book(m, set->project, set->owner, &demand);
+        fgd_jobs_kick(m);
 }
 
 void fgd_vgpu_promise(struct fgd_vgpu *vgpu)
@@ -104,7 +130,7 @@ void fgd_vgpu_promise(struct fgd_vgpu *vgpu)
         if (vgpu->damaged_row)
                 return;
         vgpu->device->memory_promised += vgpu->memory;
-        vgpu->device->share_promised += vgpu->share;
+        vgpu->device->share_promised += fgd_vgpu_share(vgpu);
 }
 
 void fgd_vgpu_withdraw(struct fgd_vgpu *vgpu)
@@ -115,7 +141,7 @@ void fgd_vgpu_withdraw(struct fgd_vgpu *vgpu)
         if (vgpu->damaged_row)
                 return;
         vgpu->device->memory_promised -= vgpu->memory;
-        vgpu->device->share_promised -= vgpu->share;
+        vgpu->device->share_promised -= fgd_vgpu_share(vgpu);
 }
 
 uint64_t fgd_device_reserved(const struct fgd_manager *m, const struct fgd_device *device)
@@ -139,7 +165,7 @@ static bool fits(const struct fgd_manager *m, const struct fgd_vgpu *vgpu)
 {
         return vgpu->device && vgpu->memory > 0 && vgpu->share >= 1 && vgpu->mode <= FG_MODE_CAP &&
                vgpu->priority <= FG_PRIORITY_HIGH && vgpu->memory <= fgd_device_memory_free(m, vgpu->device) &&
-               vgpu->share <= fgd_device_share_free(vgpu->device);
+               fgd_vgpu_share(vgpu) <= fgd_device_share_free(vgpu->device);
 }
 
 static void audit_vgpu(struct fgd_manager *m, struct fgd_vgpu *vgpu)
@@ -168,4 +194,5 @@ void fgd_registry_audit(struct fgd_manager *m)
                 for (uint32_t i = 0; i < set->count; i++)
                         if (set->vgpu[i].quarantined)
                                 fgd_vgpu_promise(&set->vgpu[i]);
+        fgd_jobs_kick(m);
 }

@@ -50,7 +50,7 @@ int fgd_store_delete_user(struct fgd_store *store, const struct fgd_user *user, 
 int fgd_store_delete_project(struct fgd_store *store, const struct fgd_project *project, struct fg_error *err)
 {
         static const enum fgd_statement all[] = {FGD_SQL_DELETE_PROJECT_TOKENS, FGD_SQL_DELETE_PROJECT_QUOTAS,
-                                                 FGD_SQL_DELETE_PROJECT_MEMBERS, FGD_SQL_DELETE_PROJECT};
+                                                 FGD_SQL_DELETE_PROJECT_MEMBERS, FGD_SQL_DELETE_STANDING, FGD_SQL_DELETE_PROJECT};
         return run_each(store, all, sizeof all / sizeof *all, project->id, err);
 }
 

@@ -24,6 +24,8 @@ struct fgd_create {
         bool ephemeral;
         struct fgd_project *project;
         struct fgd_user *owner; /* NULL: the operator's */
+        struct fgd_run *run;    /* of a job, which comes to be active with it; NULL: a person's */
+        const uint32_t *at;     /* devices of a job's vGPUs, one for each; NULL: wherever there is room */
 };
 int fgd_vgpus_create(struct fgd_manager *manager, const struct fgd_create *create, struct fgd_set **ret, struct fgd_problem *problem);
 
@@ -59,6 +61,9 @@ void fgd_vgpus_ended(struct fgd_manager *manager, struct fgd_set *set);
 void fgd_vgpus_abandon(struct fgd_set *set);
 /* The last use of an ephemeral set ended. */
 void fgd_vgpus_expire(struct fgd_manager *manager, struct fgd_set *set);
+
+/* Closes the gates of the programs in it, or opens them: closed, nothing of theirs gets onto a device. */
+void fgd_vgpus_gate(struct fgd_set *set, bool is_closed);
 
 /* The process is about to run a program in the view; ret_path: where it attaches. */
 int fgd_vgpus_open(struct fgd_manager *manager, struct fgd_set *set, int64_t index, struct fgd_process *process, char *ret_path,

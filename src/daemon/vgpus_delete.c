@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "daemon/attach_server.h"
+#include "daemon/jobs.h"
 #include "daemon/journal.h"
 #include "daemon/manager.h"
 #include "daemon/registry.h"
@@ -28,9 +29,16 @@ static int refuse_in_use(const struct fgd_set *set, struct fgd_problem *problem)
 static int remove_set(struct fgd_manager *m, struct fgd_set *set, struct fgd_problem *problem)
 {
         struct fg_error err = {0};
-        fgd_event_stage(m, set->project, "vgpu.deleted", set->name, "\"%s\" was deleted", set->name);
-        if (fgd_store_delete_set(m->store, set, &err) < 0)
+        struct fgd_run *run = set->run;
+        if (run)
+                fgd_run_closing(m, run);
+        else
+                fgd_event_stage(m, set->project, "vgpu.deleted", set->name, "\"%s\" was deleted", set->name);
+        if (fgd_store_delete_set(m->store, set, &err) < 0) {
+                if (run)
+                        fgd_run_not_closed(m, run);
                 return fgd_problem_set(problem, FGD_STORAGE, "\"%s\" was not deleted: %s", set->name, err.text);
+        }
         fgd_attach_remove(m, set);
         for (uint32_t i = 0; i < set->count; i++) {
                 fgd_pages_unload(m, &set->vgpu[i]);
@@ -39,6 +47,8 @@ static int remove_set(struct fgd_manager *m, struct fgd_set *set, struct fgd_pro
         }
         fgd_registry_remove(m, set);
         fgd_set_free(set);
+        if (run)
+                fgd_run_closed(m, run);
         return 0;
 }
 
@@ -51,7 +61,7 @@ int fgd_vgpus_delete(struct fgd_manager *m, struct fgd_set *set, struct fgd_prob
         return remove_set(m, set, problem);
 }
 
-static void close_pages(struct fgd_set *set, bool closed)
+void fgd_vgpus_gate(struct fgd_set *set, bool closed)
 {
         for (uint32_t i = 0; i < set->count; i++)
                 if (set->vgpu[i].pages)
@@ -85,7 +95,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
                 return 0;
         }
         ending->set->ending = NULL;
-        close_pages(ending->set, false);
+        fgd_vgpus_gate(ending->set, false);
         refuse_in_use(ending->set, &problem);
         finish(ending, &problem);
         return 0;
@@ -104,7 +114,7 @@ int fgd_vgpus_delete_force(struct fgd_manager *m, struct fgd_set *set, fgd_ended
                 return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
         }
         set->ending = ending;
-        close_pages(set, true);
+        fgd_vgpus_gate(set, true);
         signal_all(set, SIGTERM);
         return 1;
 }
