@@ -16,6 +16,7 @@
 #include "daemon/quota.h"
 #include "sched/queue.h"
 
+#include <limits.h>
 #include <systemd/sd-event.h>
 
 #define FGD_ARRAY_MAX     1000000u /* elements */

@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define WRAPPER_WORDS 4 /* fastgpu __job JSON -- */
-#define OWN_ENV       4
+#define OWN_ENV       3u
 #define GRACE_MS      10000
 
 void fgd_run_name(const struct fgd_job *job, uint32_t index, uint32_t attempt, char ret[FG_JOB_ID_MAX])
@@ -82,7 +82,7 @@ struct making {
         struct fg_job_spec spec; /* its texts: the store's blob's, and these */
         char **argv, **env;
         char *describe;
-        char program[PATH_MAX + 32], own[OWN_ENV][96];
+        char program[PATH_MAX + 32], verb[8], end[4], own[OWN_ENV][96];
 };
 
 static void making_clear(struct making *making)
@@ -95,11 +95,10 @@ static void making_clear(struct making *making)
 static void add_own_env(const struct fgd_run *run, struct making *making, uint32_t *n)
 {
         const struct fgd_job *job = run->job;
-        snprintf(making->own[0], sizeof making->own[0], "FASTGPU_JOB=%lld", (long long)job->id);
-        snprintf(making->own[1], sizeof making->own[1], "FASTGPU_JOB_ATTEMPT=%u", run->attempt);
-        snprintf(making->own[2], sizeof making->own[2], "FASTGPU_ARRAY_INDEX=%u", job->first + run->index);
-        snprintf(making->own[3], sizeof making->own[3], "FASTGPU_ARRAY_COUNT=%u", job->count);
-        for (uint32_t i = 0; i < (job->is_array ? 4u : 2u); i++)
+        snprintf(making->own[0], sizeof making->own[0], "FASTGPU_JOB_ATTEMPT=%u", run->attempt);
+        snprintf(making->own[1], sizeof making->own[1], "FASTGPU_ARRAY_INDEX=%u", job->first + run->index);
+        snprintf(making->own[2], sizeof making->own[2], "FASTGPU_ARRAY_COUNT=%u", job->count);
+        for (uint32_t i = 0; i < (job->is_array ? OWN_ENV : 1u); i++)
                 making->env[(*n)++] = making->own[i];
 }
 
@@ -124,9 +123,9 @@ static int make_spec(struct fgd_manager *m, struct fgd_run *run, const struct fg
         ret->spec = *stored;
         ret->spec.storage = NULL;
         ret->argv[0] = ret->program;
-        ret->argv[1] = "__job";
+        ret->argv[1] = strcpy(ret->verb, "__job");
         ret->argv[2] = ret->describe;
-        ret->argv[3] = "--";
+        ret->argv[3] = strcpy(ret->end, "--");
         memcpy(ret->argv + WRAPPER_WORDS, stored->argv, stored->argc * sizeof *stored->argv);
         memcpy(ret->env, stored->env, stored->envc * sizeof *stored->env);
         n = stored->envc;
