@@ -122,6 +122,8 @@ int fgd_handle_inspect(struct fgd_call *call);
 int fgd_handle_create(struct fgd_call *call);
 int fgd_handle_resize(struct fgd_call *call);
 int fgd_handle_delete(struct fgd_call *call);
+int fgd_handle_suspend(struct fgd_call *call);
+int fgd_handle_resume(struct fgd_call *call);
 int fgd_handle_open(struct fgd_call *call);
 int fgd_handle_whoami(struct fgd_call *call);
 int fgd_handle_users(struct fgd_call *call);

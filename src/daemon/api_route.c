@@ -17,6 +17,8 @@ const struct fgd_route fgd_routes[] = {
         ROUTE("GET", "/v1/vgpus/**", fgd_handle_inspect, VIEWER, 200, READS),
         ROUTE("PATCH", "/v1/vgpus/**", fgd_handle_resize, MEMBER, 200, CHANGES),
         ROUTE("DELETE", "/v1/vgpus/**", fgd_handle_delete, MEMBER, 204, CHANGES),
+        ROUTE("POST", "/v1/vgpus/*/suspend", fgd_handle_suspend, MEMBER, 200, CHANGES),
+        ROUTE("POST", "/v1/vgpus/*/resume", fgd_handle_resume, MEMBER, 200, CHANGES),
         ROUTE("POST", "/v1/open", fgd_handle_open, MEMBER, 200, CHANGES),
         ROUTE("GET", "/v1/users", fgd_handle_users, CALLER, 200, READS),
         ROUTE("POST", "/v1/users", fgd_handle_user_create, ADMIN, 201, CREATES),
