@@ -20,6 +20,7 @@
 #define LOOK_MIN_MS 100
 #define LOOK_MAX_MS 60000
 #define SAVE_MIN_MS 1000
+#define FIRST_LOOK_MS 1000
 #define WARN_PART   80     /* percent of a lease */
 
 struct fgd_lease {
@@ -202,14 +203,15 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
         return 0;
 }
 
+static void look_in(struct fgd_manager *m, int64_t ms)
+{
+        sd_event_source_set_time_relative(m->lease->timer, (uint64_t)ms * 1000);
+        sd_event_source_set_enabled(m->lease->timer, shortest(m) ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
 void fgd_lease_changed(struct fgd_manager *m)
 {
-        if (!shortest(m)) {
-                sd_event_source_set_enabled(m->lease->timer, SD_EVENT_OFF);
-                return;
-        }
-        sd_event_source_set_time_relative(m->lease->timer, (uint64_t)pause_between(m) * 1000);
-        sd_event_source_set_enabled(m->lease->timer, SD_EVENT_ONESHOT);
+        look_in(m, pause_between(m));
 }
 
 /* --- start and end --- */
@@ -253,7 +255,8 @@ int fgd_lease_new(struct fgd_manager *m, struct fg_error *err)
         r = sd_event_add_time_relative(m->event, &m->lease->timer, CLOCK_BOOTTIME, 0, 10000, on_timer, m);
         if (r < 0)
                 return fg_error_set(err, r, "no timer for idle leases: %m");
-        fgd_lease_changed(m);
+        /* What is over since before this daemon need not wait for an hour's tenth. */
+        look_in(m, pause_between(m) < FIRST_LOOK_MS ? pause_between(m) : FIRST_LOOK_MS);
         return 0;
 }
 
