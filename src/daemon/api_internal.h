@@ -116,6 +116,7 @@ bool fgd_decode(const char *text, size_t len, char *ret, size_t size);
 /* --- the handlers --- */
 
 int fgd_handle_version(struct fgd_call *call);
+int fgd_handle_openapi(struct fgd_call *call);
 int fgd_handle_devices(struct fgd_call *call);
 int fgd_handle_list(struct fgd_call *call);
 int fgd_handle_inspect(struct fgd_call *call);

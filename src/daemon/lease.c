@@ -51,9 +51,15 @@ void fgd_lease_resolve(const struct fgd_manager *m, struct fgd_project *project)
         project->lease_seconds = is_own ? (uint64_t)project->idle_lease : m->options.value[FG_OPT_IDLE_LEASE];
 }
 
+void fgd_lease_set_active(struct fgd_set *set, int64_t boot)
+{
+        set->active_at = boot;
+        set->active_wall = (int64_t)time(NULL) - (fgd_boot_ms() - boot) / 1000;
+}
+
 void fgd_lease_touch(struct fgd_manager *m, struct fgd_set *set)
 {
-        set->active_at = fgd_boot_ms();
+        fgd_lease_set_active(set, fgd_boot_ms());
         set->is_warned = false;
         set->lease_dirty = true;
 }
@@ -234,7 +240,7 @@ static int take_row(void *user, const struct fgd_store_lease *row)
         if (!set || set->id != row->set)
                 return 0;
         if (row->active_at >= 0 && row->active_at <= m->lease->up)
-                set->active_at = m->lease->since - (m->lease->up - row->active_at);
+                fgd_lease_set_active(set, m->lease->since - (m->lease->up - row->active_at));
         set->lease_gpu_ns = row->gpu_ns > 0 ? (uint64_t)row->gpu_ns : 0;
         set->is_warned = row->is_warned;
         set->lease_dirty = false;
@@ -274,14 +280,14 @@ void fgd_lease_free(struct fgd_manager *m)
 void fgd_lease_write(const struct fgd_set *set, struct fgd_text *text)
 {
         uint64_t limit = set->project->lease_seconds;
-        int64_t left = (int64_t)limit * 1000 - (fgd_boot_ms() - set->active_at);
         bool attached = !TAILQ_EMPTY(&set->uses);
+        char ends[32];
         if (!limit || (set->is_paused && attached))
                 return;
         fgd_text_name(text, "idle_lease");
         fgd_text_add(text, "{");
         fgd_text_number(text, "seconds", limit);
-        fgd_text_number(text, "left_seconds", left > 0 ? (uint64_t)left / 1000 : 0);
+        fgd_text_field(text, "ends", fgd_date_format(set->active_wall + (int64_t)limit, ends));
         fgd_text_field(text, "then", attached || set->job ? "suspended" : "deleted");
         fgd_text_add(text, "}");
 }

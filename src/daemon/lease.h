@@ -23,13 +23,14 @@ struct fgd_text;
 /* After the store was read. */
 int fgd_lease_new(struct fgd_manager *manager, struct fg_error *err);
 void fgd_lease_free(struct fgd_manager *manager); /* writes the time */
+void fgd_lease_set_active(struct fgd_set *set, int64_t boot_ms);
 /* The set is used now: made, resumed, suspended, opened. */
 void fgd_lease_touch(struct fgd_manager *manager, struct fgd_set *set);
 /* Works out project->lease_seconds from what was set for it. */
 void fgd_lease_resolve(const struct fgd_manager *manager, struct fgd_project *project);
 /* A lease was set: looks as soon as it wants. */
 void fgd_lease_changed(struct fgd_manager *manager);
-/* "idle_lease": {"seconds", "left_seconds", "then"}; nothing where there is none. */
+/* "idle_lease": {"seconds", "ends", "then"}; nothing where there is none. */
 void fgd_lease_write(const struct fgd_set *set, struct fgd_text *text);
 /* CLOCK_BOOTTIME. */
 int64_t fgd_boot_ms(void);

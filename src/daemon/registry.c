@@ -40,7 +40,7 @@ struct fgd_set *fgd_set_new(const char *name, uint32_t count)
                 return NULL;
         snprintf(set->name, sizeof set->name, "%s", name);
         set->count = count;
-        set->active_at = fgd_boot_ms();
+        fgd_lease_set_active(set, fgd_boot_ms());
         set->lease_dirty = true;
         TAILQ_INIT(&set->uses);
         for (uint32_t i = 0; i < count; i++) {

@@ -56,7 +56,7 @@ class Fake:
                       body.get("priority", "normal")) for i, s in enumerate(shares)]
         self.sets[name] = {"name": name, "created": "2026-01-01T00:00:00Z", "ephemeral": False, "vgpus": vgpus}
         if name == "leased":
-            self.sets[name]["idle_lease"] = {"seconds": 7200, "left_seconds": 60, "then": "deleted"}
+            self.sets[name]["idle_lease"] = {"seconds": 7200, "ends": "2026-01-01T02:00:00Z", "then": "deleted"}
         return 201, dict(self.sets[name], **({} if "memory" in body else {"note": "memory: an equal part"}))
 
     def open(self, body):

@@ -217,7 +217,7 @@ class Asking(Case):
 
     def test_inspect_says_when_a_lease_ends(self):
         self.fastgpu("create", "--name", "leased")
-        self.assertRegex(self.fastgpu("inspect", "leased").stdout, r"idle lease +deleted in 60 s unless it is used \(lease of 7200 s\)")
+        self.assertRegex(self.fastgpu("inspect", "leased").stdout, r"idle lease +deleted at 2026-01-01T02:00:00Z unless it is used \(lease of 7200 s\)")
 
     def test_devices(self):
         done = self.fastgpu("devices")

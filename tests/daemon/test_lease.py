@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Suspension and idle leases: what nobody uses goes, what programs hold is suspended, and neither a restart nor a long time without
 a daemon makes a difference. Leases are short here; what is checked is what happened and in which order, not when."""
+import datetime
 import os
 import signal
 import sqlite3
@@ -153,7 +154,8 @@ class Lease(Case):
         self.assertEqual(self.d.ok("GET", "/v1/projects/red")["idle_lease"], 3600)
 
     def left(self, name="a"):
-        return self.set(name)["idle_lease"]["left_seconds"]
+        ends = datetime.datetime.fromisoformat(self.set(name)["idle_lease"]["ends"].replace("Z", "+00:00"))
+        return (ends - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
 
     def test_restart_neither_resets_nor_fires(self):
         """What was idle for a while is so after a restart; the years in between do not count."""
