@@ -167,6 +167,8 @@ static int find_uid(struct fgd_call *call, uint32_t *ret)
                 if (!account && who->user->uid == FGD_NO_UID)
                         return refuse_account(call, "none is known");
                 *ret = account ? account->pw_uid : (uint32_t)who->user->uid;
+        } else if (!call->request->remote && call->request->peer < 0 && who->is_operator) {
+                *ret = geteuid(); /* within this process */
         } else if (call->request->remote || call->request->peer < 0 ||
                    getsockopt(call->request->peer, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.uid == (uid_t)-1) {
                 return refuse_account(call, "it cannot be told who is calling");

@@ -274,10 +274,7 @@ int fgd_jobs_new(struct fgd_manager *m, struct fg_error *err)
         config.min_run = m->options.value[FG_OPT_MIN_RUN] * 1000000;
         config.preempt = m->options.value[FG_OPT_PREEMPT] != 0;
         snprintf(jobs->folder, sizeof jobs->folder, "%s/jobs", m->paths.state);
-        int r = fg_mkdirs(jobs->folder, 0700, err);
-        if (r < 0)
-                return r;
-        r = fg_queue_new(&config, &jobs->queue);
+        int r = fg_queue_new(&config, &jobs->queue);
         if (r == 0)
                 r = fgd_log_new(m);
         return r < 0 ? fg_error_set(err, r, "cannot make the job queue: %m") : 0;

@@ -6,6 +6,7 @@
 #include "daemon/attach_server.h"
 #include "daemon/jobs.h"
 #include "daemon/journal.h"
+#include "daemon/lease.h"
 #include "daemon/manager.h"
 #include "daemon/registry.h"
 #include "daemon/use.h"
@@ -175,5 +176,7 @@ int fgd_vgpus_open(struct fgd_manager *m, struct fgd_set *set, int64_t index, st
         r = fgd_attach_listen(m, set, index, ret_path, size, &err);
         if (r == 0)
                 r = fgd_use_new_runner(m, process, set, index, &use, &err);
+        if (r == 0)
+                fgd_lease_touch(m, set);
         return r < 0 ? fgd_problem_set(problem, r == -ENOSPC || r == -EROFS ? FGD_STORAGE : FGD_INTERNAL, "%s", err.text) : 0;
 }

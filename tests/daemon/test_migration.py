@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A store of version 1 becomes one of version 2, whole or not at all, wherever the daemon is killed meanwhile."""
+"""A store of an older version becomes one of this, whole or not at all, wherever the daemon is killed meanwhile."""
 import os
 import shutil
 import signal
@@ -26,6 +26,19 @@ CREATE TABLE usage(vgpu INTEGER PRIMARY KEY,
 PRAGMA application_id=1179078741; PRAGMA user_version=1;
 """
 SETS = 60
+LATEST = 3
+
+
+def make_version_2(path):
+    """What the version before jobs left behind: this one's, without what it has more."""
+    db = sqlite3.connect(path)
+    for table in ("jobs", "runs", "standings"):
+        db.execute(f"DROP TABLE {table}")
+    for column in ("job", "element"):
+        db.execute(f"ALTER TABLE sets DROP COLUMN {column}")
+    db.execute("PRAGMA user_version=2")
+    db.commit()
+    db.close()
 
 
 def make_old(path):
@@ -78,9 +91,29 @@ class Migration(harness.Case):
         self.d.ok("POST", "/v1/projects", {"name": "red"})
         self.d.ok("POST", "/v1/vgpus", {"name": "set1", "project": "red", "memory": "1M", "compute": "0.1"})
         self.d.stop()
-        self.assertEqual(self.version(), (2, True))
+        self.assertEqual(self.version(), (LATEST, True))
         self.d.start()
         self.assertEqual(len(self.d.names()), SETS + 2)
+
+    def test_from_version_2(self):
+        """Users, quotas and sets stay as they were, and jobs can be submitted."""
+        self.d.start()
+        self.d.ok("POST", "/v1/projects", {"name": "red"})
+        self.d.ok("POST", "/v1/vgpus", {"name": "x", "project": "red", "memory": "1M", "compute": "0.1"})
+        self.d.ok("PUT", "/v1/quotas", {"scope": "project", "project": "red", "queued": 7})
+        self.d.stop()
+        make_version_2(self.store)
+        self.assertEqual(self.version(), (2, True))
+        self.d.start()
+        self.assertEqual([s["name"] for s in self.d.ok("GET", "/v1/vgpus?project=red")["sets"]], ["x"])
+        self.assertEqual(self.d.ok("GET", "/v1/quotas?project=red")["quotas"][0]["limits"], {"queued": 7})
+        self.assertEqual(len(self.d.names()), SETS + 1)
+        body = {"command": ["true"], "memory": "1M", "compute": "0.1", "project": "red"}
+        job = self.d.ok("POST", "/v1/jobs", body)["id"]
+        harness.wait_until(lambda: self.d.ok("GET", f"/v1/jobs/{job}")["state"] == "done", "it is done")
+        self.assertEqual(self.d.ok("GET", "/v1/devices")["problems"], [])
+        self.d.stop()
+        self.assertEqual(self.version(), (LATEST, True))
 
     def test_killed_at_every_write(self):
         if not shutil.which("strace"):
@@ -104,7 +137,7 @@ class Migration(harness.Case):
                     came_up = False
                 self.d.stop(signal.SIGKILL)
                 with self.subTest(call=call, when=when):
-                    self.assertIn(self.version(), ((1, False), (2, True)))
+                    self.assertIn(self.version(), ((1, False), (LATEST, True)))
                     self.d.start()
                     self.check()
                     self.d.stop()
