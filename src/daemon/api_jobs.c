@@ -53,7 +53,7 @@ int fgd_call_job(struct fgd_call *call, const char *text, const char *element, s
         uint64_t id;
         size_t len = strcspn(text, "/");
         *ret = (struct fgd_job_ref){0};
-        fgd_journal_target(call->manager, "job %.40s%s%.20s", text, *element ? "/" : "", element);
+        fgd_journal_target(call->manager, "%.40s%s%.20s", text, *element ? "/" : "", element);
         snprintf(number, sizeof number, "%.*s", (int)(len < sizeof number ? len : sizeof number - 1), text);
         if (len >= sizeof number || fg_count_parse("job", number, 1, INT64_MAX, &id, NULL) < 0)
                 return no_job(call, text);
