@@ -66,6 +66,9 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
                             "Time that a job runs before it may be suspended for one of a higher class"},
         [FG_OPT_PREEMPT] = {"preempt", "on", "", FG_OPTION_CHOICE, 0, 1,
                             "Whether jobs are suspended for those of a higher class: off or on", "off|on"},
+        [FG_OPT_IDLE_LEASE] = {"idle-lease", "43200", "s", FG_OPTION_COUNT, 0, 316224000,
+                               "Time without use of its device after which a vGPU is deleted, or suspended while programs hold it, unless "
+                               "its project says otherwise; 0: never"},
 };
 
 static const struct {

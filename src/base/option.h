@@ -39,6 +39,7 @@ enum fg_option_id {
         FG_OPT_SHARE_HALF_LIFE,  /* s */
         FG_OPT_MIN_RUN,          /* s before a job may be made to give way */
         FG_OPT_PREEMPT,          /* 0: off, 1: on */
+        FG_OPT_IDLE_LEASE, /* s; 0: none */
         FG_OPT_COUNT
 };
 

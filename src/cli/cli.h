@@ -198,6 +198,8 @@ CLI_VERB(create);
 CLI_VERB(list);
 CLI_VERB(inspect);
 CLI_VERB(resize);
+CLI_VERB(suspend);
+CLI_VERB(resume);
 CLI_VERB(delete);
 CLI_VERB(run);
 CLI_VERB(top);

@@ -8,7 +8,8 @@
 
 struct fgd_manager;
 
-#define FGD_BODY_MAX (1u << 20)
+#define FGD_BODY_MAX   (1u << 20)
+#define FGD_ALLOW_SIZE 64u
 
 /* Where the answer goes when it takes time. Called from the event loop, or within fgd_api_handle(); `json` is the callee's. */
 struct fgd_later {
@@ -28,6 +29,7 @@ struct fgd_request {
         const char *authorization;   /* the header's value; NULL: none */
         const char *idempotency_key; /* the header's value; NULL: none */
         struct fgd_later *later; /* NULL: whatever would take time is refused */
+        char *allow;           /* FGD_ALLOW_SIZE bytes, empty: the methods that the path has, when this one is not among them. NULL: nobody asks */
         unsigned *retry_after;   /* seconds for the answer's Retry-After, also of a later one; left at 0: none. NULL: nobody asks */
 };
 

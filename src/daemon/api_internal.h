@@ -116,12 +116,15 @@ bool fgd_decode(const char *text, size_t len, char *ret, size_t size);
 /* --- the handlers --- */
 
 int fgd_handle_version(struct fgd_call *call);
+int fgd_handle_openapi(struct fgd_call *call);
 int fgd_handle_devices(struct fgd_call *call);
 int fgd_handle_list(struct fgd_call *call);
 int fgd_handle_inspect(struct fgd_call *call);
 int fgd_handle_create(struct fgd_call *call);
 int fgd_handle_resize(struct fgd_call *call);
 int fgd_handle_delete(struct fgd_call *call);
+int fgd_handle_suspend(struct fgd_call *call);
+int fgd_handle_resume(struct fgd_call *call);
 int fgd_handle_open(struct fgd_call *call);
 int fgd_handle_whoami(struct fgd_call *call);
 int fgd_handle_users(struct fgd_call *call);

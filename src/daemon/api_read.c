@@ -3,6 +3,7 @@
 #include "daemon/api_internal.h"
 
 #include "base/clock.h"
+#include "daemon/openapi.h"
 #include "daemon/remote.h"
 #include "daemon/watchdog.h"
 
@@ -12,6 +13,8 @@
 int fgd_handle_version(struct fgd_call *call)
 {
         const struct fgd_manager *m = call->manager;
+        if (fgd_query_none(call) < 0)
+                return -1;
         fgd_text_add(&call->text, "{");
         fgd_text_field(&call->text, "version", FASTGPU_VERSION);
         fgd_text_number(&call->text, "api", 1);
@@ -23,6 +26,14 @@ int fgd_handle_version(struct fgd_call *call)
                 fgd_remote_write(m, &call->text);
         }
         fgd_text_add(&call->text, "}\n");
+        return 0;
+}
+
+int fgd_handle_openapi(struct fgd_call *call)
+{
+        if (fgd_query_none(call) < 0)
+                return -1;
+        fgd_text_add(&call->text, fgd_openapi_text);
         return 0;
 }
 

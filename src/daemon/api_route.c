@@ -2,6 +2,7 @@
  * The table of requests. */
 #include "daemon/api_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Every column is said: a row that lacks one does not compile. */
@@ -10,6 +11,7 @@
 /* clang-format off */
 const struct fgd_route fgd_routes[] = {
         ROUTE("GET", "/v1/version", fgd_handle_version, NOTHING, 200, READS),
+        ROUTE("GET", "/v1/openapi.json", fgd_handle_openapi, NOTHING, 200, READS),
         ROUTE("GET", "/v1/whoami", fgd_handle_whoami, CALLER, 200, READS),
         ROUTE("GET", "/v1/devices", fgd_handle_devices, CALLER, 200, READS),
         ROUTE("GET", "/v1/vgpus", fgd_handle_list, CALLER, 200, READS),
@@ -17,6 +19,8 @@ const struct fgd_route fgd_routes[] = {
         ROUTE("GET", "/v1/vgpus/**", fgd_handle_inspect, VIEWER, 200, READS),
         ROUTE("PATCH", "/v1/vgpus/**", fgd_handle_resize, MEMBER, 200, CHANGES),
         ROUTE("DELETE", "/v1/vgpus/**", fgd_handle_delete, MEMBER, 204, CHANGES),
+        ROUTE("POST", "/v1/vgpus/*/suspend", fgd_handle_suspend, MEMBER, 200, CHANGES),
+        ROUTE("POST", "/v1/vgpus/*/resume", fgd_handle_resume, MEMBER, 200, CHANGES),
         ROUTE("POST", "/v1/open", fgd_handle_open, MEMBER, 200, CHANGES),
         ROUTE("GET", "/v1/users", fgd_handle_users, CALLER, 200, READS),
         ROUTE("POST", "/v1/users", fgd_handle_user_create, ADMIN, 201, CREATES),
@@ -108,6 +112,15 @@ static int take_arguments(struct fgd_call *call, const struct piece piece[FGD_AR
         return 0;
 }
 
+/* Says what is possible instead (RFC 9110, 15.5.6). */
+static void allow(struct fgd_call *call, const char *method)
+{
+        char *list = call->request->allow;
+        size_t at = list ? strlen(list) : 0;
+        if (list && !strstr(list, method))
+                snprintf(list + at, FGD_ALLOW_SIZE - at, "%s%s", at ? ", " : "", method);
+}
+
 int fgd_route_match(struct fgd_call *call)
 {
         const struct fgd_request *request = call->request;
@@ -117,8 +130,10 @@ int fgd_route_match(struct fgd_call *call)
                 if (!matches(fgd_routes[i].path, request->path, piece))
                         continue;
                 is_known = true;
-                if (strcmp(fgd_routes[i].method, request->method) != 0)
+                if (strcmp(fgd_routes[i].method, request->method) != 0) {
+                        allow(call, fgd_routes[i].method);
                         continue;
+                }
                 call->route = &fgd_routes[i];
                 call->status = call->route->status;
                 return take_arguments(call, piece);

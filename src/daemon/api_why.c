@@ -323,7 +323,9 @@ static int why_set(struct fgd_call *call, const struct fgd_set *set)
                 snprintf(a.remedy, sizeof a.remedy, "\"fastgpu devices\" shows what is there");
         } else if (set->is_paused) {
                 a.reason = "suspended";
-                snprintf(a.text, sizeof a.text, "its job is suspended: its memory is kept, its share is free for others");
+                snprintf(a.text, sizeof a.text, "%s suspended: its memory is kept, its share is free for others", set->job ? "its job is" : "it is");
+                if (!set->job)
+                        snprintf(a.remedy, sizeof a.remedy, "fastgpu resume %s", set->name);
         } else {
                 snprintf(a.text, sizeof a.text, "it waits for nothing: programs can run in it");
         }

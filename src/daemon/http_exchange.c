@@ -110,6 +110,8 @@ static void set_headers(const struct fgd_exchange *e, struct MHD_Response *respo
                                         status >= 400 ? "application/problem+json" : "application/json");
         if (status == 401)
                 MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+        if (status == 405)
+                MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, e->allow);
         if (e->http->lobby)
                 MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
         if (!e->retry_after && status != 503)
@@ -212,7 +214,8 @@ static enum MHD_Result answer(struct fgd_exchange *e, const char *method)
         struct fgd_request request = {.method = method, .path = e->path, .query = e->query, .body = e->body, .body_size = e->size,
                                       .peer = remote ? -1 : fd, .remote = remote, .from = from, .later = &e->later,
                                       .authorization = header(e, MHD_HTTP_HEADER_AUTHORIZATION),
-                                      .idempotency_key = header(e, "Idempotency-Key"), .retry_after = &e->retry_after};
+                                      .idempotency_key = header(e, "Idempotency-Key"), .retry_after = &e->retry_after,
+                                      .allow = e->allow};
         write_from(e, fd, from, sizeof from);
         r = fgd_api_handle(e->http->manager, &request, &e->status, &e->json);
         if (r == 0 || e->answered)

@@ -65,6 +65,7 @@ struct fgd_exchange {
         size_t size, reply_size;
         bool started, reading, too_large, too_much, waiting, answered, refused;
         unsigned status, retry_after;
+        char allow[FGD_ALLOW_SIZE];
         char *json;
         struct fgd_later later;
         TAILQ_ENTRY(fgd_exchange) order; /* while waiting */

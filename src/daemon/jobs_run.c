@@ -384,7 +384,7 @@ void fgd_run_resume(struct fgd_manager *m, struct fgd_run *run)
                 return put_off(m, run, FGD_HOLD_FAILED, err.text);
         }
         fgd_registry_pause(m, active->set, false);
-        fgd_vgpus_gate(active->set, false);
+        fgd_vgpus_on_state(m, active->set);
         fg_queue_resumed(m->jobs->queue, run->entry, fgd_jobs_now(m->jobs));
         fgd_job_resume(active->link);
         say(m, run, "job.resumed", "goes on");
@@ -410,8 +410,8 @@ static void confirm_suspended(struct fgd_manager *m, struct fgd_run *run)
         active->result.state = FGD_JOB_SUSPENDED;
         if (fgd_store_put_run(m->store, run->job, &active->result, &err) < 0)
                 fg_log_warning("job %lld is suspended, but that cannot be written down: %s", (long long)run->job->id, err.text);
-        fgd_vgpus_gate(active->set, true);
         fgd_registry_pause(m, active->set, true);
+        fgd_vgpus_on_state(m, active->set);
         fg_queue_suspended(m->jobs->queue, run->entry, fgd_jobs_now(m->jobs));
         say(m, run, "job.suspended", "is suspended; its memory is kept");
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/lease.h"
 #include "daemon/manager.h"
 
 #include "base/cleanup.h"
@@ -60,6 +61,8 @@ static int open_store(struct fgd_manager *m, const char *path, struct fg_error *
                 r = fgd_journal_new(m, err);
         if (r == 0)
                 r = fgd_registry_load(m, err);
+        if (r == 0)
+                r = fgd_lease_new(m, err);
         if (r == 0)
                 r = fgd_jobs_load(m, err);
         /* What suspended jobs do not take is known by now. */
@@ -151,6 +154,7 @@ void fgd_manager_free(struct fgd_manager *m)
                 fgd_vgpus_abandon(set);
         fgd_events_free(m);
         fgd_jobs_free(m);
+        fgd_lease_free(m);
         if (m->store)
                 fgd_usage_persist(m);
         fgd_watchdog_free(m->watchdog);

@@ -22,6 +22,7 @@ struct fgd_tenants;
 struct fgd_journal;
 struct fgd_events;
 struct fgd_rate;
+struct fgd_lease;
 struct fgd_jobs;
 
 #define FGD_NOTES 32u
@@ -40,6 +41,7 @@ struct fgd_manager {
         struct fgd_rate *rate;
         struct fgd_journal *journal;
         struct fgd_events *events;
+        struct fgd_lease *lease;
         struct fgd_set_list sets; /* in the order they were made */
         struct fgd_table set_names; /* by project and name */
         uint32_t vgpu_count;

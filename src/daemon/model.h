@@ -85,7 +85,11 @@ struct fgd_set {
         int64_t created; /* unix time, s */
         char name[64];
         bool ephemeral; /* goes with the last process that uses it */
-        bool is_paused; /* a job's that is suspended: its share is free for others, its memory is not */
+        bool is_paused; /* suspended, a job's with its job: its share is free for others, its memory is not */
+        int64_t active_at; /* ms of CLOCK_BOOTTIME, possibly before 0: last known to have used device time; lease.h */
+        int64_t active_wall; /* the same as unix time, s, to tell people when a lease ends */
+        uint64_t lease_gpu_ns; /* what it had used then */
+        bool is_warned, lease_dirty; /* its end was announced; differs from the store */
         int64_t job;    /* whose it is, and of which element; 0: a person's */
         uint32_t element;
         struct fgd_run *run; /* NULL: a person's, or a job's that is not known */

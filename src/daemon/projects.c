@@ -2,8 +2,10 @@
  * Projects, who is in them, and quotas. */
 #include "daemon/jobs.h"
 #include "daemon/journal.h"
+#include "daemon/lease.h"
 #include "daemon/manager.h"
 #include "daemon/quota.h"
+#include "daemon/store_lease.h"
 #include "daemon/store_tenants.h"
 #include "daemon/users.h"
 
@@ -27,6 +29,8 @@ int fgd_project_create(struct fgd_manager *m, const char *name, const char *desc
         snprintf(project->name, sizeof project->name, "%s", name);
         snprintf(project->description, sizeof project->description, "%s", description);
         project->created = time(NULL);
+        project->idle_lease = FGD_LEASE_DEFAULT;
+        fgd_lease_resolve(m, project);
         fgd_event_stage(m, NULL, "project.created", name, "the project \"%s\" was made", name);
         fgd_journal_ready(m, project);
         if (fgd_store_add_project(m->store, project, &err) < 0)
@@ -42,6 +46,18 @@ int fgd_project_describe(struct fgd_manager *m, struct fgd_project *project, con
         if (fgd_store_describe_project(m->store, project, description, &err) < 0)
                 return fgd_problem_set(problem, FGD_STORAGE, "the project \"%s\" was not changed: %s", project->name, err.text);
         snprintf(project->description, sizeof project->description, "%s", description);
+        return 0;
+}
+
+int fgd_project_lease(struct fgd_manager *m, struct fgd_project *project, int64_t seconds, struct fgd_problem *problem)
+{
+        struct fg_error err = {0};
+        fgd_event_stage(m, project, "project.changed", project->name, "the idle lease of the project \"%s\" was set", project->name);
+        if (fgd_store_lease_of(m->store, project, seconds, &err) < 0)
+                return fgd_problem_set(problem, FGD_STORAGE, "the project \"%s\" was not changed: %s", project->name, err.text);
+        project->idle_lease = seconds;
+        fgd_lease_resolve(m, project);
+        fgd_lease_changed(m);
         return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "daemon/registry.h"
 
 #include "daemon/jobs.h"
+#include "daemon/lease.h"
 #include "daemon/manager.h"
 #include "daemon/quota.h"
 #include "daemon/tenants.h"
@@ -39,6 +40,8 @@ struct fgd_set *fgd_set_new(const char *name, uint32_t count)
                 return NULL;
         snprintf(set->name, sizeof set->name, "%s", name);
         set->count = count;
+        fgd_lease_set_active(set, fgd_boot_ms());
+        set->lease_dirty = true;
         TAILQ_INIT(&set->uses);
         for (uint32_t i = 0; i < count; i++) {
                 set->vgpu[i].set = set;

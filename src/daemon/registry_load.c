@@ -74,6 +74,7 @@ static int take_set(void *user, const struct fgd_store_set *row)
         set->created = row->created;
         set->ephemeral = row->ephemeral;
         set->job = row->job;
+        set->is_paused = row->is_suspended && !row->job;
         set->element = (uint32_t)row->element;
         for (uint32_t i = 0; i < set->count; i++)
                 set->vgpu[i].damaged_row = true; /* until its row comes */

@@ -79,7 +79,7 @@ int fgd_store_add_set(struct fgd_store *store, struct fgd_set *set, struct fg_er
 
 int fgd_store_delete_set(struct fgd_store *store, const struct fgd_set *set, struct fg_error *err)
 {
-        static const enum fgd_statement all[] = {FGD_SQL_DELETE_USAGE, FGD_SQL_DELETE_VGPUS, FGD_SQL_DELETE_SET};
+        static const enum fgd_statement all[] = {FGD_SQL_DELETE_USAGE, FGD_SQL_DELETE_VGPUS, FGD_SQL_DELETE_LEASE, FGD_SQL_DELETE_SET};
         int r = fgd_sql_begin(store, err);
         if (r < 0)
                 return r;

@@ -35,7 +35,7 @@ struct fgd_store_set {
         int64_t id, created, count, project, owner; /* owner 0: the operator's */
         int64_t job, element;                       /* job 0: a person's set */
         const char *name;
-        bool ephemeral;
+        bool ephemeral, is_suspended;
 };
 struct fgd_store_vgpu {
         int64_t id, set_id, index, device, memory, share, mode, priority;

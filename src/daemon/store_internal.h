@@ -50,6 +50,11 @@
         X(DELETE_USAGE, "DELETE FROM usage WHERE vgpu IN (SELECT id FROM vgpus WHERE set_id=?1)")                         \
         X(DELETE_VGPUS, "DELETE FROM vgpus WHERE set_id=?1")                                                              \
         X(DELETE_SET, "DELETE FROM sets WHERE id=?1")                                                                     \
+        X(DELETE_LEASE, "DELETE FROM leases WHERE set_id=?1")                                                             \
+        X(SUSPEND_SET, "UPDATE sets SET suspended=?2 WHERE id=?1")                                                        \
+        X(PUT_UPTIME, "INSERT OR REPLACE INTO uptime(id,ms) VALUES(1,?1)")                                                \
+        X(PUT_LEASE, "INSERT OR REPLACE INTO leases(set_id,active_at,gpu_ns,warned) VALUES(?1,?2,?3,?4)")                 \
+        X(LEASE_OF, "UPDATE projects SET idle_lease=?2 WHERE id=?1")                                                      \
         X(CHANGE, "UPDATE vgpus SET memory=?2,share=?3,mode=?4,priority=?5 WHERE id=?1")                                  \
         X(PUT_USAGE, "INSERT OR REPLACE INTO usage(vgpu," FGD_COUNTER_COLUMNS("base_") "," FGD_COUNTER_COLUMNS("live_")   \
                      ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)")                              \

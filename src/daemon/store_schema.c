@@ -78,6 +78,13 @@ static const char job_tables[] =
         "CREATE INDEX runs_live ON runs(job) WHERE state<5;"
         "CREATE TABLE standings(project INTEGER PRIMARY KEY, use INTEGER NOT NULL, at INTEGER NOT NULL);";
 
+/* `suspended`: by a person or its lease; a job's set is suspended with its run. idle_lease -1: the daemon's. Times of leases: lease.h. */
+static const char lease_tables[] =
+        "ALTER TABLE sets ADD COLUMN suspended INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE projects ADD COLUMN idle_lease INTEGER NOT NULL DEFAULT -1;"
+        "CREATE TABLE leases(set_id INTEGER PRIMARY KEY, active_at INTEGER NOT NULL, gpu_ns INTEGER NOT NULL, warned INTEGER NOT NULL);"
+        "CREATE TABLE uptime(id INTEGER PRIMARY KEY, ms INTEGER NOT NULL);";
+
 /* Version 1 knew no projects: what it has belongs to the first. */
 static const char sets_from_1[] =
         "CREATE TABLE sets_new" SETS ";"
@@ -108,14 +115,14 @@ static int run_all(struct fgd_store *store, const char *const *sql, struct fg_er
 
 int fgd_store_make_schema(struct fgd_store *store, struct fg_error *err)
 {
-        static const char *const all[] = {vgpu_tables, tenant_tables, job_tables, NULL};
+        static const char *const all[] = {vgpu_tables, tenant_tables, job_tables, lease_tables, NULL};
         return run_all(store, all, err);
 }
 
 int fgd_store_migrate(struct fgd_store *store, int from_version, struct fg_error *err)
 {
-        static const char *const from_1[] = {tenant_tables, sets_from_1, job_tables, NULL};
-        static const char *const from_2[] = {job_tables, NULL};
+        static const char *const from_1[] = {tenant_tables, sets_from_1, job_tables, lease_tables, NULL};
+        static const char *const from_2[] = {job_tables, lease_tables, NULL};
         static const char *const *const from[] = {NULL, from_1, from_2};
         _Static_assert(FGD_STORE_VERSION == sizeof from / sizeof *from, "a new version needs its own step");
         int r = from_version < FGD_STORE_VERSION ? run_all(store, from[from_version], err) : 0;

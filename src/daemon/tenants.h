@@ -61,6 +61,8 @@ struct fgd_project {
         TAILQ_ENTRY(fgd_project) order;
         int64_t id, created;
         char name[64], description[256];
+        int64_t idle_lease;     /* s, 0: none; FGD_LEASE_DEFAULT: the daemon's */
+        uint64_t lease_seconds; /* what holds of the two */
         uint32_t sets, member_count;
         struct fgd_account account;
         struct fgd_member_list members;

@@ -62,8 +62,10 @@ void fgd_vgpus_abandon(struct fgd_set *set);
 /* The last use of an ephemeral set ended. */
 void fgd_vgpus_expire(struct fgd_manager *manager, struct fgd_set *set);
 
-/* Closes the gates of the programs in it, or opens them: closed, nothing of theirs gets onto a device. */
-void fgd_vgpus_gate(struct fgd_set *set, bool is_closed);
+/* No effect when it is so already. Resuming needs the share again: FGD_NO_CAPACITY, FGD_QUOTA. `why`: for people, "" when one asked. */
+int fgd_vgpus_suspend(struct fgd_manager *manager, struct fgd_set *set, bool is_suspended, const char *why, struct fgd_problem *problem);
+/* set->is_paused has changed, for whatever reason: the gates follow. Programs wait at them; their memory stays. */
+void fgd_vgpus_on_state(struct fgd_manager *manager, struct fgd_set *set);
 
 /* The process is about to run a program in the view; ret_path: where it attaches. */
 int fgd_vgpus_open(struct fgd_manager *manager, struct fgd_set *set, int64_t index, struct fgd_process *process, char *ret_path,

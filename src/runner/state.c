@@ -141,6 +141,8 @@ static void conclude(struct fgr_runner *r)
                 s->code = WEXITSTATUS(r->wait_status);
         if (begun && WIFSIGNALED(r->wait_status))
                 s->signal = WTERMSIG(r->wait_status);
+        if (s->why == FG_JOB_WHY_EXEC_FAILED) /* whether the child came to its exit, or was killed on the way */
+                s->code = s->error == ENOENT ? 127 : 126, s->signal = -1;
         if (s->why == FG_JOB_WHY_NONE)
                 s->why = r->stop ? r->stop_why : s->signal >= 0 ? FG_JOB_WHY_SIGNAL : FG_JOB_WHY_EXIT;
         if (r->output >= 0)

@@ -55,6 +55,8 @@ class Fake:
         vgpus = [vgpu(name, i, 256 << 20, int(float(s.rstrip("%")) * 10), body.get("mode", "share"),
                       body.get("priority", "normal")) for i, s in enumerate(shares)]
         self.sets[name] = {"name": name, "created": "2026-01-01T00:00:00Z", "ephemeral": False, "vgpus": vgpus}
+        if name == "leased":
+            self.sets[name]["idle_lease"] = {"seconds": 7200, "ends": "2026-01-01T02:00:00Z", "then": "deleted"}
         return 201, dict(self.sets[name], **({} if "memory" in body else {"note": "memory: an equal part"}))
 
     def open(self, body):
@@ -72,6 +74,12 @@ class Fake:
             return self.not_found(name)
         found = self.sets[name]
         if method == "GET":
+            return 200, found
+        if method == "POST" and index in ("suspend", "resume"):
+            if name == "full" and index == "resume":
+                return self.problem(409, "no-capacity", '"full" cannot go on yet: its share is not free')
+            for v in found["vgpus"]:
+                v["state"] = "suspended" if index == "suspend" else "ready"
             return 200, found
         if method == "PATCH":
             for v in found["vgpus"]:

@@ -10,7 +10,7 @@ import unittest
 from bench import Case, ROOT
 from fake_daemon import Server
 
-VERBS = ["devices", "create", "list", "inspect", "resize", "delete", "run", "top", "login", "logout", "whoami", "user", "project", "token",
+VERBS = ["devices", "create", "list", "inspect", "resize", "suspend", "resume", "delete", "run", "top", "login", "logout", "whoami", "user", "project", "token",
          "events", "audit", "doctor", "version", "help"]
 
 
@@ -198,6 +198,26 @@ class Asking(Case):
         self.assertIn("--force", done.stderr)
         self.assertEqual(self.fastgpu("delete", "--force", "busy").stdout, "")
         self.assertEqual(self.asked()[-1][:2], ("DELETE", "/v1/vgpus/busy?force=1"))
+
+    def test_suspend_and_resume(self):
+        for name in ("a", "b", "full"):
+            self.fastgpu("create", "--name", name)
+        done = self.fastgpu("suspend", "a", "nix", "b", "--json", code=3)
+        answer = json.loads(done.stdout)
+        self.assertEqual(answer["suspended"], ["a", "b"])
+        self.assertEqual([(f["name"], f["problem"]["type"]) for f in answer["failed"]], [("nix", "not-found")])
+        self.assertEqual(self.asked()[-1], ("POST", "/v1/vgpus/b/suspend", None))
+        self.assertRegex(self.fastgpu("list").stdout, r"a/0 .*suspended")
+        self.assertEqual(self.json("resume", "a"), {"resumed": ["a"], "failed": []})
+        self.assertEqual(self.asked()[-1], ("POST", "/v1/vgpus/a/resume", None))
+        self.assertIn("cannot go on yet", self.refused("resume", "full", code=5))
+        for verb in ("suspend", "resume"):
+            self.assertIn(f"fastgpu {verb} a", self.refused(verb, "a/0"))
+            self.assertIn(f"{verb} what?", self.refused(verb))
+
+    def test_inspect_says_when_a_lease_ends(self):
+        self.fastgpu("create", "--name", "leased")
+        self.assertRegex(self.fastgpu("inspect", "leased").stdout, r"idle lease +deleted at 2026-01-01T02:00:00Z unless it is used \(lease of 7200 s\)")
 
     def test_devices(self):
         done = self.fastgpu("devices")

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Do the checkers check? Each gets a small tree with one violation planted, and the same tree without it. And can be made what
 HACKING.md says?"""
+import json
 import os
 import pathlib
 import re
@@ -210,6 +211,55 @@ class Makefile(unittest.TestCase):
                 self.assertTrue(not target or set(commands) - set(common), "it does nothing of its own")
                 for script in re.findall(r"(?<!\S)(?:tools|tests)/[\w./-]+(?=\s|$)", "\n".join(commands)):
                     self.assertTrue(os.access(self.ROOT / script, os.X_OK), script)
+
+
+class Openapi(unittest.TestCase):
+    """What is not fully described ends the build, with the place."""
+    DAEMON = TOOLS.parent / "src" / "daemon"
+    GET = {"summary": "s", "needs": "caller", "answer": {"200": "name"}}
+    POST = {"summary": "s", "needs": "caller", "answer": {"200": "name"}, "body": {"type": "object", "properties": {}}}
+
+    def made(self, method, told, path="/v1/x", version="1", **more):
+        source = {"tag": "x", "about": "x", "paths": {path: {method: told}}, **more}
+        rest = sorted(self.DAEMON.glob("openapi/[!b]*.json"))
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder, "x.json")
+            file.write_text(json.dumps(source))
+            return subprocess.run([TOOLS / "gen-openapi", "--version", version, "--json", self.DAEMON / "problem.c", self.DAEMON / "openapi/base.json",
+                                   *rest, file], capture_output=True, text=True)
+
+    def without(self, told, key):
+        return {k: v for k, v in told.items() if k != key}
+
+    def test_complete(self):
+        for method, told in (("get", self.GET), ("post", self.POST)):
+            out = self.made(method, told)
+            self.assertEqual((out.returncode, out.stderr), (0, ""))
+            self.assertIn("/v1/x", json.loads(out.stdout)["paths"])
+
+    def test_incomplete(self):
+        for why, method, told, more in (
+                ("missing ['summary']", "get", self.without(self.GET, "summary"), {}),
+                ("missing ['needs']", "get", self.without(self.GET, "needs"), {}),
+                ("missing ['answer']", "get", self.without(self.GET, "answer"), {}),
+                ("have a body", "post", self.without(self.POST, "body"), {}),
+                ("have a body", "get", self.POST, {}),
+                ("not known ['sumary']", "get", {**self.GET, "sumary": "s"}, {}),
+                ('the query parameter "nosuch"', "get", {**self.GET, "query": ["nosuch"]}, {}),
+                ('the path parameter "y"', "get", self.GET, {"path": "/v1/x/{y}"}),
+                ('no refusal "nosuch"', "get", {**self.GET, "problems": ["nosuch"]}, {}),
+                ('the schema "nosuch"', "get", {**self.GET, "answer": {"200": "nosuch"}}, {}),
+                ("a string without maxLength", "get", {**self.GET, "answer": {"200": {"type": "string"}}}, {}),
+                ("a number without minimum", "get", {**self.GET, "answer": {"200": {"type": "integer"}}}, {}),
+                ("a list without", "get", {**self.GET, "answer": {"200": {"type": "array"}}}, {}),
+                ("a schema without type", "get", {**self.GET, "answer": {"200": {}}}, {}),
+                ("described twice", "get", self.GET, {"path": "/v1/version"}),
+                ("there already", "get", self.GET, {"schemas": {"name": {"type": "boolean"}}}),
+                ("no request has the parameter", "get", self.GET, {"parameters": {"z": {"name": "z", "in": "query", "schema": {"type": "boolean"}}}})):
+            with self.subTest(why=why):
+                out = self.made(method, told, **more)
+                self.assertEqual(out.returncode, 1, out.stdout[:100])
+                self.assertIn(why, out.stderr)
 
 
 if __name__ == "__main__":

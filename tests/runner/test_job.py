@@ -32,6 +32,14 @@ else:
 """
 
 
+def session(pid):
+    """0: it is gone."""
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
+
+
 class Ends(unittest.TestCase):
     def run_job(self, argv, **fields):
         with Job(argv, **fields) as job:
@@ -204,7 +212,7 @@ class EachKind:
         mark = unique()
         with Job(["sh", "-c", f"{sys.executable} -c \"$DAEMON\" {mark}; sleep 1000"], group=self.kind, env=[f"DAEMON={DAEMON}"]) as job:
             job.start()
-            wait_until(lambda: any(os.getsid(p) != job.status()["pid"] for p in marked(mark)), 30, "a daemon")
+            wait_until(lambda: any(session(p) not in (0, job.status()["pid"]) for p in marked(mark)), 30, "a daemon")
             job.ask("kill")
             self.assertEqual(job.end()["why"], "stopped")
             self.assertEqual(marked(mark), [])

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The registry's packages for these tests, in a virtual environment outside the tree: made once, kept as long as requirements.txt stays
+as it is."""
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+WANTED = os.path.join(HERE, "requirements.txt")
+
+
+def skip(why):
+    print(f"skipped: {why}", file=sys.stderr)
+    sys.exit(77)
+
+
+def folder():
+    with open(WANTED, "rb") as f:
+        key = hashlib.sha256(f.read() + sys.version.encode()).hexdigest()[:16]
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "fastgpu-tests", "api-" + key)
+
+
+def run(*words):
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return None if done.returncode == 0 else (done.stdout.strip().splitlines() or [f"exit {done.returncode}"])[-1]
+
+
+def make(path):
+    """An interpreter's path is written into the environment, so it is made where it stays; the mark says that it is whole."""
+    shutil.rmtree(path, ignore_errors=True)
+    python = os.path.join(path, "bin", "python3")
+    why = run(sys.executable, "-m", "venv", path) or \
+        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "--retries", "1", "--timeout", "20",
+            "-r", WANTED)
+    if why:
+        shutil.rmtree(path, ignore_errors=True)
+        skip(f"the packages of tests/api/requirements.txt cannot be had: {why}")
+    open(os.path.join(path, "whole"), "w").close()
+
+
+def program(name):
+    """A program of the environment, which is made if it is not there."""
+    path = folder()
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        lock = open(path + ".lock", "w")
+    except OSError as e:
+        skip(f"no folder to keep packages in: {e}")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(os.path.join(path, "whole")):
+            make(path)
+    return os.path.join(path, "bin", name)
+
+
+if __name__ == "__main__":
+    """cache.py TEST: runs it with the environment's interpreter."""
+    os.execv(program("python3"), ["python3", *sys.argv[1:]])
