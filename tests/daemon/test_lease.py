@@ -47,6 +47,7 @@ class Suspend(Case):
         self.refused(self.d, "POST", "/v1/vgpus/b/suspend", None, 404, "not-found", "b")
         self.refused(self.d, "POST", "/v1/vgpus/a%2f0/suspend", None, 400, "bad-request", "as a whole")
         self.refused(self.d, "GET", "/v1/vgpus/a/suspend?x=1", None, 400, "bad-request")
+        self.refused(self.d, "POST", "/v1/vgpus/a/suspend", {"now": True}, 400, "bad-request", "now")
         self.refused(self.d, "POST", "/v1/vgpus/a/suspend?x=1", None, 400, "bad-request", "x")
 
     def test_share_and_quota(self):
