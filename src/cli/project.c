@@ -22,6 +22,7 @@ static const struct argp_option option_table[] = {
         {"share", 's', "PERCENT", 0, "quota: share of all vGPUs together; 150 is one and a half devices", 2},
         {"jobs", 'J', "N", 0, "quota: jobs that run at the same time", 2},
         {"queued", 'q', "N", 0, "quota: jobs that wait", 2},
+        {"weight", 'w', "N", 0, "quota: the project's due in the job queue, compared with others' (1)", 2},
         CLI_OPTION_JSON,
         {0}};
 
@@ -205,7 +206,7 @@ const struct cli_action cli_project_actions[] = {
         {"set", 1, 1, "NAME --idle-lease TIME|0|default", "idle-lease", set},
         {"add", 2, 2, "PROJECT USER [--role viewer|member|manager]", "role", add},
         {"remove", 2, 2, "PROJECT USER", "", expel},
-        {"quota", 0, 1, "PROJECT [--user USER] [--vgpus N] [--memory SIZE] …", "user organisation vgpus memory share jobs queued",
+        {"quota", 0, 1, "PROJECT [--user USER] [--vgpus N] [--memory SIZE] …", "user organisation vgpus memory share jobs queued weight",
          cli_quota},
         {"delete", 1, 1, "NAME", "", delete},
         {0},

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include "base/size.h"
+#include "cli/job.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,8 +37,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 const struct argp cli_suspend_argp = {.options = option_table,
                                       .parser = parse,
-                                      .args_doc = "NAME…",
-                                      .doc = "Suspend vGPUs: their programs keep their memory and wait with their next work until `fastgpu resume`. "
+                                      .args_doc = "NAME|JOB…",
+                                      .doc = "Suspend vGPUs or jobs: their programs keep their memory and wait with their next work until `fastgpu resume`. "
                                              "Their share is free for others meanwhile."};
 const struct argp cli_resume_argp = {.options = option_table,
                                      .parser = parse,
@@ -50,6 +51,8 @@ static int check_names(const struct options *o, const char *verb)
         char name[64], project[64];
         int64_t index;
         for (int i = 0; i < o->count; i++) {
+                if (cli_job_is_id(o->names[i]))
+                        continue;
                 if (fg_target_split(o->names[i], project, name, &index, &err) < 0)
                         return cli_fail(CLI_USAGE, "%s", err.text);
                 if (index >= 0)
@@ -64,12 +67,14 @@ static int do_one(struct fg_client *client, const char *verb, const char *name, 
         cli_autojson json_t *problem = NULL;
         cli_autojson json_t *reply = NULL;
         char path[192];
+        char tail[16];
         int64_t ignored;
-        int code = cli_vgpu_path(name, path, sizeof path - 8, &ignored);
+        snprintf(tail, sizeof tail, "/%s", verb);
+        int code = cli_job_is_id(name) ? cli_job_path(name, tail, "", path, sizeof path) : cli_vgpu_path(name, path, sizeof path - 8, &ignored);
         if (code)
                 return code;
-        strcat(path, "/");
-        strcat(path, verb);
+        if (!cli_job_is_id(name))
+                strcat(path, tail);
         code = cli_ask(client, "POST", path, NULL, &reply, &problem);
         if (code == 0) {
                 json_array_append_new(done, json_string(name));

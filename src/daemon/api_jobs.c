@@ -53,7 +53,7 @@ int fgd_call_job(struct fgd_call *call, const char *text, const char *element, s
         uint64_t id;
         size_t len = strcspn(text, "/");
         *ret = (struct fgd_job_ref){0};
-        fgd_journal_target(call->manager, "job %.40s%s%.20s", text, *element ? "/" : "", element);
+        fgd_journal_target(call->manager, "%.40s%s%.20s", text, *element ? "/" : "", element);
         snprintf(number, sizeof number, "%.*s", (int)(len < sizeof number ? len : sizeof number - 1), text);
         if (len >= sizeof number || fg_count_parse("job", number, 1, INT64_MAX, &id, NULL) < 0)
                 return no_job(call, text);
@@ -192,6 +192,8 @@ static int take_job(void *user, const struct fgd_store_job *row)
         if ((r->only && project != r->only) || !project || (r->mine >= 0 && row->owner != r->mine) ||
             fgd_role_in(r->call->manager, &r->call->who, project) < FGD_ROLE_VIEWER)
                 return 0;
+        if (r->state == FGD_STORE_LIVE && row->state >= FGD_JOB_DONE)
+                return 0;
         if (r->state >= 0 && fgd_job_state_now(r->call->manager, row) != (enum fgd_job_state)r->state)
                 return 0;
         fgd_text_add(&r->call->text, r->written++ ? ", " : "");
@@ -209,7 +211,11 @@ static int read_state(struct fgd_call *call, const struct fgd_query *query, int 
                         *ret = i;
                         return 0;
                 }
-        return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"state\" is queued, starting, running, suspended, stopping, done, failed or cancelled, not "
+        if (strcmp(query->value, "unfinished") == 0) {
+                *ret = FGD_STORE_LIVE;
+                return 0;
+        }
+        return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"state\" is unfinished, queued, starting, running, suspended, stopping, done, failed or cancelled, not "
                                "\"%.40s\"", query->value);
 }
 
@@ -233,7 +239,7 @@ int fgd_handle_jobs(struct fgd_call *call)
         if (mine)
                 r.mine = call->who.user ? call->who.user->id : 0;
         fgd_text_add(&call->text, "{\"jobs\": [");
-        if (fgd_store_read_jobs(call->manager->store, r.page.after ? r.page.after : INT64_MAX, only && r.state < 0 ? only->id : 0, stored_state(r.state),
+        if (fgd_store_read_jobs(call->manager->store, r.page.after ? r.page.after : INT64_MAX, only && r.state == -1 ? only->id : 0, stored_state(r.state),
                                 take_job, &r, &err) < 0)
                 return fgd_problem_set(&call->problem, FGD_STORAGE, "%s", err.text);
         fgd_page_end(&call->text, r.last, r.has_more);

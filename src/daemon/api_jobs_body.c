@@ -175,6 +175,8 @@ static int find_uid(struct fgd_call *call, uint32_t *ret)
         } else {
                 *ret = peer.uid;
         }
+        if (*ret != geteuid() && !getpwuid(*ret))
+                return refuse_account(call, "this machine has none with that uid");
         if ((*ret == 0 || *ret == geteuid()) && !who->is_operator)
                 return refuse_account(call, "nobody's jobs run as root or as the daemon but the operator's own");
         if (geteuid() != 0 && *ret != geteuid())

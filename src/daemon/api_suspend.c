@@ -2,13 +2,19 @@
  * POST /v1/vgpus/NAME/suspend and /resume. */
 #include "daemon/api_internal.h"
 
+#include "base/cleanup.h"
+#include "daemon/api_body.h"
 #include "daemon/vgpus.h"
 
 static int suspend(struct fgd_call *call, bool is_suspended)
 {
+        static const char *const known[] = {NULL};
         struct fgd_query query[] = {{"project"}};
+        fgd_autojson json_t *body = NULL;
         struct fgd_set *set;
         int64_t index;
+        if (call->request->body_size && fgd_body_parse(call->request->body, call->request->body_size, known, &body, &call->problem) < 0)
+                return -1;
         if (fgd_query_read(call, query, 1) < 0 || fgd_call_target(call, call->argument[0], query[0].value, &set, &index) < 0)
                 return -1;
         if (index >= 0)

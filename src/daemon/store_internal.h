@@ -32,6 +32,7 @@
         X(READ_JOBS, "SELECT " FGD_JOB_COLUMNS " FROM jobs WHERE id<?1 ORDER BY id DESC")                                 \
         X(READ_JOBS_OF, "SELECT " FGD_JOB_COLUMNS " FROM jobs WHERE project=?2 AND id<?1 ORDER BY id DESC")               \
         X(READ_JOBS_IN, "SELECT " FGD_JOB_COLUMNS " FROM jobs WHERE state=?2 AND id<?1 ORDER BY id DESC")                 \
+        X(READ_JOBS_LIVE, "SELECT " FGD_JOB_COLUMNS " FROM jobs WHERE state<5 AND id<?1 ORDER BY id DESC")                \
         X(OLDEST_JOB, "SELECT min(id) FROM jobs WHERE state=?1")                                                          \
         X(FORGET_RUNS, "DELETE FROM runs WHERE job=?1 AND idx<?2")                                                        \
         X(FORGET_JOB, "DELETE FROM jobs WHERE id=?1")                                                                     \

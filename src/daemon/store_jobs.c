@@ -196,7 +196,7 @@ int fgd_store_get_job(struct fgd_store *store, int64_t id, int (*row)(void *user
 int fgd_store_read_jobs(struct fgd_store *store, int64_t before, int64_t project, int state, int (*row)(void *user, const struct fgd_store_job *job),
                         void *user, struct fg_error *err)
 {
-        enum fgd_statement which = project ? FGD_SQL_READ_JOBS_OF : state >= 0 ? FGD_SQL_READ_JOBS_IN : FGD_SQL_READ_JOBS;
+        enum fgd_statement which = project ? FGD_SQL_READ_JOBS_OF : state >= 0 ? FGD_SQL_READ_JOBS_IN : state == FGD_STORE_LIVE ? FGD_SQL_READ_JOBS_LIVE : FGD_SQL_READ_JOBS;
         unsigned ignored;
         sqlite3_stmt *s = fgd_sql_bind(store, which, project || state >= 0 ? "ii" : "i", before, project ? project : (int64_t)state);
         return each_job(store, s, row, user, &ignored, err);

@@ -6,6 +6,8 @@
 #include "daemon/jobs.h"
 #include "daemon/store.h"
 
+#define FGD_STORE_LIVE (-2)
+
 /* A row of jobs. */
 struct fgd_store_job {
         int64_t id, project, owner; /* owner 0: the operator's */
@@ -40,7 +42,7 @@ int fgd_store_read_runs(struct fgd_store *store, int64_t job, uint32_t from, int
 /* 1 when there is one; what row() gets lives during the call. */
 int fgd_store_get_job(struct fgd_store *store, int64_t id, int (*row)(void *user, const struct fgd_store_job *job), void *user,
                       struct fg_error *err);
-/* Newest first from before `before`: of one project, or in one state (-1: any), until row() returns other than 0. */
+/* Newest first from before `before`: of one project, or in one state (-1: any, FGD_STORE_LIVE: not over), until row() returns other than 0. */
 int fgd_store_read_jobs(struct fgd_store *store, int64_t before, int64_t project, int state, int (*row)(void *user, const struct fgd_store_job *job),
                         void *user, struct fg_error *err);
 

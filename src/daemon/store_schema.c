@@ -71,6 +71,7 @@ static const char job_tables[] =
         " started INTEGER NOT NULL DEFAULT 0, ended INTEGER NOT NULL DEFAULT 0);"
         "CREATE INDEX jobs_project ON jobs(project);"
         "CREATE INDEX jobs_state ON jobs(state);"
+        "CREATE INDEX jobs_live ON jobs(id) WHERE state<5;"
         "CREATE TABLE runs(job INTEGER NOT NULL, idx INTEGER NOT NULL, state INTEGER NOT NULL, attempt INTEGER NOT NULL,"
         " hold INTEGER NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL, code INTEGER NOT NULL, signal INTEGER NOT NULL,"
         " ran INTEGER NOT NULL, gpu_ns INTEGER NOT NULL, cpu INTEGER NOT NULL, max_rss INTEGER NOT NULL, log INTEGER NOT NULL,"

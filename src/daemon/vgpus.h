@@ -67,9 +67,6 @@ int fgd_vgpus_suspend(struct fgd_manager *manager, struct fgd_set *set, bool is_
 /* set->is_paused has changed, for whatever reason: the gates follow. Programs wait at them; their memory stays. */
 void fgd_vgpus_on_state(struct fgd_manager *manager, struct fgd_set *set);
 
-/* Closes the gates of the programs in it, or opens them: closed, nothing of theirs gets onto a device. */
-void fgd_vgpus_gate(struct fgd_set *set, bool is_closed);
-
 /* The process is about to run a program in the view; ret_path: where it attaches. */
 int fgd_vgpus_open(struct fgd_manager *manager, struct fgd_set *set, int64_t index, struct fgd_process *process, char *ret_path,
                    size_t size, struct fgd_problem *problem);

@@ -62,7 +62,7 @@ int fgd_vgpus_delete(struct fgd_manager *m, struct fgd_set *set, struct fgd_prob
         return remove_set(m, set, problem);
 }
 
-void fgd_vgpus_gate(struct fgd_set *set, bool closed)
+static void close_pages(struct fgd_set *set, bool closed)
 {
         for (uint32_t i = 0; i < set->count; i++)
                 if (set->vgpu[i].pages)
@@ -96,7 +96,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
                 return 0;
         }
         ending->set->ending = NULL;
-        fgd_vgpus_gate(ending->set, false);
+        close_pages(ending->set, false);
         refuse_in_use(ending->set, &problem);
         finish(ending, &problem);
         return 0;
@@ -115,7 +115,7 @@ int fgd_vgpus_delete_force(struct fgd_manager *m, struct fgd_set *set, fgd_ended
                 return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
         }
         set->ending = ending;
-        fgd_vgpus_gate(set, true);
+        close_pages(set, true);
         signal_all(set, SIGTERM);
         return 1;
 }

@@ -186,7 +186,7 @@ static void check_verdict(struct fgr_runner *r)
                 r->killing = true;
                 return;
         }
-        if (r->status.state == FG_JOB_STARTING && !r->reaped && !r->stop)
+        if (r->status.state == FG_JOB_STARTING && !r->stop) /* also when it is over already: what ran has been running */
                 change(r, FG_JOB_RUNNING);
 }
 

@@ -32,10 +32,10 @@ LATEST = 3
 def make_version_2(path):
     """What the version before jobs left behind: this one's, without what it has more."""
     db = sqlite3.connect(path)
-    for table in ("jobs", "runs", "standings"):
+    for table in ("jobs", "runs", "standings", "leases", "uptime"):
         db.execute(f"DROP TABLE {table}")
-    for column in ("job", "element"):
-        db.execute(f"ALTER TABLE sets DROP COLUMN {column}")
+    for table, column in (("sets", "job"), ("sets", "element"), ("sets", "suspended"), ("projects", "idle_lease")):
+        db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     db.execute("PRAGMA user_version=2")
     db.commit()
     db.close()

@@ -31,7 +31,7 @@ static void add_device(void)
 static int set_up(void **state)
 {
         struct fg_options options = {0};
-        struct fg_paths paths = {.state = "/nonexistent/state", .run = "/nonexistent/run", .is_private = true};
+        struct fg_paths paths = {.state = "/dev/null/state", .run = "/dev/null/run", .is_private = true};
         struct fg_error err = {0};
         fg_log_set_level(0);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
