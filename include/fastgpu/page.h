@@ -18,7 +18,7 @@
 
 #define FG_LIMITS_MAGIC 0x4c504746u /* "FGPL" */
 #define FG_USAGE_MAGIC  0x55504746u /* "FGPU" */
-#define FG_PAGE_VERSION 2u
+#define FG_PAGE_VERSION 3u
 
 #define FG_SLOTS       256u /* processes that can use one vGPU at the same time */
 #define FG_LANES       4u   /* memory operations one process can have under way at the same time */
@@ -64,7 +64,7 @@ struct fg_limits_page {
 
         /* The compute gate; see src/governor/gate.h. */
         _Alignas(64) uint32_t grant; /* (a) futex word: epoch << 2 | enum fg_grant */
-        uint32_t pad0;
+        uint32_t held;               /* (a) 1: suspended: launches wait, with or without an arbiter, until it is 0 */
         uint64_t until;              /* (a) end of the timed grant */
         uint64_t window;             /* (a) predicted device time that may be in flight at once, ns */
         uint64_t beat;               /* (a) the arbiter was alive at this time; refreshed every 50 ms while it has work */

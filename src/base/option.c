@@ -54,6 +54,23 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
                                 "Events that are kept; older ones go"},
         [FG_OPT_BURST_PRICE] = {"burst-price", "0.5", "", FG_OPTION_PART, 0, 1000000,
                                 "What device time beyond the reserve costs in mode share, as part of the price"},
+        [FG_OPT_JOBS_KEEP] = {"jobs-keep", "10000", "jobs", FG_OPTION_COUNT, 0, 10000000,
+                              "Jobs that are over and are kept, with their output; older ones go"},
+        [FG_OPT_JOB_LOG_MAX] = {"job-log-max", "64M", "bytes", FG_OPTION_SIZE, 4096, 1ull << 40,
+                                "Output of each job that is kept; what comes later is dropped and counted"},
+        [FG_OPT_JOB_PIDS_MAX] = {"job-pids-max", "4096", "", FG_OPTION_COUNT, 0, 4194304,
+                                 "Processes and threads of each job, where a cgroup can bound them; 0: any number"},
+        [FG_OPT_QUEUE_POLICY] = {"queue-policy", "fair", "", FG_OPTION_CHOICE, 0, 1,
+                                 "Which job goes first: fair (the project that has had least for its weight) or fifo", "fair|fifo"},
+        [FG_OPT_SHARE_HALF_LIFE] = {"share-half-life", "604800", "s", FG_OPTION_COUNT, 0, 31536000,
+                                    "Time after which what a project has used counts for half in the job queue; 0: it always counts"},
+        [FG_OPT_MIN_RUN] = {"min-run", "300", "s", FG_OPTION_COUNT, 0, 31536000,
+                            "Time that a job runs before it may be suspended for one of a higher class"},
+        [FG_OPT_PREEMPT] = {"preempt", "on", "", FG_OPTION_CHOICE, 0, 1,
+                            "Whether jobs are suspended for those of a higher class: off or on", "off|on"},
+        [FG_OPT_IDLE_LEASE] = {"idle-lease", "43200", "s", FG_OPTION_COUNT, 0, 316224000,
+                               "Time without use of its device after which a vGPU is deleted, or suspended while programs hold it, unless "
+                               "its project says otherwise; 0: never"},
 };
 
 static const struct {

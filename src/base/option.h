@@ -33,6 +33,14 @@ enum fg_option_id {
         FG_OPT_AUDIT_KEEP,       /* rows */
         FG_OPT_EVENTS_KEEP,      /* rows */
         FG_OPT_BURST_PRICE,      /* ppm of the price */
+        FG_OPT_JOBS_KEEP,        /* jobs that are over */
+        FG_OPT_JOB_LOG_MAX,      /* bytes of each job's output */
+        FG_OPT_JOB_PIDS_MAX,     /* processes and threads of each job; 0: any number */
+        FG_OPT_QUEUE_POLICY,     /* position in fg_queue_policies */
+        FG_OPT_SHARE_HALF_LIFE,  /* s */
+        FG_OPT_MIN_RUN,          /* s before a job may be made to give way */
+        FG_OPT_PREEMPT,          /* 0: off, 1: on */
+        FG_OPT_IDLE_LEASE, /* s; 0: none */
         FG_OPT_COUNT
 };
 

@@ -3,6 +3,7 @@
 #include "base/size.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -231,4 +232,25 @@ int fg_target_split(const char *text, char ret_project[64], char ret_name[64], i
         strcpy(ret_name, name);
         *ret_index = index;
         return 0;
+}
+
+int fg_duration_parse(const char *what, const char *text, uint64_t max, uint64_t *ret_seconds, struct fg_error *err)
+{
+        static const struct {
+                char unit;
+                uint64_t seconds;
+        } units[] = {{0, 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+        uint64_t amount = 0;
+        const char *at = text;
+        for (; *at >= '0' && *at <= '9' && at - text < 12; at++)
+                amount = 10 * amount + (uint64_t)(*at - '0');
+        for (size_t i = 0; at > text && i < sizeof units / sizeof *units; i++) {
+                if (*at != units[i].unit || (*at && at[1]))
+                        continue;
+                if (amount * units[i].seconds > max)
+                        return fg_error_set(err, -ERANGE, "%s: \"%.40s\" is more than %" PRIu64 " s", what, text, max);
+                *ret_seconds = amount * units[i].seconds;
+                return 0;
+        }
+        return fg_error_set(err, -EINVAL, "%s: \"%.40s\" is not a time; write 90s, 30m, 12h or 2d", what, text);
 }

@@ -15,6 +15,9 @@ int fg_size_parse(const char *text, uint64_t whole, uint64_t *ret_bytes, struct 
 /* "70", "70%", "12.5" percent -> 1..1000 permille. */
 int fg_share_parse(const char *text, uint32_t *ret_permille, struct fg_error *err);
 
+/* "90", "90s", "30m", "12h", "2d" -> seconds, at most `max`. `what` names it in the error. */
+int fg_duration_parse(const char *what, const char *text, uint64_t max, uint64_t *ret_seconds, struct fg_error *err);
+
 /* A whole number within [min, max]; `what` names it in the error. */
 int fg_count_parse(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *ret, struct fg_error *err);
 

@@ -26,7 +26,7 @@ enum cli_exit {
 };
 
 /* What a verb's positional arguments are; for the completion. */
-enum cli_operand { CLI_OPERAND_NONE, CLI_OPERAND_NAME, CLI_OPERAND_TARGET, CLI_OPERAND_VERB, CLI_OPERAND_ACTION };
+enum cli_operand { CLI_OPERAND_NONE, CLI_OPERAND_NAME, CLI_OPERAND_TARGET, CLI_OPERAND_VERB, CLI_OPERAND_ACTION, CLI_OPERAND_JOB, CLI_OPERAND_JOB_OR_NAME };
 
 struct cli_action;
 
@@ -203,8 +203,15 @@ CLI_VERB(create);
 CLI_VERB(list);
 CLI_VERB(inspect);
 CLI_VERB(resize);
+CLI_VERB(suspend);
+CLI_VERB(resume);
 CLI_VERB(delete);
 CLI_VERB(run);
+CLI_VERB(submit);
+CLI_VERB(jobs);
+CLI_VERB(logs);
+CLI_VERB(cancel);
+CLI_VERB(why);
 CLI_VERB(top);
 CLI_VERB(login);
 CLI_VERB(logout);
@@ -225,6 +232,10 @@ extern const struct cli_action cli_user_actions[], cli_project_actions[], cli_to
 
 /* No such verb: says so, and which was probably meant. Returns CLI_USAGE. */
 int cli_help_unknown(const char *verb);
+
+/* `fastgpu __job JSON -- PROGRAM ARGS…`: what a job's runner starts. JSON is as the answer to POST /v1/open; the program gets its limits
+ * as under `run`, and takes this process's place. Returns the exit code when it cannot. */
+int cli_job_become(int argc, char **argv);
 
 /* Candidates for the shell, one a line; called by the completion scripts. */
 int cli_complete(int argc, char **argv);

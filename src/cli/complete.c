@@ -79,6 +79,19 @@ static void offer_names(const char *word, bool also_one)
         }
 }
 
+static void offer_jobs(const char *word)
+{
+        cli_autojson json_t *all = ask("/v1/jobs?limit=1000");
+        size_t i;
+        const json_t *job;
+        char text[24];
+        json_array_foreach(json_object_get(all, "jobs"), i, job)
+        {
+                snprintf(text, sizeof text, "%llu", (unsigned long long)cli_number(job, "id"));
+                offer(word, text);
+        }
+}
+
 static void offer_devices(const char *prefix, const char *word)
 {
         cli_autojson json_t *all = ask("/v1/devices");
@@ -106,11 +119,14 @@ static bool offer_value(const char *prefix, const char *option, const char *word
         static const char *const modes[] = {"share", "cap", NULL};
         static const char *const authorities[] = {"system", NULL};
         static const char *const priorities[] = {"high", "normal", "low", NULL};
+        static const char *const states[] = {"queued", "starting", "running", "suspended", "stopping", "done", "failed", "cancelled", NULL};
         static const char *const roles[] = {"viewer", "member", "manager", "admin", NULL};
         if (strcmp(option, "--mode") == 0)
                 offer_words(prefix, word, modes);
         else if (strcmp(option, "--priority") == 0)
                 offer_words(prefix, word, priorities);
+        else if (strcmp(option, "--state") == 0)
+                offer_words(prefix, word, states);
         else if (strcmp(option, "--role") == 0)
                 offer_words(prefix, word, roles);
         else if (strcmp(option, "--project") == 0)
@@ -152,6 +168,10 @@ static void complete_word(const struct cli_verb *verb, const char *before, const
                 offer_verbs(word);
         } else if (verb->operand == CLI_OPERAND_ACTION) {
                 offer_arguments(verb, before, word);
+        } else if (verb->operand == CLI_OPERAND_JOB || verb->operand == CLI_OPERAND_JOB_OR_NAME) {
+                offer_jobs(word);
+                if (verb->operand == CLI_OPERAND_JOB_OR_NAME)
+                        offer_names(word, false);
         } else if (verb->operand != CLI_OPERAND_NONE) {
                 offer_names(word, verb->operand == CLI_OPERAND_TARGET);
         }

@@ -58,6 +58,7 @@ static void print_set(const json_t *set)
                         putchar('\n');
                 cli_show_full(vgpu);
         }
+        cli_show_lease(set);
 }
 
 static int print(const struct options *o, const json_t *set, int64_t index)

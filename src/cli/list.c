@@ -6,10 +6,11 @@
 #include <string.h>
 
 struct options {
-        bool json;
+        bool json, all;
 };
 
-static const struct argp_option option_table[] = {CLI_OPTION_PROJECT, CLI_OPTION_JSON, {0}};
+static const struct argp_option option_table[] = {
+        {"all", 'a', NULL, 0, "Also those of jobs", 1}, CLI_OPTION_PROJECT, CLI_OPTION_JSON, {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -17,6 +18,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         switch (key) {
         case CLI_KEY_JSON:
                 o->json = true;
+                return 0;
+        case 'a':
+                o->all = true;
                 return 0;
         case CLI_KEY_PROJECT:
                 return cli_project_take(arg);
@@ -81,6 +85,16 @@ static int print_sets(const json_t *sets)
         return cli_table_print(table, stdout, 0) < 0 ? cli_fail(CLI_FAILED, "out of memory") : 0;
 }
 
+/* Those of jobs come and go by themselves; `fastgpu jobs` shows them. How many were taken out. */
+static size_t hide_jobs(json_t *sets)
+{
+        size_t before = json_array_size(sets);
+        for (size_t i = before; i-- > 0;)
+                if (cli_number(json_array_get(sets, i), "job"))
+                        json_array_remove(sets, i);
+        return before - json_array_size(sets);
+}
+
 int cli_list(int argc, char **argv)
 {
         struct options o = {0};
@@ -96,12 +110,15 @@ int cli_list(int argc, char **argv)
                 code = cli_call("GET", path, NULL, NULL, &reply);
         if (code)
                 return code;
-        const json_t *sets = json_object_get(reply, "sets");
+        json_t *sets = json_object_get(reply, "sets");
+        size_t hidden = o.all || o.json ? 0 : hide_jobs(sets);
         if (o.json)
                 cli_print_json(reply, stdout);
         else if (json_array_size(sets))
                 code = print_sets(sets);
-        else
+        else if (!hidden)
                 cli_note("no vGPUs yet; make some with `fastgpu create --name NAME`");
+        if (hidden)
+                cli_note("%zu of jobs %s left out (--all shows %s)", hidden, hidden == 1 ? "is" : "are", hidden == 1 ? "it" : "them");
         return code;
 }

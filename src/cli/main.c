@@ -14,15 +14,23 @@ const struct cli_verb cli_verb_table[] = {
         {"inspect", cli_inspect, &cli_inspect_argp, CLI_OPERAND_TARGET, "NAME[/I]", "Show everything about vGPUs"},
         {"resize", cli_resize, &cli_resize_argp, CLI_OPERAND_TARGET, "NAME[/I] --memory … --compute …",
          "Change limits, also of running programs"},
+        {"suspend", cli_suspend, &cli_suspend_argp, CLI_OPERAND_NAME, "NAME…", "Stop vGPUs' work, keep their memory"},
+        {"resume", cli_resume, &cli_resume_argp, CLI_OPERAND_NAME, "NAME…", "Let suspended vGPUs go on"},
         {"delete", cli_delete, &cli_delete_argp, CLI_OPERAND_NAME, "NAME…", "Delete vGPUs"},
         {"run", cli_run, &cli_run_argp, CLI_OPERAND_TARGET, "[NAME[/I]] -- PROGRAM ARGS…", "Run a program in vGPUs"},
+        {"submit", cli_submit, &cli_submit_argp, CLI_OPERAND_NONE, "[--memory … --compute …] -- COMMAND ARGS…",
+         "Submit a job that runs when there is room"},
+        {"jobs", cli_jobs, &cli_jobs_argp, CLI_OPERAND_JOB, "[JOB]", "List the jobs"},
+        {"logs", cli_logs, &cli_logs_argp, CLI_OPERAND_JOB, "[-f] JOB", "Show what a job has written"},
+        {"cancel", cli_cancel, &cli_cancel_argp, CLI_OPERAND_JOB, "JOB…", "End jobs"},
+        {"why", cli_why, &cli_why_argp, CLI_OPERAND_JOB_OR_NAME, "JOB|NAME", "Say why a job waits, and what would help"},
         {"top", cli_top, &cli_top_argp, CLI_OPERAND_NONE, "", "Watch live who uses what"},
         {"login", cli_login, &cli_login_argp, CLI_OPERAND_NONE, "[URL]", "Use a daemon elsewhere, or say which one is used"},
         {"logout", cli_logout, &cli_logout_argp, CLI_OPERAND_NONE, "", "Forget it: use this machine's daemon again"},
         {"whoami", cli_whoami, &cli_whoami_argp, CLI_OPERAND_NONE, "", "Show who you are to the daemon, and what you may"},
         {"user", cli_user, &cli_user_argp, CLI_OPERAND_ACTION, "create|list|show|change|delete …", "Manage users",
          cli_user_actions},
-        {"project", cli_project_verb, &cli_project_argp, CLI_OPERAND_ACTION, "create|list|show|add|remove|quota|delete …",
+        {"project", cli_project_verb, &cli_project_argp, CLI_OPERAND_ACTION, "create|list|show|set|add|remove|quota|delete …",
          "Manage projects, who is in them, and quotas", cli_project_actions},
         {"token", cli_token, &cli_token_argp, CLI_OPERAND_ACTION, "create|list|revoke …", "Manage tokens",
          cli_token_actions},
@@ -77,6 +85,8 @@ int main(int argc, char **argv)
                 verb = "version";
         else if (strcmp(verb, "__complete") == 0)
                 return cli_complete(argc - 2, argv + 2);
+        else if (strcmp(verb, "__job") == 0)
+                return cli_job_become(argc - 1, argv + 1);
         const struct cli_verb *found = cli_verb_find(verb);
         if (!found)
                 return cli_help_unknown(verb);

@@ -9,8 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LEASE_MAX (10ull * 366 * 86400) /* s */
+
 static const struct argp_option option_table[] = {
         {"description", 'd', "TEXT", 0, "create, change: what it is for", 1},
+        {"idle-lease", 'i', "TIME", 0, "set: when unused vGPUs are deleted or suspended: 2h, 0 for never, default for the daemon's", 1},
         {"role", 'r', "viewer|member|manager", 0, "add: what the user may there (member)", 1},
         {"user", 'u', "USER", 0, "quota: of this user in the project", 2},
         {"organisation", 'o', NULL, 0, "quota: of all projects together, instead of PROJECT", 2},
@@ -19,6 +22,7 @@ static const struct argp_option option_table[] = {
         {"share", 's', "PERCENT", 0, "quota: share of all vGPUs together; 150 is one and a half devices", 2},
         {"jobs", 'J', "N", 0, "quota: jobs that run at the same time", 2},
         {"queued", 'q', "N", 0, "quota: jobs that wait", 2},
+        {"weight", 'w', "N", 0, "quota: the project's due in the job queue, compared with others' (1)", 2},
         CLI_OPTION_JSON,
         {0}};
 
@@ -42,6 +46,16 @@ static int member_path(const struct cli_words *words, char *ret, size_t size)
         return code;
 }
 
+static void print_lease(const json_t *project)
+{
+        uint64_t seconds = cli_number(project, "idle_lease");
+        const char *whose = json_is_true(json_object_get(project, "idle_lease_default")) ? " (the daemon's)" : "";
+        if (seconds)
+                printf("  idle lease   %llu s%s\n", (unsigned long long)seconds, whose);
+        else
+                printf("  idle lease   none%s\n", whose);
+}
+
 static void show(const json_t *project)
 {
         size_t i;
@@ -52,6 +66,8 @@ static void show(const json_t *project)
         printf("  created      %s\n  your role    %s\n  sets         %llu\n  members      %llu\n", cli_text(project, "created"),
                cli_text(project, "role"), (unsigned long long)cli_number(project, "sets"),
                (unsigned long long)cli_number(project, "members"));
+        if (json_object_get(project, "idle_lease"))
+                print_lease(project);
         json_array_foreach(json_object_get(project, "member_list"), i, member)
                 printf("    %s (%s)\n", cli_text(member, "user"), cli_text(member, "role"));
 }
@@ -96,6 +112,24 @@ static int change(const struct cli_words *words)
         if (code == 0 && json_object_size(body) == 0)
                 code = cli_fail(CLI_USAGE, "nothing to change in %s; add --description", words->args[0]);
         return code ? code : send(words, "PATCH", path, json_incref(body));
+}
+
+static int set(const struct cli_words *words)
+{
+        const char *lease = cli_word(words, "idle-lease");
+        struct fg_error err = {0};
+        char path[96];
+        uint64_t seconds;
+        int code = project_path(words, path, sizeof path);
+        if (code)
+                return code;
+        if (!lease)
+                return cli_fail(CLI_USAGE, "nothing to set for %s; add --idle-lease", words->args[0]);
+        if (strcmp(lease, "default") == 0)
+                return send(words, "PATCH", path, json_pack("{s:n}", "idle_lease"));
+        if (fg_duration_parse("--idle-lease", lease, LEASE_MAX, &seconds, &err) < 0)
+                return cli_fail(CLI_USAGE, "%s", err.text);
+        return send(words, "PATCH", path, json_pack("{s:I}", "idle_lease", (json_int_t)seconds));
 }
 
 static int show_one(const struct cli_words *words)
@@ -169,9 +203,10 @@ const struct cli_action cli_project_actions[] = {
         {"list", 0, 0, "", "", list},
         {"show", 1, 1, "NAME", "", show_one},
         {"change", 1, 1, "NAME --description TEXT", "description", change},
+        {"set", 1, 1, "NAME --idle-lease TIME|0|default", "idle-lease", set},
         {"add", 2, 2, "PROJECT USER [--role viewer|member|manager]", "role", add},
         {"remove", 2, 2, "PROJECT USER", "", expel},
-        {"quota", 0, 1, "PROJECT [--user USER] [--vgpus N] [--memory SIZE] …", "user organisation vgpus memory share jobs queued",
+        {"quota", 0, 1, "PROJECT [--user USER] [--vgpus N] [--memory SIZE] …", "user organisation vgpus memory share jobs queued weight",
          cli_quota},
         {"delete", 1, 1, "NAME", "", delete},
         {0},
@@ -180,7 +215,7 @@ const struct cli_action cli_project_actions[] = {
 const struct argp cli_project_argp = {
         .options = option_table,
         .parser = cli_action_parse,
-        .args_doc = "create NAME\nlist\nshow NAME\nchange NAME\nadd PROJECT USER\nremove PROJECT USER\nquota PROJECT\ndelete NAME",
+        .args_doc = "create NAME\nlist\nshow NAME\nchange NAME\nset NAME\nadd PROJECT USER\nremove PROJECT USER\nquota PROJECT\ndelete NAME",
         .doc = "Manage projects: what one owns, nobody outside of it sees. A viewer reads, a member makes vGPUs and changes "
                "his own, a manager everything in the project, an admin everything."};
 

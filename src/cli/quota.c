@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const keys[] = {"vgpus", "memory", "share", "jobs", "queued"};
+static const char *const keys[] = {"vgpus", "memory", "share", "jobs", "queued", "weight"};
 #define KEYS        (sizeof keys / sizeof keys[0])
 #define PERCENT_MAX 25600 /* 256 devices */
 
@@ -88,6 +88,9 @@ static int print_quotas(const json_t *quotas)
                 return cli_fail(CLI_FAILED, "out of memory");
         json_array_foreach(quotas, i, quota) for (size_t k = 0; k < KEYS; k++)
         {
+                /* Only where one is set; nothing uses it up. */
+                if (strcmp(keys[k], "weight") == 0 && !cli_number(json_object_get(quota, "limits"), keys[k]))
+                        continue;
                 const char *user = cli_text(quota, "user"), *project = cli_text(quota, "project");
                 cli_table_add(table, "%s", *user ? user : *project ? project : "organisation");
                 cli_table_add(table, "%s", keys[k]);

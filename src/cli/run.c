@@ -177,6 +177,37 @@ static int open_and_prove(const struct options *o, json_t *body, struct cli_proo
         return code;
 }
 
+/* The vGPUs are open and the layer is proven: the program takes over. */
+static int enter(const struct options *o, const json_t *opened, const struct cli_proof *proof, char **program)
+{
+        struct fg_error err = {0};
+        if (json_is_true(json_object_get(opened, "cuda")) && cli_dropin_set(cli_text(opened, "sim"), &err) < 0)
+                return cli_fail(CLI_NO_LAYER, "the program was not started, as its limits could not be kept: %s", err.text);
+        say_opened(o, opened);
+        if (json_is_true(json_object_get(opened, "background")))
+                go_to_background();
+        return become(program, proof->layer, cli_text(opened, "attach"));
+}
+
+int cli_job_become(int argc, char **argv)
+{
+        struct options o = {.quiet = true};
+        struct cli_proof proof = {.pipe = -1};
+        struct fg_error err = {0};
+        cli_autojson json_t *opened = argc > 3 && strcmp(argv[2], "--") == 0 ? json_loads(argv[1], JSON_REJECT_DUPLICATES, NULL) : NULL;
+        if (!*cli_text(opened, "attach"))
+                return cli_fail(CLI_USAGE, "__job is for the daemon; type: fastgpu submit -- COMMAND");
+        int code = check_program(argv[3]);
+        if (code)
+                return code;
+        if (cli_proof_start(&proof, &err) < 0)
+                return cli_fail(CLI_NO_LAYER, "%s", err.text);
+        if (cli_proof_finish(&proof, &err) != CLI_PROOF_LOADED)
+                code = cli_fail(CLI_NO_LAYER, "the program was not started, as its limits could not be kept: %s", err.text);
+        cli_proof_drop(&proof);
+        return code ? code : enter(&o, opened, &proof, argv + 3);
+}
+
 /* Splits at "--": argp would take the program's options for ours. */
 static int split(int argc, char **argv, int *ret_own)
 {
@@ -193,7 +224,6 @@ int cli_run(int argc, char **argv)
 {
         struct options o = {0};
         struct cli_proof proof = {.pipe = -1};
-        struct fg_error err = {0};
         cli_autojson json_t *opened = NULL;
         json_t *body = NULL;
         int own, missing = split(argc, argv, &own);
@@ -220,10 +250,5 @@ int cli_run(int argc, char **argv)
         code = open_and_prove(&o, body, &proof, &opened);
         if (code)
                 return code;
-        if (json_is_true(json_object_get(opened, "cuda")) && cli_dropin_set(cli_text(opened, "sim"), &err) < 0)
-                return cli_fail(CLI_NO_LAYER, "the program was not started, as its limits could not be kept: %s", err.text);
-        say_opened(&o, opened);
-        if (json_is_true(json_object_get(opened, "background")))
-                go_to_background();
-        return become(program, proof.layer, cli_text(opened, "attach"));
+        return enter(&o, opened, &proof, program);
 }

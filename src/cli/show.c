@@ -94,6 +94,14 @@ static const char *tier_in_words(const char *tier)
         return tier[0] == 'h' ? " (kept by the device or its driver)" : "";
 }
 
+void cli_show_lease(const json_t *set)
+{
+        const json_t *lease = json_object_get(set, "idle_lease");
+        if (lease)
+                print_clean("  %-18s %s at %s unless it is used (lease of %llu s)", "idle lease", cli_text(lease, "then"),
+                            cli_text(lease, "ends"), (unsigned long long)cli_number(lease, "seconds"));
+}
+
 void cli_show_full(const json_t *v)
 {
         char share[32];

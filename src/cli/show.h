@@ -11,5 +11,7 @@ void cli_show_made(const json_t *set);
 void cli_show_line(const json_t *vgpu);
 /* Everything that is known of one vGPU. */
 void cli_show_full(const json_t *vgpu);
+/* When the set ends for want of use; nothing where that is not so. */
+void cli_show_lease(const json_t *set);
 
 #endif

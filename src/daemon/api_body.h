@@ -22,6 +22,9 @@ int fgd_body_name(json_t *body, char ret[64], struct fgd_problem *problem);     
 int fgd_body_count(json_t *body, uint32_t *ret, struct fgd_problem *problem);           /* "gpus"; absent: 1 */
 int fgd_body_mode(json_t *body, bool *ret_given, enum fg_mode *ret, struct fgd_problem *problem);
 int fgd_body_priority(json_t *body, bool *ret_given, enum fg_priority *ret, struct fgd_problem *problem);
+/* "device": an id, a key or the start of a UUID; absent: NULL (api_vgpus.c). */
+struct fgd_call;
+int fgd_body_device(struct fgd_call *call, json_t *body, struct fgd_device **ret);
 /* "memory" and "compute" for `count` vGPUs; `whole` of them: what 100 % of the memory is. Absent: 0. */
 int fgd_body_wants(json_t *body, uint32_t count, const uint64_t *whole, struct fg_sched_want *ret, struct fgd_problem *problem);
 /* A piece of what was sent, for the refusal. */

@@ -27,7 +27,7 @@ static struct fgd_project *visible(const struct fgd_call *call, const char *name
         return project && fgd_role_in(call->manager, &call->who, project) >= FGD_ROLE_VIEWER ? project : NULL;
 }
 
-static int admit(struct fgd_call *call, struct fgd_project *project)
+int fgd_call_admit(struct fgd_call *call, const struct fgd_project *project)
 {
         enum fgd_role role = fgd_role_in(call->manager, &call->who, project);
         fgd_journal_project(call->manager, project);
@@ -41,7 +41,7 @@ int fgd_call_project(struct fgd_call *call, const char *name, struct fgd_project
 {
         *ret = visible(call, name);
         if (*ret)
-                return admit(call, *ret);
+                return fgd_call_admit(call, *ret);
         if (name && *name)
                 return fgd_problem_set(&call->problem, FGD_NOT_FOUND, "there is no project \"%.80s\"; \"fastgpu project list\" shows yours", name);
         return fgd_problem_set(&call->problem, FGD_FORBIDDEN, "%s is in no project yet; an admin lets him in with: fastgpu project add PROJECT %s",
@@ -63,7 +63,7 @@ int fgd_call_target(struct fgd_call *call, const char *target, const char *proje
         if (*ret_index >= (int64_t)(*ret)->count)
                 return fgd_problem_set(&call->problem, FGD_NOT_FOUND, "there is no %s/%lld: \"%s\" has %u, counted from 0", name,
                                        (long long)*ret_index, name, (*ret)->count);
-        return admit(call, in);
+        return fgd_call_admit(call, in);
 }
 
 int fgd_call_owns(struct fgd_call *call, const struct fgd_set *set)

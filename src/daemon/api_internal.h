@@ -79,6 +79,8 @@ void fgd_key_ready(void *call, const void *object);
 
 /* The project at hand: `name`, or where the caller works when that is NULL or "". Not visible is not there. */
 int fgd_call_project(struct fgd_call *call, const char *name, struct fgd_project **ret);
+/* Whether the role there is enough for the request. */
+int fgd_call_admit(struct fgd_call *call, const struct fgd_project *project);
 /* The set, and the index in it (-1: none given), that "[PROJECT:]NAME[/I]" names; `project` as above. */
 int fgd_call_target(struct fgd_call *call, const char *target, const char *project, struct fgd_set **ret, int64_t *ret_index);
 /* A member changes only what is his. */
@@ -121,6 +123,8 @@ int fgd_handle_inspect(struct fgd_call *call);
 int fgd_handle_create(struct fgd_call *call);
 int fgd_handle_resize(struct fgd_call *call);
 int fgd_handle_delete(struct fgd_call *call);
+int fgd_handle_suspend(struct fgd_call *call);
+int fgd_handle_resume(struct fgd_call *call);
 int fgd_handle_open(struct fgd_call *call);
 int fgd_handle_whoami(struct fgd_call *call);
 int fgd_handle_users(struct fgd_call *call);
@@ -157,6 +161,14 @@ int fgd_handle_usage_now(struct fgd_call *call);
 int fgd_handle_perf(struct fgd_call *call);
 int fgd_handle_perf_vgpu(struct fgd_call *call);
 int fgd_handle_calibration(struct fgd_call *call);
+int fgd_handle_jobs(struct fgd_call *call);
+int fgd_handle_job(struct fgd_call *call);
+int fgd_handle_submit(struct fgd_call *call);
+int fgd_handle_job_cancel(struct fgd_call *call);
+int fgd_handle_job_suspend(struct fgd_call *call);
+int fgd_handle_job_resume(struct fgd_call *call);
+int fgd_handle_job_log(struct fgd_call *call);
+int fgd_handle_why(struct fgd_call *call);
 
 static inline void fgd_drop_json(json_t **json)
 {

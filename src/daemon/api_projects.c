@@ -3,7 +3,9 @@
 #include "daemon/api_internal.h"
 
 #include "base/cleanup.h"
+#include "base/size.h"
 #include "daemon/api_body.h"
+#include "daemon/lease.h"
 #include "daemon/users.h"
 
 #include <stdio.h>
@@ -21,6 +23,8 @@ static void write_project(const struct fgd_call *call, const struct fgd_project 
         fgd_text_field(text, "role", fgd_role_name(fgd_role_in(call->manager, &call->who, project)));
         fgd_text_number(text, "sets", project->sets);
         fgd_text_number(text, "members", project->member_count);
+        fgd_text_number(text, "idle_lease", project->lease_seconds);
+        fgd_text_bool(text, "idle_lease_default", project->idle_lease == FGD_LEASE_DEFAULT);
 }
 
 /* Returns whether there are more. */
@@ -133,6 +137,28 @@ static void write_made(struct fgd_call *call, const void *object)
         fgd_text_add(&call->text, "}\n");
 }
 
+/* A time, 0 for none, null for the daemon's own. */
+static int read_lease(struct fgd_call *call, json_t *body, bool *ret_given, int64_t *ret)
+{
+        json_t *value = json_object_get(body, "idle_lease");
+        struct fg_error err = {0};
+        char quoted[96];
+        uint64_t seconds = 0;
+        *ret_given = value != NULL;
+        *ret = FGD_LEASE_DEFAULT;
+        if (!value || json_is_null(value))
+                return 0;
+        if (json_is_string(value) && fg_duration_parse("\"idle_lease\"", json_string_value(value), FGD_LEASE_MAX, &seconds, &err) < 0)
+                return fgd_problem_from(&call->problem, FGD_BAD_REQUEST, &err);
+        if (json_is_integer(value) && json_integer_value(value) >= 0 && json_integer_value(value) <= FGD_LEASE_MAX)
+                seconds = (uint64_t)json_integer_value(value);
+        else if (!json_is_string(value))
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"idle_lease\" must be a time (\"90s\", \"30m\", \"12h\", \"2d\" or a number of "
+                                       "seconds), 0 for none or null for the daemon's own, not %s", fgd_body_quote(value, quoted, sizeof quoted));
+        *ret = (int64_t)seconds;
+        return 0;
+}
+
 static int read_description(struct fgd_call *call, json_t *body, const char **ret)
 {
         if (fgd_body_string(body, "description", ret, &call->problem) < 0)
@@ -163,17 +189,20 @@ int fgd_handle_project_create(struct fgd_call *call)
 
 int fgd_handle_project_change(struct fgd_call *call)
 {
-        static const char *const known[] = {"description", NULL};
+        static const char *const known[] = {"description", "idle_lease", NULL};
         fgd_autojson json_t *body = NULL;
         const char *description;
         struct fgd_project *project;
+        int64_t lease;
+        bool has_lease;
         if (fgd_query_none(call) < 0 || fgd_call_project(call, call->argument[0], &project) < 0 ||
             fgd_body_parse(call->request->body, call->request->body_size, known, &body, &call->problem) < 0 ||
-            read_description(call, body, &description) < 0)
+            read_description(call, body, &description) < 0 || read_lease(call, body, &has_lease, &lease) < 0)
                 return -1;
-        if (!description)
-                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "nothing to change: give description");
-        if (fgd_project_describe(call->manager, project, description, &call->problem) < 0)
+        if (!description == !has_lease)
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "give one of description and idle_lease to change");
+        if (description ? fgd_project_describe(call->manager, project, description, &call->problem) < 0
+                        : fgd_project_lease(call->manager, project, lease, &call->problem) < 0)
                 return -1;
         write_made(call, project);
         return 0;

@@ -11,14 +11,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LIMIT_MAX (1ll << 53) /* what any reader of JSON can hold */
+#define LIMIT_MAX  (1ll << 53) /* what any reader of JSON can hold */
+#define WEIGHT_MAX 1000000
 
 static void write_amounts(const char *name, const uint64_t *value, bool with_zero, struct fgd_text *text)
 {
         fgd_text_name(text, name);
         fgd_text_add(text, "{");
         for (int i = 0; i < FGD_QUOTA_KEYS; i++)
-                if (value[i] || with_zero)
+                if (value[i] || (with_zero && i != FGD_QUOTA_WEIGHT))
                         fgd_text_number(text, fgd_quota_names[i], value[i]);
         fgd_text_add(text, "}");
 }
@@ -119,7 +120,7 @@ static int read_limit(json_t *body, enum fgd_quota_key key, struct fgd_quota_cha
                         return fgd_problem_set(problem, FGD_BAD_REQUEST, "\"memory\": %s", err.text);
                 return 0;
         }
-        int r = fgd_body_number(body, name, 0, LIMIT_MAX, &ret->has[key], &number, problem);
+        int r = fgd_body_number(body, name, 0, key == FGD_QUOTA_WEIGHT ? WEIGHT_MAX : LIMIT_MAX, &ret->has[key], &number, problem);
         ret->limit[key] = (uint64_t)number;
         return r;
 }
@@ -149,7 +150,7 @@ static int read_scope(struct fgd_call *call, json_t *body, struct fgd_quota_chan
 
 int fgd_handle_quota_put(struct fgd_call *call)
 {
-        static const char *const known[] = {"scope", "project", "user", "vgpus", "memory", "share", "jobs", "queued", NULL};
+        static const char *const known[] = {"scope", "project", "user", "vgpus", "memory", "share", "jobs", "queued", "weight", NULL};
         fgd_autojson json_t *body = NULL;
         struct fgd_quota_change change = {0};
         bool any = false;
@@ -161,8 +162,10 @@ int fgd_handle_quota_put(struct fgd_call *call)
                         return -1;
                 any = any || change.has[i];
         }
+        if (change.has[FGD_QUOTA_WEIGHT] && (change.user || !change.project))
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"weight\" is a project's: give the scope \"project\"");
         if (!any)
-                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "nothing to set: give vgpus, memory, share, jobs or queued; 0 takes a limit away");
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "nothing to set: give vgpus, memory, share, jobs, queued or weight; 0 takes a limit away");
         if (fgd_quota_set(call->manager, &change, &call->problem) < 0)
                 return -1;
         write_quota(call, change.project, change.user, &call->text);

@@ -32,7 +32,7 @@ static struct fgd_device *match_device(const struct fgd_manager *m, const char *
         return *ret_ambiguous ? NULL : found;
 }
 
-static int find_device(struct fgd_call *call, json_t *body, struct fgd_device **ret)
+int fgd_body_device(struct fgd_call *call, json_t *body, struct fgd_device **ret)
 {
         char quoted[96], number[24];
         bool ambiguous;
@@ -113,7 +113,7 @@ static int create(struct fgd_call *call, json_t *body, bool ephemeral, struct fg
         if (fgd_body_string(body, "project", &project, &call->problem) < 0 || fgd_call_project(call, project, &c.project) < 0 ||
             fgd_body_name(body, c.name, &call->problem) < 0 || fgd_body_count(body, &c.gpus, &call->problem) < 0 ||
             fgd_body_mode(body, &given, &c.mode, &call->problem) < 0 || fgd_body_priority(body, &given, &c.priority, &call->problem) < 0 ||
-            find_device(call, body, &c.device) < 0 || wants_new(call, c.gpus, &w) < 0)
+            fgd_body_device(call, body, &c.device) < 0 || wants_new(call, c.gpus, &w) < 0)
                 return -1;
         fgd_journal_target(call->manager, "%s", c.name);
         for (uint32_t i = 0; i < c.gpus; i++)
@@ -152,6 +152,15 @@ int fgd_handle_create(struct fgd_call *call)
         return create(call, body, false, &set, note, sizeof note);
 }
 
+/* They come and go with their job. */
+static int refuse_job_set(struct fgd_call *call, const struct fgd_set *set)
+{
+        if (!set->job)
+                return 0;
+        return fgd_problem_set(&call->problem, FGD_IN_USE, "\"%s\" belongs to job %lld: \"fastgpu cancel %lld\" ends both", set->name, (long long)set->job,
+                               (long long)set->job);
+}
+
 int fgd_handle_resize(struct fgd_call *call)
 {
         static const char *const known[] = {"memory", "compute", "mode", "priority", NULL};
@@ -161,7 +170,7 @@ int fgd_handle_resize(struct fgd_call *call)
         struct fgd_query query[] = {{"project"}};
         int64_t index;
         if (fgd_query_read(call, query, 1) < 0 || fgd_call_target(call, call->argument[0], query[0].value, &resize.set, &index) < 0 ||
-            fgd_call_owns(call, resize.set) < 0 || fgd_body_parse(call->request->body, call->request->body_size, known, &body, &call->problem) < 0)
+            fgd_call_owns(call, resize.set) < 0 || refuse_job_set(call, resize.set) < 0 || fgd_body_parse(call->request->body, call->request->body_size, known, &body, &call->problem) < 0)
                 return -1;
         if (json_object_size(body) == 0)
                 return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "nothing to change: give memory, compute, mode or priority");
@@ -227,6 +236,8 @@ int fgd_handle_delete(struct fgd_call *call)
         bool force;
         if (fgd_query_read(call, query, 2) < 0 || fgd_query_flag(call, &query[1], &force) < 0 ||
             fgd_call_target(call, call->argument[0], query[0].value, &set, &index) < 0)
+                return -1;
+        if (refuse_job_set(call, set) < 0)
                 return -1;
         if (index >= 0)
                 return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "a single vGPU cannot be deleted: delete \"%s\" as a whole", set->name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/api_write.h"
 
+#include "daemon/lease.h"
 #include "daemon/manager.h"
 #include "daemon/registry.h"
 #include "daemon/tenants.h"
@@ -46,7 +47,7 @@ static const char *state_name(const struct fgd_vgpu *v)
 {
         if (v->quarantined || (v->pages && v->pages->damaged))
                 return "quarantined";
-        return v->device->present ? "ready" : "lost";
+        return !v->device->present ? "lost" : v->set->is_paused ? "suspended" : "ready";
 }
 
 static void write_vgpu(struct fgd_vgpu *v, struct fgd_text *text)
@@ -86,6 +87,9 @@ void fgd_write_set(struct fgd_set *set, const char *note, struct fgd_text *text)
         fgd_text_field(text, "owner", set->owner ? set->owner->name : "operator");
         fgd_text_field(text, "created", fgd_date_format(set->created, created));
         fgd_text_bool(text, "ephemeral", set->ephemeral);
+        if (set->job)
+                fgd_text_number(text, "job", (uint64_t)set->job);
+        fgd_lease_write(set, text);
         if (note[0])
                 fgd_text_field(text, "note", note);
         fgd_text_name(text, "vgpus");

@@ -44,6 +44,7 @@ struct fgd_arbiter_client {
         int poke;
         bool stale;  /* slots must be read anew */
         bool closed; /* refused whatever it asks */
+        bool held;   /* suspended: gets nothing, and is not looked at until it is resumed */
         bool background; /* all its programs are SCHED_IDLE */
         bool stands;     /* has a grant beside whoever has the device: standing.c */
 

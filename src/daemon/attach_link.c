@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "daemon/attach_server.h"
+#include "daemon/jobs.h"
 #include "daemon/manager.h"
 #include "daemon/tenants.h"
 #include "ledger/attach.h"
@@ -126,6 +127,8 @@ static bool may_attach(const struct fgd_view *view, const struct fgd_process *pr
         const struct fgd_use *use;
         bool is_shared = fgd_tenants_on(view->manager) || (!view->manager->paths.is_private && geteuid() == 0);
         if (!is_shared || process->uid == 0 || process->uid == geteuid())
+                return true;
+        if (view->set->run && view->set->run->job->uid == process->uid)
                 return true;
         TAILQ_FOREACH(use, &view->set->uses, of_set)
                 if (use->process->uid == process->uid)

@@ -372,9 +372,9 @@ static void write_beats(struct fgd_arbiter *a, uint64_t now)
 
         a->beat_at = now;
         for (const struct fgd_arbiter_client *c = a->clients; c; c = c->next)
-                total += c->slots ? c->share.weight : 0;
+                total += c->slots && !c->held ? c->share.weight : 0;
         for (struct fgd_arbiter_client *c = a->clients; c; c = c->next) {
-                uint64_t part = c->slots && total ? frame * c->share.weight / (total > 1000 || !c->share.cap ? total : 1000) : 0;
+                uint64_t part = c->slots && total && !c->held ? frame * c->share.weight / (total > 1000 || !c->share.cap ? total : 1000) : 0;
 
                 fg_store_relaxed(&c->limits->frame, frame);
                 fg_store_relaxed(&c->limits->offset, offset);
@@ -407,15 +407,15 @@ static uint64_t step_standing(struct fgd_arbiter *a, uint64_t now)
         return inflight_now(c) ? STANDING_LOOK : IDLE_LIMIT;
 }
 
-/* A vGPU that is being taken away: its threads wake up to be refused. */
-static void shut_out_closed(struct fgd_arbiter *a, uint64_t now)
+/* A vGPU that is being taken away: its threads wake up to be refused. One that is suspended: they sleep on. */
+static void shut_out(struct fgd_arbiter *a, uint64_t now)
 {
         for (struct fgd_arbiter_client *c = a->clients; c; c = c->next) {
-                if (!c->closed)
+                if (!c->closed && !c->held)
                         continue;
                 if (a->owner == c && a->phase != PHASE_DRAIN)
                         begin_drain(a, now);
-                else if (c->waiting || (fg_load_relaxed(&c->limits->grant) & FG_GRANT_MASK) != FG_GRANT_DENIED)
+                else if ((c->closed && c->waiting) || (fg_load_relaxed(&c->limits->grant) & FG_GRANT_MASK) != FG_GRANT_DENIED)
                         fgd_arbiter_write_grant(c, FG_GRANT_DENIED);
         }
 }
@@ -427,7 +427,7 @@ uint64_t fgd_arbiter_decide(struct fgd_arbiter *a, uint64_t now)
         uint64_t wait = 0;
 
         fgd_arbiter_let_stand(a);
-        shut_out_closed(a, now);
+        shut_out(a, now);
         wait = step_standing(a, now);
         for (int rounds = 0; wait == 0 && rounds < 8; rounds++)
                 wait = step[a->phase](a, now);

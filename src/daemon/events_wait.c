@@ -4,6 +4,7 @@
 
 #include "daemon/api.h"
 #include "daemon/identity.h"
+#include "daemon/job_log.h"
 #include "daemon/manager.h"
 #include "daemon/text.h"
 
@@ -67,6 +68,7 @@ void fgd_events_release(struct fgd_manager *m)
 {
         while (m->events && !TAILQ_EMPTY(&m->events->waiters))
                 answer(TAILQ_FIRST(&m->events->waiters));
+        fgd_log_release(m);
 }
 
 void fgd_events_free(struct fgd_manager *m)

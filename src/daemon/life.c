@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/guard.h"
+#include "daemon/jobs.h"
 #include "daemon/manager.h"
 
 #include <errno.h>
@@ -62,6 +63,9 @@ int fgd_life_prepare(const struct fg_paths *paths, struct fg_error *err)
                 snprintf(path, sizeof path, "%s/%s", paths->run, below[i]);
                 r = fg_mkdirs(path, 0700, err);
         }
+        snprintf(path, sizeof path, "%s/jobs", paths->state);
+        if (r == 0)
+                r = fg_mkdirs(path, 0700, err);
         if (r == 0 && access(paths->state, W_OK) < 0)
                 r = fg_error_set(err, -errno, "the folder %s cannot be written: %m", paths->state);
         return r < 0 ? r : take_lock(paths, err);
@@ -127,7 +131,7 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *user)
         struct fgd_manager *m = user;
         uint64_t limit = m->options.value[FG_OPT_IDLE_EXIT] * FG_NSEC_PER_SEC, idle = fg_now() - m->last_activity;
         /* Who is elsewhere cannot start another. */
-        if (m->use_count || m->remote)
+        if (m->use_count || m->remote || fgd_jobs_any(m->jobs))
                 idle = 0;
         if (idle >= limit) {
                 fg_log_info("nothing to do for %llu s: ending", (unsigned long long)(idle / FG_NSEC_PER_SEC));

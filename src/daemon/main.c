@@ -5,6 +5,7 @@
 #include "daemon/access.h"
 #include "daemon/adopt.h"
 #include "daemon/http.h"
+#include "daemon/jobs.h"
 #include "daemon/life.h"
 #include "daemon/ledger_check.h"
 #include "daemon/manager.h"
@@ -123,6 +124,7 @@ static void on_first_scan(void *user)
                 sd_event_exit(m->event, EXIT_FAILURE);
                 return;
         }
+        fgd_jobs_adopt(m);
         fgd_remote_new(m);
         fgd_manager_active(m);
         sd_notify(0, "READY=1");
@@ -152,6 +154,8 @@ static int serve(struct fgd_manager *m, const struct arguments *arguments, struc
                 return r;
         open_folders(m);
         fgd_adopt(m);
+        if ((r = fgd_jobs_watch(m)) < 0)
+                return fg_error_set(err, r, "cannot set up the event loop: %m");
         r = fgd_inventory_scan(m, on_first_scan, &starter, err);
         if (r == 0 && (r = fgd_inventory_watch(m)) < 0)
                 fg_error_set(err, r, "cannot set up the event loop: %m");

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/lease.h"
 #include "daemon/manager.h"
 
 #include "base/cleanup.h"
@@ -7,6 +8,7 @@
 #include "daemon/arbiter.h"
 #include "daemon/attach_server.h"
 #include "daemon/http.h"
+#include "daemon/jobs.h"
 #include "daemon/journal.h"
 #include "daemon/metering.h"
 #include "daemon/money.h"
@@ -59,7 +61,16 @@ static int open_store(struct fgd_manager *m, const char *path, struct fg_error *
         r = fgd_tenants_load(m, err);
         if (r == 0)
                 r = fgd_journal_new(m, err);
-        return r < 0 ? r : fgd_registry_load(m, err);
+        if (r == 0)
+                r = fgd_registry_load(m, err);
+        if (r == 0)
+                r = fgd_lease_new(m, err);
+        if (r == 0)
+                r = fgd_jobs_load(m, err);
+        /* What suspended jobs do not take is known by now. */
+        if (r == 0)
+                fgd_registry_audit(m);
+        return r;
 }
 
 static int make_parts(struct fgd_manager *m, struct fg_error *err)
@@ -78,6 +89,8 @@ static int make_parts(struct fgd_manager *m, struct fg_error *err)
                 r = fgd_rate_new(m, err);
         if (r == 0 && fgd_events_new(m) < 0)
                 r = fg_error_set(err, -ENOMEM, "out of memory");
+        if (r == 0)
+                r = fgd_jobs_new(m, err);
         return r;
 }
 
@@ -146,6 +159,8 @@ void fgd_manager_free(struct fgd_manager *m)
         fgd_metering_end(m);
         fgd_money_free(m);
         fgd_events_free(m);
+        fgd_jobs_free(m);
+        fgd_lease_free(m);
         if (m->store)
                 fgd_usage_persist(m);
         fgd_watchdog_free(m->watchdog);

@@ -24,6 +24,8 @@ struct fgd_events;
 struct fgd_metering;
 struct fgd_money;
 struct fgd_rate;
+struct fgd_lease;
+struct fgd_jobs;
 
 #define FGD_NOTES 32u
 
@@ -43,10 +45,12 @@ struct fgd_manager {
         struct fgd_events *events;
         struct fgd_metering *metering;
         struct fgd_money *money; /* NULL: not started */
+        struct fgd_lease *lease;
         struct fgd_set_list sets; /* in the order they were made */
         struct fgd_table set_names; /* by project and name */
         uint32_t vgpu_count;
 
+        struct fgd_jobs *jobs;
         struct fgd_inventory *inventory;
         struct fgd_watchdog *watchdog; /* NULL: nothing to watch */
         struct fgd_http *http;

@@ -120,6 +120,8 @@ static void identify(struct fgd_meter *meter, const struct fgd_vgpu *vgpu)
         fgd_uuid_format(vgpu->uuid, meter->uuid);
         free(meter->name);
         meter->name = strdup(name);
+        free(meter->job);
+        meter->job = set->job ? strdup(set->name + strlen("job-")) : NULL;
         meter->project_id = set->project->id;
         meter->user_id = set->owner ? set->owner->id : 0;
 }
@@ -227,7 +229,7 @@ int fgd_metering_reserve(struct fgd_manager *m, struct fgd_set *set)
                         return -ENOMEM;
                 meter->vgpu = &set->vgpu[i];
                 meter->metering = m->metering;
-                meter->state = FG_METER_RUN;
+                meter->state = set->is_paused ? FG_METER_HOLD : FG_METER_RUN;
                 set->vgpu[i].meter = meter;
         }
         return 0;
@@ -239,14 +241,6 @@ void fgd_metering_state(struct fgd_vgpu *vgpu, enum fg_meter_state state)
                 return;
         vgpu->meter->state = state;
         fgd_metering_update(vgpu);
-}
-
-void fgd_metering_job(struct fgd_vgpu *vgpu, const char *job)
-{
-        if (!vgpu->meter)
-                return;
-        free(vgpu->meter->job);
-        vgpu->meter->job = *job ? strndup(job, FGD_METER_JOB_MAX - 1) : NULL;
 }
 
 void fgd_metering_sink(struct fgd_manager *m, const struct fgd_meter_sink *sink)

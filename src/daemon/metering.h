@@ -91,7 +91,5 @@ void fgd_metering_remove(struct fgd_vgpu *vgpu);
 void fgd_metering_drop(struct fgd_vgpu *vgpu);
 /* The caller has suspended (FG_METER_HOLD) or resumed (FG_METER_RUN) it. Before fgd_metering_begin() too. */
 void fgd_metering_state(struct fgd_vgpu *vgpu, enum fg_meter_state state);
-/* Whose job runs in it from now on: its id, or "" for none. */
-void fgd_metering_job(struct fgd_vgpu *vgpu, const char *job);
 
 #endif

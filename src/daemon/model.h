@@ -32,6 +32,7 @@ struct fgd_use;
 struct fgd_view;
 struct fgd_ending;
 struct fgd_project;
+struct fgd_run;
 struct fgd_user;
 struct fgd_meter;
 struct fgd_metering;
@@ -89,6 +90,14 @@ struct fgd_set {
         int64_t created; /* unix time, s */
         char name[64];
         bool ephemeral; /* goes with the last process that uses it */
+        bool is_paused; /* suspended, a job's with its job: its share is free for others, its memory is not */
+        int64_t active_at; /* ms of CLOCK_BOOTTIME, possibly before 0: last known to have used device time; lease.h */
+        int64_t active_wall; /* the same as unix time, s, to tell people when a lease ends */
+        uint64_t lease_gpu_ns; /* what it had used then */
+        bool is_warned, lease_dirty; /* its end was announced; differs from the store */
+        int64_t job;    /* whose it is, and of which element; 0: a person's */
+        uint32_t element;
+        struct fgd_run *run; /* NULL: a person's, or a job's that is not known */
         uint32_t count;
         struct fgd_project *project; /* names are unique within it */
         struct fgd_user *owner;      /* NULL: the operator's */

@@ -7,6 +7,7 @@ static void read_slots(struct fgd_arbiter_client *c)
 {
         struct slot_view old[FG_SLOTS];
         uint32_t olds = c->slots, n = 0;
+        bool held;
 
         for (uint32_t i = 0; i < olds; i++)
                 old[i] = c->slot[i];
@@ -30,6 +31,10 @@ static void read_slots(struct fgd_arbiter_client *c)
                 c->share.weight = 1;
         c->background = fgd_arbiter_is_background(c->limits);
         c->closed = fg_load_seq_cst(&c->limits->closed);
+        held = fg_load_seq_cst(&c->limits->held);
+        if (c->held && !held)
+                fgd_arbiter_write_grant(c, FG_GRANT_DENIED); /* those who slept through it wake up and ask */
+        c->held = held;
         c->stale = false;
 }
 
@@ -116,7 +121,7 @@ static void advance_clock(struct fgd_arbiter *a, uint64_t now)
 
 static void note_demand(struct fgd_arbiter *a, struct fgd_arbiter_client *c, uint64_t now)
 {
-        bool wants = c->waiting > 0 && !c->closed;
+        bool wants = c->waiting > 0 && !c->closed && !c->held;
 
         if (wants && !c->share.wants && c->inflight == 0 && now - c->idle_since > 2 * IDLE_LIMIT)
                 c->woke_at = now;

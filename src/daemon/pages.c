@@ -4,6 +4,7 @@
 #include "base/atomic.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/futex.h"
 #include "base/log.h"
 #include "daemon/arbiter.h"
 #include "daemon/guard.h"
@@ -147,6 +148,7 @@ static void take_over(struct fgd_pages *p)
         if (vgpu->device->context_bytes)
                 fg_store_relaxed(&p->limits->context_bytes, vgpu->device->context_bytes);
         fg_store_seq_cst(&p->limits->closed, 0u);
+        fg_store_seq_cst(&p->limits->held, (uint32_t)vgpu->set->is_paused);
 }
 
 static int start_arbiter(struct fgd_manager *m, struct fgd_pages *p, struct fg_error *err)
@@ -254,5 +256,12 @@ void fgd_pages_apply(struct fgd_pages *p)
 void fgd_pages_close(struct fgd_pages *p, bool closed)
 {
         fg_store_seq_cst(&p->limits->closed, (uint32_t)closed);
+        fgd_arbiter_changed(p->vgpu->device->arbiter, p->client);
+}
+
+void fgd_pages_hold(struct fgd_pages *p, bool held)
+{
+        fg_store_seq_cst(&p->limits->held, (uint32_t)held);
+        fg_futex_wake_all(&p->limits->held);
         fgd_arbiter_changed(p->vgpu->device->arbiter, p->client);
 }

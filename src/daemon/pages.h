@@ -46,6 +46,8 @@ void fgd_pages_settle(struct fgd_pages *pages);
 /* Writes share, mode and priority of the vGPU into the limits page and tells the arbiter. */
 void fgd_pages_apply(struct fgd_pages *pages);
 void fgd_pages_close(struct fgd_pages *pages, bool closed);
+/* Launches wait until it is released. */
+void fgd_pages_hold(struct fgd_pages *pages, bool held);
 
 char *fgd_uuid_format(const uint8_t uuid[16], char ret[37]);
 

@@ -27,6 +27,7 @@ enum fgd_problem_type {
         FGD_NO_ROOM,
         FGD_RATE_LIMITED,
         FGD_MISMATCH,
+        FGD_ENDED,
         FGD_PROBLEM_TYPES, /* how many */
 };
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Projects, who is in them, and quotas. */
+#include "daemon/jobs.h"
 #include "daemon/journal.h"
+#include "daemon/lease.h"
 #include "daemon/manager.h"
 #include "daemon/quota.h"
+#include "daemon/store_lease.h"
 #include "daemon/store_tenants.h"
 #include "daemon/users.h"
 
@@ -26,6 +29,8 @@ int fgd_project_create(struct fgd_manager *m, const char *name, const char *desc
         snprintf(project->name, sizeof project->name, "%s", name);
         snprintf(project->description, sizeof project->description, "%s", description);
         project->created = time(NULL);
+        project->idle_lease = FGD_LEASE_DEFAULT;
+        fgd_lease_resolve(m, project);
         fgd_event_stage(m, NULL, "project.created", name, "the project \"%s\" was made", name);
         fgd_journal_ready(m, project);
         if (fgd_store_add_project(m->store, project, &err) < 0)
@@ -44,6 +49,18 @@ int fgd_project_describe(struct fgd_manager *m, struct fgd_project *project, con
         return 0;
 }
 
+int fgd_project_lease(struct fgd_manager *m, struct fgd_project *project, int64_t seconds, struct fgd_problem *problem)
+{
+        struct fg_error err = {0};
+        fgd_event_stage(m, project, "project.changed", project->name, "the idle lease of the project \"%s\" was set", project->name);
+        if (fgd_store_lease_of(m->store, project, seconds, &err) < 0)
+                return fgd_problem_set(problem, FGD_STORAGE, "the project \"%s\" was not changed: %s", project->name, err.text);
+        project->idle_lease = seconds;
+        fgd_lease_resolve(m, project);
+        fgd_lease_changed(m);
+        return 0;
+}
+
 int fgd_project_delete(struct fgd_manager *m, struct fgd_project *project, struct fgd_problem *problem)
 {
         struct fg_error err = {0};
@@ -52,9 +69,12 @@ int fgd_project_delete(struct fgd_manager *m, struct fgd_project *project, struc
         if (project->sets)
                 return fgd_problem_set(problem, FGD_IN_USE, "the project \"%s\" has %u set%s of vGPUs: delete them first", project->name,
                                        project->sets, project->sets == 1 ? "" : "s");
+        if (fgd_jobs_of(m, project, NULL))
+                return fgd_problem_set(problem, FGD_IN_USE, "the project \"%s\" has jobs that have not ended: cancel them first", project->name);
         fgd_event_stage(m, NULL, "project.deleted", project->name, "the project \"%s\" was deleted", project->name);
         if (fgd_store_delete_project(m->store, project, &err) < 0)
                 return fgd_problem_set(problem, FGD_STORAGE, "the project \"%s\" was not deleted: %s", project->name, err.text);
+        fgd_jobs_forget_project(m, project);
         fgd_project_remove(m, project);
         return 0;
 }
@@ -128,5 +148,6 @@ int fgd_quota_set(struct fgd_manager *m, const struct fgd_quota_change *change, 
                 if (change->has[i])
                         account->limit[i] = change->limit[i];
         fgd_member_settle(m, member);
+        fgd_jobs_kick(m);
         return r < 0 ? fgd_problem_set(problem, FGD_STORAGE, "the quota was not set: %s", err.text) : 0;
 }

@@ -3,14 +3,17 @@
 
 #include "base/size.h"
 #include "daemon/manager.h"
+#include "daemon/registry.h"
 
 #include <stdio.h>
+#include <string.h>
 
 const char *const fgd_quota_names[FGD_QUOTA_KEYS] = {[FGD_QUOTA_VGPUS] = "vgpus",
                                                      [FGD_QUOTA_MEMORY] = "memory",
                                                      [FGD_QUOTA_SHARE] = "share",
                                                      [FGD_QUOTA_JOBS] = "jobs",
-                                                     [FGD_QUOTA_QUEUED] = "queued"};
+                                                     [FGD_QUOTA_QUEUED] = "queued",
+                                                     [FGD_QUOTA_WEIGHT] = "weight"};
 
 static const char *amount(enum fgd_quota_key key, uint64_t value, char *buf, size_t size)
 {
@@ -49,19 +52,44 @@ static int check(const struct fgd_account *account, const struct fgd_demand *dem
         return 0;
 }
 
+/* `is_empty`: as if nothing were used. */
+static int check_all(const struct fgd_manager *m, const struct fgd_project *project, const struct fgd_user *user, bool is_empty,
+                     const struct fgd_demand *demand, struct fgd_problem *problem)
+{
+        const struct fgd_member *member = user ? fgd_member_find(m, user, project) : NULL;
+        const struct {
+                const struct fgd_account *account;
+                const char *scope;
+        } all[] = {{&project->account, "project"}, {member ? &member->account : NULL, "user"}, {&m->tenants->organisation, "organisation"}};
+        char whose[160];
+        for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
+                if (!all[i].account)
+                        continue;
+                struct fgd_account account = *all[i].account;
+                if (is_empty)
+                        memset(account.used, 0, sizeof account.used);
+                if (i == 0)
+                        snprintf(whose, sizeof whose, "the project \"%s\"", project->name);
+                else if (i == 1)
+                        snprintf(whose, sizeof whose, "\"%s\" in the project \"%s\"", user->name, project->name);
+                else
+                        snprintf(whose, sizeof whose, "the organisation");
+                if (check(&account, demand, all[i].scope, whose, problem) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
 int fgd_quota_check(const struct fgd_manager *m, struct fgd_project *project, struct fgd_user *user, const struct fgd_demand *demand,
                     struct fgd_problem *problem)
 {
-        char whose[160];
-        const struct fgd_member *member = user ? fgd_member_find(m, user, project) : NULL;
-        snprintf(whose, sizeof whose, "the project \"%s\"", project->name);
-        if (check(&project->account, demand, "project", whose, problem) < 0)
-                return -1;
-        if (member)
-                snprintf(whose, sizeof whose, "\"%s\" in the project \"%s\"", user->name, project->name);
-        if (member && check(&member->account, demand, "user", whose, problem) < 0)
-                return -1;
-        return check(&m->tenants->organisation, demand, "organisation", "the organisation", problem);
+        return check_all(m, project, user, false, demand, problem);
+}
+
+int fgd_quota_possible(const struct fgd_manager *m, struct fgd_project *project, struct fgd_user *user, const struct fgd_demand *demand,
+                       struct fgd_problem *problem)
+{
+        return check_all(m, project, user, true, demand, problem);
 }
 
 /* Counters wrap the same way in both directions: what was booked is what is taken back. */
@@ -88,6 +116,6 @@ void fgd_quota_of_set(const struct fgd_set *set, struct fgd_demand *ret)
                 if (v->damaged_row)
                         continue;
                 ret->more[FGD_QUOTA_MEMORY] += (int64_t)v->memory;
-                ret->more[FGD_QUOTA_SHARE] += v->share;
+                ret->more[FGD_QUOTA_SHARE] += fgd_vgpu_share(v);
         }
 }

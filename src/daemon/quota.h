@@ -17,6 +17,9 @@ extern const char *const fgd_quota_names[FGD_QUOTA_KEYS];
 /* Whether it fits: what grows must stay within every limit, what shrinks always may. `user` NULL: the operator's. */
 int fgd_quota_check(const struct fgd_manager *manager, struct fgd_project *project, struct fgd_user *user,
                     const struct fgd_demand *demand, struct fgd_problem *problem);
+/* Whether it could ever fit, were nothing else used. */
+int fgd_quota_possible(const struct fgd_manager *manager, struct fgd_project *project, struct fgd_user *user,
+                       const struct fgd_demand *demand, struct fgd_problem *problem);
 /* Books it. For a user's there must be a member record (fgd_member_get()). */
 void fgd_quota_book(struct fgd_manager *manager, struct fgd_project *project, struct fgd_user *user, const struct fgd_demand *demand);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/registry.h"
 
+#include "daemon/jobs.h"
+#include "daemon/lease.h"
 #include "daemon/manager.h"
 #include "daemon/metering.h"
 #include "daemon/quota.h"
@@ -39,6 +41,8 @@ struct fgd_set *fgd_set_new(const char *name, uint32_t count)
                 return NULL;
         snprintf(set->name, sizeof set->name, "%s", name);
         set->count = count;
+        fgd_lease_set_active(set, fgd_boot_ms());
+        set->lease_dirty = true;
         TAILQ_INIT(&set->uses);
         for (uint32_t i = 0; i < count; i++) {
                 set->vgpu[i].set = set;
@@ -102,6 +106,31 @@ void fgd_registry_remove(struct fgd_manager *m, struct fgd_set *set)
         }
         book(m, set, -1);
         fgd_watchdog_update(m);
+        fgd_jobs_kick(m);
+}
+
+uint32_t fgd_vgpu_share(const struct fgd_vgpu *vgpu)
+{
+        return vgpu->set->is_paused ? 0 : vgpu->share;
+}
+
+void fgd_registry_pause(struct fgd_manager *m, struct fgd_set *set, bool is_paused)
+{
+        struct fgd_demand demand = {0};
+        if (set->is_paused == is_paused)
+                return;
+        for (uint32_t i = 0; i < set->count; i++) {
+                fgd_vgpu_withdraw(&set->vgpu[i]);
+                if (!set->vgpu[i].damaged_row)
+                        demand.more[FGD_QUOTA_SHARE] += set->vgpu[i].share;
+        }
+        set->is_paused = is_paused;
+        for (uint32_t i = 0; i < set->count; i++)
+                fgd_vgpu_promise(&set->vgpu[i]);
+        if (is_paused)
+                fgd_quota_negate(&demand);
+        fgd_quota_book(m, set->project, set->owner, &demand);
+        fgd_jobs_kick(m);
 }
 
 void fgd_vgpu_promise(struct fgd_vgpu *vgpu)
@@ -112,7 +141,7 @@ void fgd_vgpu_promise(struct fgd_vgpu *vgpu)
         if (vgpu->damaged_row)
                 return;
         vgpu->device->memory_promised += vgpu->memory;
-        vgpu->device->share_promised += vgpu->share;
+        vgpu->device->share_promised += fgd_vgpu_share(vgpu);
 }
 
 void fgd_vgpu_withdraw(struct fgd_vgpu *vgpu)
@@ -123,7 +152,7 @@ void fgd_vgpu_withdraw(struct fgd_vgpu *vgpu)
         if (vgpu->damaged_row)
                 return;
         vgpu->device->memory_promised -= vgpu->memory;
-        vgpu->device->share_promised -= vgpu->share;
+        vgpu->device->share_promised -= fgd_vgpu_share(vgpu);
 }
 
 uint64_t fgd_device_reserved(const struct fgd_manager *m, const struct fgd_device *device)
@@ -147,7 +176,7 @@ static bool fits(const struct fgd_manager *m, const struct fgd_vgpu *vgpu)
 {
         return vgpu->device && vgpu->memory > 0 && vgpu->share >= 1 && vgpu->mode <= FG_MODE_CAP &&
                vgpu->priority <= FG_PRIORITY_HIGH && vgpu->memory <= fgd_device_memory_free(m, vgpu->device) &&
-               vgpu->share <= fgd_device_share_free(vgpu->device);
+               fgd_vgpu_share(vgpu) <= fgd_device_share_free(vgpu->device);
 }
 
 static void audit_vgpu(struct fgd_manager *m, struct fgd_vgpu *vgpu)
@@ -177,4 +206,5 @@ void fgd_registry_audit(struct fgd_manager *m)
                         if (set->vgpu[i].quarantined)
                                 fgd_vgpu_promise(&set->vgpu[i]);
         fgd_metering_look(m);
+        fgd_jobs_kick(m);
 }

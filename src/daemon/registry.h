@@ -18,7 +18,10 @@ int fgd_registry_reserve(struct fgd_manager *manager, struct fgd_set *set);
 void fgd_registry_add(struct fgd_manager *manager, struct fgd_set *set);
 void fgd_registry_remove(struct fgd_manager *manager, struct fgd_set *set);
 
-/* Accounts of the devices. */
+/* Accounts of the devices. A paused set's share is nobody's. */
+uint32_t fgd_vgpu_share(const struct fgd_vgpu *vgpu);
+/* Gives the share of a set back to its devices and quotas, or takes it again: whoever calls knows that it is there. */
+void fgd_registry_pause(struct fgd_manager *manager, struct fgd_set *set, bool is_paused);
 void fgd_vgpu_promise(struct fgd_vgpu *vgpu);
 void fgd_vgpu_withdraw(struct fgd_vgpu *vgpu);
 uint64_t fgd_device_reserved(const struct fgd_manager *manager, const struct fgd_device *device);
@@ -26,7 +29,7 @@ uint64_t fgd_device_memory_free(const struct fgd_manager *manager, const struct 
 uint32_t fgd_device_share_free(const struct fgd_device *device);
 /* Every vGPU again, oldest first: those that are nonsense or no longer fit their device are quarantined. */
 void fgd_registry_audit(struct fgd_manager *manager);
-/* Takes in what the store holds. */
+/* Takes in what the store holds; fgd_registry_audit() is to follow. */
 int fgd_registry_load(struct fgd_manager *manager, struct fg_error *err);
 
 #endif

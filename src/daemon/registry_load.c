@@ -73,6 +73,9 @@ static int take_set(void *user, const struct fgd_store_set *row)
         set->id = row->id;
         set->created = row->created;
         set->ephemeral = row->ephemeral;
+        set->job = row->job;
+        set->is_paused = row->is_suspended && !row->job;
+        set->element = (uint32_t)row->element;
         for (uint32_t i = 0; i < set->count; i++)
                 set->vgpu[i].damaged_row = true; /* until its row comes */
         l->by_id[l->sets++] = set;
@@ -137,8 +140,5 @@ int fgd_registry_load(struct fgd_manager *m, struct fg_error *err)
 {
         struct loader l = {.manager = m};
         struct fgd_store_visitor visitor = {take_device, take_set, take_vgpu, &l};
-        int r = settle(&l, fgd_store_load(m->store, &visitor, err), err);
-        if (r == 0)
-                fgd_registry_audit(m);
-        return r;
+        return settle(&l, fgd_store_load(m->store, &visitor, err), err);
 }

@@ -22,7 +22,7 @@ static bool may_stand(const struct fgd_arbiter *a, const struct fgd_arbiter_clie
 {
         bool others = false;
 
-        if (!a->config.preemptive || !c->slots || c->closed || c->share.cap)
+        if (!a->config.preemptive || !c->slots || c->closed || c->held || c->share.cap)
                 return false;
         for (const struct fgd_arbiter_client *o = a->clients; o; o = o->next) {
                 if (o == c || !o->slots)

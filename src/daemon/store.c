@@ -2,6 +2,7 @@
  * What the daemon writes: each function is one durable transaction. */
 #include "daemon/store_internal.h"
 
+#include "daemon/store_jobs.h"
 #include "daemon/tenants.h"
 
 #include <errno.h>
@@ -65,16 +66,21 @@ int fgd_store_add_set(struct fgd_store *store, struct fgd_set *set, struct fg_er
                 bind(store, add, 6, set->owner->id);
         else
                 sqlite3_bind_null(store->statement[add], 6);
+        bind(store, add, 7, set->job);
+        bind(store, add, 8, set->element);
         r = fgd_sql_step(store, add, err);
         set->id = sqlite3_last_insert_rowid(store->db);
         for (uint32_t i = 0; r == 0 && i < set->count; i++)
                 r = add_vgpu(store, &set->vgpu[i], err);
+        if (r == 0 && set->run)
+                r = fgd_store_step_run(store, set->run->job, &set->run->active->result, err);
         return fgd_sql_finish(store, r, true, err);
 }
 
 int fgd_store_delete_set(struct fgd_store *store, const struct fgd_set *set, struct fg_error *err)
 {
-        static const enum fgd_statement all[] = {FGD_SQL_DELETE_USAGE, FGD_SQL_DELETE_PERF, FGD_SQL_DELETE_VGPUS, FGD_SQL_DELETE_SET};
+        static const enum fgd_statement all[] = {FGD_SQL_DELETE_USAGE, FGD_SQL_DELETE_PERF, FGD_SQL_DELETE_VGPUS, FGD_SQL_DELETE_LEASE,
+                                                 FGD_SQL_DELETE_SET};
         int r = fgd_sql_begin(store, err);
         if (r < 0)
                 return r;
@@ -82,6 +88,8 @@ int fgd_store_delete_set(struct fgd_store *store, const struct fgd_set *set, str
                 bind(store, all[i], 1, set->id);
                 r = fgd_sql_step(store, all[i], err);
         }
+        if (r == 0 && set->run)
+                r = fgd_store_step_run(store, set->run->job, &set->run->active->result, err);
         return fgd_sql_finish(store, r, true, err);
 }
 

@@ -33,8 +33,9 @@ int fgd_store_flush(struct fgd_store *store, struct fg_error *err);
  * hold any nonsense; the callbacks judge. */
 struct fgd_store_set {
         int64_t id, created, count, project, owner; /* owner 0: the operator's */
+        int64_t job, element;                       /* job 0: a person's set */
         const char *name;
-        bool ephemeral;
+        bool ephemeral, is_suspended;
 };
 struct fgd_store_vgpu {
         int64_t id, set_id, index, device, memory, share, mode, priority;
@@ -50,7 +51,7 @@ struct fgd_store_visitor {
 int fgd_store_load(struct fgd_store *store, const struct fgd_store_visitor *visitor, struct fg_error *err);
 
 int fgd_store_put_device(struct fgd_store *store, const struct fgd_device *device, struct fg_error *err);
-/* Assigns set->id and every vgpu[i].id. */
+/* Assigns set->id and every vgpu[i].id. A job's set comes and goes with the row of its run, in one transaction. */
 int fgd_store_add_set(struct fgd_store *store, struct fgd_set *set, struct fg_error *err);
 int fgd_store_delete_set(struct fgd_store *store, const struct fgd_set *set, struct fg_error *err);
 

@@ -12,6 +12,33 @@
 #define FGD_AUDIT_COLUMNS "seq,time,actor,via,origin,action,target,project,project_name,status,problem,count"
 #define FGD_EVENT_COLUMNS "seq,time,project,project_name,actor,kind,target,text"
 #define FGD_PERF_COLUMNS "servable,occupied,busy,native,kept,unknown"
+#define FGD_JOB_COLUMNS                                                                                                  \
+        "id,project,owner,owner_name,name,command,uid,class,gpus,memory,share,mode,device,is_array,first,count,at_once,"  \
+        "time_limit,not_before,retries,submitted,state,hold,cancelling,next,done,failed,cancelled,started,ended"
+#define FGD_RUN_COLUMNS "job,idx,state,attempt,hold,started,ended,code,signal,ran,gpu_ns,cpu,max_rss,log,dropped,why"
+#define FGD_JOB_STATEMENTS(X)                                                                                             \
+        X(ADD_JOB, "INSERT INTO jobs(project,owner,owner_name,name,command,uid,class,gpus,memory,share,mode,device,"      \
+                   "is_array,first,count,at_once,time_limit,not_before,retries,submitted,spec,state) "                    \
+                   "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,0)")                \
+        X(PUT_JOB, "UPDATE jobs SET state=?2,hold=?3,cancelling=?4,next=?5,done=?6,failed=?7,cancelled=?8,started=?9,ended=?10 " \
+                   "WHERE id=?1")                                                                                         \
+        X(PUT_RUN, "INSERT OR REPLACE INTO runs(" FGD_RUN_COLUMNS ") "                                                    \
+                   "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)")                                      \
+        X(CANCEL_RUNS, "UPDATE runs SET state=?2,ended=?3 WHERE job=?1 AND state=0")                                      \
+        X(HOLD_RUNS, "UPDATE runs SET hold=(hold&2)|?2 WHERE job=?1 AND state<5")                                               \
+        X(GET_RUN, "SELECT " FGD_RUN_COLUMNS " FROM runs WHERE job=?1 AND idx=?2")                                        \
+        X(READ_RUNS, "SELECT " FGD_RUN_COLUMNS " FROM runs WHERE job=?1 AND idx>=?2 ORDER BY idx")                        \
+        X(GET_JOB, "SELECT " FGD_JOB_COLUMNS " FROM jobs WHERE id=?1")                                                    \
+        X(GET_SPEC, "SELECT spec FROM jobs WHERE id=?1")                                                                  \
+        X(READ_JOBS, "SELECT " FGD_JOB_COLUMNS " FROM jobs WHERE id<?1 ORDER BY id DESC")                                 \
+        X(READ_JOBS_OF, "SELECT " FGD_JOB_COLUMNS " FROM jobs WHERE project=?2 AND id<?1 ORDER BY id DESC")               \
+        X(READ_JOBS_IN, "SELECT " FGD_JOB_COLUMNS " FROM jobs WHERE state=?2 AND id<?1 ORDER BY id DESC")                 \
+        X(READ_JOBS_LIVE, "SELECT " FGD_JOB_COLUMNS " FROM jobs WHERE state<5 AND id<?1 ORDER BY id DESC")                \
+        X(OLDEST_JOB, "SELECT min(id) FROM jobs WHERE state=?1")                                                          \
+        X(FORGET_RUNS, "DELETE FROM runs WHERE job=?1 AND idx<?2")                                                        \
+        X(FORGET_JOB, "DELETE FROM jobs WHERE id=?1")                                                                     \
+        X(PUT_STANDING, "INSERT OR REPLACE INTO standings(project,use,at) VALUES(?1,?2,?3)")                              \
+        X(DELETE_STANDING, "DELETE FROM standings WHERE project=?1")
 #define FGD_STATEMENTS(X)                                                                                                 \
         X(BEGIN, "BEGIN IMMEDIATE")                                                                                       \
         X(COMMIT, "COMMIT")                                                                                               \
@@ -19,11 +46,17 @@
         X(PUT_DEVICE, "INSERT INTO devices(id,key,uuid,api,model,vendor,driver,memory,compute_units,type) "               \
                       "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) ON CONFLICT(id) DO UPDATE SET uuid=?3,api=?4,model=?5,"     \
                       "vendor=?6,driver=?7,memory=?8,compute_units=?9,type=?10")                                          \
-        X(ADD_SET, "INSERT INTO sets(name,created,ephemeral,count,project,owner) VALUES(?1,?2,?3,?4,?5,?6)")              \
+        X(ADD_SET, "INSERT INTO sets(name,created,ephemeral,count,project,owner,job,element) "                           \
+                   "VALUES(?1,?2,?3,?4,?5,?6,?7,?8)")                                                                     \
         X(ADD_VGPU, "INSERT INTO vgpus(set_id,idx,uuid,device,memory,share,mode,priority) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)") \
         X(DELETE_USAGE, "DELETE FROM usage WHERE vgpu IN (SELECT id FROM vgpus WHERE set_id=?1)")                         \
         X(DELETE_VGPUS, "DELETE FROM vgpus WHERE set_id=?1")                                                              \
         X(DELETE_SET, "DELETE FROM sets WHERE id=?1")                                                                     \
+        X(DELETE_LEASE, "DELETE FROM leases WHERE set_id=?1")                                                             \
+        X(SUSPEND_SET, "UPDATE sets SET suspended=?2 WHERE id=?1")                                                        \
+        X(PUT_UPTIME, "INSERT OR REPLACE INTO uptime(id,ms) VALUES(1,?1)")                                                \
+        X(PUT_LEASE, "INSERT OR REPLACE INTO leases(set_id,active_at,gpu_ns,warned) VALUES(?1,?2,?3,?4)")                 \
+        X(LEASE_OF, "UPDATE projects SET idle_lease=?2 WHERE id=?1")                                                      \
         X(CHANGE, "UPDATE vgpus SET memory=?2,share=?3,mode=?4,priority=?5 WHERE id=?1")                                  \
         X(PUT_USAGE, "INSERT OR REPLACE INTO usage(vgpu," FGD_COUNTER_COLUMNS("base_") "," FGD_COUNTER_COLUMNS("live_")   \
                      ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)")                              \
@@ -68,7 +101,8 @@
         X(GET_REPLY, "SELECT hash,status,target,body FROM replies WHERE principal=?1 AND key=?2 AND time>?3")             \
         X(TRIM_REPLIES, "DELETE FROM replies WHERE time<=?1 OR seq<=?2")                                                  \
         X(TRIM_REPLIES_OF, "DELETE FROM replies WHERE principal=?1 AND seq<=(SELECT seq FROM replies WHERE principal=?1 " \
-                           "ORDER BY seq DESC LIMIT 1 OFFSET ?2)")
+                           "ORDER BY seq DESC LIMIT 1 OFFSET ?2)")                                                        \
+        FGD_JOB_STATEMENTS(X)
 
 enum fgd_statement {
 #define X(name, text) FGD_SQL_##name,

@@ -28,7 +28,10 @@ static int set_row(sqlite3_stmt *s, const void *user)
                                     .ephemeral = sqlite3_column_int64(s, 3) != 0,
                                     .count = sqlite3_column_int64(s, 4),
                                     .project = sqlite3_column_int64(s, 5),
-                                    .owner = sqlite3_column_int64(s, 6)};
+                                    .owner = sqlite3_column_int64(s, 6),
+                                    .job = sqlite3_column_int64(s, 7),
+                                    .element = sqlite3_column_int64(s, 8),
+                                    .is_suspended = sqlite3_column_int64(s, 9) != 0};
         return visitor->set(visitor->user, &set);
 }
 
@@ -59,7 +62,7 @@ int fgd_store_load(struct fgd_store *store, const struct fgd_store_visitor *visi
         int r = fgd_sql_walk(store, "SELECT id,key,uuid,api,model,vendor,driver,memory,compute_units,type FROM devices ORDER BY id",
                      visitor, device_row, err);
         if (r == 0)
-                r = fgd_sql_walk(store, "SELECT id,name,created,ephemeral,count,project,owner FROM sets ORDER BY id", visitor, set_row, err);
+                r = fgd_sql_walk(store, "SELECT id,name,created,ephemeral,count,project,owner,job,element,suspended FROM sets ORDER BY id", visitor, set_row, err);
         if (r == 0)
                 r = fgd_sql_walk(store,
                          "SELECT id,set_id,idx,uuid,device,memory,share,mode,priority," FGD_COUNTER_COLUMNS("base_") ","

@@ -63,6 +63,36 @@ static const char perf_tables[] =
         " PRIMARY KEY(kind, id)) WITHOUT ROWID;"
         "CREATE TABLE calibrations(device INTEGER PRIMARY KEY, native_ppm INTEGER NOT NULL, time INTEGER NOT NULL);";
 
+/* A job of one command is one whose count is 1. `next`: every element before it has a row in runs or was cancelled with its job. A run
+ * has a set exactly while its state is an active one. The use of a standing is as fg_queue_use_save() gives it. */
+static const char job_tables[] =
+        "ALTER TABLE sets ADD COLUMN job INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE sets ADD COLUMN element INTEGER NOT NULL DEFAULT 0;"
+        "CREATE TABLE jobs(id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL, owner INTEGER, owner_name TEXT NOT NULL,"
+        " name TEXT NOT NULL, command TEXT NOT NULL, uid INTEGER NOT NULL, class INTEGER NOT NULL, gpus INTEGER NOT NULL,"
+        " memory INTEGER NOT NULL, share INTEGER NOT NULL, mode INTEGER NOT NULL, device INTEGER NOT NULL, is_array INTEGER NOT NULL,"
+        " first INTEGER NOT NULL, count INTEGER NOT NULL, at_once INTEGER NOT NULL, time_limit INTEGER NOT NULL,"
+        " not_before INTEGER NOT NULL, retries INTEGER NOT NULL, submitted INTEGER NOT NULL, spec BLOB NOT NULL,"
+        " state INTEGER NOT NULL, hold INTEGER NOT NULL DEFAULT 0, cancelling INTEGER NOT NULL DEFAULT 0, next INTEGER NOT NULL DEFAULT 0,"
+        " done INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0, cancelled INTEGER NOT NULL DEFAULT 0,"
+        " started INTEGER NOT NULL DEFAULT 0, ended INTEGER NOT NULL DEFAULT 0);"
+        "CREATE INDEX jobs_project ON jobs(project);"
+        "CREATE INDEX jobs_state ON jobs(state);"
+        "CREATE INDEX jobs_live ON jobs(id) WHERE state<5;"
+        "CREATE TABLE runs(job INTEGER NOT NULL, idx INTEGER NOT NULL, state INTEGER NOT NULL, attempt INTEGER NOT NULL,"
+        " hold INTEGER NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL, code INTEGER NOT NULL, signal INTEGER NOT NULL,"
+        " ran INTEGER NOT NULL, gpu_ns INTEGER NOT NULL, cpu INTEGER NOT NULL, max_rss INTEGER NOT NULL, log INTEGER NOT NULL,"
+        " dropped INTEGER NOT NULL, why TEXT NOT NULL, PRIMARY KEY(job, idx)) WITHOUT ROWID;"
+        "CREATE INDEX runs_live ON runs(job) WHERE state<5;"
+        "CREATE TABLE standings(project INTEGER PRIMARY KEY, use INTEGER NOT NULL, at INTEGER NOT NULL);";
+
+/* `suspended`: by a person or its lease; a job's set is suspended with its run. idle_lease -1: the daemon's. Times of leases: lease.h. */
+static const char lease_tables[] =
+        "ALTER TABLE sets ADD COLUMN suspended INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE projects ADD COLUMN idle_lease INTEGER NOT NULL DEFAULT -1;"
+        "CREATE TABLE leases(set_id INTEGER PRIMARY KEY, active_at INTEGER NOT NULL, gpu_ns INTEGER NOT NULL, warned INTEGER NOT NULL);"
+        "CREATE TABLE uptime(id INTEGER PRIMARY KEY, ms INTEGER NOT NULL);";
+
 /* Version 1 knew no projects: what it has belongs to the first. */
 static const char sets_from_1[] =
         "CREATE TABLE sets_new" SETS ";"
@@ -93,14 +123,14 @@ static int run_all(struct fgd_store *store, const char *const *sql, struct fg_er
 
 int fgd_store_make_schema(struct fgd_store *store, struct fg_error *err)
 {
-        static const char *const all[] = {vgpu_tables, tenant_tables, perf_tables, NULL};
+        static const char *const all[] = {vgpu_tables, tenant_tables, job_tables, lease_tables, perf_tables, NULL};
         return run_all(store, all, err);
 }
 
 int fgd_store_migrate(struct fgd_store *store, int from_version, struct fg_error *err)
 {
-        static const char *const from_1[] = {tenant_tables, sets_from_1, perf_tables, NULL};
-        static const char *const from_2[] = {perf_tables, NULL};
+        static const char *const from_1[] = {tenant_tables, sets_from_1, job_tables, lease_tables, perf_tables, NULL};
+        static const char *const from_2[] = {job_tables, lease_tables, perf_tables, NULL};
         static const char *const *const from[] = {NULL, from_1, from_2};
         _Static_assert(FGD_STORE_VERSION == sizeof from / sizeof *from, "a new version needs its own step");
         int r = from_version < FGD_STORE_VERSION ? run_all(store, from[from_version], err) : 0;

@@ -49,8 +49,8 @@ int fgd_store_delete_user(struct fgd_store *store, const struct fgd_user *user, 
 
 int fgd_store_delete_project(struct fgd_store *store, const struct fgd_project *project, struct fg_error *err)
 {
-        static const enum fgd_statement all[] = {FGD_SQL_DELETE_PROJECT_TOKENS, FGD_SQL_DELETE_PROJECT_PERF, FGD_SQL_DELETE_PROJECT_QUOTAS,
-                                                 FGD_SQL_DELETE_PROJECT_MEMBERS, FGD_SQL_DELETE_PROJECT};
+        static const enum fgd_statement all[] = {FGD_SQL_DELETE_PROJECT_TOKENS,  FGD_SQL_DELETE_PROJECT_PERF, FGD_SQL_DELETE_PROJECT_QUOTAS,
+                                                 FGD_SQL_DELETE_PROJECT_MEMBERS, FGD_SQL_DELETE_STANDING,     FGD_SQL_DELETE_PROJECT};
         return run_each(store, all, sizeof all / sizeof *all, project->id, err);
 }
 
@@ -149,6 +149,7 @@ static int project_row(sqlite3_stmt *s, const void *user)
         struct fgd_project row = {.id = sqlite3_column_int64(s, 0), .created = sqlite3_column_int64(s, 3)};
         fgd_sql_text(s, 1, row.name, sizeof row.name);
         fgd_sql_text(s, 2, row.description, sizeof row.description);
+        row.idle_lease = sqlite3_column_int64(s, 4);
         return visitor->project(visitor->user_data, &row);
 }
 
@@ -199,7 +200,7 @@ int fgd_store_load_tenants(struct fgd_store *store, const struct fgd_store_tenan
                 int (*row)(sqlite3_stmt *, const void *);
         } all[] = {
                 {"SELECT locked FROM organisations", organisation_row},
-                {"SELECT id,name,description,created FROM projects ORDER BY id", project_row},
+                {"SELECT id,name,description,created,idle_lease FROM projects ORDER BY id", project_row},
                 {"SELECT id,name,uid,account,admin,disabled,created FROM users ORDER BY id", user_row},
                 {"SELECT project,user,role FROM members ORDER BY number", member_row},
                 {"SELECT number,id,name,hash,user,project,cap,created,expires,revoked FROM tokens ORDER BY number", token_row},

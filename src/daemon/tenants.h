@@ -29,7 +29,8 @@ struct fgd_manager;
 
 enum fgd_role { FGD_ROLE_NONE, FGD_ROLE_VIEWER, FGD_ROLE_MEMBER, FGD_ROLE_MANAGER, FGD_ROLE_ADMIN };
 
-enum fgd_quota_key { FGD_QUOTA_VGPUS, FGD_QUOTA_MEMORY, FGD_QUOTA_SHARE, FGD_QUOTA_JOBS, FGD_QUOTA_QUEUED, FGD_QUOTA_KEYS };
+/* WEIGHT is no limit but a project's due in the job queue, kept with them; nothing uses it up. */
+enum fgd_quota_key { FGD_QUOTA_VGPUS, FGD_QUOTA_MEMORY, FGD_QUOTA_SHARE, FGD_QUOTA_JOBS, FGD_QUOTA_QUEUED, FGD_QUOTA_WEIGHT, FGD_QUOTA_KEYS };
 
 /* What is used and how much may be; a limit of 0 is none. */
 struct fgd_account {
@@ -61,6 +62,8 @@ struct fgd_project {
         int64_t id, created;
         char name[64], description[256];
         struct fgd_perf *perf; /* NULL: nothing of it was metered */
+        int64_t idle_lease;     /* s, 0: none; FGD_LEASE_DEFAULT: the daemon's */
+        uint64_t lease_seconds; /* what holds of the two */
         uint32_t sets, member_count;
         struct fgd_account account;
         struct fgd_member_list members;

@@ -3,6 +3,7 @@
 #include "daemon/tenants.h"
 
 #include "base/size.h"
+#include "daemon/lease.h"
 #include "daemon/manager.h"
 #include "daemon/store_tenants.h"
 
@@ -48,6 +49,7 @@ static int take_project(void *data, const struct fgd_project *row)
                 return -ENOMEM;
         }
         *project = *row;
+        fgd_lease_resolve(m, project);
         fgd_project_add(m, project);
         return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "daemon/jobs.h"
 #include "daemon/journal.h"
 #include "daemon/manager.h"
 #include "daemon/store_tenants.h"
@@ -93,6 +94,8 @@ int fgd_user_delete(struct fgd_manager *m, struct fgd_user *user, struct fgd_pro
         if (user->owned)
                 return fgd_problem_set(problem, FGD_IN_USE, "\"%s\" owns %u set%s of vGPUs: delete them first, or disable the user", user->name,
                                        user->owned, user->owned == 1 ? "" : "s");
+        if (fgd_jobs_of(m, NULL, user))
+                return fgd_problem_set(problem, FGD_IN_USE, "\"%s\" has jobs that have not ended: cancel them first, or disable the user", user->name);
         fgd_event_stage(m, NULL, "user.deleted", user->name, "the user \"%s\" was deleted", user->name);
         if (fgd_store_delete_user(m->store, user, &err) < 0)
                 return fgd_problem_set(problem, FGD_STORAGE, "the user \"%s\" was not deleted: %s", user->name, err.text);

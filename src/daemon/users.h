@@ -18,6 +18,8 @@ int fgd_user_delete(struct fgd_manager *manager, struct fgd_user *user, struct f
 
 int fgd_project_create(struct fgd_manager *manager, const char *name, const char *description, struct fgd_problem *problem);
 int fgd_project_describe(struct fgd_manager *manager, struct fgd_project *project, const char *description, struct fgd_problem *problem);
+/* seconds: FGD_LEASE_DEFAULT, 0 for none. */
+int fgd_project_lease(struct fgd_manager *manager, struct fgd_project *project, int64_t seconds, struct fgd_problem *problem);
 int fgd_project_delete(struct fgd_manager *manager, struct fgd_project *project, struct fgd_problem *problem);
 /* FGD_ROLE_NONE: he leaves, with his quota there. */
 int fgd_project_admit(struct fgd_manager *manager, struct fgd_project *project, struct fgd_user *user, enum fgd_role role,

@@ -24,6 +24,8 @@ struct fgd_create {
         bool ephemeral;
         struct fgd_project *project;
         struct fgd_user *owner; /* NULL: the operator's */
+        struct fgd_run *run;    /* of a job, which comes to be active with it; NULL: a person's */
+        const uint32_t *at;     /* devices of a job's vGPUs, one for each; NULL: wherever there is room */
 };
 int fgd_vgpus_create(struct fgd_manager *manager, const struct fgd_create *create, struct fgd_set **ret, struct fgd_problem *problem);
 
@@ -59,6 +61,11 @@ void fgd_vgpus_ended(struct fgd_manager *manager, struct fgd_set *set);
 void fgd_vgpus_abandon(struct fgd_set *set);
 /* The last use of an ephemeral set ended. */
 void fgd_vgpus_expire(struct fgd_manager *manager, struct fgd_set *set);
+
+/* No effect when it is so already. Resuming needs the share again: FGD_NO_CAPACITY, FGD_QUOTA. `why`: for people, "" when one asked. */
+int fgd_vgpus_suspend(struct fgd_manager *manager, struct fgd_set *set, bool is_suspended, const char *why, struct fgd_problem *problem);
+/* set->is_paused has changed, for whatever reason: the gates follow. Programs wait at them; their memory stays. */
+void fgd_vgpus_on_state(struct fgd_manager *manager, struct fgd_set *set);
 
 /* The process is about to run a program in the view; ret_path: where it attaches. */
 int fgd_vgpus_open(struct fgd_manager *manager, struct fgd_set *set, int64_t index, struct fgd_process *process, char *ret_path,

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/size.h"
+#include "daemon/jobs.h"
 #include "daemon/journal.h"
 #include "daemon/manager.h"
 #include "daemon/quota.h"
@@ -89,11 +90,28 @@ static void placement_clear(struct placement *p)
         free(p->memory);
 }
 
+/* Where the job queue says; its books are the same as ours, but to over-commit is never right. */
+static int place_at(struct fgd_manager *m, const struct fgd_create *create, struct placement *ret, struct fgd_problem *problem)
+{
+        uint64_t memory[FGD_DEVICES_MAX] = {0};
+        uint32_t share[FGD_DEVICES_MAX] = {0};
+        for (uint32_t i = 0; i < create->gpus; i++) {
+                uint32_t at = create->at[i];
+                memory[at] += ret->memory[i] = create->want[i].memory;
+                share[at] += ret->share[i] = create->want[i].share;
+                ret->device[i] = at;
+                if (!m->device[at]->present || memory[at] > fgd_device_memory_free(m, m->device[at]) ||
+                    share[at] > fgd_device_share_free(m->device[at]))
+                        return fgd_problem_set(problem, FGD_NO_CAPACITY, "vGPU %u of %u does not fit onto device %u any more", i, create->gpus, at);
+        }
+        return 0;
+}
+
 static int place(struct fgd_manager *m, const struct fgd_create *create, struct placement *ret, struct fgd_problem *problem)
 {
         struct fg_sched_device device[FGD_DEVICES_MAX];
         struct fg_sched_misfit misfit = {0};
-        int r = candidates(m, create, device, problem);
+        int r = create->at ? 0 : candidates(m, create, device, problem);
         if (r < 0)
                 return r;
         ret->device = calloc(create->gpus, sizeof *ret->device);
@@ -101,6 +119,8 @@ static int place(struct fgd_manager *m, const struct fgd_create *create, struct 
         ret->memory = calloc(create->gpus, sizeof *ret->memory);
         if (!ret->device || !ret->share || !ret->memory)
                 return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
+        if (create->at)
+                return place_at(m, create, ret, problem);
         r = fg_sched_place(device, m->devices, create->want, create->gpus, ret->device, ret->memory, ret->share, &misfit);
         if (r == -ENOMEM)
                 return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
@@ -113,6 +133,9 @@ static void fill_set(struct fgd_manager *m, struct fgd_set *set, const struct fg
         set->ephemeral = create->ephemeral;
         set->project = create->project;
         set->owner = create->owner;
+        set->run = create->run;
+        set->job = create->run ? create->run->job->id : 0;
+        set->element = create->run ? create->run->index : 0;
         for (uint32_t i = 0; i < set->count; i++) {
                 struct fgd_vgpu *vgpu = &set->vgpu[i];
                 make_uuid(vgpu->uuid);
@@ -133,7 +156,8 @@ static int write_set(struct fgd_manager *m, struct fgd_set *set, struct fgd_prob
         if (r < 0)
                 return r;
         fgd_journal_target(m, "%s", set->name);
-        fgd_event_stage(m, set->project, "vgpu.created", set->name, "\"%s\" was made, %u vGPU%s%s", set->name, set->count,
+        if (!set->run)
+                fgd_event_stage(m, set->project, "vgpu.created", set->name, "\"%s\" was made, %u vGPU%s%s", set->name, set->count,
                         set->count == 1 ? "" : "s", set->ephemeral ? " for one run" : "");
         fgd_journal_ready(m, set);
         if (fgd_store_add_set(m->store, set, &err) < 0)

@@ -4,7 +4,9 @@
 
 #include "base/log.h"
 #include "daemon/attach_server.h"
+#include "daemon/jobs.h"
 #include "daemon/journal.h"
+#include "daemon/lease.h"
 #include "daemon/manager.h"
 #include "daemon/registry.h"
 #include "daemon/use.h"
@@ -28,9 +30,16 @@ static int refuse_in_use(const struct fgd_set *set, struct fgd_problem *problem)
 static int remove_set(struct fgd_manager *m, struct fgd_set *set, struct fgd_problem *problem)
 {
         struct fg_error err = {0};
-        fgd_event_stage(m, set->project, "vgpu.deleted", set->name, "\"%s\" was deleted", set->name);
-        if (fgd_store_delete_set(m->store, set, &err) < 0)
+        struct fgd_run *run = set->run;
+        if (run)
+                fgd_run_closing(m, run);
+        else
+                fgd_event_stage(m, set->project, "vgpu.deleted", set->name, "\"%s\" was deleted", set->name);
+        if (fgd_store_delete_set(m->store, set, &err) < 0) {
+                if (run)
+                        fgd_run_not_closed(m, run);
                 return fgd_problem_set(problem, FGD_STORAGE, "\"%s\" was not deleted: %s", set->name, err.text);
+        }
         fgd_attach_remove(m, set);
         for (uint32_t i = 0; i < set->count; i++) {
                 fgd_pages_unload(m, &set->vgpu[i]);
@@ -39,6 +48,8 @@ static int remove_set(struct fgd_manager *m, struct fgd_set *set, struct fgd_pro
         }
         fgd_registry_remove(m, set);
         fgd_set_free(set);
+        if (run)
+                fgd_run_closed(m, run);
         return 0;
 }
 
@@ -165,5 +176,7 @@ int fgd_vgpus_open(struct fgd_manager *m, struct fgd_set *set, int64_t index, st
         r = fgd_attach_listen(m, set, index, ret_path, size, &err);
         if (r == 0)
                 r = fgd_use_new_runner(m, process, set, index, &use, &err);
+        if (r == 0)
+                fgd_lease_touch(m, set);
         return r < 0 ? fgd_problem_set(problem, r == -ENOSPC || r == -EROFS ? FGD_STORAGE : FGD_INTERNAL, "%s", err.text) : 0;
 }

@@ -51,8 +51,8 @@ static int check_device(struct fgd_manager *m, const struct fgd_device *d, const
                         continue;
                 memory_old += change[i].vgpu->memory;
                 memory_new += change[i].memory;
-                share_old += change[i].vgpu->share;
-                share_new += change[i].share;
+                share_old += fgd_vgpu_share(change[i].vgpu);
+                share_new += change[i].vgpu->set->is_paused ? 0 : change[i].share;
         }
         uint64_t memory = fgd_device_memory_free(m, d) + memory_old;
         uint32_t share = fgd_device_share_free(d) + (uint32_t)share_old;
@@ -82,7 +82,8 @@ static void demand_of(const struct fgd_change *change, uint32_t count, struct fg
         *ret = (struct fgd_demand){0};
         for (uint32_t i = 0; i < count; i++) {
                 ret->more[FGD_QUOTA_MEMORY] += (int64_t)change[i].memory - (int64_t)change[i].vgpu->memory;
-                ret->more[FGD_QUOTA_SHARE] += (int64_t)change[i].share - (int64_t)change[i].vgpu->share;
+                if (!change[i].vgpu->set->is_paused)
+                        ret->more[FGD_QUOTA_SHARE] += (int64_t)change[i].share - (int64_t)change[i].vgpu->share;
         }
 }
 

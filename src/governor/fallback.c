@@ -12,6 +12,8 @@ bool fg_fallback_due(struct fg_gate *gate, uint64_t waiting_since)
 {
         uint64_t beat = fg_load_relaxed(&gate->limits->beat), now = fg_now();
 
+        if (fg_load_relaxed(&gate->limits->held))
+                return false; /* its last limit is: not at all */
         if (fg_load_relaxed(&gate->fallback_beat) == beat && beat)
                 return true; /* still the beat it was found dead with */
         if (now - waiting_since < DEAD_AFTER || (beat > waiting_since && now - beat < DEAD_AFTER)) {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define GRANT_WAIT   (50 * FG_NSEC_PER_MSEC)  /* how long to sleep before looking whether the arbiter still lives */
+#define HELD_WAIT    FG_NSEC_PER_SEC          /* the same while suspended: who resumes wakes */
 #define WINDOW_WAIT  (20 * FG_NSEC_PER_MSEC)
 #define STALL_LIMIT  (100 * FG_NSEC_PER_MSEC) /* without any completion: what is in flight waits for this very thread */
 #define POKE_SPACING (200 * FG_NSEC_PER_USEC)
@@ -264,6 +265,20 @@ static void grant_wait(struct fg_gate *gate, uint32_t grant)
                 gate->ops->poll(gate, gate->user);
 }
 
+/* One sleep while suspended: nobody is asked for anything. False: it is not (any more). */
+static bool held_wait(struct fg_gate *gate, uint32_t grant)
+{
+        if (!fg_load_seq_cst(&gate->limits->held))
+                return false;
+        if ((grant & FG_GRANT_MASK) == FG_GRANT_DENIED)
+                fg_futex_wait(&gate->limits->grant, grant, HELD_WAIT);
+        else
+                fg_futex_wait(&gate->limits->held, 1, GRANT_WAIT); /* the arbiter is about to take the grant back */
+        if (gate->ops->poll)
+                gate->ops->poll(gate, gate->user);
+        return true;
+}
+
 /* The first time the gate is found shut: what was launched while it was free is still to be waited for. */
 static void leave_free(struct fg_gate *gate)
 {
@@ -289,7 +304,7 @@ static void admit_alone(struct fg_gate *gate, uint32_t key, struct fg_gate_ticke
 
 static int wait_admitted(struct fg_gate *gate, uint32_t key, struct fg_gate_ticket *ret)
 {
-        uint64_t begin = fg_now();
+        uint64_t begin = fg_now(), since = begin;
         int r = -1;
 
         fg_add_relaxed(&gate->slot->waits, 1);
@@ -302,6 +317,10 @@ static int wait_admitted(struct fg_gate *gate, uint32_t key, struct fg_gate_tick
                         r = -EACCES;
                         break;
                 }
+                if (held_wait(gate, grant)) {
+                        since = fg_now(); /* the arbiter had no reason to show that it lives */
+                        continue;
+                }
                 if ((grant & FG_GRANT_MASK) == FG_GRANT_FREE) {
                         r = 0;
                         break;
@@ -311,7 +330,7 @@ static int wait_admitted(struct fg_gate *gate, uint32_t key, struct fg_gate_tick
                         if (r != -1)
                                 break;
                 }
-                if (fg_fallback_due(gate, begin)) {
+                if (fg_fallback_due(gate, since)) {
                         admit_alone(gate, key, ret);
                         r = 1;
                         break;
@@ -343,6 +362,7 @@ static int enter_contended(struct fg_gate *gate, uint32_t key, bool may_wait, st
         leave_free(gate);
         note_gap(gate);
         if (!may_wait) {
+                while (!fg_load_relaxed(&gate->limits->closed) && held_wait(gate, fg_load_acquire(&gate->limits->grant))) {}
                 track(gate, key, 0, ret);
                 ret->blocked = true;
                 return 0;

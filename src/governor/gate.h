@@ -71,7 +71,7 @@ static inline bool fg_gate_pass(struct fg_gate *gate)
 
 /* Before a launch. `key` names the kind of work (kernel and size), for the estimate of its duration; 0: unknown.
  * 0, or -EACCES when the vGPU was closed. `may_wait` false (a launch that depends on something this thread has still to do,
- * such as a user event): passes without waiting, but is tracked and charged. */
+ * such as a user event): passes without waiting, but is tracked and charged. While the vGPU is suspended everything waits. */
 int fg_gate_enter(struct fg_gate *gate, uint32_t key, bool may_wait, struct fg_gate_ticket *ret);
 /* The driver refused the launch. */
 void fg_gate_abort(struct fg_gate *gate, const struct fg_gate_ticket *ticket);

@@ -56,6 +56,8 @@ class Fake:
         vgpus = [vgpu(name, i, 256 << 20, int(float(s.rstrip("%")) * 10), body.get("mode", "share"),
                       body.get("priority", "normal")) for i, s in enumerate(shares)]
         self.sets[name] = {"name": name, "created": "2026-01-01T00:00:00Z", "ephemeral": False, "vgpus": vgpus}
+        if name == "leased":
+            self.sets[name]["idle_lease"] = {"seconds": 7200, "ends": "2026-01-01T02:00:00Z", "then": "deleted"}
         return 201, dict(self.sets[name], **({} if "memory" in body else {"note": "memory: an equal part"}))
 
     def open(self, body):
@@ -73,6 +75,12 @@ class Fake:
             return self.not_found(name)
         found = self.sets[name]
         if method == "GET":
+            return 200, found
+        if method == "POST" and index in ("suspend", "resume"):
+            if name == "full" and index == "resume":
+                return self.problem(409, "no-capacity", '"full" cannot go on yet: its share is not free')
+            for v in found["vgpus"]:
+                v["state"] = "suspended" if index == "suspend" else "ready"
             return 200, found
         if method == "PATCH":
             for v in found["vgpus"]:
@@ -102,6 +110,23 @@ class Fake:
                 v["usage"].update(gpu_ns=self.ticks * 500_000_000, waits=self.ticks * 10)
         return 200, {"sets": list(self.sets.values()), "now_ns": self.ticks * 1_000_000_000}
 
+    def jobs(self, method, path):
+        """Job 7 has failed, array 8 waits."""
+        one = {"id": 7, "name": "j", "project": "red", "owner": "bob", "state": "failed", "gpus": 1, "submitted": "2026-01-01T00:00:00.000Z",
+               "started": "2026-01-01T00:00:01.000Z", "ended": "2026-01-01T00:01:01.000Z", "exit_code": 3, "reason": "exit code 3"}
+        array = {"id": 8, "name": "a", "project": "red", "owner": "bob", "state": "queued", "gpus": 1, "submitted": "2026-01-01T00:00:00.000Z",
+                 "array": "1-3", "counts": {"queued": 3, "running": 0, "done": 0, "failed": 0, "cancelled": 0}}
+        words = path.split("/")[3:]
+        if path.startswith("/v1/why/"):
+            return 200, {"name": words[0], "state": "queued", "reason": "no-share", "text": "no room", "remedy": "wait"}
+        if not words:
+            return (201, one) if method == "POST" else (200, {"jobs": [array, one]})
+        if words[0] not in ("7", "8"):
+            return self.problem(404, "not-found", f'there is no job "{words[0]}"')
+        if words[1:] == ["log"]:
+            return 200, {"from": 0, "next": 6, "size": 6, "end": True, "state": "failed", "data": "aGVsbG8K"}
+        return 200, one if words[0] == "7" else {**array, "elements": []}
+
     def answer(self, method, target, body):
         with self.lock:
             self.requests.append((method, target, body))
@@ -120,6 +145,8 @@ class Fake:
                 return self.create(body)
             if (method, path) == ("POST", "/v1/open"):
                 return self.open(body)
+            if path.startswith(("/v1/jobs", "/v1/why/")):
+                return self.jobs(method, path)
             if path.startswith("/v1/vgpus/"):
                 if "force=1" in query:
                     self.sets.pop("busy", None)

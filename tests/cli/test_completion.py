@@ -40,6 +40,8 @@ class Candidates(Case):
         self.assertEqual(self.offers("inspect", "my"), ["my-vgpu"])
         self.assertEqual(self.offers("run", "my-vgpu/"), ["my-vgpu/0", "my-vgpu/1"])
         self.assertEqual(self.offers("delete", "my-vgpu/"), [])
+        self.assertEqual(self.offers("suspend", "my"), ["my-vgpu"])
+        self.assertEqual(self.offers("resume", "my-vgpu/"), [])
         self.assertEqual(self.offers("create", "--m"), ["--memory=", "--mode="])
         self.assertEqual(self.offers("create", "--mode", "c"), ["cap"])
         self.assertEqual(self.offers("create", "--mode=c"), ["--mode=cap"])

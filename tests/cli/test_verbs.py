@@ -10,7 +10,8 @@ import unittest
 from bench import Case, ROOT
 from fake_daemon import Server
 
-VERBS = ["devices", "create", "list", "inspect", "resize", "delete", "run", "top", "login", "logout", "whoami", "user", "project", "token",
+VERBS = ["devices", "create", "list", "inspect", "resize", "suspend", "resume", "delete", "run", "submit", "jobs", "logs", "cancel",
+         "why", "top", "login", "logout", "whoami", "user", "project", "token",
          "price", "usage", "invoice", "export", "budget", "events", "audit", "perf", "bench", "doctor", "version", "help"]
 
 
@@ -199,6 +200,26 @@ class Asking(Case):
         self.assertEqual(self.fastgpu("delete", "--force", "busy").stdout, "")
         self.assertEqual(self.asked()[-1][:2], ("DELETE", "/v1/vgpus/busy?force=1"))
 
+    def test_suspend_and_resume(self):
+        for name in ("a", "b", "full"):
+            self.fastgpu("create", "--name", name)
+        done = self.fastgpu("suspend", "a", "nix", "b", "--json", code=3)
+        answer = json.loads(done.stdout)
+        self.assertEqual(answer["suspended"], ["a", "b"])
+        self.assertEqual([(f["name"], f["problem"]["type"]) for f in answer["failed"]], [("nix", "not-found")])
+        self.assertEqual(self.asked()[-1], ("POST", "/v1/vgpus/b/suspend", None))
+        self.assertRegex(self.fastgpu("list").stdout, r"a/0 .*suspended")
+        self.assertEqual(self.json("resume", "a"), {"resumed": ["a"], "failed": []})
+        self.assertEqual(self.asked()[-1], ("POST", "/v1/vgpus/a/resume", None))
+        self.assertIn("cannot go on yet", self.refused("resume", "full", code=5))
+        for verb in ("suspend", "resume"):
+            self.assertIn(f"fastgpu {verb} a", self.refused(verb, "a/0"))
+            self.assertIn(f"{verb} what?", self.refused(verb))
+
+    def test_inspect_says_when_a_lease_ends(self):
+        self.fastgpu("create", "--name", "leased")
+        self.assertRegex(self.fastgpu("inspect", "leased").stdout, r"idle lease +deleted at 2026-01-01T02:00:00Z unless it is used \(lease of 7200 s\)")
+
     def test_devices(self):
         done = self.fastgpu("devices")
         self.assertEqual(done.stdout.splitlines()[0].split(), ["ID", "MODEL", "MEMORY", "IN-USE", "FREE", "SHARE-FREE", "UNITS",
@@ -314,6 +335,76 @@ class Doctor(Case):
     def test_state_not_writable(self):
         os.chmod(self.state, 0o500)
         self.assertEqual(self.findings(1)["state"]["verdict"], "fail")
+
+
+class Jobs(Case):
+    """Jobs are the real daemon's; here is what is typed and sent."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = Server(f"{self.state}/run")
+        self.addCleanup(self.server.close)
+
+    def asked(self, method):
+        return [(target, body) for how, target, body in self.server.fake.requests if how == method]
+
+    def test_submit(self):
+        done = self.fastgpu("submit", "-y", "-d", "--memory", "1G", "--compute", "30", "--gpus", "2", "--priority", "low", "--name", "n", "--array", "1-9%2",
+                            "--time-limit", "2h", "--retries", "3", "--not-before", "10m", "--env", "A=b=c", "--device", "0", "--project", "red", "--",
+                            "prog", "--memory", "x")
+        self.assertEqual(done.stdout, "7\n")
+        ((target, body),) = self.asked("POST")
+        env = body.pop("env")
+        self.assertEqual(env.pop("A"), "b=c")
+        self.assertLessEqual(set(env), {"PATH", "HOME", "LANG", "TERM"})
+        self.assertEqual((target, body), ("/v1/jobs", {
+            "command": ["prog", "--memory", "x"], "memory": "1G", "compute": "30", "gpus": 2, "priority": "low", "name": "n", "array": "1-9%2",
+            "time_limit": "2h", "retries": 3, "not_before": "10m", "device": "0", "project": "red", "cwd": os.getcwd()}))
+
+    def test_submit_shows_and_ends_as_the_job(self):
+        done = self.fastgpu("submit", "-y", "--", "true", code=3)
+        self.assertEqual(done.stdout, "hello\n")
+        self.assertIn("exit code 3", done.stderr)
+
+    def test_submit_asks(self):
+        """Where there is nobody to ask, nothing is submitted."""
+        self.assertIn("fastgpu submit -y", self.fastgpu("submit", "--", "true", code=2).stderr)
+        self.assertEqual(self.asked("POST"), [])
+
+    def test_submit_refused(self):
+        self.assertIn("submit what?", self.refused("submit"))
+        self.assertIn("submit what?", self.refused("submit", "--"))
+        self.assertIn("behind", self.refused("submit", "true"))
+        self.assertIn("--env", self.refused("submit", "-y", "--env", "NOT_THERE", "--", "true"))
+        self.assertIn("--cwd", self.refused("submit", "-y", "--cwd", "here", "--", "true"))
+        self.assertIn("did you mean", self.refused("submit", "-y", "--priority", "hihg", "--", "true"))
+        self.assertIn("--retries", self.refused("submit", "-y", "--retries", "-1", "--", "true"))
+
+    def test_jobs(self):
+        lines = self.fastgpu("jobs").stdout.splitlines()
+        self.assertEqual(lines[0].split(), ["ID", "NAME", "PROJECT", "USER", "STATE", "GPUS", "TIME", "REASON"])
+        self.assertEqual(lines[1].split()[:6], ["8", "[1-3]", "a", "red", "bob", "queued"])
+        self.assertIn("no-share", lines[1])
+        self.assertEqual(len(lines), 3)
+        self.assertTrue(self.asked("GET")[0][0].endswith("state=unfinished"))
+        self.assertEqual([j["id"] for j in self.json("jobs", "--all", "--mine", "--limit", "5", "--project", "red")], [8, 7])
+        self.assertEqual(self.asked("GET")[-1][0], "/v1/jobs?limit=5&project=red&mine=1")
+        self.assertIn("17/3", self.refused("jobs", "x"))
+
+    def test_logs_cancel_why(self):
+        self.assertEqual(self.fastgpu("logs", "7").stdout, "hello\n")
+        self.assertEqual(self.fastgpu("logs", "-f", "8/2").stdout, "hello\n")
+        self.assertEqual(self.asked("GET")[-1][0], "/v1/jobs/8/log?index=2&from=0&wait=30")
+        self.fastgpu("cancel", "7", "8/2")
+        self.assertEqual([t for t, _ in self.asked("DELETE")], ["/v1/jobs/7", "/v1/jobs/8?index=2"])
+        self.fastgpu("suspend", "8/2")
+        self.fastgpu("resume", "8")
+        self.assertEqual([t for t, _ in self.asked("POST")], ["/v1/jobs/8/suspend?index=2", "/v1/jobs/8/resume"])
+        self.assertIn("8 is queued: no room.\nWhat helps: wait.\n", self.fastgpu("why", "8").stdout)
+        self.assertIn("there is no job", self.fastgpu("cancel", "9", code=3).stderr)
+        for verb in ("logs", "cancel", "why"):
+            self.assertIn("what?", self.refused(verb))
+        self.assertIn("not a job", self.refused("cancel", "x"))
 
 
 if __name__ == "__main__":

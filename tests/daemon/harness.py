@@ -13,6 +13,14 @@ import time
 import unittest
 
 DAEMON, PROBE, FAKE, TENANT = (os.environ[k] for k in ("TEST_FASTGPUD", "TEST_PROBE", "TEST_FAKE_OPENCL", "TEST_TENANT"))
+RUNNER = os.environ.get("TEST_JOB_RUNNER")
+# What `fastgpu __job JSON -- COMMAND` does, without a layer: it says where to attach and becomes the command.
+WRAPPER = """#!/bin/sh
+[ "$1" = __job ] && [ "$3" = -- ] || exit 2
+FASTGPU_TEST_OPENED=$2; export FASTGPU_TEST_OPENED
+shift 3
+exec "$@"
+"""
 MEMORY = 1 << 30  # of each fake device
 
 
@@ -27,6 +35,14 @@ def wait_until(condition, what, seconds=20):
 def state(pid):
     with open(f"/proc/{pid}/stat") as f:
         return f.read().rsplit(")", 1)[1].split()[0]
+
+
+def state_is_alive(pid):
+    """Whether it exists and does not only wait to be buried."""
+    try:
+        return state(pid) not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class Connection(http.client.HTTPConnection):
@@ -102,6 +118,12 @@ class Daemon:
         self.program = shutil.copy(DAEMON, os.path.join(self.root, "bin"))
         for probe in (PROBE, PROBE.replace("opencl", "nvml")):
             shutil.copy(probe, os.path.join(self.root, "lib/fastgpu"))
+        if RUNNER:
+            shutil.copy(RUNNER, os.path.join(self.root, "lib/fastgpu"))
+        with open(os.path.join(self.root, "bin", "fastgpu"), "w") as f:
+            f.write(WRAPPER)
+        os.chmod(f.name, 0o755)
+        os.chmod(self.root, 0o755)
         shutil.copy(FAKE, os.path.join(self.root, "fake", "libOpenCL.so.1"))
         self.devices(devices, memory)
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("FASTGPU_")}
@@ -149,7 +171,32 @@ class Daemon:
         for tenant in self.tenants:
             tenant.kill()
         self.stop(signal.SIGKILL)
+        self.end_jobs()
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def runners(self):
+        """Living runners of jobs of this daemon's."""
+        found, program = [], os.path.join(self.root, "lib/fastgpu/fastgpu-job").encode()
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    if f.read().split(b"\0")[0] == program:
+                        found.append(int(pid))
+            except OSError:
+                pass
+        return found
+
+    def end_jobs(self):
+        """They outlive a daemon, but not the test."""
+        for sent in (signal.SIGTERM, signal.SIGKILL):
+            for pid in self.runners():
+                try:
+                    os.kill(pid, sent)
+                except ProcessLookupError:
+                    pass
+            end = time.monotonic() + 15
+            while self.runners() and time.monotonic() < end:
+                time.sleep(0.02)
 
     @property
     def socket(self):

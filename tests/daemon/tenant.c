@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A program inside vGPUs, told what to do line by line: each line is answered with one number (0, a negative errno or a
- * count). attach PATH | reserve VGPU BYTES | refund VGPU BYTES | used VGPU | launches VGPU N | hangup | exec | truncate VGPU |
+ * count). attach PATH | reserve VGPU BYTES | refund VGPU BYTES | used VGPU | launches VGPU N | busy VGPU NS | held VGPU | hangup | exec | truncate VGPU |
  * write-limits VGPU | close */
 #include "base/atomic.h"
 #include "ledger/attach.h"
@@ -78,10 +78,12 @@ static long long command(char **argv, const char *word, unsigned vgpu, unsigned 
                 return fg_load_relaxed(&v->ledger.limits->share_permille);
         if (strcmp(word, "launches") == 0)
                 return (long long)fg_add_relaxed(&v->ledger.usage->slot[v->ledger.slot].launches, amount);
-        if (strcmp(word, "busy") == 0) /* what a gate would add when a launch is over */
-                return (long long)fg_add_relaxed(&v->ledger.usage->slot[v->ledger.slot].busy, amount) & INT64_MAX;
         if (strcmp(word, "inflight") == 0)
                 return fg_store_relaxed(&v->ledger.usage->slot[v->ledger.slot].inflight, (uint32_t)amount), 0;
+        if (strcmp(word, "busy") == 0) /* ns of device time, as a completed launch reports it */
+                return fg_add_relaxed(&v->ledger.usage->slot[v->ledger.slot].busy, amount), fg_session_poke(&v->poke), 0;
+        if (strcmp(word, "held") == 0)
+                return fg_load_relaxed(&v->ledger.limits->held);
         if (strcmp(word, "truncate") == 0)
                 return cut(vgpu);
         if (strcmp(word, "write-limits") == 0)

@@ -114,6 +114,33 @@ class EveryWrite(harness.Case):
 
         self.assertGreater(self.at_every(STORE, prepare, act, check), 2)
 
+    def test_suspend_and_resume(self):
+        """Suspended or not, the same in the store, the accounts and the page of a program that runs meanwhile."""
+        self.d.create("a", memory="1M", compute="4")
+        tenant = self.d.tenant(self.d.open("a")["attach"])
+        verb = "resume"
+
+        def is_suspended():
+            return self.vgpus("a")[0][4] == "suspended"
+
+        def prepare():
+            nonlocal verb
+            verb = "resume" if is_suspended() else "suspend"
+
+        def act():
+            self.d.ok("POST", f"/v1/vgpus/a/{verb}")
+            return True
+
+        def check(acknowledged):
+            now = is_suspended()
+            self.assertIn(now, [verb == "suspend"] if acknowledged else [True, False])
+            self.assertEqual((tenant("held", 0), self.free()), (int(now), (MEMORY - MIB, 1000 if now else 960)))
+            events = [kind for kind, name in self.changes()[1] if kind in ("vgpu.suspended", "vgpu.resumed")]
+            self.assertEqual(events.count("vgpu.suspended") - events.count("vgpu.resumed"), int(now))
+            self.assertEqual(len(events), len([a for a, _ in self.changes()[0] if a.endswith(("/suspend", "/resume"))]))
+
+        self.assertGreater(self.at_every(STORE, prepare, act, check), 2)
+
     def test_resize(self):
         """Old or new, the same for all three, in the store, the accounts and the pages of a program that runs meanwhile."""
         small = {"memory": "1M", "compute": "0.1", "mode": "share", "priority": "normal"}

@@ -29,6 +29,18 @@ SETS = 60
 LATEST = 3
 
 
+def make_version_2(path):
+    """What the version before jobs left behind: this one's, without what it has more."""
+    db = sqlite3.connect(path)
+    for table in ("jobs", "runs", "standings", "leases", "uptime", "perf", "calibrations"):
+        db.execute(f"DROP TABLE {table}")
+    for table, column in (("sets", "job"), ("sets", "element"), ("sets", "suspended"), ("projects", "idle_lease")):
+        db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    db.execute("PRAGMA user_version=2")
+    db.commit()
+    db.close()
+
+
 def make_old(path):
     db = sqlite3.connect(path)
     db.execute("PRAGMA journal_mode=WAL")
@@ -84,21 +96,22 @@ class Migration(harness.Case):
         self.assertEqual(len(self.d.names()), SETS + 2)
 
     def test_from_version_2(self):
-        """Users, quotas and sets stay as they were; what the version before did not have is there."""
+        """Users, quotas and sets stay as they were, and jobs can be submitted."""
         self.d.start()
         self.d.ok("POST", "/v1/projects", {"name": "red"})
+        self.d.ok("POST", "/v1/vgpus", {"name": "x", "project": "red", "memory": "1M", "compute": "0.1"})
         self.d.ok("PUT", "/v1/quotas", {"scope": "project", "project": "red", "queued": 7})
         self.d.stop()
-        db = sqlite3.connect(self.store)
-        for table in ("perf", "calibrations"):
-            db.execute(f"DROP TABLE {table}")
-        db.execute("PRAGMA user_version=2")
-        db.commit()
-        db.close()
+        make_version_2(self.store)
+        self.assertEqual(self.version(), (2, True))
         self.d.start()
-        self.check()
+        self.assertEqual([s["name"] for s in self.d.ok("GET", "/v1/vgpus?project=red")["sets"]], ["x"])
         self.assertEqual(self.d.ok("GET", "/v1/quotas?project=red")["quotas"][0]["limits"], {"queued": 7})
-        self.d.ok("PUT", "/v1/devices/0/calibration", {"native_ppm": 990000})
+        self.assertEqual(len(self.d.names()), SETS + 1)
+        body = {"command": ["true"], "memory": "1M", "compute": "0.1", "project": "red"}
+        job = self.d.ok("POST", "/v1/jobs", body)["id"]
+        harness.wait_until(lambda: self.d.ok("GET", f"/v1/jobs/{job}")["state"] == "done", "it is done")
+        self.assertEqual(self.d.ok("GET", "/v1/devices")["problems"], [])
         self.d.stop()
         self.assertEqual(self.version(), (LATEST, True))
 

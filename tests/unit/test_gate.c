@@ -305,6 +305,53 @@ static void test_a_closed_vgpu_refuses_even_those_that_wait(void **state)
         fixture_free(f);
 }
 
+/* Neither a grant nor the arbiter's death opens the gate of a suspended vGPU; nobody is poked meanwhile. */
+static void test_a_held_vgpu_waits_whatever_happens(void **state)
+{
+        struct fixture *f = fixture_new(FG_GRANT_DENIED);
+        struct launcher l = {.f = f};
+        pthread_t thread;
+        char pokes[64];
+
+        f->limits->held = 1;
+        f->limits->beat = 1; /* long dead */
+        pthread_create(&thread, NULL, launch, &l);
+        while (fg_load_seq_cst(&slot(f)->waiting) == 0)
+                usleep(200);
+        for (uint32_t epoch = 2; epoch < 40; epoch++) { /* much longer than it takes to find an arbiter dead */
+                write_grant(f, epoch, epoch % 3 ? FG_GRANT_DENIED : epoch % 2 ? FG_GRANT_FREE : FG_GRANT_TIMED);
+                usleep(20000);
+        }
+        write_grant(f, 40, FG_GRANT_DENIED);
+        assert_int_equal(fg_load_acquire(&l.finished), 0);
+        assert_int_equal(slot(f)->inflight, 0);
+        assert_int_equal(read(f->pokes, pokes, sizeof(pokes)), -1);
+        fg_store_relaxed(&f->limits->beat, fg_now());
+        fg_store_seq_cst(&f->limits->held, 0);
+        fg_futex_wake_all(&f->limits->held);
+        write_grant(f, 41, FG_GRANT_TIMED);
+        pthread_join(thread, NULL);
+        assert_int_equal(l.result, 0);
+        fixture_free(f);
+}
+
+static void test_a_held_vgpu_that_is_closed_refuses(void **state)
+{
+        struct fixture *f = fixture_new(FG_GRANT_DENIED);
+        struct launcher l = {.f = f};
+        pthread_t thread;
+
+        f->limits->held = 1;
+        pthread_create(&thread, NULL, launch, &l);
+        while (fg_load_seq_cst(&slot(f)->waiting) == 0)
+                usleep(200);
+        fg_store_seq_cst(&f->limits->closed, 1);
+        write_grant(f, 2, FG_GRANT_DENIED);
+        pthread_join(thread, NULL);
+        assert_int_equal(l.result, -EACCES);
+        fixture_free(f);
+}
+
 static void test_what_cannot_wait_passes_and_is_not_in_the_way(void **state)
 {
         struct fixture *f = fixture_new(FG_GRANT_DENIED);
@@ -400,6 +447,8 @@ int main(void)
                 cmocka_unit_test(test_a_refused_launch_leaves_nothing),
                 cmocka_unit_test(test_a_denied_launch_waits_in_its_own_thread),
                 cmocka_unit_test(test_a_closed_vgpu_refuses_even_those_that_wait),
+                cmocka_unit_test(test_a_held_vgpu_waits_whatever_happens),
+                cmocka_unit_test(test_a_held_vgpu_that_is_closed_refuses),
                 cmocka_unit_test(test_what_cannot_wait_passes_and_is_not_in_the_way),
                 cmocka_unit_test(test_the_window_opens_when_something_completes),
                 cmocka_unit_test(test_a_stalled_window_lets_the_launch_pass),

@@ -180,7 +180,6 @@ static void a_reserve_is_held_from_the_beginning(void **state)
         start(0);
         pass(15 * SEC);
         struct fgd_set *set = create("a", 1, MEMORY / 4, 500, FG_MODE_SHARE, 0);
-        fgd_metering_job(&set->vgpu[0], "job-7");
         pass(30 * SEC);
         assert_true(resize(set, MEMORY, 0, -1));
         pass(15 * SEC);
@@ -191,7 +190,7 @@ static void a_reserve_is_held_from_the_beginning(void **state)
         assert_int_equal(seen.line[0].reserved, 500000 * 30 * SEC + 1000000 * 15 * SEC);
         assert_int_equal(fg_meter_bill(&seen.line[0]), seen.line[0].reserved);
         assert_string_equal(seen.name[0], "a/0");
-        assert_string_equal(seen.job[0], "job-7");
+        assert_string_equal(seen.job[0], "");
         assert_string_equal(seen.project[0], "default");
         pass(MINUTE);
         assert_int_equal(seen.windows, 2);

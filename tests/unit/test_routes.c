@@ -33,7 +33,7 @@ static void add_device(void)
 static int set_up(void **state)
 {
         struct fg_options options = {0};
-        struct fg_paths paths = {.state = "/nonexistent/state", .run = "/nonexistent/run", .is_private = true};
+        struct fg_paths paths = {.state = "/dev/null/state", .run = "/dev/null/run", .is_private = true};
         struct fg_error err = {0};
         fg_log_set_level(0);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
@@ -165,8 +165,14 @@ static const struct step {
         {"DELETE", "/v1/tokens/*", NULL},
         {"POST", "/v1/vgpus", "{\"name\": \"a\", \"project\": \"red\", \"memory\": \"1M\", \"compute\": \"1\"}"},
         {"PATCH", "/v1/vgpus/red:a", "{\"compute\": \"2\"}"},
+        {"POST", "/v1/vgpus/red:a/suspend", NULL},
+        {"POST", "/v1/vgpus/red:a/resume", NULL},
         {"POST", "/v1/open", "{\"target\": \"red:a\"}"},
         {"DELETE", "/v1/vgpus/red:a", NULL},
+        {"POST", "/v1/jobs", "{\"command\": [\"true\"], \"project\": \"red\", \"memory\": \"1M\"}"},
+        {"POST", "/v1/jobs/1/suspend", NULL},
+        {"POST", "/v1/jobs/1/resume", NULL},
+        {"DELETE", "/v1/jobs/1", NULL},
         {"DELETE", "/v1/projects/red/members/alice", NULL},
         {"DELETE", "/v1/projects/red", NULL},
         {"DELETE", "/v1/users/alice", NULL},

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The daemon's side of src/sched/queue.h: what is in the queue, passes, and carrying out what they decide. */
+#include "daemon/jobs.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/identity.h"
+#include "daemon/manager.h"
+#include "daemon/registry.h"
+#include "daemon/store_jobs.h"
+#include "daemon/usage.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUNDS      8         /* passes in one turn of the loop */
+#define MINUTE_USEC 60000000ull
+#define SOON_USEC   1000ull
+#define PAUSE       4u        /* a pass is followed by this many times as long without one: requests go on meanwhile */
+
+uint64_t fgd_jobs_now(const struct fgd_jobs *jobs)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_BOOTTIME, &now);
+        return jobs->base + ((uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 - jobs->base_at);
+}
+
+/* A moment of the wall clock (unix ms) as the queue's; what would be before its beginning is its beginning. */
+static uint64_t at_wall(const struct fgd_jobs *jobs, int64_t ms)
+{
+        int64_t ago = (fgd_wall_ms() - ms) * 1000;
+        uint64_t now = fgd_jobs_now(jobs);
+        return ago <= 0 ? now + (uint64_t)-ago : (uint64_t)ago < now ? now - (uint64_t)ago : 0;
+}
+
+/* --- in and out of the queue --- */
+
+int fgd_run_enqueue(struct fgd_manager *m, struct fgd_run *run)
+{
+        const struct fgd_job *job = run->job;
+        const struct fg_queue_wish wish = {.owner = run,
+                                           .order = (uint64_t)job->id << 20 | run->index,
+                                           .project = job->of_project->account,
+                                           .user = job->of_user ? job->of_user->account : NULL,
+                                           .priority = job->class,
+                                           .count = job->gpus,
+                                           .share = job->share,
+                                           .memory = job->memory,
+                                           .device = job->device,
+                                           .kind = FG_QUEUE_ANY,
+                                           .time_limit = (uint64_t)job->time_limit * 1000000,
+                                           .submitted = at_wall(m->jobs, job->submitted),
+                                           .not_before = job->not_before ? at_wall(m->jobs, job->not_before * 1000) : 0,
+                                           .hold = run->hold,
+                                           .may_requeue = run->attempt < job->retries};
+        return fg_queue_add(m->jobs->queue, &wish, fgd_jobs_now(m->jobs), &run->entry);
+}
+
+static void insert(struct fgd_job *job, struct fgd_run *run)
+{
+        struct fgd_run *before = TAILQ_LAST(&job->runs, fgd_run_list);
+        while (before && before->index > run->index)
+                before = TAILQ_PREV(before, fgd_run_list, of_job);
+        if (before)
+                TAILQ_INSERT_AFTER(&job->runs, before, run, of_job);
+        else
+                TAILQ_INSERT_HEAD(&job->runs, run, of_job);
+}
+
+struct fgd_run *fgd_run_add(struct fgd_manager *m, struct fgd_job *job, uint32_t index, uint32_t attempt, enum fgd_job_hold hold)
+{
+        struct fgd_run *run = calloc(1, sizeof *run);
+        if (!run)
+                return NULL;
+        run->job = job;
+        run->index = index;
+        run->attempt = (uint16_t)attempt;
+        run->hold = (uint8_t)(hold ? hold : job->hold);
+        if (fgd_run_enqueue(m, run) < 0) {
+                free(run);
+                return NULL;
+        }
+        insert(job, run);
+        job->queued++;
+        return run;
+}
+
+void fgd_run_remove(struct fgd_manager *m, struct fgd_run *run)
+{
+        if (run->entry)
+                fg_queue_remove(m->jobs->queue, run->entry);
+        if (run->active)
+                fgd_active_free(m, run->active);
+        else
+                run->job->queued--;
+        TAILQ_REMOVE(&run->job->runs, run, of_job);
+        free(run);
+}
+
+void fgd_run_hold(struct fgd_manager *m, struct fgd_run *run, enum fgd_job_hold hold)
+{
+        run->hold = (uint8_t)hold;
+        if (run->entry)
+                fg_queue_hold(m->jobs->queue, run->entry, hold, fgd_jobs_now(m->jobs));
+}
+
+static bool has_place(const struct fgd_job *job)
+{
+        return job->next < job->count && !job->is_cancelling && job->queued < FGD_JOB_WINDOW &&
+               (!job->at_once || job->queued + job->active < job->at_once);
+}
+
+int fgd_job_feed(struct fgd_manager *m, struct fgd_job *job)
+{
+        while (has_place(job)) {
+                bool is_settled = job->settled && job->settled[job->next / 8] & 1u << job->next % 8;
+                if (!is_settled && !fgd_run_add(m, job, job->next, 0, FGD_HOLD_NONE))
+                        return -ENOMEM;
+                job->next++;
+        }
+        return 0;
+}
+
+/* --- what the queue is told of the rest of the daemon --- */
+
+static void add_held(struct fgd_job_account *account, const struct fgd_set *set)
+{
+        if (!account)
+                return;
+        account->held.vgpus += set->count;
+        for (uint32_t i = 0; i < set->count; i++) {
+                account->held.memory += set->vgpu[i].memory;
+                account->held.share += fgd_vgpu_share(&set->vgpu[i]);
+        }
+}
+
+static uint64_t beyond(uint64_t used, uint64_t held)
+{
+        return used > held ? used - held : 0;
+}
+
+void fgd_jobs_settle_accounts(struct fgd_manager *m)
+{
+        struct fgd_jobs *jobs = m->jobs;
+        struct fgd_active *active;
+        for (uint32_t i = 0; i < jobs->accounts.size; i++)
+                for (struct fgd_node *at = jobs->accounts.bucket[i]; at; at = at->next)
+                        FGD_OF_NODE(at, struct fgd_job_account, by_pair)->held = (struct fg_queue_amounts){0};
+        TAILQ_FOREACH(active, &jobs->active, order)
+                if (active->set) {
+                        add_held(active->run->job->of_project, active->set);
+                        add_held(active->run->job->of_user, active->set);
+                }
+        for (uint32_t i = 0; i < jobs->accounts.size; i++)
+                for (struct fgd_node *at = jobs->accounts.bucket[i]; at; at = at->next) {
+                        struct fgd_job_account *a = FGD_OF_NODE(at, struct fgd_job_account, by_pair);
+                        static const struct fgd_account nothing;
+                        const struct fgd_member *member = a->user ? fgd_member_find(m, a->user, a->project) : NULL;
+                        const struct fgd_account *of = a->user ? member ? &member->account : &nothing : &a->project->account;
+                        const struct fg_queue_amounts limit = {of->limit[FGD_QUOTA_JOBS], of->limit[FGD_QUOTA_VGPUS],
+                                                               of->limit[FGD_QUOTA_MEMORY], of->limit[FGD_QUOTA_SHARE]};
+                        const struct fg_queue_amounts outside = {0, beyond(of->used[FGD_QUOTA_VGPUS], a->held.vgpus),
+                                                                 beyond(of->used[FGD_QUOTA_MEMORY], a->held.memory),
+                                                                 beyond(of->used[FGD_QUOTA_SHARE], a->held.share)};
+                        uint64_t weight = a->user ? 1 : a->project->account.limit[FGD_QUOTA_WEIGHT];
+                        fg_queue_account_set(a->account, weight ? (uint32_t)weight : 1, &limit, &outside);
+                }
+}
+
+/* Devices of one model are a kind. */
+static uint32_t kind_of(const struct fgd_manager *m, uint32_t id)
+{
+        for (uint32_t i = 0; i < id; i++)
+                if (strcmp(m->device[i]->model, m->device[id]->model) == 0 && strcmp(m->device[i]->api, m->device[id]->api) == 0)
+                        return i;
+        return id;
+}
+
+void fgd_jobs_scene(struct fgd_manager *m, struct fg_queue_device *device, struct fg_queue_scene *ret)
+{
+        for (uint32_t i = 0; i < m->devices; i++) {
+                const struct fgd_device *d = m->device[i];
+                device[i] = (struct fg_queue_device){.memory = d->memory - fgd_device_reserved(m, d),
+                                                     .memory_free = fgd_device_memory_free(m, d),
+                                                     .share = FGD_SHARE_WHOLE,
+                                                     .share_free = fgd_device_share_free(d),
+                                                     .kind = kind_of(m, i),
+                                                     .usable = d->present};
+        }
+        *ret = (struct fg_queue_scene){.now = fgd_jobs_now(m->jobs), .device = device, .devices = m->devices};
+}
+
+/* --- passes --- */
+
+static void carry_out(struct fgd_manager *m, const struct fg_queue_decision *d)
+{
+        struct fgd_run *run = d->owner;
+        switch (d->what) {
+        case FG_QUEUE_DO_START:
+                fgd_run_start(m, run, d->place, d->places);
+                break;
+        case FG_QUEUE_DO_RESUME:
+                fgd_run_resume(m, run);
+                break;
+        case FG_QUEUE_DO_SUSPEND:
+                if (fg_queue_leaving(m->jobs->queue, run->entry, FG_QUEUE_SUSPEND) == 0)
+                        fgd_run_suspend(m, run);
+                break;
+        case FG_QUEUE_DO_REQUEUE:
+                run->active->is_requeued = fg_queue_leaving(m->jobs->queue, run->entry, FG_QUEUE_REQUEUE) == 0;
+                if (run->active->is_requeued)
+                        fgd_run_stop(m, run);
+                break;
+        }
+}
+
+static void look_at(struct fgd_manager *m, uint64_t wake)
+{
+        uint64_t now = fgd_jobs_now(m->jobs), in = MINUTE_USEC;
+        if (wake != FG_QUEUE_UNKNOWN)
+                in = wake <= now ? SOON_USEC : wake - now < in ? wake - now : in;
+        sd_event_source_set_time_relative(m->jobs->timer, in);
+        sd_event_source_set_enabled(m->jobs->timer, SD_EVENT_ONESHOT);
+}
+
+static int run_passes(struct fgd_manager *m)
+{
+        struct fg_queue_device device[FGD_DEVICES_MAX];
+        struct fg_queue_scene scene;
+        struct fg_queue_plan plan;
+        for (unsigned round = 0; round < ROUNDS; round++) {
+                fgd_jobs_settle_accounts(m);
+                fgd_jobs_scene(m, device, &scene);
+                int r = fg_queue_pass(m->jobs->queue, &scene, &plan);
+                if (r < 0)
+                        return r;
+                for (size_t i = 0; i < plan.count; i++)
+                        carry_out(m, &plan.decision[i]);
+                if (plan.count == 0) {
+                        look_at(m, plan.wake);
+                        return 0;
+                }
+        }
+        fgd_jobs_kick(m);
+        return 0;
+}
+
+static int on_pass(sd_event_source *source, uint64_t usec, void *user)
+{
+        struct fgd_manager *m = user;
+        uint64_t begin = fg_now();
+        if (run_passes(m) < 0)
+                look_at(m, FG_QUEUE_UNKNOWN);
+        uint64_t pause = (fg_now() - begin) / 1000 * PAUSE;
+        int enabled = SD_EVENT_OFF;
+        sd_event_source_get_enabled(source, &enabled);
+        m->jobs->quiet_until = fg_now() / 1000 + pause;
+        if (enabled != SD_EVENT_OFF)
+                sd_event_source_set_time_relative(source, pause > SOON_USEC ? pause : SOON_USEC);
+        return 0;
+}
+
+void fgd_jobs_kick(struct fgd_manager *m)
+{
+        struct fgd_jobs *jobs = m->jobs;
+        int enabled = SD_EVENT_OFF;
+        if (!fgd_jobs_any(jobs) || !jobs->pass)
+                return;
+        sd_event_source_get_enabled(jobs->pass, &enabled);
+        if (enabled != SD_EVENT_OFF)
+                return;
+        uint64_t now = fg_now() / 1000;
+        sd_event_source_set_time_relative(jobs->pass, jobs->quiet_until > now + SOON_USEC ? jobs->quiet_until - now : SOON_USEC);
+        sd_event_source_set_enabled(jobs->pass, SD_EVENT_ONESHOT);
+}
+
+/* What could not start is tried again: a quota of the organisation, an owner, a full disk may have changed. */
+static void release_all(struct fgd_manager *m)
+{
+        struct fgd_job *job;
+        struct fgd_run *run;
+        if (!m->jobs->soft_holds)
+                return;
+        m->jobs->soft_holds = 0;
+        TAILQ_FOREACH(job, &m->jobs->list, order)
+                TAILQ_FOREACH(run, &job->runs, of_job)
+                        if (run->hold > FGD_HOLD_PERSON)
+                                fgd_run_hold(m, run, FGD_HOLD_NONE);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *user)
+{
+        struct fgd_manager *m = user;
+        struct fgd_job *job;
+        uint64_t now = fg_now();
+        look_at(m, FG_QUEUE_UNKNOWN);
+        if (now - m->jobs->minute_at >= MINUTE_USEC * 900) {
+                m->jobs->minute_at = now;
+                fgd_jobs_charge(m);
+                release_all(m);
+                TAILQ_FOREACH(job, &m->jobs->list, order)
+                        if (job->next < job->count)
+                                fgd_job_feed(m, job);
+        }
+        fgd_jobs_kick(m);
+        return 0;
+}
+
+int fgd_jobs_watch(struct fgd_manager *m)
+{
+        struct fgd_jobs *jobs = m->jobs;
+        int r = sd_event_add_time_relative(m->event, &jobs->pass, CLOCK_MONOTONIC, 0, 100, on_pass, m);
+        if (r >= 0)
+                r = sd_event_add_time_relative(m->event, &jobs->timer, CLOCK_MONOTONIC, MINUTE_USEC, 1000, on_timer, m);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(jobs->pass, SD_EVENT_OFF);
+        jobs->minute_at = fg_now();
+        return r;
+}
+
+/* --- use --- */
+
+void fgd_jobs_charge(struct fgd_manager *m)
+{
+        struct fgd_active *active;
+        uint64_t now = fgd_jobs_now(m->jobs);
+        TAILQ_FOREACH(active, &m->jobs->active, order)
+                if (active->set)
+                        fgd_run_charge(m, active->run, now);
+        fgd_jobs_save_standings(m);
+}
+
+void fgd_run_charge(struct fgd_manager *m, struct fgd_run *run, uint64_t now)
+{
+        struct fgd_active *active = run->active;
+        uint64_t used = fgd_set_gpu_ns(active->set);
+        if (used <= active->charged_ns)
+                return;
+        fg_queue_charge(m->jobs->queue, run->job->of_project->account, now, (used - active->charged_ns) / 1000);
+        active->charged_ns = used;
+}
+
+int fgd_jobs_save_standings(struct fgd_manager *m)
+{
+        struct fgd_jobs *jobs = m->jobs;
+        struct fg_error err = {0};
+        int r = 0;
+        bool is_open = false;
+        for (uint32_t i = 0; i < jobs->accounts.size; i++)
+                for (struct fgd_node *at = jobs->accounts.bucket[i]; at; at = at->next) {
+                        struct fgd_job_account *a = FGD_OF_NODE(at, struct fgd_job_account, by_pair);
+                        uint64_t use, use_at;
+                        fg_queue_use_save(a->account, &use, &use_at);
+                        if (a->user || use == a->saved_use || r < 0)
+                                continue;
+                        if (!is_open)
+                                r = fgd_store_usage_begin(m->store, &err);
+                        is_open = r == 0;
+                        if (r == 0)
+                                r = fgd_store_step_standing(m->store, a->project->id, use, use_at, &err);
+                        a->saved_use = use;
+                }
+        if (is_open)
+                r = fgd_store_usage_end(m->store, r, &err);
+        if (r < 0)
+                fg_log_warning("what the projects have used could not be written down: %s", err.text);
+        return r;
+}
