@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define TURN_MAX (1u << 20) /* bytes at once, so that requests are answered beside a flood */
+#define TURN_MAX (1u << 20) /* bytes at once, so that requests are answered beside a flood; no less than a user's pipe can hold */
 
 static void keep(struct fgr_runner *r, const char *bytes, size_t size)
 {

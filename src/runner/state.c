@@ -145,12 +145,9 @@ static void conclude(struct fgr_runner *r)
                 s->code = s->error == ENOENT ? 127 : 126, s->signal = -1;
         if (s->why == FG_JOB_WHY_NONE)
                 s->why = r->stop ? r->stop_why : s->signal >= 0 ? FG_JOB_WHY_SIGNAL : FG_JOB_WHY_EXIT;
+        /* Once: a turn takes more than the pipe can hold, and who writes from outside of the job must not keep it from ending. */
         if (r->output >= 0)
-                while (fgr_log_pump(r) && s->log + s->dropped < UINT64_MAX) {
-                        struct pollfd more = {.fd = r->output, .events = POLLIN};
-                        if (poll(&more, 1, 0) <= 0 || !(more.revents & POLLIN))
-                                break;
-                }
+                fgr_log_pump(r);
         fgr_log_close(r);
         s->ended = fgr_unix_ms();
         change(r, FG_JOB_ENDED);
@@ -183,7 +180,7 @@ static void check_verdict(struct fgr_runner *r)
                 r->killing = true;
                 return;
         }
-        if (r->status.state == FG_JOB_STARTING && !r->reaped && !r->stop)
+        if (r->status.state == FG_JOB_STARTING && !r->stop) /* also when it is over already: what ran has been running */
                 change(r, FG_JOB_RUNNING);
 }
 

@@ -171,7 +171,32 @@ class Daemon:
         for tenant in self.tenants:
             tenant.kill()
         self.stop(signal.SIGKILL)
+        self.end_jobs()
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def runners(self):
+        """Living runners of jobs of this daemon's."""
+        found, program = [], os.path.join(self.root, "lib/fastgpu/fastgpu-job").encode()
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    if f.read().split(b"\0")[0] == program:
+                        found.append(int(pid))
+            except OSError:
+                pass
+        return found
+
+    def end_jobs(self):
+        """They outlive a daemon, but not the test."""
+        for sent in (signal.SIGTERM, signal.SIGKILL):
+            for pid in self.runners():
+                try:
+                    os.kill(pid, sent)
+                except ProcessLookupError:
+                    pass
+            end = time.monotonic() + 15
+            while self.runners() and time.monotonic() < end:
+                time.sleep(0.02)
 
     @property
     def socket(self):

@@ -135,6 +135,23 @@ class Lease(Case):
         self.addCleanup(runner.kill)
         wait_until(lambda: self.state("a") == "suspended", "the end of a lease")
 
+    def test_jobs_are_suspended_and_go_on(self):
+        self.start(idle_lease=1)
+        job = self.d.ok("POST", "/v1/jobs", {"command": ["sleep", "1000"], "memory": "1M", "compute": "10"})["id"]
+        self.addCleanup(lambda: self.d.request("DELETE", f"/v1/jobs/{job}"))
+
+        def state():
+            return self.d.ok("GET", f"/v1/jobs/{job}")["state"]
+
+        wait_until(lambda: state() == "suspended", "the end of a lease")
+        rows = self.d.ok("GET", "/v1/audit?actor=lease")["audit"]
+        self.assertEqual([(r["action"], r["status"]) for r in rows], [("POST /v1/jobs/*/suspend", 200)])
+        self.lease(0)
+        self.d.ok("POST", f"/v1/jobs/{job}/resume")
+        wait_until(lambda: state() == "running", "it goes on")
+        self.d.ok("DELETE", f"/v1/jobs/{job}")
+        wait_until(lambda: state() == "cancelled", "its end")
+
     def test_projects_have_their_own(self):
         self.start(idle_lease=0)
         self.d.ok("POST", "/v1/projects", {"name": "red"}, 201)
