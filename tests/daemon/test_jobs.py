@@ -326,6 +326,31 @@ class Lists(jobs.Case):
         wait_until(lambda: {name.split(".")[0] for name in os.listdir(self.folder(""))} == {str(i) for i in kept}, "so are their folders")
 
 
+class Many(jobs.Case):
+    def rss(self):
+        with open(f"/proc/{self.d.process.pid}/status") as f:
+            return int(next(line for line in f if line.startswith("VmRSS")).split()[1]) << 10
+
+    def test_what_waits_takes_little_memory(self):
+        self.blocker()
+        before = self.rss()
+        arrays = [self.submit("true", array="1-100000%50") for _ in range(3)]
+        self.assertLess(self.rss() - before, 4 * MIB)
+        before, connection = self.rss(), self.d.connect()
+        body = {"command": ["true"], "memory": "1M", "compute": "1"}
+        for _ in range(4000):
+            self.assertEqual(self.d.request("POST", "/v1/jobs", body, connection)[0], 201)
+        connection.close()
+        self.assertLess(self.rss() - before, 4000 * 700 + 4 * MIB)
+        self.d.stop()
+        self.d.start()
+        self.assertEqual(self.d.ok("GET", "/v1/jobs?limit=1")["waiting"], 304000)
+        self.assertLess(self.rss(), 40 * MIB)
+        self.assertEqual([e["index"] for e in self.job(arrays[1], "?elements=1&limit=3&after=99998")["elements"]], [99999, 100000])
+        for job in arrays:
+            self.assertEqual(self.d.ok("DELETE", f"/v1/jobs/{job}")["counts"]["cancelled"], 100000)
+
+
 class Refused(jobs.Case):
     def test_bad_fields(self):
         good = {"command": ["true"], "memory": "1M", "compute": "1"}
