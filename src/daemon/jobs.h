@@ -136,6 +136,7 @@ struct fgd_jobs {
         uint32_t count, waiting, active_count; /* jobs; elements that wait, that are active */
         uint64_t ended;                        /* jobs in the store that are over */
         uint64_t base, base_at;                /* the queue's clock: `base` us at fg_now() base_at */
+        int64_t skew;                          /* us from the wall clock to the queue's, as they were at the start */
         char folder[PATH_MAX];                 /* of the jobs' own folders */
         sd_event_source *pass, *timer, *forget;
         struct fgd_log_waits *logs;
