@@ -83,12 +83,18 @@ static int freeze(struct fgr_runner *r)
         return 0;
 }
 
+/* Before that the child may not be in its group yet: a freeze or a signal of the group would pass it by. */
+static bool is_executed(const struct fgr_runner *r)
+{
+        return r->status.pid && r->verdict < 0;
+}
+
 static int ask_suspended(struct fgr_runner *r, bool suspended)
 {
         if (r->stop || r->reaped)
                 return -ESHUTDOWN;
         r->want_suspended = suspended;
-        if (!r->status.pid || suspended == r->frozen)
+        if (!is_executed(r) || suspended == r->frozen)
                 return 0; /* as it begins, or done */
         int result = suspended ? freeze(r) : thaw(r);
         if (result < 0)
@@ -186,7 +192,7 @@ static void check_verdict(struct fgr_runner *r)
 
 static void check_stop(struct fgr_runner *r)
 {
-        if (!r->termed) {
+        if (!r->termed && is_executed(r)) {
                 r->termed = true;
                 fgr_group_signal(r, SIGTERM);
                 if (r->frozen)

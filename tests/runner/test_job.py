@@ -19,6 +19,7 @@ if not os.access(RUNNER, os.X_OK):
     sys.exit(77)
 
 KINDS = [kind for kind in ("v2", "v1", "none") if have_group(kind)]
+CAN_TRACE = shutil.which("strace") is not None and subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True).returncode == 0
 # Forks away from its parent, session and group, and holds none of the job's descriptors.
 DAEMON = """import os, sys, time
 for _ in range(2):
@@ -298,6 +299,31 @@ class EachKind:
             job.ask("kill")
             self.assertEqual(job.end(120)["why"], "stopped")
             self.assertEqual(marked(mark), [])
+
+    def slow_child(self, **fields):
+        """A job whose child takes a second before it enters its group: it is slowed down where it resets its signals."""
+        if not CAN_TRACE:
+            self.skipTest("strace may not trace here")
+        job = Job(["sleep", "1000"], group=self.kind, **fields)
+        job.start("strace", "-f", "-o", "/dev/null", "-e", "trace=rt_sigaction", "-e", "inject=rt_sigaction:delay_enter=20000:when=10+")
+        wait_until(lambda: os.path.exists(job.path("begun")), 30, "the beginning")
+        return job
+
+    def test_told_to_end_before_it_is_in_its_group(self):
+        with self.slow_child() as job:
+            job.ask("stop 60000")
+            status = job.end(40)
+            self.assertEqual((status["why"], status["signal"]), ("stopped", signal.SIGTERM))
+
+    def test_suspended_before_it_is_in_its_group(self):
+        with self.slow_child() as job:
+            job.ask("suspend")
+            suspended = job.wait_for("suspended")
+            command = pathlib.Path("/proc", str(suspended["pid"]), "cmdline").read_bytes()
+            self.assertEqual(command, b"sleep\0001000\0")
+            job.ask("stop 60000")
+            status = job.end(40)
+            self.assertEqual((status["why"], status["signal"]), ("stopped", signal.SIGTERM))
 
     def test_stops_itself(self):
         with Job(["sh", "-c", "kill -STOP $$; kill -STOP 0"], group=self.kind, time_limit=300, grace=100) as job:
