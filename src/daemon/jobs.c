@@ -99,8 +99,9 @@ static uint64_t hash_account(const struct fgd_project *project, const struct fgd
         return fgd_hash(key, sizeof key);
 }
 
-static struct fgd_job_account *find_account(const struct fgd_jobs *jobs, const struct fgd_project *project, const struct fgd_user *user)
+struct fgd_job_account *fgd_job_account_find(const struct fgd_manager *m, const struct fgd_project *project, const struct fgd_user *user)
 {
+        const struct fgd_jobs *jobs = m->jobs;
         for (struct fgd_node *at = fgd_table_first(&jobs->accounts, hash_account(project, user)); at; at = fgd_table_next(at)) {
                 struct fgd_job_account *account = FGD_OF_NODE(at, struct fgd_job_account, by_pair);
                 if (account->project == project && account->user == user)
@@ -112,7 +113,7 @@ static struct fgd_job_account *find_account(const struct fgd_jobs *jobs, const s
 struct fgd_job_account *fgd_job_account(struct fgd_manager *m, struct fgd_project *project, struct fgd_user *user)
 {
         struct fgd_jobs *jobs = m->jobs;
-        struct fgd_job_account *account = find_account(jobs, project, user);
+        struct fgd_job_account *account = fgd_job_account_find(m, project, user);
         if (account)
                 return account;
         account = calloc(1, sizeof *account);
@@ -145,7 +146,7 @@ bool fgd_jobs_of(const struct fgd_manager *m, const struct fgd_project *project,
         const struct fgd_job_account *account;
         const struct fgd_job *job;
         if (project) {
-                account = find_account(m->jobs, project, user);
+                account = fgd_job_account_find(m, project, user);
                 return account && account->jobs;
         }
         TAILQ_FOREACH(job, &m->jobs->list, order)
@@ -156,7 +157,7 @@ bool fgd_jobs_of(const struct fgd_manager *m, const struct fgd_project *project,
 
 void fgd_jobs_forget_project(struct fgd_manager *m, struct fgd_project *project)
 {
-        struct fgd_job_account *account = find_account(m->jobs, project, NULL);
+        struct fgd_job_account *account = fgd_job_account_find(m, project, NULL);
         if (account)
                 drop_account(m->jobs, account);
 }

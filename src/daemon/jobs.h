@@ -25,7 +25,8 @@
 #define FGD_JOB_RETRIES   100u
 #define FGD_JOB_TEXT      (128u << 10) /* bytes of command and environment together */
 #define FGD_JOB_SECONDS   (365u * 86400u)
-#define FGD_JOBS_MAX      1000000u /* that have not ended */
+#define FGD_JOBS_MAX      250000u /* that have not ended */
+#define FGD_JOBS_USER_MAX 100000u /* of one user in one project */
 #define FGD_JOB_ID_SIZE   32u   /* "ID" or "ID/INDEX", with its NUL */
 
 /* As stored. A job is QUEUED, RUNNING (some of it runs) or one of the last three. */
@@ -101,6 +102,7 @@ struct fgd_active {
         enum fgd_job_state final;             /* what it will be when its vGPUs are gone; QUEUED: it is tried again */
         uint64_t charged_ns;
         bool is_requeued;               /* told to end to make room */
+        bool is_suspending;             /* to be suspended once its runner can be told */
         bool has_ended;                 /* nothing of it lives; its vGPUs go */
         sd_event_source *again;         /* what failed is tried again */
 };
@@ -134,6 +136,7 @@ struct fgd_jobs {
         uint32_t count, waiting, active_count; /* jobs; elements that wait, that are active */
         uint64_t ended;                        /* jobs in the store that are over */
         uint64_t base, base_at;                /* the queue's clock: `base` us at fg_now() base_at */
+        int64_t skew;                          /* us from the wall clock to the queue's, as they were at the start */
         char folder[PATH_MAX];                 /* of the jobs' own folders */
         sd_event_source *pass, *timer, *forget;
         struct fgd_log_waits *logs;
@@ -198,6 +201,7 @@ bool fgd_run_is_cancelled(const struct fgd_run *run);
 enum fgd_job_state fgd_run_state(const struct fgd_run *run);
 /* "5" or "5/3": the index as the submitter counts. Returns buf. */
 char *fgd_job_id(const struct fgd_job *job, uint32_t index, char buf[FGD_JOB_ID_SIZE]);
+struct fgd_job_account *fgd_job_account_find(const struct fgd_manager *manager, const struct fgd_project *project, const struct fgd_user *user);
 struct fgd_job_account *fgd_job_account(struct fgd_manager *manager, struct fgd_project *project, struct fgd_user *user); /* NULL: no memory */
 /* Jobs that have not ended: of a project, of a user (`project` NULL: anywhere). */
 bool fgd_jobs_of(const struct fgd_manager *manager, const struct fgd_project *project, const struct fgd_user *user);

@@ -35,9 +35,11 @@ static int take_run(void *user, const struct fgd_run_result *result)
         struct oldest *o = user;
         char folder[PATH_MAX];
         struct fg_error err = {0};
-        fgd_run_folder(o->manager, o->shape, result->index, result->attempt, folder, sizeof folder);
-        if (fgd_job_dir_remove(folder, &err) < 0)
-                fg_log_warning("%s", err.text);
+        for (uint32_t attempt = 0; attempt <= result->attempt; attempt++) {
+                fgd_run_folder(o->manager, o->shape, result->index, attempt, folder, sizeof folder);
+                if (fgd_job_dir_remove(folder, &err) < 0)
+                        fg_log_warning("%s", err.text);
+        }
         o->below = result->index + 1;
         return ++o->count >= AT_ONCE;
 }

@@ -182,7 +182,9 @@ void fgd_run_launch(struct fgd_manager *m, struct fgd_run *run)
         int r = make_folder(m, run, &err);
         if (r == 0)
                 r = fgd_job_start(m, folder, &events, active, &active->link, &err);
-        if (r == -EBUSY || r == -EALREADY) {
+        if (r == 0 && active->is_suspending) {
+                fgd_run_suspend(m, run);
+        } else if (r == -EBUSY || r == -EALREADY) {
                 fgd_run_adopt(m, run);
         } else if (r < 0 && may_pass(r)) {
                 fg_log_warning("job %lld cannot be started now: %s; tried again", (long long)run->job->id, err.text);
@@ -217,6 +219,8 @@ void fgd_run_adopt(struct fgd_manager *m, struct fgd_run *run)
         } else if (found == FGD_JOB_LIVES) {
                 if (is_stopping)
                         fgd_run_stop(m, run);
+                else if (active->is_suspending)
+                        fgd_run_suspend(m, run);
                 else if (run->hold == FGD_HOLD_PERSON && fg_queue_leaving(m->jobs->queue, run->entry, FG_QUEUE_SUSPEND) == 0)
                         fgd_run_suspend(m, run);
         } else if (is_stopping) {

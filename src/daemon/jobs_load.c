@@ -41,6 +41,7 @@ static void set_clock(struct fgd_jobs *jobs, uint64_t latest)
         clock_gettime(CLOCK_BOOTTIME, &now);
         jobs->base_at = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
         jobs->base = wall > latest ? wall : latest;
+        jobs->skew = (int64_t)(jobs->base - wall);
 }
 
 static bool is_within(int64_t value, int64_t min, int64_t max)

@@ -34,6 +34,14 @@ static uint64_t at_wall(const struct fgd_jobs *jobs, int64_t ms)
         return ago <= 0 ? now + (uint64_t)-ago : (uint64_t)ago < now ? now - (uint64_t)ago : 0;
 }
 
+/* When it was submitted: the same for the same moment, whenever it is asked, so that the order of submission is kept. */
+static uint64_t submitted_at(const struct fgd_jobs *jobs, const struct fgd_job *job)
+{
+        int64_t at = job->submitted * 1000 + jobs->skew;
+        uint64_t now = fgd_jobs_now(jobs);
+        return at < 0 ? 0 : (uint64_t)at < now ? (uint64_t)at : now;
+}
+
 /* --- in and out of the queue --- */
 
 int fgd_run_enqueue(struct fgd_manager *m, struct fgd_run *run)
@@ -50,7 +58,7 @@ int fgd_run_enqueue(struct fgd_manager *m, struct fgd_run *run)
                                            .device = job->device,
                                            .kind = FG_QUEUE_ANY,
                                            .time_limit = (uint64_t)job->time_limit * 1000000,
-                                           .submitted = at_wall(m->jobs, job->submitted),
+                                           .submitted = submitted_at(m->jobs, job),
                                            .not_before = job->not_before ? at_wall(m->jobs, job->not_before * 1000) : 0,
                                            .hold = run->hold,
                                            .may_requeue = run->attempt < job->retries};

@@ -369,6 +369,8 @@ void fgd_run_suspend(struct fgd_manager *m, struct fgd_run *run)
 {
         if (run->active->link)
                 fgd_job_suspend(run->active->link);
+        else
+                run->active->is_suspending = true;
 }
 
 void fgd_run_resume(struct fgd_manager *m, struct fgd_run *run)

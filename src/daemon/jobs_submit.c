@@ -90,6 +90,10 @@ int fgd_job_submit(struct fgd_manager *m, const struct fgd_submit *s, struct fgd
         if (m->jobs->count >= FGD_JOBS_MAX)
                 return fgd_problem_set(problem, FGD_NO_ROOM, "there are %u jobs that have not ended, and more are not possible: wait, or cancel some",
                                        m->jobs->count);
+        const struct fgd_job_account *of_user = s->owner ? fgd_job_account_find(m, s->project, s->owner) : NULL;
+        if (of_user && of_user->jobs >= FGD_JOBS_USER_MAX)
+                return fgd_problem_set(problem, FGD_NO_ROOM, "\"%s\" has %u jobs in \"%s\" that have not ended, and more are not possible: submit an array", s->owner->name,
+                                       of_user->jobs, s->project->name);
         if (check_possible(m, s, problem) < 0)
                 return -1;
         struct fgd_job *job = make_job(s);

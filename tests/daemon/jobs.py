@@ -31,7 +31,10 @@ class Case(harness.Case):
         return self.job(id)["state"]
 
     def until(self, id, *states, seconds=60):
-        wait_until(lambda: self.state(id) in states, f"job {id} is {' or '.join(states)}: {self.job(id)}", seconds)
+        try:
+            wait_until(lambda: self.state(id) in states, f"job {id} is {' or '.join(states)}", seconds)
+        except AssertionError as e:
+            raise AssertionError(f"{e}: {self.job(id)}, {self.d.ok('GET', f'/v1/why/{id}')}, {self.d.logged()}") from None
         return self.job(id)
 
     def ends(self, id, state="done"):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Jobs: from submission to their end, arrays, what makes them wait, and what is refused."""
+import base64
 import json
 import os
 import time
@@ -44,7 +45,7 @@ class Running(jobs.Case):
         self.assertEqual((one["name"], one["job"], [(v["memory"], v["share"]) for v in one["vgpus"]]), (f"job-{job}", job, [(64 * MIB, 100)] * 3))
         wait_until(lambda: self.job(job)["log"] or self.d.ok("GET", f"/v1/jobs/{job}/log")["size"], "it has written")
         piece = self.d.ok("GET", f"/v1/jobs/{job}/log")
-        opened = json.loads(__import__("base64").b64decode(piece["data"]))
+        opened = json.loads(base64.b64decode(piece["data"]))
         self.assertEqual(opened["name"], f"job-{job}")
         tenant = self.d.tenant(opened["attach"])
         self.assertEqual(tenant.attached, 3)
@@ -316,13 +317,38 @@ class Lists(jobs.Case):
         self.d.stop()
         self.d.env["FASTGPU_JOBS_KEEP"] = "3"
         self.d.start()
-        ids = [self.submit("echo x") for _ in range(6)] + [self.submit("echo x", array="1-150", memory="1M", compute="1") for _ in range(1)]
+        ids = [self.submit("echo x") for _ in range(6)] + [self.submit("echo x", array="1-150", memory="1M", compute="1")]
         for job in ids:
-            wait_until(lambda: self.d.request("GET", f"/v1/jobs/{job}")[0] == 404 or self.state(job) == "done", f"{job} is over", 100)
+            wait_until(lambda: (self.d.request("GET", f"/v1/jobs/{job}")[1] or {}).get("state", "done") == "done", f"{job} is over", 100)
         wait_until(lambda: len(self.d.ok("GET", "/v1/jobs")["jobs"]) == 3, "three are left")
         kept = {j["id"] for j in self.d.ok("GET", "/v1/jobs")["jobs"]}
         self.assertEqual(kept, set(ids[-3:]))
         wait_until(lambda: {name.split(".")[0] for name in os.listdir(self.folder(""))} == {str(i) for i in kept}, "so are their folders")
+
+
+class Many(jobs.Case):
+    def rss(self):
+        with open(f"/proc/{self.d.process.pid}/status") as f:
+            return int(next(line for line in f if line.startswith("VmRSS")).split()[1]) << 10
+
+    def test_what_waits_takes_little_memory(self):
+        self.blocker()
+        before = self.rss()
+        arrays = [self.submit("true", array="1-100000%50") for _ in range(3)]
+        self.assertLess(self.rss() - before, 4 * MIB)
+        before, connection = self.rss(), self.d.connect()
+        body = {"command": ["true"], "memory": "1M", "compute": "1"}
+        for _ in range(4000):
+            self.assertEqual(self.d.request("POST", "/v1/jobs", body, connection)[0], 201)
+        connection.close()
+        self.assertLess(self.rss() - before, 4000 * 700 + 4 * MIB)
+        self.d.stop()
+        self.d.start()
+        self.assertEqual(self.d.ok("GET", "/v1/jobs?limit=1")["waiting"], 304000)
+        self.assertLess(self.rss(), 40 * MIB)
+        self.assertEqual([e["index"] for e in self.job(arrays[1], "?elements=1&limit=3&after=99998")["elements"]], [99999, 100000])
+        for job in arrays:
+            self.assertEqual(self.d.ok("DELETE", f"/v1/jobs/{job}")["counts"]["cancelled"], 100000)
 
 
 class Refused(jobs.Case):

@@ -25,7 +25,10 @@ class People(people.Case):
         return person.ok("POST", "/v1/jobs", {"command": ["sh", "-c", script], **BODY, **fields})["id"]
 
     def until(self, id, *states):
-        wait_until(lambda: self.operator.ok("GET", f"/v1/jobs/{id}")["state"] in states, f"{id}: {self.operator.ok('GET', f'/v1/jobs/{id}')}", 60)
+        try:
+            wait_until(lambda: self.operator.ok("GET", f"/v1/jobs/{id}")["state"] in states, f"job {id} is {states}", 60)
+        except AssertionError as e:
+            raise AssertionError(f"{e}: {self.operator.ok('GET', '/v1/jobs')}, {self.operator.ok('GET', f'/v1/why/{id}')}, {self.d.logged()}") from None
         return self.operator.ok("GET", f"/v1/jobs/{id}")
 
     def output(self, id):

@@ -79,12 +79,15 @@ class Restart(Case):
             elements = [(e["index"], e["state"], e.get("held", False)) for e in self.elements(array)]
             return all, elements, device["memory_free"], device["share_free"], sorted(self.d.names()), self.d.ok("GET", "/v1/quotas")
 
-        wait_until(lambda: self.state(runs) == "running", "it runs")
+        wait_until(lambda: [e["state"] for e in self.elements(array)[1:3]] == ["running"] * 2 and self.state(runs) == "running", "they run")
         before = picture()
         for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
             self.again(how)
             self.assertEqual(self.d.ok("GET", "/v1/devices")["problems"], [])
-            wait_until(lambda: picture() == before, f"all is as it was: {picture()}\n{before}")
+            try:
+                wait_until(lambda: picture() == before, "all is as it was")
+            except AssertionError:
+                self.assertEqual(picture(), before)
         self.assertEqual(len(self.marks()), 1)
         self.d.stop(signal.SIGKILL)
         open(stop, "w").close()
