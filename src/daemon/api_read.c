@@ -159,7 +159,7 @@ int fgd_handle_inspect(struct fgd_call *call)
         struct fgd_query query[] = {{"project"}};
         struct fgd_set *set;
         int64_t index;
-        if (fgd_query_read(call, query, 1) < 0 || fgd_call_target(call, call->argument[0], query[0].value, &set, &index) < 0)
+        if (fgd_query_read(call, query, 1) < 0 || fgd_call_path_target(call, query[0].value, &set, &index) < 0)
                 return -1;
         fgd_write_set(set, "", &call->text);
         fgd_text_add(&call->text, "\n");

@@ -75,12 +75,10 @@ static char *early_problem(const struct fgd_exchange *e, unsigned *ret_status)
 {
         struct fgd_problem problem = {0};
         struct fgd_text text = {0};
-        if (e->refused) {
-                *ret_status = 401;
-                return strdup("{\"type\": \"unauthorized\", \"title\": \"who are you\", \"status\": 401, \"detail\": \"over the network this "
-                              "needs a token, as in \\\"Authorization: Bearer TOKEN\\\"; fastgpu login keeps one\"}\n");
-        }
-        if (e->too_large)
+        if (e->refused)
+                fgd_problem_set(&problem, FGD_UNAUTHORIZED, "over the network this needs a token, as in \"Authorization: Bearer TOKEN\"; "
+                                "fastgpu login keeps one");
+        else if (e->too_large)
                 fgd_problem_set(&problem, FGD_TOO_LARGE, "the body has more than %u bytes", FGD_BODY_MAX);
         else
                 fgd_problem_set(&problem, FGD_BUSY, "too many unfinished requests, or answers that nobody takes; try again");

@@ -275,7 +275,7 @@ class Requests(harness.Case):
             c = tls.Remote(tls.port_of(d), token=made["secret"])
             self.assertEqual(c.ask("GET", "/v1/whoami")[1]["via"], "token " + made["id"])
             self.assertEqual(c.ask("POST", "/v1/vgpus", {"name": "a", "memory": "1M", "compute": "1"})[1]["owner"], "bob")
-            self.assertEqual(c.ask("POST", "/v1/open", {"target": "a"})[0], 400)
+            self.assertEqual(c.ask("POST", "/v1/open", {"target": "a"})[0], 403)
             self.assertEqual(c.ask("POST", "/v1/users", {"name": "x"})[0], 403)
             row = d.ok("GET", "/v1/audit?action=POST%20/v1/vgpus")["audit"][0]
             self.assertEqual((row["actor"], row["via"], row["from"]), ("bob", "token " + made["id"], "127.0.0.1"))

@@ -156,6 +156,7 @@ static const struct step {
         {"DELETE", "/v1/tokens/*", NULL},
         {"POST", "/v1/vgpus", "{\"name\": \"a\", \"project\": \"red\", \"memory\": \"1M\", \"compute\": \"1\"}"},
         {"PATCH", "/v1/vgpus/red:a", "{\"compute\": \"2\"}"},
+        {"PATCH", "/v1/vgpus/red:a/0", "{\"compute\": \"3\"}"},
         {"POST", "/v1/open", "{\"target\": \"red:a\"}"},
         {"DELETE", "/v1/vgpus/red:a", NULL},
         {"DELETE", "/v1/projects/red/members/alice", NULL},
