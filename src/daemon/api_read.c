@@ -119,20 +119,29 @@ static bool is_listed(const struct fgd_call *call, const struct fgd_project *onl
         return fgd_role_in(call->manager, &call->who, set->project) >= FGD_ROLE_VIEWER;
 }
 
-/* Without a limit all are told, as there was none before there were pages. */
+#define PAGE_VGPUS 128u /* a tenth of a millisecond */
+
+/* Everybody else waits while a page is written: a user's ends when it is long, whatever its limit. The operator without one is told all,
+ * as there was none before there were pages. */
+static bool is_full(const struct fgd_call *call, const struct fgd_page *page, uint32_t sets, uint32_t vgpus)
+{
+        return (page->limit && sets >= page->limit) || (call->who.user && vgpus >= PAGE_VGPUS);
+}
+
 static void write_sets(struct fgd_call *call, const struct fgd_project *only, const struct fgd_page *page)
 {
         struct fgd_set *set;
-        uint32_t count = 0;
+        uint32_t count = 0, vgpus = 0;
         int64_t last = page->after;
         bool has_more = false;
         fgd_text_add(&call->text, "{\"sets\": [");
         TAILQ_FOREACH(set, &call->manager->sets, order) {
                 if (set->id <= page->after || !is_listed(call, only, set))
                         continue;
-                has_more = page->limit && count >= page->limit;
+                has_more = is_full(call, page, count, vgpus);
                 if (has_more)
                         break;
+                vgpus += set->count;
                 fgd_text_add(&call->text, count++ ? ", " : "");
                 fgd_write_set(set, "", &call->text);
                 last = set->id;

@@ -54,7 +54,7 @@ class Fuzz(people.Case):
     def fuzz(self, token):
         env = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": HERE, "FUZZ_TOKEN": token, "PYTHONDONTWRITEBYTECODE": "1",
                "FUZZ_SECRET": NOWHERE if ROLE == "admin" else SECRET, "FUZZ_PROJECTS": PROJECTS[ROLE]}
-        command = [cache.program("schemathesis"), "run", f"https://127.0.0.1:{tls.port_of(self.d)}/v1/openapi.json", "--tls-verify",
+        command = [cache.program("schemathesis"), "--config-file", os.path.join(HERE, "schemathesis.toml"), "run", f"https://127.0.0.1:{tls.port_of(self.d)}/v1/openapi.json", "--tls-verify",
                    os.path.join(self.d.state, "tls-cert.pem"), "-H", "Authorization: Bearer " + token, "--checks", "all", "--mode", "all",
                    "--phases", "examples,coverage,fuzzing,stateful", "--seed", os.environ.get("FUZZ_SEED", "4"), "--max-examples",
                    os.environ.get("FUZZ_EXAMPLES", EXAMPLES), "--generation-database", "none", "--no-color", "--request-timeout", "60"]
