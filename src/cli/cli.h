@@ -178,6 +178,8 @@ enum cli_wish_key {
                              "share: more when nobody else wants it; cap: never more", 1}
 #define CLI_OPTION_PRIORITY {"priority", CLI_KEY_PRIORITY, "high|normal|low", 0, \
                              "A higher class goes first whenever it has work", 1}
+#define CLI_OPTION_DEVICE   {"device", CLI_KEY_DEVICE, "SEL", 0, \
+                             "The device to use: its id, key or the beginning of its uuid", 1}
 /* clang-format on */
 
 /* Takes one option. 0, or ARGP_ERR_UNKNOWN when it is none of these. */

@@ -16,7 +16,7 @@ static const struct argp_option option_table[] = {
         CLI_OPTION_COMPUTE,
         CLI_OPTION_MODE,
         CLI_OPTION_PRIORITY,
-        {"device", CLI_KEY_DEVICE, "SEL", 0, "The device to use: its id, key or the beginning of its uuid", 1},
+        CLI_OPTION_DEVICE,
         CLI_OPTION_PROJECT,
         CLI_OPTION_JSON,
         {0}};

@@ -123,15 +123,17 @@ static void *begin_elsewhere(void *stream)
 static void test_a_capture_waits_for_marks_under_way(void **state)
 {
         CUstream stream = new_stream();
+        CUevent event;
         pthread_t thread;
 
+        assert_int_equal(fgc_real.cuEventCreate(&event, 0), CUDA_SUCCESS);
         assert_true(fgc_capture_hold());
         assert_false(fgc_capture_has(stream));
         pthread_create(&thread, NULL, begin_elsewhere, stream);
         while (!fg_load_seq_cst(&fgc_captures))
                 usleep(100);
         assert_int_equal(fake.touched_capture, 0);
-        assert_int_equal(fgc_real.cuEventRecord((CUevent)calloc(1, 64), stream), CUDA_SUCCESS);
+        assert_int_equal(fgc_real.cuEventRecord(event, stream), CUDA_SUCCESS);
         assert_int_equal(fake.touched_capture, 0);
         fgc_capture_release();
         pthread_join(thread, NULL);

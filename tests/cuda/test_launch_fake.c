@@ -22,6 +22,7 @@ struct item {
         void *user;
 };
 struct event {
+        struct event *before; /* made before it */
         unsigned recorded, done;
 };
 struct queue {
@@ -42,6 +43,7 @@ CUcontext fake_current = FAKE_CONTEXT;
 
 static struct queue *queues[STREAMS];
 static unsigned queue_count, held;
+static struct event *all_events; /* what is watched keeps its event for the next test */
 static CUresult broken;
 static struct fgc_vgpu vgpu;
 static struct fg_session_vgpu session;
@@ -239,8 +241,12 @@ static CUresult set_words(CUdeviceptr dst, unsigned value, size_t count, CUstrea
 
 static CUresult event_create(CUevent *ret, unsigned flags)
 {
+        struct event *event = calloc(1, sizeof *event);
+
         fake.events++;
-        *ret = calloc(1, sizeof(struct event));
+        event->before = all_events;
+        all_events = event;
+        *ret = (CUevent)event;
         return CUDA_SUCCESS;
 }
 

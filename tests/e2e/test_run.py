@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """`fastgpu run`: a program is run as a shell would run it, or not at all."""
+import json
 import os
 import shutil
 import signal
@@ -46,6 +47,20 @@ class Run(NodeTest):
         wait_until(lambda: self.node.json("list")["sets"] == before, 10, "the vGPU of the run is gone")
         free = self.node.json("devices")["devices"][0]["share_free"]
         self.assertEqual(free, 500)
+
+    def test_a_vgpu_for_one_run_of_a_kind(self):
+        device = self.node.json("devices")["devices"][0]["uuid"]
+        show = (FASTGPU, "list", "--json")
+        done = self.node.fastgpu("run", "--memory", "32M", "--compute", "30", "--mode", "cap", "--priority", "high",
+                                 "--device", device, "--", *show)
+        made = [s for s in json.loads(done.stdout)["sets"] if s["name"] != "x"]
+        self.assertEqual([(v["mode"], v["priority"]) for v in made[0]["vgpus"]], [("cap", "high")])
+        for wrong in (("--mode", "caps"), ("--priority", "urgent"), ("--device", "no-such-device")):
+            with self.subTest(wrong=wrong):
+                done = self.node.fastgpu("run", *wrong, "--", "echo", "ran", check=False)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertNotIn("ran", done.stdout)
+                self.assertIn(wrong[1], done.stderr)
 
     def test_the_callers_environment_cannot_widen_it(self):
         for name, value in (("FASTGPU_ATTACH", "/nonexistent"), ("OPENCL_LAYERS", "/nonexistent.so"), ("OPENCL_LAYERS", "")):

@@ -45,8 +45,12 @@ static bool claim(struct fgc_pending *p, uint64_t number, bool called, struct fg
         }
         if (called)
                 p->called = false;
-        if ((won || called) && !p->called && !p->open && p->generation == p->tracker->generation)
-                link_to(&p->tracker->spare, p);
+        if ((won || called) && !p->called && !p->open) {
+                if (p->generation == p->tracker->generation)
+                        link_to(&p->tracker->spare, p);
+                else if (!p->tracker->users) /* its context is gone, and nobody looks at it any more */
+                        free(p);
+        }
         pthread_mutex_unlock(&fgc_complete_lock);
         return won;
 }
