@@ -119,32 +119,41 @@ static bool is_listed(const struct fgd_call *call, const struct fgd_project *onl
         return fgd_role_in(call->manager, &call->who, set->project) >= FGD_ROLE_VIEWER;
 }
 
-#define PAGE_VGPUS 128u /* a tenth of a millisecond */
+#define PAGE_VGPUS 128u  /* a tenth of a millisecond */
+#define PAGE_LOOKS 2048u /* sets of others, of whom nothing is told, included */
+
+struct page_count {
+        uint32_t sets, vgpus, looks;
+};
 
 /* Everybody else waits while a page is written: a user's ends when it is long, whatever its limit. The operator without one is told all,
  * as there was none before there were pages. */
-static bool is_full(const struct fgd_call *call, const struct fgd_page *page, uint32_t sets, uint32_t vgpus)
+static bool is_full(const struct fgd_call *call, const struct fgd_page *page, const struct page_count *count)
 {
-        return (page->limit && sets >= page->limit) || (call->who.user && vgpus >= PAGE_VGPUS);
+        return (page->limit && count->sets >= page->limit) ||
+               (call->who.user && (count->vgpus >= PAGE_VGPUS || count->looks >= PAGE_LOOKS));
 }
 
 static void write_sets(struct fgd_call *call, const struct fgd_project *only, const struct fgd_page *page)
 {
         struct fgd_set *set;
-        uint32_t count = 0, vgpus = 0;
+        struct page_count count = {0};
         int64_t last = page->after;
         bool has_more = false;
         fgd_text_add(&call->text, "{\"sets\": [");
         TAILQ_FOREACH(set, &call->manager->sets, order) {
-                if (set->id <= page->after || !is_listed(call, only, set))
+                if (set->id <= page->after)
                         continue;
-                has_more = is_full(call, page, count, vgpus);
+                has_more = is_full(call, page, &count);
                 if (has_more)
                         break;
-                vgpus += set->count;
-                fgd_text_add(&call->text, count++ ? ", " : "");
-                fgd_write_set(set, "", &call->text);
                 last = set->id;
+                count.looks++;
+                if (!is_listed(call, only, set))
+                        continue;
+                fgd_text_add(&call->text, count.sets++ ? ", " : "");
+                fgd_write_set(set, "", &call->text);
+                count.vgpus += set->count;
         }
         fgd_page_end(&call->text, last, has_more);
         fgd_text_number(&call->text, "now_ns", fg_now());
