@@ -130,8 +130,7 @@ struct page_count {
  * as there was none before there were pages. */
 static bool is_full(const struct fgd_call *call, const struct fgd_page *page, const struct page_count *count)
 {
-        return (page->limit && count->sets >= page->limit) ||
-               (call->who.user && (count->vgpus >= PAGE_VGPUS || count->looks >= PAGE_LOOKS));
+        return (page->limit && count->sets >= page->limit) || (call->who.user && count->vgpus >= PAGE_VGPUS);
 }
 
 static void write_sets(struct fgd_call *call, const struct fgd_project *only, const struct fgd_page *page)
@@ -144,12 +143,14 @@ static void write_sets(struct fgd_call *call, const struct fgd_project *only, co
         TAILQ_FOREACH(set, &call->manager->sets, order) {
                 if (set->id <= page->after)
                         continue;
-                has_more = is_full(call, page, &count);
+                /* There is more only if he may see it; who has looked for long is not told whether there is. */
+                bool is_told = is_listed(call, only, set), is_long = call->who.user && count.looks >= PAGE_LOOKS;
+                has_more = is_long || (is_told && is_full(call, page, &count));
                 if (has_more)
                         break;
                 last = set->id;
                 count.looks++;
-                if (!is_listed(call, only, set))
+                if (!is_told)
                         continue;
                 fgd_text_add(&call->text, count.sets++ ? ", " : "");
                 fgd_write_set(set, "", &call->text);

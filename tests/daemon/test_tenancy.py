@@ -309,6 +309,8 @@ class Apart(people.Case):
         self.assertEqual(pages, [128, 26])
         self.assertEqual(len(self.operator.ok("GET", "/v1/vgpus?project=red")["sets"]), 150)
         self.assertEqual(len(self.bob.ok("GET", "/v1/vgpus?limit=7")["sets"]), 7)
+        self.carol.create("last")
+        self.assertNotIn("next", self.bob.ok("GET", "/v1/vgpus?after=" + self.bob.ok("GET", "/v1/vgpus?limit=100")["next"]))  # what follows is carol's
 
     def test_huge(self):
         for path in ("/v1/vgpus", "/v1/tokens", "/v1/users", "/v1/projects"):
