@@ -180,6 +180,26 @@ static int ask_page(struct fg_client *client, const char *path, const char *afte
         return cli_request(client, "GET", full, NULL, ret);
 }
 
+int cli_ask_sets(struct fg_client *client, const char *path, json_t **ret, json_t **ret_problem)
+{
+        cli_autojson json_t *all = NULL;
+        char full[256], after[32];
+        int code = cli_ask(client, "GET", path, NULL, &all, ret_problem);
+        while (code == 0 && *cli_text(all, "next")) {
+                cli_autojson json_t *page = NULL;
+                snprintf(after, sizeof after, "%s", cli_text(all, "next"));
+                snprintf(full, sizeof full, "%s%cafter=%s", path, strchr(path, '?') ? '&' : '?', after);
+                code = cli_ask(client, "GET", full, NULL, &page, ret_problem);
+                json_array_extend(json_object_get(all, "sets"), json_object_get(page, "sets"));
+                json_object_del(all, "next");
+                json_object_del(page, "sets");
+                json_object_update(all, page); /* the last page's time, and what follows it */
+        }
+        if (code == 0)
+                *ret = FG_TAKE_PTR(all);
+        return code;
+}
+
 int cli_call_all(const char *path, const char *field, json_t **ret)
 {
         cli_autoclient struct fg_client *client = NULL;

@@ -87,6 +87,8 @@ int cli_ask(struct fg_client *client, const char *method, const char *path, json
 void cli_say_problem(struct fg_client *client, const json_t *problem, const char *name);
 /* Connects, asks once, disconnects. `name` may be NULL. */
 int cli_call(const char *method, const char *path, json_t *body, const char *name, json_t **ret);
+/* GET of a list of sets, all its pages as one answer. Otherwise as cli_ask(). */
+int cli_ask_sets(struct fg_client *client, const char *path, json_t **ret, json_t **ret_problem);
 /* All pages of a list: path with its query, then the list's name. 0 with *ret, an array, or the exit code, said. */
 int cli_call_all(const char *path, const char *field, json_t **ret);
 /* "/v1/vgpus/[PROJECT:]NAME[/I]". 0, or CLI_USAGE after saying what is wrong with `target`. */

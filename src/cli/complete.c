@@ -66,7 +66,11 @@ static void offer_arguments(const struct cli_verb *verb, const char *before, con
 
 static void offer_names(const char *word, bool also_one)
 {
-        cli_autojson json_t *all = ask("/v1/vgpus");
+        cli_autoclient struct fg_client *client = NULL;
+        cli_autojson json_t *problem = NULL;
+        cli_autojson json_t *all = NULL;
+        if (fg_client_open(FG_CLIENT_BRIEF, &client, NULL, 0) == 0)
+                cli_ask_sets(client, "/v1/vgpus", &all, &problem);
         size_t i, j;
         const json_t *set, *vgpu;
         json_array_foreach(json_object_get(all, "sets"), i, set)

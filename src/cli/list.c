@@ -99,6 +99,8 @@ int cli_list(int argc, char **argv)
 {
         struct options o = {0};
         cli_autojson json_t *reply = NULL;
+        cli_autojson json_t *problem = NULL;
+        cli_autoclient struct fg_client *client = NULL;
         char path[96] = "/v1/vgpus";
         const char *project = NULL;
         int code = cli_parse("list", &cli_list_argp, argc, argv, &o);
@@ -107,7 +109,11 @@ int cli_list(int argc, char **argv)
         if (project)
                 snprintf(path, sizeof path, "/v1/vgpus?project=%s", project);
         if (code == 0)
-                code = cli_call("GET", path, NULL, NULL, &reply);
+                code = cli_connect(&client);
+        if (code == 0)
+                code = cli_ask_sets(client, path, &reply, &problem);
+        if (problem)
+                cli_say_problem(client, problem, NULL);
         if (code)
                 return code;
         json_t *sets = json_object_get(reply, "sets");

@@ -91,7 +91,7 @@ static int look(struct top *top, json_t **ret_problem)
         json_t *now = NULL;
         int code = cli_ask(top->client, "GET", "/v1/devices", NULL, &devices, ret_problem);
         if (code == 0)
-                code = cli_ask(top->client, "GET", "/v1/vgpus", NULL, &now, ret_problem);
+                code = cli_ask_sets(top->client, "/v1/vgpus", &now, ret_problem);
         if (code)
                 return code;
         json_decref(top->view);

@@ -62,11 +62,21 @@ static int run_handler(struct fgd_call *call)
         return r;
 }
 
+/* To parse a large body takes milliseconds in which nobody else is served, and only the largest sets need one. */
+static int check_body(struct fgd_call *call)
+{
+        uint32_t most = fgd_is_admin(&call->who) ? FGD_BODY_MAX : FGD_BODY_USER;
+        if (call->request->body_size <= most)
+                return 0;
+        return fgd_problem_set(&call->problem, FGD_TOO_LARGE, "the body has %zu bytes; %u are possible%s", call->request->body_size, most,
+                               most < FGD_BODY_MAX ? " for who is no admin" : "");
+}
+
 static int serve(struct fgd_call *call)
 {
         struct fgd_journal *journal = call->manager->journal;
-        if (call->request->body_size > FGD_BODY_MAX)
-                return fgd_problem_set(&call->problem, FGD_TOO_LARGE, "the body has more than %u bytes", FGD_BODY_MAX);
+        if (check_body(call) < 0)
+                return -1;
         int r = check_need(call);
         if (r == 0)
                 r = fgd_key_check(call);
@@ -95,6 +105,24 @@ static int open_audit(struct fgd_call *call)
         if (call->argument[0][0])
                 fgd_journal_target(call->manager, "%s%s%s", call->argument[0], call->argument[1][0] ? "/" : "", call->argument[1]);
         return 0;
+}
+
+void fgd_api_refused(struct fgd_manager *m, const struct fgd_request *request, unsigned status, const char *type)
+{
+        struct fgd_problem ignored = {0};
+        struct fgd_call call = {.manager = m, .request = request, .status = status, .who = {.actor = "anonymous", .via = "network"}};
+        const char *from = request->from ? request->from : "", *uid = request->remote ? NULL : strstr(from, "uid ");
+        char source[80];
+        fgd_route_match(&call);
+        if (!request->remote)
+                snprintf(call.who.via, sizeof call.who.via, "%s", uid ? uid : "");
+        if (open_audit(&call) < 0 || !call.audit)
+                return;
+        /* A source of its own: these are no guesses, and cost nobody his chance to say who he is. */
+        snprintf(source, sizeof source, "early %s", uid ? uid + 4 : from);
+        fgd_rate_failure(m, source, &ignored);
+        call.audit->is_flood = ignored.type == FGD_RATE_LIMITED;
+        fgd_journal_end(m, call.audit, status, type);
 }
 
 static void close_audit(struct fgd_call *call, int result)

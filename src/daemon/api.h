@@ -9,6 +9,7 @@
 struct fgd_manager;
 
 #define FGD_BODY_MAX   (1u << 20)
+#define FGD_BODY_USER  (64u << 10) /* of who is no admin */
 #define FGD_ALLOW_SIZE 64u
 
 /* Where the answer goes when it takes time. Called from the event loop, or within fgd_api_handle(); `json` is the callee's. */
@@ -36,5 +37,9 @@ struct fgd_request {
 /* 0: *ret_status and *ret_json (NULL for an empty answer; freed by the caller; NULL with status 500 when out of memory). 1:
  * request->later is told. */
 int fgd_api_handle(struct fgd_manager *manager, const struct fgd_request *request, unsigned *ret_status, char **ret_json);
+
+/* It was refused before it was known who asks, since it could not be kept: written down if it would have changed something. Beyond the
+ * rate of bad credentials of one source such rows are counted, not added. `type`: the refusal's. */
+void fgd_api_refused(struct fgd_manager *manager, const struct fgd_request *request, unsigned status, const char *type);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#define WORD_MAX 100   /* of what is looked for */
 #define SCAN_MAX 4000u /* rows looked at for one answer: the rest is for the next */
 
 struct reading {
@@ -75,6 +76,20 @@ static int read_rows(struct fgd_call *call, struct reading *r, int64_t before, c
         return 0;
 }
 
+/* What rows hold: anything else is a mistake of whoever asks, not a question with no answer. */
+static int check_words(struct fgd_call *call, const struct fgd_query *query, unsigned count)
+{
+        for (unsigned i = 0; i < count; i++) {
+                const char *c = query[i].value;
+                while (*c >= ' ' && *c <= '~')
+                        c++;
+                if (*c || c - query[i].value > WORD_MAX)
+                        return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"%s\" must be at most %d letters, digits and signs of ASCII",
+                                               query[i].name, WORD_MAX);
+        }
+        return 0;
+}
+
 int fgd_handle_audit(struct fgd_call *call)
 {
         struct fgd_query q[] = {{"project"}, {"actor"}, {"action"}, {"target"}, {"via"}, {"status"}, {"since"}, {"until"}, {"limit"}, {"after"}};
@@ -82,7 +97,7 @@ int fgd_handle_audit(struct fgd_call *call)
         struct fgd_page page;
         struct reading r = {.call = call};
         if (fgd_query_read(call, q, sizeof q / sizeof *q) < 0 || fgd_query_page(call, &q[8], &q[9], 100, &page) < 0 ||
-            fgd_query_number(call, &q[5], 100, 599, 0, &r.status) < 0 || fgd_query_number(call, &q[6], 0, 1ull << 40, 0, &r.since) < 0 ||
+            check_words(call, &q[1], 4) < 0 || fgd_query_number(call, &q[5], 100, 599, 0, &r.status) < 0 || fgd_query_number(call, &q[6], 0, 1ull << 40, 0, &r.since) < 0 ||
             fgd_query_number(call, &q[7], 0, 1ull << 40, 0, &r.until) < 0)
                 return -1;
         if ((q[0].value[0] || !fgd_is_admin(&call->who)) && fgd_call_project(call, q[0].value, &project) < 0)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EXACT 9007199254740992.0 /* 2^53: up to here every whole number is one of a double's */
+
 const char *fgd_body_quote(json_t *value, char *buf, size_t size)
 {
         char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
@@ -15,6 +17,16 @@ const char *fgd_body_quote(json_t *value, char *buf, size_t size)
                 strcpy(buf + size - 4, "...");
         free(text);
         return buf;
+}
+
+bool fgd_body_integer(const json_t *value, int64_t *ret)
+{
+        double real = json_real_value(value);
+        bool is_whole = json_is_real(value) && real >= -EXACT && real <= EXACT && real == (double)(int64_t)real;
+        if (!json_is_integer(value) && !is_whole)
+                return false;
+        *ret = is_whole ? (int64_t)real : json_integer_value(value);
+        return true;
 }
 
 static void list_fields(const char *const *known, char *ret, size_t size)
@@ -69,6 +81,13 @@ int fgd_body_string(json_t *body, const char *field, const char **ret, struct fg
         return fgd_problem_set(problem, FGD_BAD_REQUEST, "\"%s\" must be a string, not %s", field, fgd_body_quote(value, quoted, sizeof quoted));
 }
 
+int fgd_body_word(json_t *body, const char *field, const char **ret, struct fgd_problem *problem)
+{
+        if (fgd_body_string(body, field, ret, problem) < 0)
+                return -1;
+        return !*ret || **ret ? 0 : fgd_problem_set(problem, FGD_BAD_REQUEST, "\"%s\" is empty: name one, or leave it out", field);
+}
+
 int fgd_body_bool(json_t *body, const char *field, bool *ret_given, bool *ret, struct fgd_problem *problem)
 {
         char quoted[96];
@@ -86,8 +105,8 @@ int fgd_body_number(json_t *body, const char *field, int64_t min, int64_t max, b
         char quoted[96];
         json_t *value = json_object_get(body, field);
         *ret_given = value != NULL;
-        *ret = json_integer_value(value);
-        if (!value || (json_is_integer(value) && *ret >= min && *ret <= max))
+        *ret = 0;
+        if (!value || (fgd_body_integer(value, ret) && *ret >= min && *ret <= max))
                 return 0;
         return fgd_problem_set(problem, FGD_BAD_REQUEST, "\"%s\" must be a whole number from %lld to %lld, not %s", field, (long long)min,
                                (long long)max, fgd_body_quote(value, quoted, sizeof quoted));
@@ -117,8 +136,8 @@ int fgd_body_count(json_t *body, uint32_t *ret, struct fgd_problem *problem)
         *ret = 1;
         if (!value)
                 return 0;
-        json_int_t count = json_integer_value(value);
-        if (!json_is_integer(value) || count < 1 || count > FGD_GPUS_MAX)
+        int64_t count;
+        if (!fgd_body_integer(value, &count) || count < 1 || count > FGD_GPUS_MAX)
                 return fgd_problem_set(problem, FGD_BAD_REQUEST, "\"gpus\" must be a whole number from 1 to %u, not %s", FGD_GPUS_MAX,
                                        fgd_body_quote(value, quoted, sizeof quoted));
         *ret = (uint32_t)count;
@@ -180,8 +199,8 @@ static int read_memory(json_t *value, uint64_t whole, uint64_t *ret, struct fgd_
 {
         struct fg_error err = {0};
         char quoted[96];
-        if (json_is_integer(value)) {
-                json_int_t bytes = json_integer_value(value);
+        int64_t bytes;
+        if (fgd_body_integer(value, &bytes)) {
                 if (bytes < 1 || (uint64_t)bytes > FGD_MEMORY_MAX)
                         return fgd_problem_set(problem, FGD_BAD_REQUEST, "\"memory\" must be 1 to %llu bytes, not %lld",
                                                (unsigned long long)FGD_MEMORY_MAX, (long long)bytes);

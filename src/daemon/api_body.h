@@ -12,8 +12,12 @@
 /* An object, all of whose fields are in `known` (ended by NULL). */
 int fgd_body_parse(const char *body, size_t size, const char *const *known, json_t **ret, struct fgd_problem *problem);
 
+/* A whole number as JSON has it: 7 and 7.0 are the same. */
+bool fgd_body_integer(const json_t *value, int64_t *ret);
 /* A string; absent: NULL. It lives as long as the body. */
 int fgd_body_string(json_t *body, const char *field, const char **ret, struct fgd_problem *problem);
+/* The same of what names something: "" is refused, as it would be taken for what is not given. */
+int fgd_body_word(json_t *body, const char *field, const char **ret, struct fgd_problem *problem);
 int fgd_body_bool(json_t *body, const char *field, bool *ret_given, bool *ret, struct fgd_problem *problem);
 int fgd_body_number(json_t *body, const char *field, int64_t min, int64_t max, bool *ret_given, int64_t *ret, struct fgd_problem *problem);
 /* viewer, member, manager or, if `is_cap`, admin. */

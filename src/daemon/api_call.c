@@ -4,6 +4,7 @@
 #include "base/size.h"
 #include "daemon/tenants.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static enum fgd_role needed(const struct fgd_call *call)
@@ -64,6 +65,13 @@ int fgd_call_target(struct fgd_call *call, const char *target, const char *proje
                 return fgd_problem_set(&call->problem, FGD_NOT_FOUND, "there is no %s/%lld: \"%s\" has %u, counted from 0", name,
                                        (long long)*ret_index, name, (*ret)->count);
         return fgd_call_admit(call, in);
+}
+
+int fgd_call_path_target(struct fgd_call *call, const char *project, struct fgd_set **ret, int64_t *ret_index)
+{
+        char target[2 * sizeof call->argument[0] + 1];
+        snprintf(target, sizeof target, "%s%s%s", call->argument[0], call->argument[1][0] ? "/" : "", call->argument[1]);
+        return fgd_call_target(call, target, project, ret, ret_index);
 }
 
 int fgd_call_owns(struct fgd_call *call, const struct fgd_set *set)

@@ -83,6 +83,8 @@ int fgd_call_project(struct fgd_call *call, const char *name, struct fgd_project
 int fgd_call_admit(struct fgd_call *call, const struct fgd_project *project);
 /* The set, and the index in it (-1: none given), that "[PROJECT:]NAME[/I]" names; `project` as above. */
 int fgd_call_target(struct fgd_call *call, const char *target, const char *project, struct fgd_set **ret, int64_t *ret_index);
+/* The same of what the path names, as NAME or NAME/I. */
+int fgd_call_path_target(struct fgd_call *call, const char *project, struct fgd_set **ret, int64_t *ret_index);
 /* A member changes only what is his. */
 int fgd_call_owns(struct fgd_call *call, const struct fgd_set *set);
 
@@ -93,7 +95,7 @@ struct fgd_query {
         bool is_given;
         char value[128]; /* decoded; "" when not given */
 };
-/* Nothing but these may be in the query, each at most once. */
+/* Nothing but these may be in the query, each at most once and with a value. */
 int fgd_query_read(struct fgd_call *call, struct fgd_query *known, size_t count);
 int fgd_query_none(struct fgd_call *call);
 /* "0" or "1"; not given: false. */

@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DESCRIPTION_MAX 255u
-
 static void write_project(const struct fgd_call *call, const struct fgd_project *project, struct fgd_text *text)
 {
         char created[32];
@@ -163,10 +161,13 @@ static int read_description(struct fgd_call *call, json_t *body, const char **re
 {
         if (fgd_body_string(body, "description", ret, &call->problem) < 0)
                 return -1;
-        if (*ret && strlen(*ret) > DESCRIPTION_MAX)
-                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"description\" has %zu bytes; %u are possible", strlen(*ret),
-                                       DESCRIPTION_MAX);
-        return 0;
+        size_t characters = 0;
+        for (const char *c = *ret; c && *c; c++)
+                characters += ((unsigned char)*c & 0xc0) != 0x80;
+        if (characters <= FGD_DESCRIPTION_MAX)
+                return 0;
+        return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"description\" has %zu characters; %u are possible", characters,
+                               FGD_DESCRIPTION_MAX);
 }
 
 int fgd_handle_project_create(struct fgd_call *call)

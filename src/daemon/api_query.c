@@ -31,7 +31,8 @@ int fgd_query_read(struct fgd_call *call, struct fgd_query *known, size_t count)
         while (at && *at) {
                 size_t len = strcspn(at, "&"), name = strcspn(at, "=&");
                 struct fgd_query *query = name < len ? find(known, count, at, name) : NULL;
-                if (!query || query->is_given || !fgd_decode(at + name + 1, len - name - 1, query->value, sizeof query->value))
+                if (!query || query->is_given || len == name + 1 ||
+                    !fgd_decode(at + name + 1, len - name - 1, query->value, sizeof query->value))
                         return refuse(call, known, count);
                 query->is_given = true;
                 at += len;

@@ -129,8 +129,8 @@ static int read_limit(json_t *body, enum fgd_quota_key key, struct fgd_quota_cha
 static int read_scope(struct fgd_call *call, json_t *body, struct fgd_quota_change *ret)
 {
         const char *scope, *project, *user;
-        if (fgd_body_string(body, "scope", &scope, &call->problem) < 0 || fgd_body_string(body, "project", &project, &call->problem) < 0 ||
-            fgd_body_string(body, "user", &user, &call->problem) < 0)
+        if (fgd_body_word(body, "scope", &scope, &call->problem) < 0 || fgd_body_word(body, "project", &project, &call->problem) < 0 ||
+            fgd_body_word(body, "user", &user, &call->problem) < 0)
                 return -1;
         bool of_all = scope && strcmp(scope, "organisation") == 0, of_user = scope && strcmp(scope, "user") == 0;
         if (!scope || (!of_all && !of_user && strcmp(scope, "project") != 0))

@@ -119,23 +119,42 @@ static bool is_listed(const struct fgd_call *call, const struct fgd_project *onl
         return fgd_role_in(call->manager, &call->who, set->project) >= FGD_ROLE_VIEWER;
 }
 
-/* Without a limit all are told, as there was none before there were pages. */
+#define PAGE_VGPUS 128u  /* a tenth of a millisecond */
+#define PAGE_LOOKS 2048u /* sets of others, of whom nothing is told, included */
+
+struct page_count {
+        uint32_t sets, vgpus, looks;
+};
+
+/* Everybody else waits while a page is written: a user's ends when it is long, whatever its limit. The operator without one is told all,
+ * as there was none before there were pages. */
+static bool is_full(const struct fgd_call *call, const struct fgd_page *page, const struct page_count *count)
+{
+        return (page->limit && count->sets >= page->limit) || (call->who.user && count->vgpus >= PAGE_VGPUS);
+}
+
 static void write_sets(struct fgd_call *call, const struct fgd_project *only, const struct fgd_page *page)
 {
         struct fgd_set *set;
-        uint32_t count = 0;
+        struct page_count count = {0};
         int64_t last = page->after;
         bool has_more = false;
         fgd_text_add(&call->text, "{\"sets\": [");
         TAILQ_FOREACH(set, &call->manager->sets, order) {
-                if (set->id <= page->after || !is_listed(call, only, set))
+                if (set->id <= page->after)
                         continue;
-                has_more = page->limit && count >= page->limit;
+                /* There is more only if he may see it; who has looked for long is not told whether there is. */
+                bool is_told = is_listed(call, only, set), is_long = call->who.user && count.looks >= PAGE_LOOKS;
+                has_more = is_long || (is_told && is_full(call, page, &count));
                 if (has_more)
                         break;
-                fgd_text_add(&call->text, count++ ? ", " : "");
-                fgd_write_set(set, "", &call->text);
                 last = set->id;
+                count.looks++;
+                if (!is_told)
+                        continue;
+                fgd_text_add(&call->text, count.sets++ ? ", " : "");
+                fgd_write_set(set, "", &call->text);
+                count.vgpus += set->count;
         }
         fgd_page_end(&call->text, last, has_more);
         fgd_text_number(&call->text, "now_ns", fg_now());
@@ -159,7 +178,7 @@ int fgd_handle_inspect(struct fgd_call *call)
         struct fgd_query query[] = {{"project"}};
         struct fgd_set *set;
         int64_t index;
-        if (fgd_query_read(call, query, 1) < 0 || fgd_call_target(call, call->argument[0], query[0].value, &set, &index) < 0)
+        if (fgd_query_read(call, query, 1) < 0 || fgd_call_path_target(call, query[0].value, &set, &index) < 0)
                 return -1;
         fgd_write_set(set, "", &call->text);
         fgd_text_add(&call->text, "\n");

@@ -100,7 +100,8 @@ static int read_expiry(struct fgd_call *call, json_t *body, int64_t *ret)
         char quoted[96], *end = NULL;
         json_t *value = json_object_get(body, "expires");
         const char *text = json_string_value(value);
-        int64_t amount = json_is_integer(value) ? json_integer_value(value) : 0;
+        int64_t amount = 0;
+        fgd_body_integer(value, &amount);
         *ret = time(NULL) + EXPIRES_DAYS * DAY;
         if (!value)
                 return 0;
@@ -138,7 +139,7 @@ static int check_own_token(struct fgd_call *call, const struct fgd_token_wish *w
 static int read_project(struct fgd_call *call, json_t *body, struct fgd_project **ret)
 {
         const char *name;
-        if (fgd_body_string(body, "project", &name, &call->problem) < 0)
+        if (fgd_body_word(body, "project", &name, &call->problem) < 0)
                 return -1;
         return name ? fgd_call_project(call, name, ret) : 0;
 }
@@ -147,7 +148,7 @@ static int read_wish(struct fgd_call *call, json_t *body, struct fgd_token_wish 
 {
         const char *user;
         bool is_given;
-        if (fgd_body_string(body, "user", &user, &call->problem) < 0 || find_user(call, user, &ret->user) < 0)
+        if (fgd_body_word(body, "user", &user, &call->problem) < 0 || find_user(call, user, &ret->user) < 0)
                 return -1;
         fgd_journal_target(call->manager, "%s", ret->user ? ret->user->name : "");
         if (!ret->user)

@@ -35,13 +35,14 @@ static struct fgd_device *match_device(const struct fgd_manager *m, const char *
 int fgd_body_device(struct fgd_call *call, json_t *body, struct fgd_device **ret)
 {
         char quoted[96], number[24];
+        int64_t id;
         bool ambiguous;
         json_t *value = json_object_get(body, "device");
         const char *text = json_string_value(value);
         if (!value)
                 return 0;
-        if (json_is_integer(value)) {
-                snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
+        if (fgd_body_integer(value, &id)) {
+                snprintf(number, sizeof number, "%lld", (long long)id);
                 text = number;
         }
         if (!text || !*text)
@@ -110,7 +111,7 @@ static int create(struct fgd_call *call, json_t *body, bool ephemeral, struct fg
         struct fgd_create c = {.ephemeral = ephemeral, .owner = call->who.user};
         const char *project;
         bool given;
-        if (fgd_body_string(body, "project", &project, &call->problem) < 0 || fgd_call_project(call, project, &c.project) < 0 ||
+        if (fgd_body_word(body, "project", &project, &call->problem) < 0 || fgd_call_project(call, project, &c.project) < 0 ||
             fgd_body_name(body, c.name, &call->problem) < 0 || fgd_body_count(body, &c.gpus, &call->problem) < 0 ||
             fgd_body_mode(body, &given, &c.mode, &call->problem) < 0 || fgd_body_priority(body, &given, &c.priority, &call->problem) < 0 ||
             fgd_body_device(call, body, &c.device) < 0 || wants_new(call, c.gpus, &w) < 0)
@@ -169,8 +170,9 @@ int fgd_handle_resize(struct fgd_call *call)
         struct fgd_resize resize = {0};
         struct fgd_query query[] = {{"project"}};
         int64_t index;
-        if (fgd_query_read(call, query, 1) < 0 || fgd_call_target(call, call->argument[0], query[0].value, &resize.set, &index) < 0 ||
-            fgd_call_owns(call, resize.set) < 0 || refuse_job_set(call, resize.set) < 0 || fgd_body_parse(call->request->body, call->request->body_size, known, &body, &call->problem) < 0)
+        if (fgd_query_read(call, query, 1) < 0 || fgd_call_path_target(call, query[0].value, &resize.set, &index) < 0 ||
+            fgd_call_owns(call, resize.set) < 0 || refuse_job_set(call, resize.set) < 0 ||
+            fgd_body_parse(call->request->body, call->request->body_size, known, &body, &call->problem) < 0)
                 return -1;
         if (json_object_size(body) == 0)
                 return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "nothing to change: give memory, compute, mode or priority");
@@ -235,7 +237,7 @@ int fgd_handle_delete(struct fgd_call *call)
         int64_t index;
         bool force;
         if (fgd_query_read(call, query, 2) < 0 || fgd_query_flag(call, &query[1], &force) < 0 ||
-            fgd_call_target(call, call->argument[0], query[0].value, &set, &index) < 0)
+            fgd_call_path_target(call, query[0].value, &set, &index) < 0)
                 return -1;
         if (refuse_job_set(call, set) < 0)
                 return -1;
@@ -309,8 +311,10 @@ static int open_for_caller(struct fgd_call *call, json_t *body, struct fgd_set *
         struct fg_error err = {0};
         struct fgd_process *process;
         int peer = call->request->remote ? -1 : call->request->peer;
-        if (peer < 0 || fgd_process_of_socket(call->manager, peer, &process, &err) < 0)
-                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "%s", err.code ? err.text : "this request needs a caller on a socket");
+        if (peer < 0)
+                return fgd_problem_set(&call->problem, FGD_FORBIDDEN, "programs run on the daemon's own machine: ask there, on its unix socket");
+        if (fgd_process_of_socket(call->manager, peer, &process, &err) < 0)
+                return fgd_problem_from(&call->problem, FGD_BAD_REQUEST, &err);
         int r = set ? open_target(call, set, index, process, "") : open_new(call, body, process);
         fgd_process_drop(process);
         return r;
@@ -330,7 +334,7 @@ int fgd_handle_open(struct fgd_call *call)
         if (json_object_get(body, "target") && json_object_size(body) > 1 &&
             fgd_body_parse(call->request->body, call->request->body_size, by_name, &again, &call->problem) < 0)
                 return -1;
-        if (fgd_body_string(body, "project", &project, &call->problem) < 0 || fgd_body_string(body, "target", &target, &call->problem) < 0 ||
+        if (fgd_body_word(body, "project", &project, &call->problem) < 0 || fgd_body_word(body, "target", &target, &call->problem) < 0 ||
             (target && fgd_call_target(call, target, project, &set, &index) < 0))
                 return -1;
         return open_for_caller(call, body, set, index);

@@ -52,12 +52,16 @@ static const char *state_name(const struct fgd_vgpu *v)
 
 static void write_vgpu(struct fgd_vgpu *v, struct fgd_text *text)
 {
-        char name[FG_NAME_MAX], uuid[37];
-        snprintf(name, sizeof name, "%s/%u", v->set->name, v->index);
+        char uuid[37];
         fgd_text_add(text, "{");
-        fgd_text_field(text, "name", name);
+        fgd_text_name(text, "name");
+        fgd_text_add(text, "\"");
+        fgd_text_add(text, v->set->name);
+        fgd_text_add(text, "/");
+        fgd_text_digits(text, v->index);
+        fgd_text_add(text, "\"");
         fgd_text_number(text, "index", v->index);
-        fgd_text_field(text, "uuid", fgd_uuid_format(v->uuid, uuid));
+        fgd_text_word(text, "uuid", fgd_uuid_format(v->uuid, uuid));
         if (v->device) {
                 fgd_text_number(text, "device", v->device->id);
                 fgd_text_field(text, "device_key", v->device->key);
@@ -70,10 +74,10 @@ static void write_vgpu(struct fgd_vgpu *v, struct fgd_text *text)
         }
         fgd_text_number(text, "memory", v->memory);
         fgd_text_number(text, "share", v->share);
-        fgd_text_field(text, "mode", mode_name[v->mode]);
-        fgd_text_field(text, "priority", priority_name[v->priority]);
-        fgd_text_field(text, "tier", "soft");
-        fgd_text_field(text, "state", state_name(v));
+        fgd_text_word(text, "mode", mode_name[v->mode]);
+        fgd_text_word(text, "priority", priority_name[v->priority]);
+        fgd_text_word(text, "tier", "soft");
+        fgd_text_word(text, "state", state_name(v));
         fgd_usage_write(v, text);
         fgd_text_add(text, "}");
 }
@@ -82,10 +86,10 @@ void fgd_write_set(struct fgd_set *set, const char *note, struct fgd_text *text)
 {
         char created[32];
         fgd_text_add(text, "{");
-        fgd_text_field(text, "name", set->name);
-        fgd_text_field(text, "project", set->project->name);
-        fgd_text_field(text, "owner", set->owner ? set->owner->name : "operator");
-        fgd_text_field(text, "created", fgd_date_format(set->created, created));
+        fgd_text_word(text, "name", set->name);
+        fgd_text_word(text, "project", set->project->name);
+        fgd_text_word(text, "owner", set->owner ? set->owner->name : "operator");
+        fgd_text_word(text, "created", fgd_date_format(set->created, created));
         fgd_text_bool(text, "ephemeral", set->ephemeral);
         if (set->job)
                 fgd_text_number(text, "job", (uint64_t)set->job);

@@ -85,6 +85,8 @@ static int start(struct fgd_http *http, int socket, struct MHD_OptionItem *tls, 
                 r = sd_event_add_time_relative(m->event, &http->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, http);
         if (r >= 0)
                 r = fgd_peer_watch(http);
+        if (r >= 0)
+                r = fgd_pause_watch(http);
         return r < 0 ? fg_error_set(err, r, "cannot start the HTTP server: %m") : 0;
 }
 
@@ -100,6 +102,7 @@ int fgd_http_start(struct fgd_manager *m, int socket, struct MHD_OptionItem *tls
         TAILQ_INIT(&http->silent);
         TAILQ_INIT(&http->sending);
         TAILQ_INIT(&http->waiting);
+        TAILQ_INIT(&http->paused);
         int r = start(http, socket, tls, err);
         if (r < 0)
                 fgd_http_free(http);
@@ -136,6 +139,7 @@ void fgd_http_free(struct fgd_http *http)
                 return;
         /* The library cannot be stopped with suspended connections. */
         fgd_exchange_dismiss_all(http);
+        fgd_pause_end_all(http);
         if (http->daemon)
                 MHD_run(http->daemon);
         sd_event_source_disable_unref(http->io);
@@ -144,5 +148,6 @@ void fgd_http_free(struct fgd_http *http)
                 MHD_stop_daemon(http->daemon);
         fgd_lobby_free(http->lobby);
         sd_event_source_disable_unref(http->deadline);
+        sd_event_source_disable_unref(http->pause);
         free(http);
 }

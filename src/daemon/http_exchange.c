@@ -71,21 +71,20 @@ static void append(struct fgd_exchange *e, const char *data, size_t size)
                 source->bodies += size;
 }
 
-static char *early_problem(const struct fgd_exchange *e, unsigned *ret_status)
+static char *early_problem(const struct fgd_exchange *e, unsigned *ret_status, const char **ret_type)
 {
         struct fgd_problem problem = {0};
         struct fgd_text text = {0};
-        if (e->refused) {
-                *ret_status = 401;
-                return strdup("{\"type\": \"unauthorized\", \"title\": \"who are you\", \"status\": 401, \"detail\": \"over the network this "
-                              "needs a token, as in \\\"Authorization: Bearer TOKEN\\\"; fastgpu login keeps one\"}\n");
-        }
-        if (e->too_large)
+        if (e->refused)
+                fgd_problem_set(&problem, FGD_UNAUTHORIZED, "over the network this needs a token, as in \"Authorization: Bearer TOKEN\"; "
+                                "fastgpu login keeps one");
+        else if (e->too_large)
                 fgd_problem_set(&problem, FGD_TOO_LARGE, "the body has more than %u bytes", FGD_BODY_MAX);
         else
                 fgd_problem_set(&problem, FGD_BUSY, "too many unfinished requests, or answers that nobody takes; try again");
         fgd_problem_write(&problem, &text);
         *ret_status = fgd_problem_status(&problem);
+        *ret_type = fgd_problem_type_name(&problem);
         return text.data;
 }
 
@@ -124,10 +123,11 @@ static enum MHD_Result reply(struct fgd_exchange *e)
 {
         static char sorry[] = "{\"type\": \"internal\", \"title\": \"something failed inside\", \"status\": 500, \"detail\": \"out of memory\"}\n";
         size_t size = e->json ? strlen(e->json) : 0;
+        const char *type;
         if (!take_reply(e, size)) {
                 free(e->json);
                 e->too_much = true;
-                e->json = early_problem(e, &e->status);
+                e->json = early_problem(e, &e->status, &type);
                 size = e->json ? strlen(e->json) : 0;
         }
         bool ours = e->json || e->status == 204;
@@ -201,10 +201,6 @@ static enum MHD_Result answer(struct fgd_exchange *e, const char *method)
         int r = 0;
         if (e->peer)
                 fgd_peer_enter(e->peer, FGD_PEER_BUSY);
-        if (e->too_large || e->too_much || e->refused) {
-                e->json = early_problem(e, &e->status);
-                return reply(e);
-        }
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         char from[64];
         bool remote = e->http->lobby;
@@ -217,7 +213,17 @@ static enum MHD_Result answer(struct fgd_exchange *e, const char *method)
                                       .idempotency_key = header(e, "Idempotency-Key"), .retry_after = &e->retry_after,
                                       .allow = e->allow};
         write_from(e, fd, from, sizeof from);
+        if (e->too_large || e->too_much || e->refused) {
+                const char *type;
+                e->json = early_problem(e, &e->status, &type);
+                fgd_api_refused(e->http->manager, &request, e->status, type);
+                return reply(e);
+        }
         r = fgd_api_handle(e->http->manager, &request, &e->status, &e->json);
+        if (r == 0 && e->status == 429) {
+                fgd_pause_begin(e);
+                return MHD_YES;
+        }
         if (r == 0 || e->answered)
                 return reply(e);
         e->waiting = true;
@@ -271,7 +277,8 @@ void fgd_exchange_end(void *user, struct MHD_Connection *connection, void **exch
                 e->peer->served = true;
                 fgd_peer_enter(e->peer, FGD_PEER_SILENT);
         }
-        bool trim = e->size > TRIM_ABOVE;
+        /* What was not parsed is one block, which goes by itself (main.c). */
+        bool trim = e->size > TRIM_ABOVE && e->status != 413;
         free(e->body);
         free(e->path);
         free(e->json);

@@ -50,7 +50,9 @@ struct fgd_http {
         struct fgd_lobby *lobby; /* remote; NULL: the unix socket */
         unsigned limit, peers;
         size_t bodies, replies; /* bytes of unfinished requests and of unfinished answers */
-        TAILQ_HEAD(, fgd_exchange) waiting; /* for an answer that takes time */
+        TAILQ_HEAD(fgd_exchange_list, fgd_exchange) waiting; /* for an answer that takes time */
+        struct fgd_exchange_list paused;    /* answered with 429, to be told so later; oldest first */
+        sd_event_source *pause;
         struct fgd_peer_list silent, sending; /* oldest first; silent: the lobby too */
         struct fgd_peer *arriving; /* is being handed to the library */
 };
@@ -65,6 +67,7 @@ struct fgd_exchange {
         size_t size, reply_size;
         bool started, reading, too_large, too_much, waiting, answered, refused;
         unsigned status, retry_after;
+        uint64_t paused_at;
         char allow[FGD_ALLOW_SIZE];
         char *json;
         struct fgd_later later;
@@ -88,6 +91,14 @@ void *fgd_exchange_new(void *http, const char *uri, struct MHD_Connection *conne
 enum MHD_Result fgd_exchange_step(void *http, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *data, size_t *size, void **exchange);
 void fgd_exchange_end(void *http, struct MHD_Connection *connection, void **exchange, enum MHD_RequestTerminationCode code);
+
+/* --- http_pause.c: who asks too much is told so, but not at once --- */
+
+int fgd_pause_watch(struct fgd_http *http);
+/* Its answer is there and waits. */
+void fgd_pause_begin(struct fgd_exchange *exchange);
+/* All of them go on now. */
+void fgd_pause_end_all(struct fgd_http *http);
 
 /* --- http_peer.c: who is connected, and for how long it may keep us waiting --- */
 

@@ -181,18 +181,24 @@ struct fgd_audit *fgd_journal_begin(struct fgd_manager *m)
         return row;
 }
 
+/* A process of this machine has another number each time; elsewhere the address is what there is. */
+static bool is_same_place(const struct fgd_audit *a, const struct fgd_audit *b)
+{
+        return strncmp(a->from, "pid ", 4) == 0 || strcmp(a->from, b->from) == 0;
+}
+
 /* What a flood repeats is one row with a count: it must not push out what others did. */
 static bool merge(struct fgd_journal *j, const struct fgd_audit *row)
 {
         struct fgd_audit *other;
         unsigned looked = 0;
-        if (row->status != 429)
+        if (row->status != 429 && !row->is_flood)
                 return false;
         TAILQ_FOREACH_REVERSE(other, &j->pending, fgd_audit_list, order) {
                 if (++looked > FGD_AUDIT_MERGED)
                         return false;
-                if (other->status == 429 && strcmp(other->actor, row->actor) == 0 && strcmp(other->via, row->via) == 0 &&
-                    strcmp(other->action, row->action) == 0) {
+                if (other->status == row->status && strcmp(other->actor, row->actor) == 0 && strcmp(other->via, row->via) == 0 &&
+                    strcmp(other->action, row->action) == 0 && is_same_place(other, row)) {
                         other->count++;
                         return true;
                 }

@@ -22,6 +22,7 @@ struct fgd_audit {
         int64_t project;
         unsigned status, count;
         char actor[80], via[40], from[64], action[48], target[160], project_name[64], problem[24];
+        bool is_flood; /* of a source beyond its rate: counted with the one like it */
 };
 TAILQ_HEAD(fgd_audit_list, fgd_audit);
 

@@ -16,6 +16,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +201,7 @@ int main(int argc, char **argv)
         struct arguments arguments = {.ready_fd = -1};
         struct fg_error err = {0};
         umask(077);
+        mallopt(M_MMAP_THRESHOLD, 128 << 10); /* what is large goes back to the kernel, also after one was larger */
         argp_parse(&parser, argc, argv, 0, NULL, &arguments);
         int r = run(&arguments, &err);
         if (r < 0)

@@ -24,9 +24,15 @@
 
 char *fgd_uuid_format(const uint8_t u[16], char ret[37])
 {
+        static const char digits[] = "0123456789abcdef";
         char *at = ret;
-        for (int i = 0; i < 16; i++)
-                at += sprintf(at, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", u[i]);
+        for (int i = 0; i < 16; i++) {
+                if (i == 4 || i == 6 || i == 8 || i == 10)
+                        *at++ = '-';
+                *at++ = digits[u[i] >> 4];
+                *at++ = digits[u[i] & 15];
+        }
+        *at = 0;
         return ret;
 }
 

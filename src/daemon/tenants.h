@@ -23,6 +23,7 @@ struct fgd_manager;
 #define FGD_DEFAULT_PROJECT "default"
 #define FGD_NO_UID          (-1)
 
+#define FGD_DESCRIPTION_MAX   255u /* characters */
 #define FGD_TOKEN_ID_SIZE     13u /* with its NUL */
 #define FGD_TOKEN_SECRET_SIZE 65u /* 32 bytes in hex, with its NUL */
 #define FGD_TOKEN_HASH_SIZE   32u
@@ -60,7 +61,7 @@ struct fgd_project {
         struct fgd_node by_name, by_id;
         TAILQ_ENTRY(fgd_project) order;
         int64_t id, created;
-        char name[64], description[256];
+        char name[64], description[FGD_DESCRIPTION_MAX * 4 + 1];
         struct fgd_perf *perf; /* NULL: nothing of it was metered */
         int64_t idle_lease;     /* s, 0: none; FGD_LEASE_DEFAULT: the daemon's */
         uint64_t lease_seconds; /* what holds of the two */

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 void fgd_text_clear(struct fgd_text *text)
 {
@@ -34,9 +33,9 @@ static bool reserve(struct fgd_text *text, size_t more)
         return true;
 }
 
-static void add_bytes(struct fgd_text *text, const char *bytes, size_t size)
+static inline void add_bytes(struct fgd_text *text, const char *bytes, size_t size)
 {
-        if (!reserve(text, size))
+        if (text->failed || (text->size + size >= text->room && !reserve(text, size)))
                 return;
         memcpy(text->data + text->size, bytes, size);
         text->size += size;
@@ -59,20 +58,41 @@ void fgd_text_addf(struct fgd_text *text, const char *format, ...)
                 add_bytes(text, buf, (size_t)n < sizeof buf ? (size_t)n : sizeof buf - 1);
 }
 
+/* How much of the text stands in JSON for itself. */
+static size_t plain_length(const unsigned char *s)
+{
+        size_t n = 0;
+        while (s[n] >= 0x20 && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+                n++;
+        return n;
+}
+
+/* Returns how much of it was written. */
+static size_t add_special(struct fgd_text *text, const unsigned char *s)
+{
+        size_t n = fg_utf8_decode(s, FG_UTF8_MAX, NULL);
+        if (n == 0)
+                add_bytes(text, "?", 1);
+        else if (*s == '"' || *s == '\\')
+                fgd_text_addf(text, "\\%c", *s);
+        else if (*s < 0x20 || *s == 0x7f)
+                fgd_text_addf(text, "\\u%04x", *s);
+        else
+                add_bytes(text, (const char *)s, n);
+        return n ? n : 1;
+}
+
 void fgd_text_string(struct fgd_text *text, const char *value)
 {
+        const unsigned char *s = (const unsigned char *)value;
         add_bytes(text, "\"", 1);
-        for (const unsigned char *s = (const unsigned char *)value; *s;) {
-                size_t n = fg_utf8_decode(s, FG_UTF8_MAX, NULL);
-                if (n == 0)
-                        add_bytes(text, "?", 1);
-                else if (*s == '"' || *s == '\\')
-                        fgd_text_addf(text, "\\%c", *s);
-                else if (*s < 0x20 || *s == 0x7f)
-                        fgd_text_addf(text, "\\u%04x", *s);
-                else
+        while (*s) {
+                size_t n = plain_length(s);
+                if (n)
                         add_bytes(text, (const char *)s, n);
-                s += n ? n : 1;
+                else
+                        n = add_special(text, s);
+                s += n;
         }
         add_bytes(text, "\"", 1);
 }
@@ -80,7 +100,23 @@ void fgd_text_string(struct fgd_text *text, const char *value)
 void fgd_text_name(struct fgd_text *text, const char *name)
 {
         char last = text->size ? text->data[text->size - 1] : '{';
-        fgd_text_addf(text, "%s\"%s\": ", last == '{' || last == '[' ? "" : ", ", name);
+        size_t size = strlen(name);
+        if (!reserve(text, size + sizeof ", \"\": "))
+                return;
+        char *at = text->data + text->size;
+        if (last != '{' && last != '[')
+                at = mempcpy(at, ", ", 2);
+        *at++ = '"';
+        at = mempcpy(mempcpy(at, name, size), "\": ", sizeof "\": ");
+        text->size = (size_t)(at - text->data) - 1;
+}
+
+void fgd_text_word(struct fgd_text *text, const char *name, const char *value)
+{
+        fgd_text_name(text, name);
+        add_bytes(text, "\"", 1);
+        add_bytes(text, value, strlen(value));
+        add_bytes(text, "\"", 1);
 }
 
 void fgd_text_field(struct fgd_text *text, const char *name, const char *value)
@@ -89,10 +125,20 @@ void fgd_text_field(struct fgd_text *text, const char *name, const char *value)
         fgd_text_string(text, value);
 }
 
+void fgd_text_digits(struct fgd_text *text, uint64_t value)
+{
+        char digits[20];
+        size_t at = sizeof digits;
+        do
+                digits[--at] = (char)('0' + value % 10);
+        while (value /= 10);
+        add_bytes(text, digits + at, sizeof digits - at);
+}
+
 void fgd_text_number(struct fgd_text *text, const char *name, uint64_t value)
 {
         fgd_text_name(text, name);
-        fgd_text_addf(text, "%llu", (unsigned long long)value);
+        fgd_text_digits(text, value);
 }
 
 void fgd_text_bool(struct fgd_text *text, const char *name, bool value)
@@ -101,24 +147,53 @@ void fgd_text_bool(struct fgd_text *text, const char *name, bool value)
         fgd_text_add(text, value ? "true" : "false");
 }
 
-static void format_time(int64_t seconds, const char *format, char buf[32])
+static void add_digits(char **at, unsigned value, unsigned count)
 {
-        time_t at = (time_t)seconds;
-        struct tm tm = {0};
-        if (!gmtime_r(&at, &tm) || !strftime(buf, 24, format, &tm))
-                buf[0] = 0;
+        for (unsigned i = count; i-- > 0; value /= 10)
+                (*at)[i] = (char)('0' + value % 10);
+        *at += count;
+}
+
+/* "2026-11-23T12:00:00" of a unix time up to the year 9999, else "". The days are counted from 1 March of the year 0, in eras of 400
+ * years: then the leap day is a year's last. Long lists are full of times, and strftime() looks for the time zone each time. */
+static char *put_time(int64_t seconds, char *at)
+{
+        if (seconds < 0 || seconds >= 253402300800)
+                return at;
+        unsigned rest = (unsigned)(seconds % 86400), days = (unsigned)(seconds / 86400) + 719468;
+        unsigned era = days / 146097, day_of_era = days % 146097;
+        unsigned year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+        unsigned day = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        unsigned month = (5 * day + 2) / 153;
+        add_digits(&at, era * 400 + year_of_era + (month >= 10), 4);
+        *at++ = '-';
+        add_digits(&at, month < 10 ? month + 3 : month - 9, 2);
+        *at++ = '-';
+        add_digits(&at, day - (153 * month + 2) / 5 + 1, 2);
+        *at++ = 'T';
+        add_digits(&at, rest / 3600, 2);
+        *at++ = ':';
+        add_digits(&at, rest / 60 % 60, 2);
+        *at++ = ':';
+        add_digits(&at, rest % 60, 2);
+        return at;
 }
 
 char *fgd_time_format(int64_t ms, char buf[32])
 {
-        format_time(ms / 1000, "%Y-%m-%dT%H:%M:%S", buf);
-        size_t n = strlen(buf);
-        snprintf(buf + n, 32 - n, ".%03dZ", (int)(ms % 1000));
+        char *at = put_time(ms / 1000, buf);
+        if (at > buf) {
+                *at++ = '.';
+                add_digits(&at, (unsigned)(ms % 1000), 3);
+                *at++ = 'Z';
+        }
+        *at = 0;
         return buf;
 }
 
 char *fgd_date_format(int64_t seconds, char buf[32])
 {
-        format_time(seconds, "%Y-%m-%dT%H:%M:%SZ", buf);
+        char *at = put_time(seconds, buf);
+        strcpy(at, at > buf ? "Z" : "");
         return buf;
 }

@@ -20,9 +20,12 @@ __attribute__((format(printf, 2, 3))) void fgd_text_addf(struct fgd_text *text, 
 void fgd_text_string(struct fgd_text *text, const char *value);
 /* "name": "value" — with a comma in front unless it opens an object. */
 void fgd_text_field(struct fgd_text *text, const char *name, const char *value);
+/* The same of what has nothing to escape: names, words of ours. */
+void fgd_text_word(struct fgd_text *text, const char *name, const char *value);
+void fgd_text_digits(struct fgd_text *text, uint64_t value);
 void fgd_text_number(struct fgd_text *text, const char *name, uint64_t value);
 void fgd_text_bool(struct fgd_text *text, const char *name, bool value);
-/* 2026-11-23T12:00:00.123Z of a unix time in ms. Returns buf. */
+/* 2026-11-23T12:00:00.123Z of a unix time in ms, "" before 1970 and after 9999. Returns buf. */
 char *fgd_time_format(int64_t ms, char buf[32]);
 /* 2026-11-23T12:00:00Z of a unix time in s. Returns buf. */
 char *fgd_date_format(int64_t seconds, char buf[32]);

@@ -18,7 +18,7 @@ static int check_uid(const struct fgd_manager *m, const struct fgd_user *self, i
 {
         const struct fgd_user *other = uid == FGD_NO_UID ? NULL : fgd_user_of_uid(m, uid);
         if (uid == 0 || uid == geteuid())
-                return fgd_problem_set(problem, FGD_BAD_REQUEST, "\"uid\" %lld is the operator's: root and the daemon's own user are admitted as that",
+                return fgd_problem_set(problem, uid ? FGD_EXISTS : FGD_BAD_REQUEST, "\"uid\" %lld is the operator's: root and the daemon's own user are admitted as that",
                                        (long long)uid);
         if (uid == OVERFLOW_UID)
                 return fgd_problem_set(problem, FGD_BAD_REQUEST, "\"uid\" %d is everybody whom the kernel cannot name; choose a user's own",

@@ -127,10 +127,24 @@ class Creating(harness.Case):
             self.refused(d, "DELETE", "/v1/vgpus/none?force=yes", None, 400, "bad-request", "force=1")
             d.create("a")
             self.refused(d, "GET", "/v1/vgpus/a/1", None, 404, "not-found", "a/1")
-            self.refused(d, "DELETE", "/v1/vgpus/a/0", None, 400, "bad-request")
+            self.refused(d, "DELETE", "/v1/vgpus/a/0", None, 405, "method-not-allowed")
+            self.refused(d, "DELETE", "/v1/vgpus/a%2F0", None, 400, "bad-request", "as a whole")
             self.assertEqual(d.ok("GET", "/v1/vgpus/a/0")["name"], "a")
             status, reply = d.request("POST", "/v1/vgpus", "x" * ((1 << 20) + 1))
             self.assertEqual((status, reply["type"]), (413, "too-large"))
+
+    def test_a_whole_number_is_one_however_it_is_written(self):
+        with Daemon() as d:
+            made = d.ok("POST", "/v1/vgpus", '{"name": "a", "gpus": 2.0, "memory": 1048576.0, "device": 0.0, "compute": 10}')
+            self.assertEqual([v["memory"] for v in made["vgpus"]], [1048576] * 2)
+            for gpus in ("1.5", "1e300", "-1.0", "9007199254740994.0"):
+                self.refused(d, "POST", "/v1/vgpus", f'{{"gpus": {gpus}}}', 400, "bad-request", "gpus")
+
+    def test_queries(self):
+        with Daemon() as d:
+            for path in ("/v1/vgpus?project=", "/v1/vgpus?limit=", "/v1/tokens?user=", "/v1/version?x=1", "/v1/audit?actor=%C2%84", "/v1/audit?via=a%0Ab",
+                         "/v1/audit?actor=" + "a" * 101, "/v1/vgpus?limit=1&limit=1", "/v1/vgpus?project=%00"):
+                self.refused(d, "GET", path, None, 400, "bad-request")
 
     def test_no_over_commit_in_a_race(self):
         with Daemon(devices=2) as d:

@@ -134,6 +134,13 @@ class Quotas(people.Case):
         self.assertLessEqual(owners.count("bob"), 5)
         self.assertEqual(self.used()["vgpus"], 7)
 
+    def test_an_empty_name_is_no_way_round(self):
+        """A manager sets his users' quotas; a user without a name must not stand for the project."""
+        self.denied(self.alice, "PUT", "/v1/quotas", {"scope": "project", "vgpus": 9}, 403, "forbidden")
+        self.denied(self.alice, "PUT", "/v1/quotas", {"scope": "user", "user": "", "vgpus": 9}, 400, "bad-request", '"user" is empty')
+        self.denied(self.operator, "PUT", "/v1/quotas", {"scope": "project", "project": "", "vgpus": 9}, 400, "bad-request", '"project" is empty')
+        self.assertEqual(self.operator.ok("GET", "/v1/quotas?project=red")["quotas"][0]["limits"], {})
+
     def test_bad_values(self):
         for fields, word in (({}, "scope"), ({"scope": "planet", "vgpus": 1}, "planet"), ({"scope": "project"}, "nothing to set"),
                              ({"scope": "project", "vgpus": -1}, "-1"), ({"scope": "project", "vgpus": 1.5}, "1.5"), ({"scope": "project", "vgpus": "3"}, '"3"'),

@@ -275,11 +275,30 @@ class Requests(harness.Case):
             c = tls.Remote(tls.port_of(d), token=made["secret"])
             self.assertEqual(c.ask("GET", "/v1/whoami")[1]["via"], "token " + made["id"])
             self.assertEqual(c.ask("POST", "/v1/vgpus", {"name": "a", "memory": "1M", "compute": "1"})[1]["owner"], "bob")
-            self.assertEqual(c.ask("POST", "/v1/open", {"target": "a"})[0], 400)
+            self.assertEqual(c.ask("POST", "/v1/open", {"target": "a"})[0], 403)
             self.assertEqual(c.ask("POST", "/v1/users", {"name": "x"})[0], 403)
             row = d.ok("GET", "/v1/audit?action=POST%20/v1/vgpus")["audit"][0]
             self.assertEqual((row["actor"], row["via"], row["from"]), ("bob", "token " + made["id"], "127.0.0.1"))
             c.close()
+
+    def test_what_is_refused_early_is_written_down(self):
+        """Bodies that are not even kept, of nobody and too long: all are counted, and a flood of them is a few rows."""
+        with Daemon(listen=LOCAL) as d:
+            c = tls.Remote(tls.port_of(d))
+            for _ in range(100):
+                self.assertEqual(c.ask("POST", "/v1/vgpus", b"{}")[0], 401)
+            self.assertEqual(c.ask("GET", "/v1/vgpus", b"{}")[0], 401)
+            c.close()
+            for _ in range(3):
+                self.assertEqual(d.request("POST", "/v1/tokens", b" " * ((1 << 20) + 1))[0], 413)
+            rows = [r for r in d.ok("GET", "/v1/audit?limit=1000")["audit"] if r["actor"] == "anonymous"]
+            nobody = [r for r in rows if r["action"] == "POST /v1/vgpus"]
+            self.assertEqual({(r["via"], r["from"], r["status"], r["problem"]) for r in nobody}, {("network", "127.0.0.1", 401, "unauthorized")})
+            self.assertEqual(sum(r.get("count", 1) for r in nobody), 100)
+            self.assertLess(len(nobody), 80)
+            long = [r for r in rows if r["action"] == "POST /v1/tokens"]
+            self.assertEqual([(r["via"], r["status"], r["problem"]) for r in long], [(f"uid {os.geteuid()}", 413, "too-large")] * 3)
+            self.assertEqual(len(rows), len(nobody) + 3)
 
     def test_too_many_guesses(self):
         """Retry-After says when; the right token is never mistaken for a guess."""
@@ -288,7 +307,7 @@ class Requests(harness.Case):
             c = tls.Remote(tls.port_of(d), token="fgt_" + "a" * 12 + "_" + "0" * 64)
             answers = [c.ask("GET", "/v1/vgpus") for _ in range(60)]
             self.assertEqual({a[0] for a in answers}, {401, 429})
-            self.assertEqual(answers[-1][2]["Retry-After"], "1")
+            self.assertEqual({a[2]["Retry-After"] for a in answers if a[0] == 429}, {"1"})
             c.close()
             self.assertEqual(tls.once(tls.port_of(d), path="/v1/vgpus", token=right)[0], 200)
 

@@ -167,6 +167,7 @@ static const struct step {
         {"PATCH", "/v1/vgpus/red:a", "{\"compute\": \"2\"}"},
         {"POST", "/v1/vgpus/red:a/suspend", NULL},
         {"POST", "/v1/vgpus/red:a/resume", NULL},
+        {"PATCH", "/v1/vgpus/red:a/0", "{\"compute\": \"3\"}"},
         {"POST", "/v1/open", "{\"target\": \"red:a\"}"},
         {"DELETE", "/v1/vgpus/red:a", NULL},
         {"POST", "/v1/jobs", "{\"command\": [\"true\"], \"project\": \"red\", \"memory\": \"1M\"}"},

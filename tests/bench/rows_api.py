@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's API: reads against the same bytes from nginx, many callers, and what one hostile tenant costs another."""
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+from load import median
+from node import Node, tool, wait_until
+from row import Row
+from rows_daemon import MANY, MANY_DEVICES, cpu_seconds, create_many, resident_mb
+
+LOAD = tool("lib", "fastgpu", "bench", "api-load")
+READS = ("/v1/version", "/v1/devices", "/v1/vgpus/v1", "/v1/vgpus?limit=10")
+CONFIG = """daemon off; worker_processes 1; pid {0}/pid; error_log {0}/error;
+events {{ worker_connections 512; }}
+http {{ access_log off; keepalive_requests 1000000000; default_type application/json; open_file_cache max=100;
+client_body_temp_path {0}; proxy_temp_path {0}; fastcgi_temp_path {0}; uwsgi_temp_path {0}; scgi_temp_path {0};
+server {{ listen unix:{0}/socket; root {0}/root; }} }}
+"""
+
+
+@contextlib.contextmanager
+def node():
+    with Node(FASTGPU_IDLE_EXIT="600", POCL_DEVICES=" ".join(["pthread"] * MANY_DEVICES)) as n:
+        n.fastgpu("devices")  # starts the daemon
+        yield n
+
+
+def load(socket, path, seconds, token=None, **options):
+    """What api-load says; started: a process whose answer is waited for later."""
+    argv = [LOAD, "--socket", socket, "--get", path, "--seconds", str(seconds)]
+    for name, value in options.items():
+        argv += ["--" + name.replace("_", "-"), str(value)]
+    env = {**os.environ, **({"API_LOAD_TOKEN": token} if token else {})}
+    return subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, text=True)
+
+
+def said(process):
+    out, _ = process.communicate(timeout=120)
+    if process.returncode:
+        raise RuntimeError(f"api-load: exit {process.returncode}")
+    return json.loads(out)
+
+
+@contextlib.contextmanager
+def nginx(bodies):
+    """nginx with these texts as files; gives its socket and the process that serves."""
+    folder = tempfile.mkdtemp(prefix="fastgpu-nginx-")
+    os.chmod(folder, 0o755)
+    os.makedirs(os.path.join(folder, "root"), mode=0o755)
+    for name, text in bodies.items():
+        with open(os.path.join(folder, "root", name), "w") as f:
+            f.write(text)
+    with open(os.path.join(folder, "conf"), "w") as f:
+        f.write(CONFIG.format(folder))
+    process = subprocess.Popen(["nginx", "-c", os.path.join(folder, "conf"), "-p", folder], stderr=subprocess.DEVNULL)
+    try:
+        children = f"/proc/{process.pid}/task/{process.pid}/children"
+        worker = wait_until(lambda: process.poll() is None and os.path.exists(os.path.join(folder, "socket")) and open(children).read().split(), 10, "nginx serves")
+        yield os.path.join(folder, "socket"), int(worker[0])
+    finally:
+        process.terminate()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def per_core(socket, path, pid, seconds):
+    """Answers for each second that the server itself computed: what others do on the machine is not in it."""
+    before = cpu_seconds(pid)
+    result = said(load(socket, path, seconds, connections=16))
+    if result["failed"] or result["refused"]:
+        raise RuntimeError(f"{path}: {result}")
+    return result["answers"] / max(cpu_seconds(pid) - before, 0.01)
+
+
+def static(row, context):
+    if not shutil.which("nginx"):
+        return row.result("skipped: nginx is not installed (Debian: nginx-light)", None)
+    seconds, lines = (1 if context.quick else 5), []
+    with node() as n:
+        create_many(n, 100)
+        bodies = {str(i): json.dumps(n.get(path)) for i, path in enumerate(READS)}
+        with nginx(bodies) as (socket, worker):
+            for i, path in enumerate(READS):
+                ours, theirs = [], []
+                for _ in range(context.repeats):
+                    theirs.append(per_core(socket, f"/{i}", worker, seconds))
+                    ours.append(per_core(n.socket_path(), path, n.daemon_pid(), seconds))
+                ratio = median(ours) / median(theirs)
+                lines.append(row.result(f"{ratio:.2f}: {median(ours):.0f}/s", ratio >= 0.3, f"nginx {median(theirs):.0f}/s",
+                                        what=f"GET {path} on one core / the same JSON from nginx", data={"ours": ours, "nginx": theirs}))
+    return lines
+
+
+def clients(row, context):
+    """Each of 1000 connections asks twice a second, at its own instant."""
+    count = 500 if context.quick else MANY
+    with node() as n:
+        create_many(n, count)
+        results = [said(load(n.socket_path(), "/v1/vgpus/v1", 5 if context.quick else 20, connections=1000, interval_ms=500)) for _ in range(context.repeats)]
+        rss = resident_mb(n.daemon_pid())
+    worst = max(r["p99_ms"] for r in results)
+    ok = worst <= 20 and rss <= 150 and not any(r["failed"] + r["refused"] for r in results)
+    return row.result(f"p99 {worst:.2f} ms, {rss:.1f} MB with {count} vGPUs", ok, data=results)
+
+
+def asked(n, method, path, body):
+    status, reply = n.request(method, path, body)
+    if status >= 400:
+        raise RuntimeError(f"{method} {path}: {status} {reply}")
+    return reply
+
+
+def tenant(n, name, sets):
+    """A user with a project and so many sets; his token."""
+    asked(n, "POST", "/v1/users", {"name": name})
+    asked(n, "POST", "/v1/projects", {"name": name})
+    asked(n, "PUT", f"/v1/projects/{name}/members/{name}", {"role": "manager"})
+    for i in range(sets):
+        asked(n, "POST", "/v1/vgpus", {"name": f"v{i}", "project": name, "memory": "64K", "compute": "0.1"})
+    return asked(n, "POST", "/v1/tokens", {"user": name})["secret"]
+
+
+FLOODS = {"lists": ("/v1/vgpus", {}), "bodies of 1 MB": ("/v1/vgpus", {"body": 1000000}), "small requests": ("/v1/version", {})}
+
+
+def hostile(row, context):
+    seconds, lines = (3 if context.quick else 10), []
+    with node() as n:
+        bad, good = tenant(n, "mallory", 500 if context.quick else 4000), tenant(n, "alice", 1)
+
+        def p99():
+            return said(load(n.socket_path(), "/v1/vgpus/v0", seconds, good, connections=20, interval_ms=100))["p99_ms"]
+
+        for what, (path, options) in FLOODS.items():
+            alone, beside = [], []
+            for _ in range(context.repeats):
+                alone.append(p99())
+                flood = load(n.socket_path(), path, seconds + 1, bad, connections=8, **options)
+                beside.append(p99())
+                said(flood)
+            ratio = median(beside) / median(alone)
+            lines.append(row.result(f"p99 {median(beside):.2f} ms, × {ratio:.2f}", ratio <= 1.1, f"{median(alone):.2f} ms",
+                                    what=f"another's p99 beside a flood of {what}", data={"alone": alone, "beside": beside}))
+    return lines
+
+
+ROWS = {
+    "api": Row("API reads on one core / the same JSON from nginx", "≥ 0.3", "", static),
+    "clients": Row("1000 connected clients, 10 000 vGPUs", "p99 ≤ 20 ms, ≤ 150 MB", "", clients),
+    "hostile": Row("another's p99 beside a flood", "≤ × 1.1", "", hostile),
+}
