@@ -19,10 +19,10 @@ const struct fgd_route fgd_routes[] = {
         ROUTE("GET", "/v1/vgpus/*", fgd_handle_inspect, VIEWER, 200, READS),
         ROUTE("PATCH", "/v1/vgpus/*", fgd_handle_resize, MEMBER, 200, CHANGES),
         ROUTE("DELETE", "/v1/vgpus/*", fgd_handle_delete, MEMBER, 204, CHANGES),
-        ROUTE("GET", "/v1/vgpus/*/*", fgd_handle_inspect, VIEWER, 200, READS),
-        ROUTE("PATCH", "/v1/vgpus/*/*", fgd_handle_resize, MEMBER, 200, CHANGES),
         ROUTE("POST", "/v1/vgpus/*/suspend", fgd_handle_suspend, MEMBER, 200, CHANGES),
         ROUTE("POST", "/v1/vgpus/*/resume", fgd_handle_resume, MEMBER, 200, CHANGES),
+        ROUTE("GET", "/v1/vgpus/*/*", fgd_handle_inspect, VIEWER, 200, READS),
+        ROUTE("PATCH", "/v1/vgpus/*/*", fgd_handle_resize, MEMBER, 200, CHANGES),
         ROUTE("POST", "/v1/open", fgd_handle_open, MEMBER, 200, CHANGES),
         ROUTE("GET", "/v1/users", fgd_handle_users, CALLER, 200, READS),
         ROUTE("POST", "/v1/users", fgd_handle_user_create, ADMIN, 201, CREATES),
@@ -137,15 +137,16 @@ static void allow(struct fgd_call *call, const char *method)
                 snprintf(list + at, FGD_ALLOW_SIZE - at, "%s%s", at ? ", " : "", method);
 }
 
+/* The first path that fits is the one, with the methods of its rows: "x/suspend" is no vGPU of x. */
 int fgd_route_match(struct fgd_call *call)
 {
         const struct fgd_request *request = call->request;
-        bool is_known = false;
+        const char *known = NULL;
         for (size_t i = 0; i < fgd_route_count; i++) {
                 struct piece piece[FGD_ARGUMENTS] = {0};
-                if (!matches(fgd_routes[i].path, request->path, piece))
+                if (!matches(fgd_routes[i].path, request->path, piece) || (known && strcmp(known, fgd_routes[i].path) != 0))
                         continue;
-                is_known = true;
+                known = fgd_routes[i].path;
                 if (strcmp(fgd_routes[i].method, request->method) != 0) {
                         allow(call, fgd_routes[i].method);
                         continue;
@@ -154,7 +155,7 @@ int fgd_route_match(struct fgd_call *call)
                 call->status = call->route->status;
                 return take_arguments(call, piece);
         }
-        if (is_known)
+        if (known)
                 return fgd_problem_set(&call->problem, FGD_METHOD, "%.16s is not possible on %.120s", request->method, request->path);
         return fgd_problem_set(&call->problem, FGD_NOT_FOUND, "there is no path \"%.120s\"; docs/api.md lists them", request->path);
 }

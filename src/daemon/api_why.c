@@ -344,12 +344,10 @@ int fgd_handle_why(struct fgd_call *call)
                 return -1;
         if (isdigit((unsigned char)*name) && strspn(name, "0123456789/") == strlen(name) && fgd_call_job(call, name, "", &ref) == 0)
                 return why_job(call, &ref);
-        if (isdigit((unsigned char)*name) && strspn(name, "0123456789/") == strlen(name) && call->problem.type != FGD_NOT_FOUND)
-                return -1;
         struct fgd_problem no_job = call->problem;
         if (fgd_call_target(call, name, q[0].value, &set, &index) == 0)
                 return why_set(call, set);
-        if (no_job.detail[0])
+        if (no_job.type == FGD_NOT_FOUND && no_job.detail[0])
                 call->problem = no_job;
         return -1;
 }

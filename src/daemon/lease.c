@@ -109,7 +109,7 @@ static void end_lease(struct fgd_manager *m, struct fgd_set *set, uint64_t limit
         snprintf(why, sizeof why, "its idle lease of %s is over", length);
         snprintf(row->actor, sizeof row->actor, "lease");
         snprintf(row->via, sizeof row->via, "daemon");
-        snprintf(row->action, sizeof row->action, "%s", deletes ? "DELETE /v1/vgpus/**" : set->run ? "POST /v1/jobs/*/suspend" : "POST /v1/vgpus/*/suspend");
+        snprintf(row->action, sizeof row->action, "%s", deletes ? "DELETE /v1/vgpus/*" : set->run ? "POST /v1/jobs/*/suspend" : "POST /v1/vgpus/*/suspend");
         row->status = deletes ? 204 : 200;
         fgd_journal_project(m, set->project);
         fgd_journal_target(m, "%s", set->name);
