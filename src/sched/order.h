@@ -68,7 +68,7 @@ struct fg_order_policy {
 };
 extern const struct fg_order_policy fg_order_policies[]; /* ends with a row without a name */
 const struct fg_order_policy *fg_order_policy_find(const char *name); /* NULL: none */
-/* The key as the daemon's queue wants it: 0..FG_ORDER_KEY_MAX, the same order but for what is closer than 2^-32. */
+/* The key as the daemon's queue wants it: 0..FG_ORDER_KEY_MAX, the same order but for what is closer than one part in 2^51. */
 uint64_t fg_order_key(const struct fg_order *o, const struct fg_order_policy *policy, const struct fg_order_job *job);
 
 /* "predicted 14 min from 212 earlier runs of `train.py` by this project". Returns buf. */
