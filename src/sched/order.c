@@ -78,7 +78,8 @@ void fg_order_predict(const struct fg_order *o, const struct fg_order_kind *kind
                 for (unsigned i = 0; i < FG_ORDER_BUCKETS; i++)
                         total += (double)class->weight[i];
                 for (unsigned i = 0; i < FG_ORDER_BUCKETS; i++)
-                        ret->weight[i] = ((double)class->weight[i] + prior[level] * ret->weight[i]) / (total + prior[level]);
+                        ret->weight[i] = ((double)class->weight[i] + prior[level] * ret->weight[i]) /
+                                         (total + prior[level]);
                 ret->mean = (class->work + prior[level] * ret->mean) / (total + prior[level]);
                 ret->runs = class->runs;
                 ret->level = level;
@@ -110,7 +111,8 @@ const char *fg_order_explain(const struct fg_order *o, const struct fg_order_kin
                 snprintf(buf, size, "no prediction yet: no job has finished");
         else if (p.level == 3 && name && *name)
                 snprintf(buf, size, "predicted %s from %llu earlier run%s of `%.64s` by this project",
-                         time_text(p.mean, time, sizeof(time)), (unsigned long long)p.runs, p.runs == 1 ? "" : "s", name);
+                         time_text(p.mean, time, sizeof(time)), (unsigned long long)p.runs, p.runs == 1 ? "" : "s",
+                         name);
         else
                 snprintf(buf, size, "predicted %s from %llu earlier run%s %s", time_text(p.mean, time, sizeof(time)),
                          (unsigned long long)p.runs, p.runs == 1 ? "" : "s", of[p.level]);

@@ -53,7 +53,8 @@ static bool number(const char **at, const char *end, uint64_t most, char after, 
         uint64_t value = 0;
         const char *c = *at;
         for (; c < end && *c >= '0' && *c <= '9'; c++)
-                if (__builtin_mul_overflow(value, 10u, &value) || __builtin_add_overflow(value, (uint64_t)(*c - '0'), &value))
+                if (__builtin_mul_overflow(value, 10u, &value) ||
+                    __builtin_add_overflow(value, (uint64_t)(*c - '0'), &value))
                         return false;
         if (c == *at || c >= end || value > most || (after ? *c != after : *c != ' ' && *c != '\n'))
                 return false;

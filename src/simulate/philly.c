@@ -57,7 +57,8 @@ static int read_lines(FILE *f, int64_t from, int64_t to, struct fg_philly_trace 
                 if (r < 0)
                         return r;
                 if (job.submitted < last)
-                        return fg_error_set(err, -EINVAL, "line %zu, column submit_s: earlier than the line before", number);
+                        return fg_error_set(err, -EINVAL, "line %zu, column submit_s: earlier than the line before",
+                                            number);
                 last = job.submitted;
                 if (job.submitted < from || job.submitted >= to)
                         continue;

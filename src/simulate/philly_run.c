@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The replay. Orders that do not preempt act at every submission and end. The others act each minute: oracles as the
- * published simulators do (by the number of GPUs, placed afterwards), learned ones only where the room they make is enough. */
+ * published simulators do (by the number of GPUs, placed afterwards), learned ones only where the room they make is
+ * enough. */
 #include "simulate/philly_internal.h"
 
 #include <errno.h>
