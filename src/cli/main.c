@@ -28,6 +28,8 @@ const struct cli_verb cli_verb_table[] = {
          cli_token_actions},
         {"events", cli_events, &cli_events_argp, CLI_OPERAND_NONE, "[--follow]", "Show what happened"},
         {"audit", cli_audit, &cli_audit_argp, CLI_OPERAND_NONE, "", "Show who did what"},
+        {"simulate", cli_simulate, &cli_simulate_argp, CLI_OPERAND_NONE, "--nodes FILE --trace FILE …",
+         "Compare placement policies on a trace"},
         {"doctor", cli_doctor, &cli_doctor_argp, CLI_OPERAND_NONE, "",
          "Say what is installed, what is missing and how to mend it"},
         {"version", cli_version, &cli_version_argp, CLI_OPERAND_NONE, "",
