@@ -224,6 +224,7 @@ CLI_VERB(user);
 CLI_VERB(token);
 CLI_VERB(events);
 CLI_VERB(audit);
+CLI_VERB(simulate);
 CLI_VERB(doctor);
 CLI_VERB(version);
 CLI_VERB(help);

@@ -43,6 +43,8 @@ const struct cli_verb cli_verb_table[] = {
         {"audit", cli_audit, &cli_audit_argp, CLI_OPERAND_NONE, "", "Show who did what"},
         {"perf", cli_perf, &cli_perf_argp, CLI_OPERAND_TARGET, "[NAME[/I]]", "Show how well the GPUs are used: P = alpha U S V"},
         {"bench", cli_bench, &cli_bench_argp, CLI_OPERAND_NONE, "[--device ID]", "Measure V of a device and keep it"},
+        {"simulate", cli_simulate, &cli_simulate_argp, CLI_OPERAND_NONE, "--nodes FILE --trace FILE …",
+         "Compare placement policies on a trace"},
         {"doctor", cli_doctor, &cli_doctor_argp, CLI_OPERAND_NONE, "",
          "Say what is installed, what is missing and how to mend it"},
         {"version", cli_version, &cli_version_argp, CLI_OPERAND_NONE, "",
