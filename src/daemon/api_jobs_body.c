@@ -43,7 +43,11 @@ static int read_time_limit(struct fgd_call *call, json_t *body, uint32_t *ret)
 {
         json_t *value = json_object_get(body, "time_limit");
         char quoted[96];
-        int64_t seconds = json_is_string(value) ? parse_duration(json_string_value(value)) : json_is_integer(value) ? json_integer_value(value) : -1;
+        int64_t seconds = -1;
+        if (json_is_string(value))
+                seconds = parse_duration(json_string_value(value));
+        else
+                fgd_body_integer(value, &seconds);
         *ret = 0;
         if (!value)
                 return 0;
@@ -63,7 +67,9 @@ static int read_not_before(struct fgd_call *call, json_t *body, int64_t *ret)
         *ret = 0;
         if (!value)
                 return 0;
-        *ret = json_is_integer(value) ? json_integer_value(value) : in < 0 ? -1 : now + in;
+        *ret = in < 0 ? -1 : now + in;
+        if (!json_is_string(value))
+                fgd_body_integer(value, ret);
         if (*ret < 0 || *ret > now + (int64_t)FGD_JOB_SECONDS)
                 return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"not_before\" must be a unix time or a time from now, within a year: \"30m\", "
                                        "\"12h\", not %s", fgd_body_quote(value, quoted, sizeof quoted));

@@ -139,6 +139,7 @@ static void write_made(struct fgd_call *call, const void *object)
 static int read_lease(struct fgd_call *call, json_t *body, bool *ret_given, int64_t *ret)
 {
         json_t *value = json_object_get(body, "idle_lease");
+        int64_t whole = 0;
         struct fg_error err = {0};
         char quoted[96];
         uint64_t seconds = 0;
@@ -148,8 +149,8 @@ static int read_lease(struct fgd_call *call, json_t *body, bool *ret_given, int6
                 return 0;
         if (json_is_string(value) && fg_duration_parse("\"idle_lease\"", json_string_value(value), FGD_LEASE_MAX, &seconds, &err) < 0)
                 return fgd_problem_from(&call->problem, FGD_BAD_REQUEST, &err);
-        if (json_is_integer(value) && json_integer_value(value) >= 0 && json_integer_value(value) <= FGD_LEASE_MAX)
-                seconds = (uint64_t)json_integer_value(value);
+        if (fgd_body_integer(value, &whole) && whole >= 0 && whole <= FGD_LEASE_MAX)
+                seconds = (uint64_t)whole;
         else if (!json_is_string(value))
                 return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"idle_lease\" must be a time (\"90s\", \"30m\", \"12h\", \"2d\" or a number of "
                                        "seconds), 0 for none or null for the daemon's own, not %s", fgd_body_quote(value, quoted, sizeof quoted));

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 CLI = os.environ["FASTGPU_CLI"]
-TRACES = pathlib.Path(os.environ.get("FASTGPU_TRACES") or pathlib.Path(__file__).resolve().parents[3] / "shared/data/openb")
+TRACES = pathlib.Path(os.environ.get("FASTGPU_TRACES") or pathlib.Path(__file__).resolve().parents[3] / "shared/data") / "openb"
 NODES = "sn,cpu_milli,memory_mib,gpu,model\n" + "".join(f"n{i},32000,65536,4,T4\n" for i in range(10))
 HEAD = "name,cpu_milli,memory_mib,num_gpu,gpu_milli\n"
 PODS = HEAD + "".join(f"p{i},4000,1024,1,{(i * 37 % 10 + 1) * 100}\n" for i in range(60))
@@ -43,7 +43,7 @@ class Simulate(unittest.TestCase):
             self.assertIn(said, got.stderr)
         self.assertIn("did you mean fgd", simulate(self.nodes, self.pods, "--policy", "fdg").stderr)
 
-    @unittest.skipUnless(TRACES.is_dir(), f"no traces in {TRACES}; FASTGPU_TRACES names their folder")
+    @unittest.skipUnless(TRACES.is_dir(), f"no traces in {TRACES}; FASTGPU_TRACES names the folder that has openb/")
     def test_published(self):
         got = simulate(TRACES / "openb_node_list_gpu_node.csv", TRACES / "openb_pod_list_default.csv", "--json")
         at = {row["policy"]: (row["allocated_at_100"], row["allocated_at_130"]) for row in json.loads(got.stdout)}
@@ -55,5 +55,5 @@ class Simulate(unittest.TestCase):
 
 if __name__ == "__main__":
     if not TRACES.is_dir():
-        print(f"test_published is left out: no traces in {TRACES}; FASTGPU_TRACES names their folder", file=sys.stderr)
+        print(f"test_published is left out: no traces in {TRACES}; FASTGPU_TRACES names the folder that has openb/", file=sys.stderr)
     unittest.main(verbosity=1)
