@@ -6,6 +6,7 @@ changed of a request here is changed so that more of them get further, never so 
 - `wait` is taken out, since nothing would happen while it waits (tests/daemon/test_audit.py waits);
 - "one value for all, or one for each" is more than JSON Schema can say, so valid lists are cut to a length that is possible;
 - "a price list" is more than JSON Schema can say, so valid texts become one (tests/daemon and tests/unit have the bad ones);
+- jobs run `true` with the words made up behind it: what is made up is not to be run;
 - bad credentials come from many addresses, as one address may send ten a second (tests/daemon/test_remote_flood.py)."""
 import itertools
 import os
@@ -60,6 +61,9 @@ def cut_lists(body):
 def before_call(context, case, kwargs):
     if case.query and str(case.query.get("wait", "")) in map(str, range(61)):
         del case.query["wait"]
+    command = case.body.get("command") if isinstance(case.body, dict) else None
+    if isinstance(command, list) and command and isinstance(command[0], str):
+        command[0] = "true"
     if not case.meta or case.meta.generation.mode.is_negative:
         return
     for place in (case.path_parameters, case.query, case.body):

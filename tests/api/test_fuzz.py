@@ -57,7 +57,7 @@ class Fuzz(people.Case):
         command = [cache.program("schemathesis"), "--config-file", os.path.join(HERE, "schemathesis.toml"), "run", f"https://127.0.0.1:{tls.port_of(self.d)}/v1/openapi.json", "--tls-verify",
                    os.path.join(self.d.state, "tls-cert.pem"), "-H", "Authorization: Bearer " + token, "--checks", "all", "--mode", "all",
                    "--phases", "examples,coverage,fuzzing,stateful", "--seed", os.environ.get("FUZZ_SEED", "4"), "--max-examples",
-                   os.environ.get("FUZZ_EXAMPLES", EXAMPLES), "--generation-database", "none", "--no-color", "--request-timeout", "60"]
+                   os.environ.get("FUZZ_EXAMPLES", EXAMPLES), "--generation-database", "none", "--suppress-health-check", "too_slow", "--no-color", "--request-timeout", "60"]
         return subprocess.run(command, cwd=self.d.root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
 
     def test_no_finding(self):
