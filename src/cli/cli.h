@@ -185,6 +185,8 @@ enum cli_wish_key {
 /* Takes one option. 0, or ARGP_ERR_UNKNOWN when it is none of these. */
 error_t cli_wish_take(struct cli_wish *wish, int key, char *arg);
 bool cli_wish_is_empty(const struct cli_wish *wish);
+/* "0.60 EUR an hour": what vGPUs as in this request's body cost; "" where nothing is known. */
+void cli_price_hint(struct fg_client *client, const json_t *wish, char *ret, size_t len);
 /* Checks every value and builds the request's body. 0, or CLI_USAGE, said. */
 int cli_wish_body(const struct cli_wish *wish, json_t **ret);
 /* Where vGPUs are to be made: without --gpus, a list of values says how many. 0, or CLI_USAGE, said. */

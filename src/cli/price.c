@@ -169,15 +169,21 @@ static const json_t *find_device(const json_t *devices, const char *wanted)
         return NULL;
 }
 
-static int print_estimate(const struct options *o, const struct fg_bill_price *price, const json_t *device, uint64_t rate)
+/* Of `rate` ppm of a GPU, in an hour. */
+static void hour_of(const struct fg_bill_price *price, uint64_t rate, char hour[FG_NUMBER_MAX])
 {
         fg_int128 cost;
+        fg_cost_of((fg_int128)rate * 3600000000ll, price->price, &cost);
+        fg_money_format(fg_money_round(cost, 9), fg_currency_decimals(price->currency), hour, FG_NUMBER_MAX);
+}
+
+static int print_estimate(const struct options *o, const struct fg_bill_price *price, const json_t *device, uint64_t rate)
+{
         char hour[FG_NUMBER_MAX];
         const char *mode = o->wish.mode ? o->wish.mode : "share";
         if (!price)
                 return cli_fail(CLI_NOT_FOUND, "no price is in force for %s, class %s", cli_text(device, "model"), mode);
-        fg_cost_of((fg_int128)rate * 3600000000ll, price->price, &cost);
-        fg_money_format(fg_money_round(cost, 9), fg_currency_decimals(price->currency), hour, sizeof hour);
+        hour_of(price, rate, hour);
         if (o->json) {
                 cli_autojson json_t *answer = json_pack("{s:s,s:s,s:s,s:I,s:s}", "per_hour", hour, "currency", price->currency, "class", mode,
                                                         "reserved_ppm", (json_int_t)rate, "device", cli_text(device, "uuid"));
@@ -185,7 +191,7 @@ static int print_estimate(const struct options *o, const struct fg_bill_price *p
                 return 0;
         }
         printf("%s %s an hour on %s, class %s", hour, price->currency, cli_text(device, "model"), mode);
-        puts(strcmp(mode, "share") == 0 ? ", and half the price for what is used beyond the share" : "");
+        puts(strcmp(mode, "share") == 0 ? "; what is used beyond the share costs the daemon's burst-price of that rate more" : "");
         return 0;
 }
 
@@ -212,6 +218,31 @@ static int estimate(const struct options *o, const json_t *list)
                                                              o->wish.mode ? o->wish.mode : "share", time(NULL)), device, rate);
         fg_bill_prices_clear(&prices);
         return code;
+}
+
+void cli_price_hint(struct fg_client *client, const json_t *wish, char *ret, size_t len)
+{
+        cli_autojson json_t *list = NULL, *devices = NULL;
+        const char *wanted = cli_text(wish, "device"), *mode = cli_text(wish, "mode");
+        struct fg_bill_prices prices = {0};
+        char hour[FG_NUMBER_MAX];
+        uint64_t rate = 0;
+        *ret = '\0';
+        if (cli_request(client, "GET", "/v1/prices", NULL, &list) || json_array_size(json_object_get(list, "prices")) == 0 ||
+            cli_request(client, "GET", "/v1/devices", NULL, &devices))
+                return;
+        const json_t *device = find_device(json_object_get(devices, "devices"), *wanted ? wanted : NULL);
+        if (!device || rate_of(wish, cli_number(device, "memory"), &rate) || take_prices(list, &prices))
+                return;
+        if (rate == 0) /* neither memory nor compute: a whole device */
+                rate = FG_PPM * (json_object_get(wish, "gpus") ? cli_number(wish, "gpus") : 1);
+        const struct fg_bill_price *price = fg_bill_prices_find(&prices, cli_text(device, "uuid"), cli_text(device, "model"),
+                                                                *mode ? mode : "share", time(NULL));
+        if (price) {
+                hour_of(price, rate, hour);
+                snprintf(ret, len, "%s %s an hour", hour, price->currency);
+        }
+        fg_bill_prices_clear(&prices);
 }
 
 int cli_price(int argc, char **argv)

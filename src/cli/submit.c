@@ -216,15 +216,16 @@ static void say_wish(const json_t *body, char *ret, size_t len)
                 snprintf(ret + n, len - n, "; %s%s", *cli_text(body, "time_limit") ? "at most " : "no time limit", cli_text(body, "time_limit"));
 }
 
-static int confirm(const struct options *o, const json_t *body)
+static int confirm(const struct options *o, struct fg_client *client, const json_t *body)
 {
-        char wish[256], question[400], answer[16];
+        char wish[256], price[96], question[400], answer[16];
         if (o->yes)
                 return 0;
         say_wish(body, wish, sizeof wish);
         if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
                 return cli_fail(CLI_USAGE, "submit asks before it does it (%s), and there is no terminal to ask on; type: fastgpu submit -y …", wish);
-        snprintf(question, sizeof question, "%s. Submit? [Y/n] ", wish);
+        cli_price_hint(client, body, price, sizeof price);
+        snprintf(question, sizeof question, "%s%s%s. Submit? [Y/n] ", wish, *price ? "; " : "", price);
         if (cli_ask_line(question, answer, sizeof answer) < 0)
                 return cli_fail(CLI_USAGE, "nothing was submitted");
         if (*answer && *answer != 'y' && *answer != 'Y')
@@ -307,7 +308,7 @@ int cli_submit(int argc, char **argv)
                 code = cli_connect(&client);
         if (code == 0)
                 code = make_body(&o, command, fg_client_is_remote(client), &body);
-        if (code == 0 && (code = confirm(&o, body)))
+        if (code == 0 && (code = confirm(&o, client, body)))
                 json_decref(body);
         if (code == 0)
                 code = cli_request(client, "POST", "/v1/jobs", body, &job);

@@ -86,39 +86,36 @@ static void warn(struct fgd_manager *m, struct fgd_set *set, uint64_t idle, uint
         set->is_warned = set->lease_dirty = true;
 }
 
-static int carry_out(struct fgd_manager *m, struct fgd_set *set, const char *why, struct fgd_problem *problem)
-{
-        if (set->run)
-                return fgd_job_hold(m, set->run->job, set->run->index, true, problem);
-        if (!TAILQ_EMPTY(&set->uses))
-                return fgd_vgpus_suspend(m, set, true, why, problem);
-        fgd_event_stage(m, set->project, "lease.ended", set->name, "\"%s\" is deleted: %s", set->name, why);
-        return fgd_vgpus_delete(m, set, problem);
-}
-
 /* Nobody asked: the audit says that the lease did. */
-static void end_lease(struct fgd_manager *m, struct fgd_set *set, uint64_t limit)
+static void delete_set(struct fgd_manager *m, struct fgd_set *set, const char *why)
 {
         struct fgd_problem problem = {0};
-        char length[40], why[96];
-        bool deletes = !set->run && TAILQ_EMPTY(&set->uses);
         struct fgd_audit *row = fgd_journal_begin(m);
         if (!row)
                 return;
-        format_time(limit, length, sizeof length);
-        snprintf(why, sizeof why, "its idle lease of %s is over", length);
         snprintf(row->actor, sizeof row->actor, "lease");
         snprintf(row->via, sizeof row->via, "daemon");
-        snprintf(row->action, sizeof row->action, "%s", deletes ? "DELETE /v1/vgpus/*" : set->run ? "POST /v1/jobs/*/suspend" : "POST /v1/vgpus/*/suspend");
-        row->status = deletes ? 204 : 200;
+        snprintf(row->action, sizeof row->action, "DELETE /v1/vgpus/*");
         fgd_journal_project(m, set->project);
         fgd_journal_target(m, "%s", set->name);
-        /* Touched first: whatever comes of it, it is not tried again at once. */
-        fgd_lease_touch(m, set);
-        int r = carry_out(m, set, why, &problem);
-        fgd_journal_end(m, row, r < 0 ? fgd_problem_status(&problem) : row->status, r < 0 ? fgd_problem_type_name(&problem) : "");
+        fgd_event_stage(m, set->project, "lease.ended", set->name, "\"%s\" is deleted: %s", set->name, why);
+        int r = fgd_vgpus_delete(m, set, &problem);
+        fgd_journal_end(m, row, r < 0 ? fgd_problem_status(&problem) : 204, r < 0 ? fgd_problem_type_name(&problem) : "");
         if (r < 0)
                 fg_log_warning("an idle lease is over, but: %s", problem.detail);
+}
+
+static void end_lease(struct fgd_manager *m, struct fgd_set *set, uint64_t limit)
+{
+        char length[40], why[96];
+        format_time(limit, length, sizeof length);
+        snprintf(why, sizeof why, "its idle lease of %s is over", length);
+        /* Touched first: whatever comes of it, it is not tried again at once. */
+        fgd_lease_touch(m, set);
+        if (!set->run && TAILQ_EMPTY(&set->uses))
+                delete_set(m, set, why);
+        else
+                fgd_vgpus_suspend_for(m, set, "lease", why);
 }
 
 static bool is_sound(const struct fgd_set *set)

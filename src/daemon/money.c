@@ -9,6 +9,7 @@
 #include "daemon/metering.h"
 #include "daemon/tenants.h"
 #include "daemon/use.h"
+#include "daemon/vgpus.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -224,7 +225,17 @@ static void stop_programs(struct fgd_manager *manager, const struct fgd_project 
         }
 }
 
-/* What is done each minute while a budget is used up. "suspend" has nothing to call yet: who asked for it is told that. */
+/* What comes later in the month, or was let go on meanwhile, is suspended a minute later. */
+static void suspend_sets(struct fgd_manager *manager, const struct fgd_project *project, bool is_first)
+{
+        struct fgd_set *set;
+        (void)is_first;
+        TAILQ_FOREACH(set, &manager->sets, order)
+                if (set->project == project && !set->is_paused && !set->ending)
+                        fgd_vgpus_suspend_for(manager, set, "budget", "the budget of its project is used up");
+}
+
+/* What is done each minute while a budget is used up. */
 static const struct {
         const char *on_limit;
         void (*act)(struct fgd_manager *manager, const struct fgd_project *project, bool is_first);
@@ -232,7 +243,7 @@ static const struct {
 } actions[] = {
         {"notify", NULL, ""},
         {"stop", stop_programs, "; its programs are ended"},
-        {"suspend", NULL, "; this daemon cannot suspend, its programs go on"},
+        {"suspend", suspend_sets, "; its vGPUs and jobs are suspended"},
 };
 
 static void pass_limit(struct fgd_money *money, const struct fg_bill_budget *budget, const struct fgd_project *project)

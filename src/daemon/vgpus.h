@@ -64,6 +64,8 @@ void fgd_vgpus_expire(struct fgd_manager *manager, struct fgd_set *set);
 
 /* No effect when it is so already. Resuming needs the share again: FGD_NO_CAPACITY, FGD_QUOTA. `why`: for people, "" when one asked. */
 int fgd_vgpus_suspend(struct fgd_manager *manager, struct fgd_set *set, bool is_suspended, const char *why, struct fgd_problem *problem);
+/* Nobody asked: `actor` ("lease", "budget") did, says the audit. Of a job's set, the job is. */
+void fgd_vgpus_suspend_for(struct fgd_manager *manager, struct fgd_set *set, const char *actor, const char *why);
 /* set->is_paused has changed, for whatever reason: the gates follow. Programs wait at them; their memory stays. */
 void fgd_vgpus_on_state(struct fgd_manager *manager, struct fgd_set *set);
 

@@ -2,6 +2,8 @@
  * Suspending a set: its programs keep their memory and get no device; its share is free for others until it is resumed. */
 #include "daemon/vgpus.h"
 
+#include "base/log.h"
+#include "daemon/jobs.h"
 #include "daemon/journal.h"
 #include "daemon/lease.h"
 #include "daemon/manager.h"
@@ -74,4 +76,21 @@ int fgd_vgpus_suspend(struct fgd_manager *m, struct fgd_set *set, bool is_suspen
         fgd_registry_pause(m, set, is_suspended);
         fgd_vgpus_on_state(m, set);
         return 0;
+}
+
+void fgd_vgpus_suspend_for(struct fgd_manager *m, struct fgd_set *set, const char *actor, const char *why)
+{
+        struct fgd_problem problem = {0};
+        struct fgd_audit *row = fgd_journal_begin(m);
+        if (!row)
+                return;
+        snprintf(row->actor, sizeof row->actor, "%s", actor);
+        snprintf(row->via, sizeof row->via, "daemon");
+        snprintf(row->action, sizeof row->action, "POST /v1/%s/*/suspend", set->run ? "jobs" : "vgpus");
+        fgd_journal_project(m, set->project);
+        fgd_journal_target(m, "%s", set->name);
+        int r = set->run ? fgd_job_hold(m, set->run->job, set->run->index, true, &problem) : fgd_vgpus_suspend(m, set, true, why, &problem);
+        fgd_journal_end(m, row, r < 0 ? fgd_problem_status(&problem) : 200, r < 0 ? fgd_problem_type_name(&problem) : "");
+        if (r < 0)
+                fg_log_warning("%s, but: %s", why, problem.detail);
 }

@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A story of jobs with real programs: the device is full, one waits and says why, the daemon dies, all of it goes on."""
+import fcntl
 import os
+import pty
 import signal
 import subprocess
+import tempfile
+import termios
 
 from e2e import BURN, NodeTest, main
 from node import FASTGPU, TRAIN_MLP, wait_until
@@ -34,6 +38,29 @@ class Jobs(NodeTest):
         self.assertEqual((failed.returncode, failed.stdout), (9, "out\n"))
         missing = self.node.fastgpu("submit", "-y", *SMALL, "--", "no-such-program", check=False)
         self.assertEqual(missing.returncode, 127)
+
+    def test_asks_with_its_price(self):
+        """On a terminal, before anything is submitted."""
+        with tempfile.NamedTemporaryFile("w", suffix=".csv") as prices:
+            prices.write("currency,price\nEUR,2.00\n")
+            prices.flush()
+            self.node.fastgpu("price", "set", prices.name)
+        for answer, submitted in (("n", 0), ("y", 1)):
+            with self.subTest(answer=answer):
+                ours, theirs = pty.openpty()
+                process = subprocess.Popen([FASTGPU, "submit", *SMALL, "--", "true"], env=self.node.env, stdin=theirs, stdout=subprocess.PIPE,
+                                           stderr=theirs, start_new_session=True,
+                                           preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+                os.close(theirs)
+                said = b""
+                while b"Submit?" not in said:
+                    said += os.read(ours, 4096)
+                self.assertIn(b"0.80 EUR an hour", said)
+                self.assertEqual(self.node.json("jobs", "--all"), [])
+                os.write(ours, answer.encode() + b"\n")
+                process.communicate(timeout=120)
+                os.close(ours)
+                self.assertEqual(len(self.node.json("jobs", "--all")), submitted)
 
     def test_quota_is_kept(self):
         """More memory than the job has is refused inside it."""
