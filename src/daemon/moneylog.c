@@ -101,18 +101,18 @@ int fgd_moneylog_add(struct fgd_moneylog *log, struct fg_bill_record *record, st
 }
 
 /* What was written and is not acknowledged goes again, now or before the next attempt. */
-static void take_back(struct fgd_moneylog *log)
+static int take_back(struct fgd_moneylog *log)
 {
         log->is_dirty = ftruncate(log->records, log->bytes) < 0 || fdatasync(log->records) < 0;
+        return log->is_dirty ? -errno : 0;
 }
 
 static int put(struct fgd_moneylog *log)
 {
-        if (log->is_dirty)
-                take_back(log);
-        if (log->is_dirty)
-                return -EIO;
-        int r = fgd_moneylog_write_all(log->records, log->text, log->text_size, log->bytes);
+        int r = log->is_dirty ? take_back(log) : 0;
+        if (r < 0)
+                return r;
+        r = fgd_moneylog_write_all(log->records, log->text, log->text_size, log->bytes);
         if (r == 0 && fdatasync(log->records) < 0)
                 r = -errno;
         if (r < 0)

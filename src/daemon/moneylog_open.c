@@ -169,9 +169,14 @@ static int open_files(struct fgd_moneylog *log, const char *folder, bool *ret_is
         if (r == -EFBIG || r == -EINVAL)
                 snprintf(log->trouble, sizeof log->trouble, "the money log's checkpoint is damaged");
         bool is_signed = r != -ENOENT;
-        if ((log->records = open_log(log->folder, "records.log", O_RDWR | O_CREAT)) < 0)
+        /* What is there can still be shown. */
+        bool is_read_only = faccessat(log->folder, "records.log", W_OK, AT_EACCESS) < 0 && errno == EROFS;
+        int flags = is_read_only ? O_RDONLY : O_RDWR | O_CREAT;
+        if (is_read_only && !log->trouble[0])
+                snprintf(log->trouble, sizeof log->trouble, "cannot write %s: %s", folder, strerror(EROFS));
+        if ((log->records = open_log(log->folder, "records.log", flags)) < 0)
                 return fg_error_set(err, log->records, "cannot open %s/records.log: %m", folder);
-        if ((log->hashes = open_log(log->folder, "hashes", O_RDWR | O_CREAT)) < 0)
+        if ((log->hashes = open_log(log->folder, "hashes", flags)) < 0)
                 return fg_error_set(err, log->hashes, "cannot open %s/hashes: %m", folder);
         if (fstat(log->records, &st) < 0 || !S_ISREG(st.st_mode))
                 return fg_error_set(err, -EINVAL, "%s/records.log is not a file", folder);
