@@ -66,7 +66,9 @@ int fgd_life_prepare(const struct fg_paths *paths, struct fg_error *err)
         snprintf(path, sizeof path, "%s/jobs", paths->state);
         if (r == 0)
                 r = fg_mkdirs(path, 0700, err);
-        if (r == 0 && access(paths->state, W_OK) < 0)
+        /* With a folder for sockets elsewhere the daemon can at least say so: open_store(). */
+        bool is_safe = access(paths->state, W_OK) < 0 && errno == EROFS && access(paths->run, W_OK) == 0;
+        if (r == 0 && !is_safe && access(paths->state, W_OK) < 0)
                 r = fg_error_set(err, -errno, "the folder %s cannot be written: %m", paths->state);
         return r < 0 ? r : take_lock(paths, err);
 }

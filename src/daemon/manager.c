@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <systemd/sd-id128.h>
 #include <string.h>
+#include <unistd.h>
 
 void fgd_manager_note(struct fgd_manager *m, const char *format, ...)
 {
@@ -50,10 +51,24 @@ void fgd_manager_active(struct fgd_manager *m)
         m->last_activity = fg_now();
 }
 
+/* SQLite reads on where it cannot write, until somebody changes something: better said at once. */
+static int open_or_copy(struct fgd_manager *m, const char *path, char note[FG_ERROR_MAX], struct fg_error *err)
+{
+        struct fg_error why = {0};
+        bool is_read_only = access(path, W_OK) < 0 && errno == EROFS;
+        int r = is_read_only ? fg_error_set(&why, -EROFS, "cannot use %s: %m", path) : fgd_store_open(path, &m->store, note, &why);
+        if ((r == -EROFS || r == -ENOSPC || r == -EIO) && fgd_store_open_safe(path, m->paths.run, &m->store, NULL) == 0) {
+                snprintf(note, FG_ERROR_MAX, "safe mode: %.300s; nothing is created, changed or billed, programs keep their limits. "
+                         "Mend it and restart fastgpud", why.text);
+                return 0;
+        }
+        return r < 0 ? fg_error_set(err, r, "%s", why.text) : 0;
+}
+
 static int open_store(struct fgd_manager *m, const char *path, struct fg_error *err)
 {
         char note[FG_ERROR_MAX];
-        int r = fgd_store_open(path, &m->store, note, err);
+        int r = open_or_copy(m, path, note, err);
         if (r < 0)
                 return r;
         if (note[0])
