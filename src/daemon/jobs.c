@@ -221,6 +221,8 @@ void fgd_job_remove(struct fgd_manager *m, struct fgd_job *job)
         if (job->owner)
                 fgd_member_settle(m, fgd_member_find(m, job->owner, job->project));
         fgd_job_free(job);
+        if (!jobs->count) /* there is no pass that would */
+                fgd_jobs_demand(m);
         fgd_jobs_trim(m);
         fgd_manager_active(m);
 }

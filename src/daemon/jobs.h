@@ -221,6 +221,8 @@ int fgd_run_enqueue(struct fgd_manager *manager, struct fgd_run *run);
 void fgd_run_remove(struct fgd_manager *manager, struct fgd_run *run);
 void fgd_run_hold(struct fgd_manager *manager, struct fgd_run *run, enum fgd_job_hold hold);
 void fgd_jobs_scene(struct fgd_manager *manager, struct fg_queue_device *device, struct fg_queue_scene *ret);
+/* Tells the performance model what waits. */
+void fgd_jobs_demand(struct fgd_manager *manager);
 /* Accounts as the quotas are now. */
 void fgd_jobs_settle_accounts(struct fgd_manager *manager);
 /* Starts the timers of passes. */
@@ -243,6 +245,8 @@ void fgd_active_free(struct fgd_manager *manager, struct fgd_active *active);
 void fgd_run_suspend(struct fgd_manager *manager, struct fgd_run *run);
 void fgd_run_resume(struct fgd_manager *manager, struct fgd_run *run);
 void fgd_run_stop(struct fgd_manager *manager, struct fgd_run *run);
+/* The store has forgotten its vGPUs, which are still there: what an attempt did that is made again was for nothing. */
+void fgd_run_discard(struct fgd_run *run);
 /* A job's set is about to be taken out of the store: what its run has come to, for the same transaction. */
 void fgd_run_closing(struct fgd_manager *manager, struct fgd_run *run);
 /* It could not be written: all is as before. */

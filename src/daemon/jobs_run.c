@@ -263,6 +263,13 @@ void fgd_run_not_closed(struct fgd_manager *m, struct fgd_run *run)
         count_end(m, run, -1);
 }
 
+void fgd_run_discard(struct fgd_run *run)
+{
+        const struct fgd_active *active = run->active;
+        for (uint32_t i = 0; active->result.state == FGD_JOB_QUEUED && i < active->set->count; i++)
+                fgd_perf_discard(&active->set->vgpu[i]);
+}
+
 /* Back in its old place in the queue. */
 static void queue_again(struct fgd_manager *m, struct fgd_run *run)
 {

@@ -116,8 +116,6 @@ static void open_next(struct fgd_metering *mt, struct fgd_meter_device *md)
 {
         struct fgd_meter *meter, *next;
         md->wall = 0;
-        md->demand_at = mt->clock.first;
-        md->demand_sum = 0;
         FGD_TAILQ_EACH_SAFE(meter, &md->lines, order, next) {
                 if (meter->vgpu) {
                         fgd_meter_open(meter, mt->clock.first);
@@ -137,6 +135,7 @@ void fgd_metering_settle(struct fgd_metering *mt, int64_t start, int64_t end)
                         settle_device(mt, md, start / 1000000, end);
                 open_next(mt, md);
         }
+        fgd_meter_count_wanted(mt, start / 1000000, end, mt->clock.first);
 }
 
 int fgd_metering_peek(struct fgd_metering *mt, struct fgd_meter_device *md, int64_t at, struct fg_meter_window *ret,
