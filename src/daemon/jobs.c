@@ -79,7 +79,7 @@ enum fgd_job_state fgd_run_state(const struct fgd_run *run)
 {
         if (!run->active)
                 return FGD_JOB_QUEUED;
-        return run->active->is_requeued || fgd_run_is_cancelled(run) ? FGD_JOB_STOPPING : run->active->result.state;
+        return run->active->result.flags & FGD_RUN_REQUEUED || fgd_run_is_cancelled(run) ? FGD_JOB_STOPPING : run->active->result.state;
 }
 
 enum fgd_job_state fgd_job_state_of(const struct fgd_job *job)

@@ -66,12 +66,14 @@ struct fgd_job_account {
 
 #define FGD_RUN_HELD      1u /* a person suspended it */
 #define FGD_RUN_CANCELLED 2u /* a person told it to end */
+#define FGD_RUN_REQUEUED  4u /* told to end to make room */
+#define FGD_RUN_FLAGS     7u
 
 /* How an attempt ended, or how far it is. Times are unix ms, 0: not yet. */
 struct fgd_run_result {
         enum fgd_job_state state;
         uint32_t index, attempt; /* index: from 0, of the job's elements */
-        uint8_t flags; /* FGD_RUN_HELD, FGD_RUN_CANCELLED */
+        uint8_t flags; /* FGD_RUN_… */
         int64_t started, ended;
         int code, signal; /* -1: did not end that way */
         uint64_t ran;     /* ms */
@@ -101,7 +103,6 @@ struct fgd_active {
         struct fgd_run_result result, before; /* before: while the store is written */
         enum fgd_job_state final;             /* what it will be when its vGPUs are gone; QUEUED: it is tried again */
         uint64_t charged_ns;
-        bool is_requeued;               /* told to end to make room */
         bool is_suspending;             /* to be suspended once its runner can be told */
         bool has_ended;                 /* nothing of it lives; its vGPUs go */
         sd_event_source *again;         /* what failed is tried again */
@@ -245,6 +246,10 @@ void fgd_active_free(struct fgd_manager *manager, struct fgd_active *active);
 void fgd_run_suspend(struct fgd_manager *manager, struct fgd_run *run);
 void fgd_run_resume(struct fgd_manager *manager, struct fgd_run *run);
 void fgd_run_stop(struct fgd_manager *manager, struct fgd_run *run);
+/* Stops it to make room; it is started again later. */
+void fgd_run_requeue(struct fgd_manager *manager, struct fgd_run *run);
+/* What its folder told before its runner has: nothing of it is news. */
+void fgd_run_recall(struct fgd_run *run, const struct fg_job_status *status);
 /* The store has forgotten its vGPUs, which are still there: what an attempt did that is made again was for nothing. */
 void fgd_run_discard(struct fgd_run *run);
 /* A job's set is about to be taken out of the store: what its run has come to, for the same transaction. */

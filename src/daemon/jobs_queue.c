@@ -216,9 +216,7 @@ static void carry_out(struct fgd_manager *m, const struct fg_queue_decision *d)
                         fgd_run_suspend(m, run);
                 break;
         case FG_QUEUE_DO_REQUEUE:
-                run->active->is_requeued = fg_queue_leaving(m->jobs->queue, run->entry, FG_QUEUE_REQUEUE) == 0;
-                if (run->active->is_requeued)
-                        fgd_run_stop(m, run);
+                fgd_run_requeue(m, run);
                 break;
         }
 }

@@ -291,7 +291,7 @@ static int hold_all(struct fgd_manager *m, struct fgd_job *job, bool is_held, st
         }
         TAILQ_FOREACH(run, &job->runs, of_job) {
                 if (run->active)
-                        run->active->result.flags = (uint8_t)((run->active->result.flags & FGD_RUN_CANCELLED) | (is_held ? FGD_RUN_HELD : 0));
+                        run->active->result.flags = (uint8_t)((run->active->result.flags & ~FGD_RUN_HELD) | (is_held ? FGD_RUN_HELD : 0));
                 apply_hold(m, run, is_held);
         }
         return 0;
@@ -310,7 +310,7 @@ static int hold_one(struct fgd_manager *m, struct fgd_job *job, uint32_t index, 
                 result = run->active->result;
         else
                 result.attempt = run->attempt;
-        result.flags = (uint8_t)((result.flags & FGD_RUN_CANCELLED) | (is_held ? FGD_RUN_HELD : 0));
+        result.flags = (uint8_t)((result.flags & ~FGD_RUN_HELD) | (is_held ? FGD_RUN_HELD : 0));
         bool had_row = run->has_row;
         run->has_row = true;
         if (fgd_store_put_run(m->store, job, &result, &err) < 0) {

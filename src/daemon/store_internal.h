@@ -25,7 +25,7 @@
         X(PUT_RUN, "INSERT OR REPLACE INTO runs(" FGD_RUN_COLUMNS ") "                                                    \
                    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)")                                      \
         X(CANCEL_RUNS, "UPDATE runs SET state=?2,ended=?3 WHERE job=?1 AND state=0")                                      \
-        X(HOLD_RUNS, "UPDATE runs SET hold=(hold&2)|?2 WHERE job=?1 AND state<5")                                               \
+        X(HOLD_RUNS, "UPDATE runs SET hold=(hold&~1)|?2 WHERE job=?1 AND state<5")                                               \
         X(GET_RUN, "SELECT " FGD_RUN_COLUMNS " FROM runs WHERE job=?1 AND idx=?2")                                        \
         X(READ_RUNS, "SELECT " FGD_RUN_COLUMNS " FROM runs WHERE job=?1 AND idx>=?2 ORDER BY idx")                        \
         X(GET_JOB, "SELECT " FGD_JOB_COLUMNS " FROM jobs WHERE id=?1")                                                    \

@@ -111,7 +111,7 @@ static void take_run(sqlite3_stmt *s, struct fgd_run_result *ret)
         *ret = (struct fgd_run_result){.index = (uint32_t)sqlite3_column_int64(s, 1),
                                        .state = state >= 0 && state < FGD_JOB_STATES ? (enum fgd_job_state)state : FGD_JOB_FAILED,
                                        .attempt = (uint32_t)sqlite3_column_int64(s, 3),
-                                       .flags = (uint8_t)(sqlite3_column_int64(s, 4) & 3),
+                                       .flags = (uint8_t)(sqlite3_column_int64(s, 4) & FGD_RUN_FLAGS),
                                        .started = sqlite3_column_int64(s, 5),
                                        .ended = sqlite3_column_int64(s, 6),
                                        .code = sqlite3_column_int(s, 7),
