@@ -6,7 +6,9 @@
 #include "base/log.h"
 #include "daemon/events.h"
 #include "daemon/manager.h"
+#include "daemon/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define MINUTE_US      60000000ll
@@ -48,6 +50,24 @@ static void look_at_step(struct fgd_metering *mt, const struct fgd_clocks *now)
                 fgd_event_note(mt->manager, NULL, "clock", "", "the wall clock is %lld s %s billing time, which comes near it by 0.6 s a minute",
                                llabs(ahead) / 1000000, ahead > 0 ? "ahead of" : "behind");
         mt->told_of_step = is_off;
+}
+
+void fgd_metering_problems(struct fgd_manager *m, bool *first, struct fgd_text *text)
+{
+        char said[160];
+        struct fgd_clocks now;
+        if (!m->metering->is_running)
+                return;
+        fgd_metering_catch_up(m->metering);
+        m->metering->read(m->metering->read_user, &now);
+        int64_t ahead = fgd_billing_ahead(&m->metering->clock, &now);
+        if (llabs(ahead) <= FGD_BILLING_STEP_US)
+                return;
+        snprintf(said, sizeof said, "the wall clock is %lld s %s billing time: set it right; bills go by billing time",
+                 llabs(ahead) / 1000000, ahead > 0 ? "ahead of" : "behind");
+        fgd_text_add(text, *first ? "" : ", ");
+        fgd_text_string(text, said);
+        *first = false;
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *user)
@@ -95,9 +115,10 @@ int64_t fgd_metering_catch_up(struct fgd_metering *mt)
 int64_t fgd_metering_now(struct fgd_manager *m)
 {
         struct fgd_metering *mt = m->metering;
-        if (!mt->is_running)
+        if (!mt->is_running && !mt->has_ended)
                 return read_clock(CLOCK_REALTIME);
-        fgd_metering_catch_up(mt);
+        if (mt->is_running)
+                fgd_metering_catch_up(mt);
         return fgd_billing_time(&mt->clock);
 }
 
@@ -129,6 +150,8 @@ void fgd_metering_end(struct fgd_manager *m)
                 return;
         int64_t at = fgd_metering_catch_up(mt);
         fgd_metering_settle(mt, mt->clock.window, at);
+        fgd_metering_tell_away(mt);
         mt->is_running = false;
+        mt->has_ended = true;
         fgd_perf_save(m, true);
 }

@@ -63,6 +63,7 @@ struct fgd_meter_device {
         size_t count;
         bool is_present;
         int64_t wall;         /* of the open window, while it was there */
+        int64_t away, away_until; /* unix s: whole minutes without it that are no gap yet; away_until 0: none */
         int64_t unbilled_us;
         int64_t read_at;      /* when its arbiter was last asked, as clock.boot */
         struct fgd_meter_sum sum; /* of the day */
@@ -82,7 +83,7 @@ struct fgd_metering {
         void (*read)(void *user, struct fgd_clocks *ret); /* the machine's clocks */
         void *read_user;
         struct fgd_billing_clock clock;
-        bool told_of_step, save;
+        bool told_of_step, save, has_ended;
         sd_event_source *timer;
         uint32_t beta_ppm;
         struct fgd_meter_sink sink;
@@ -114,6 +115,8 @@ void fgd_meter_free(struct fgd_meter *meter);
 
 /* The window that began at `start` (unix us) is over at `end` (us within it) for all devices. */
 void fgd_metering_settle(struct fgd_metering *metering, int64_t start, int64_t end);
+/* Puts on record how long devices were away. */
+void fgd_metering_tell_away(struct fgd_metering *metering);
 /* The open window of a device as if it ended now, for whoever asks. `line` is the caller's to free, in the order of
  * device->lines. -ENOMEM. */
 int fgd_metering_peek(struct fgd_metering *metering, struct fgd_meter_device *device, int64_t at, struct fg_meter_window *ret,

@@ -322,7 +322,7 @@ void fgd_money_free(struct fgd_manager *manager)
         if (!money)
                 return;
         if (money->log && !*fgd_moneylog_trouble(money->log))
-                fgd_moneylog_sign(money->log, time(NULL), NULL);
+                fgd_moneylog_sign(money->log, fgd_metering_now(manager) / 1000000, NULL);
         sd_event_source_unref(money->timer);
         forget_warnings(money);
         fgd_moneylog_close(money->log);

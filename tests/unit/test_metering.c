@@ -30,6 +30,7 @@ static struct {
         size_t windows, lines, gaps, refused;
         int64_t gap_s, busy, unbilled, wall;
         char reason[16];
+        unsigned char minute[600]; /* since NOON, of device 0: in how many windows and gaps each is */
         struct fg_meter_window window;
         struct fg_meter_line line[8];
         struct fgd_meter_who who[8];
@@ -61,6 +62,13 @@ static void check_line(const struct fgd_meter_report *report, size_t i)
         snprintf(seen.project[i], 64, "%s", report->who[i].project);
 }
 
+static void cover(const struct fgd_device *device, int64_t start, int64_t until)
+{
+        for (int64_t at = (start - NOON) / 60; (!device || device->id == 0) && at < (until - NOON) / 60; at++)
+                if (at >= 0 && at < (int64_t)COUNT_OF(seen.minute))
+                        seen.minute[at]++;
+}
+
 static int take_window(void *user, const struct fgd_meter_report *report, struct fg_error *err)
 {
         if (failing) {
@@ -74,6 +82,7 @@ static int take_window(void *user, const struct fgd_meter_report *report, struct
         assert_true(report->count > 0);
         assert_in_range(report->window->wall_us, 1, FG_METER_WALL_MAX);
         *last = report->start;
+        cover(report->device, report->start, report->start + 60);
         for (size_t i = 0; i < report->count; i++) {
                 check_line(report, i);
                 paid += fg_meter_bill(report->line[i]);
@@ -92,6 +101,7 @@ static int take_window(void *user, const struct fgd_meter_report *report, struct
 static int take_gap(void *user, const struct fgd_meter_gap *gap, struct fg_error *err)
 {
         assert_true(gap->until > gap->start);
+        cover(gap->device, gap->start, gap->until);
         snprintf(seen.reason, sizeof seen.reason, "%s", gap->reason);
         seen.gap_s += gap->until - gap->start;
         seen.gaps++;
@@ -230,12 +240,53 @@ static void what_we_took_is_not_paid(void **state)
         fgd_registry_audit(manager);
         pass(5 * MINUTE);
         assert_int_equal(seen.windows, 1); /* nothing of it was there */
+        assert_int_equal(seen.gaps, 0); /* and that it was away is told once, when it is over */
         manager->device[0]->present = true;
         manager->device[0]->memory = 1000;
         fgd_registry_audit(manager); /* it does not fit any more */
         pass(MINUTE);
         assert_int_equal(seen.windows, 2);
         assert_int_equal(fg_meter_bill(&seen.line[0]), 0);
+        assert_int_equal(seen.gaps, 1);
+        assert_int_equal(seen.gap_s, 300);
+        assert_string_equal(seen.reason, "lost");
+}
+
+static void lose(bool is_lost)
+{
+        manager->device[0]->present = !is_lost;
+        fgd_registry_audit(manager);
+}
+
+/* Whole minutes of one device, an hour at a time at most, never those that another gap has. */
+static void a_device_that_is_away_is_a_gap(void **state)
+{
+        start(0);
+        create("a", 1, MEMORY / 4, 500, FG_MODE_SHARE, 0);
+        create("b", 1, MEMORY / 4, 500, FG_MODE_SHARE, 1);
+        lose(true);
+        for (int i = 0; i < 150; i++)
+                pass(MINUTE);
+        assert_int_equal(seen.gap_s, 2 * 3600);
+        assert_int_equal(seen.gaps, 2);
+        assert_int_equal(seen.windows, 150); /* of the other */
+        now.real += 3600 * SEC, now.boot += 3600 * SEC; /* asleep */
+        pass(0);
+        pass(MINUTE);
+        lose(false);
+        pass(MINUTE);
+        lose(true);
+        pass(90 * SEC);
+        lose(false);
+        pass(MINUTE);
+        lose(true);
+        pass(5 * MINUTE);
+        fgd_metering_end(manager);
+        assert_string_equal(seen.reason, "lost");
+        for (int64_t i = 0; i < seen.start[1] / 60 - NOON / 60; i++)
+                if (seen.minute[i] != 1)
+                        fail_msg("minute %lld is on record %d times", (long long)i, seen.minute[i]);
+        assert_true(seen.start[1] / 60 - NOON / 60 > 210);
 }
 
 static void each_mode_gets_its_device_time(void **state)
@@ -597,6 +648,7 @@ int main(void)
                 TEST(a_reserve_is_held_from_the_beginning),
                 TEST(suspended_it_holds_its_memory),
                 TEST(what_we_took_is_not_paid),
+                TEST(a_device_that_is_away_is_a_gap),
                 TEST(each_mode_gets_its_device_time),
                 TEST(forged_time_is_no_ones_bill),
                 TEST(what_is_deleted_is_settled_with_the_others),
