@@ -19,7 +19,7 @@ static const struct {
 } problem_table[] = {
         {"bad-request", CLI_USAGE}, {"not-found", CLI_NOT_FOUND},     {"exists", CLI_EXISTS},
         {"in-use", CLI_EXISTS},     {"no-capacity", CLI_NO_CAPACITY}, {"too-large", CLI_USAGE},
-        {"ended", CLI_EXISTS},
+        {"ended", CLI_EXISTS},      {"budget", CLI_NO_CAPACITY},
         {"quota", CLI_NO_CAPACITY}, {"no-room", CLI_NO_CAPACITY},     {"idempotency-mismatch", CLI_EXISTS},
 };
 

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "daemon/job_log.h"
+#include "daemon/jobs_budget.h"
 #include "daemon/manager.h"
 #include "daemon/store_jobs.h"
 
@@ -65,8 +66,10 @@ struct fgd_job *fgd_job_new(const char *name)
 
 void fgd_job_free(struct fgd_job *job)
 {
-        if (job)
+        if (job) {
                 free(job->settled);
+                free(job->budget);
+        }
         free(job);
 }
 
@@ -212,6 +215,7 @@ void fgd_job_remove(struct fgd_manager *m, struct fgd_job *job)
                 fgd_run_remove(m, run);
         fgd_table_remove(&jobs->by_id, &job->by_id);
         TAILQ_REMOVE(&jobs->list, job, order);
+        fgd_job_budget_put(m, job, &(struct fgd_job_limit){0});
         jobs->count--;
         jobs->ended++;
         job->of_project->jobs--;
@@ -272,6 +276,7 @@ int fgd_jobs_new(struct fgd_manager *m, struct fg_error *err)
                 return fg_error_set(err, -ENOMEM, "out of memory");
         TAILQ_INIT(&jobs->list);
         TAILQ_INIT(&jobs->active);
+        TAILQ_INIT(&jobs->budgets);
         config.policy = &fg_queue_policies[m->options.value[FG_OPT_QUEUE_POLICY]];
         config.half_life = m->options.value[FG_OPT_SHARE_HALF_LIFE] * 1000000;
         config.min_run = m->options.value[FG_OPT_MIN_RUN] * 1000000;

@@ -316,7 +316,7 @@ static void release_all(struct fgd_manager *m)
         m->jobs->soft_holds = 0;
         TAILQ_FOREACH(job, &m->jobs->list, order)
                 TAILQ_FOREACH(run, &job->runs, of_job)
-                        if (run->hold > FGD_HOLD_PERSON)
+                        if (run->hold > FGD_HOLD_BUDGET)
                                 fgd_run_hold(m, run, FGD_HOLD_NONE);
 }
 

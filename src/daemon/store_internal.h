@@ -37,6 +37,9 @@
         X(OLDEST_JOB, "SELECT min(id) FROM jobs WHERE state=?1")                                                          \
         X(FORGET_RUNS, "DELETE FROM runs WHERE job=?1 AND idx<?2")                                                        \
         X(FORGET_JOB, "DELETE FROM jobs WHERE id=?1")                                                                     \
+        X(PUT_JOB_BUDGET, "INSERT OR REPLACE INTO job_budgets(job,currency,amount,before) VALUES(?1,?2,?3,?4)")           \
+        X(DROP_JOB_BUDGET, "DELETE FROM job_budgets WHERE job=?1")                                                        \
+        X(GET_JOB_BUDGET, "SELECT job,currency,amount,before FROM job_budgets WHERE job=?1")                              \
         X(PUT_STANDING, "INSERT OR REPLACE INTO standings(project,use,at) VALUES(?1,?2,?3)")                              \
         X(DELETE_STANDING, "DELETE FROM standings WHERE project=?1")
 #define FGD_STATEMENTS(X)                                                                                                 \
