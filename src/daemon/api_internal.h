@@ -166,6 +166,7 @@ int fgd_handle_calibration(struct fgd_call *call);
 int fgd_handle_jobs(struct fgd_call *call);
 int fgd_handle_job(struct fgd_call *call);
 int fgd_handle_submit(struct fgd_call *call);
+int fgd_handle_job_change(struct fgd_call *call);
 int fgd_handle_job_cancel(struct fgd_call *call);
 int fgd_handle_job_suspend(struct fgd_call *call);
 int fgd_handle_job_resume(struct fgd_call *call);

@@ -56,6 +56,7 @@ const struct fgd_route fgd_routes[] = {
         ROUTE("GET", "/v1/jobs", fgd_handle_jobs, CALLER, 200, READS),
         ROUTE("POST", "/v1/jobs", fgd_handle_submit, MEMBER, 201, CREATES),
         ROUTE("GET", "/v1/jobs/*", fgd_handle_job, VIEWER, 200, READS),
+        ROUTE("PATCH", "/v1/jobs/*", fgd_handle_job_change, MEMBER, 200, CHANGES),
         ROUTE("DELETE", "/v1/jobs/*", fgd_handle_job_cancel, MEMBER, 200, CHANGES),
         ROUTE("GET", "/v1/jobs/*/log", fgd_handle_job_log, VIEWER, 200, READS),
         ROUTE("POST", "/v1/jobs/*/suspend", fgd_handle_job_suspend, MEMBER, 200, CHANGES),

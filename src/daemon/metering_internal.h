@@ -49,7 +49,7 @@ struct fgd_meter {
         struct fgd_perf *perf;         /* once it was busy; before that only `idle`, its life sum */
         struct fgd_perf_sum idle;
         bool is_idle_changed;          /* `idle` is not in the store */
-        uint64_t lost_ns;              /* native time that was for nothing, not yet taken off */
+        bool is_discarded;             /* what it did, in the open window too, was for nothing */
         int64_t project_id, user_id;
         char *name, *job;              /* "NAME/I"; NULL: none */
         struct fgd_meter_names *names;
@@ -71,9 +71,7 @@ struct fgd_meter_device {
         int64_t day;
         uint64_t windows; /* of the day */
         struct fgd_perf perf;
-        uint32_t demand_permille; /* of waiting jobs, since demand_at in the open window; before that, demand_sum ppm*us */
-        int64_t demand_at;
-        uint64_t demand_sum;
+        struct fgd_perf_wanted wanted;
 };
 
 struct fgd_kept_window;
@@ -138,6 +136,8 @@ void fgd_meter_count(struct fgd_metering *metering, struct fgd_meter_device *dev
                      const struct fg_meter_line *line, int64_t start);
 /* --- metering_perf.c --- */
 
+/* A window ended at `end` (us within it), and the next begins at `next`. */
+void fgd_meter_count_wanted(struct fgd_metering *metering, int64_t start, int64_t end, int64_t next);
 void fgd_meter_count_perf(struct fgd_metering *metering, struct fgd_meter_device *device, const struct fg_meter_window *window,
                           const struct fg_meter_line *line, int64_t start, int64_t end);
 struct fgd_perf_sum fgd_meter_perf(const struct fgd_meter *meter, int64_t now, enum fgd_perf_window window);

@@ -138,8 +138,6 @@ static void open_next(struct fgd_metering *mt, struct fgd_meter_device *md)
 {
         struct fgd_meter *meter, *next;
         md->wall = 0;
-        md->demand_at = mt->clock.first;
-        md->demand_sum = 0;
         FGD_TAILQ_EACH_SAFE(meter, &md->lines, order, next) {
                 if (meter->vgpu) {
                         fgd_meter_open(meter, mt->clock.first);
@@ -161,6 +159,7 @@ void fgd_metering_settle(struct fgd_metering *mt, int64_t start, int64_t end)
                         tell_away(mt, md);
                 open_next(mt, md);
         }
+        fgd_meter_count_wanted(mt, start / 1000000, end, mt->clock.first);
 }
 
 void fgd_metering_tell_away(struct fgd_metering *mt)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "bill/when.h"
 #include "daemon/events.h"
+#include "daemon/jobs_budget.h"
 #include "daemon/manager.h"
 #include "daemon/metering.h"
 #include "daemon/money_check.h"
@@ -299,6 +300,7 @@ void fgd_money_tick(struct fgd_money *money)
                 return;
         invoice_due(money, now);
         watch_budgets(money, now);
+        fgd_job_budgets_watch(money->manager);
         if (fgd_moneylog_sign(money->log, now, &err) < 0)
                 fg_log_warning("%s", err.text);
         uint64_t sums = fg_bill_books_sums(fgd_moneylog_books(money->log))->count;

@@ -11,7 +11,7 @@
 
 struct fgd_store;
 
-#define FGD_STORE_VERSION 3
+#define FGD_STORE_VERSION 4
 
 /* Opens or makes the store. One that is damaged is renamed (store.db.corrupt-<time>) and an empty one made; then `note`
  * says so, else it is empty. Fails when the folder cannot be written or the store is of a later version. */

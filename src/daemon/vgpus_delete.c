@@ -40,6 +40,8 @@ static int remove_set(struct fgd_manager *m, struct fgd_set *set, struct fgd_pro
                         fgd_run_not_closed(m, run);
                 return fgd_problem_set(problem, FGD_STORAGE, "\"%s\" was not deleted: %s", set->name, err.text);
         }
+        if (run)
+                fgd_run_discard(run);
         fgd_attach_remove(m, set);
         for (uint32_t i = 0; i < set->count; i++) {
                 fgd_pages_unload(m, &set->vgpu[i]);

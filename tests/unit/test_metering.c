@@ -445,12 +445,11 @@ static void counters_of_the_performance_model(void **state)
 
         manager->device[0]->native_ppm = 900000;
         use(set, 10 * SEC);
-        fgd_perf_lost(&set->vgpu[0], 3000 * SEC);
         pass(MINUTE);
         f = factors(perf, FGD_PERF_MINUTE, &sum);
         assert_int_equal(sum.counters.native, 9000 * SEC);
-        assert_int_equal(sum.counters.kept, 6000 * SEC);
-        assert_true(f.has_p && f.v == 0.9 && f.p == 0.2);
+        assert_int_equal(sum.counters.kept, 9000 * SEC);
+        assert_true(f.has_p && f.v == 0.9 && f.p == 0.3);
         assert_false(factors(perf, FGD_PERF_HOUR, &sum).has_v); /* part of it ran before it was calibrated */
         assert_int_equal(sum.counters.busy, 25000 * SEC);
         factors(set->vgpu[0].meter->perf, FGD_PERF_LIFE, &sum);
@@ -467,6 +466,58 @@ static void counters_of_the_performance_model(void **state)
         assert_int_equal(sum.counters.busy, 0);
         factors(perf, FGD_PERF_LIFE, &sum);
         assert_int_equal(sum.counters.busy, 25000 * SEC);
+}
+
+/* What is done again is taken off where it was counted, and nobody else's. */
+static void work_that_was_for_nothing(void **state)
+{
+        struct fgd_perf_sum sum;
+        start(0);
+        manager->device[0]->native_ppm = 500000;
+        struct fgd_set *kept = create("a", 1, MEMORY / 4, 400, FG_MODE_SHARE, 0), *lost = create("b", 1, MEMORY / 4, 400, FG_MODE_SHARE, 0);
+        struct fgd_perf *perf = &manager->metering->device[0].perf, *project;
+        use(kept, 20 * SEC), use(lost, 10 * SEC);
+        pass(MINUTE);
+        pass(15 * MINUTE);
+        use(kept, 20 * SEC), use(lost, 8 * SEC);
+        pass(MINUTE);
+        use(lost, 6 * SEC);
+        fgd_perf_discard(&lost->vgpu[0]);
+        fgd_perf_discard(&lost->vgpu[0]); /* once */
+        project = lost->project->perf;
+        factors(perf, FGD_PERF_MINUTE, &sum);
+        assert_int_equal(sum.counters.native, 14000 * SEC);
+        assert_int_equal(sum.counters.kept, 10000 * SEC);
+        factors(perf, FGD_PERF_DAY, &sum);
+        assert_int_equal(sum.counters.native, 29000 * SEC);
+        assert_int_equal(sum.counters.kept, 20000 * SEC);
+        pass(MINUTE); /* the open window's too */
+        for (enum fgd_perf_window w = FGD_PERF_DAY; w <= FGD_PERF_LIFE; w++) {
+                factors(w == FGD_PERF_DAY ? perf : project, w, &sum);
+                assert_int_equal(sum.counters.native, 32000 * SEC);
+                assert_int_equal(sum.counters.kept, 20000 * SEC);
+        }
+        assert_true(factors(kept->vgpu[0].meter->perf, FGD_PERF_LIFE, &sum).alpha == 1);
+}
+
+/* A project's S is of its own jobs, whoever has the devices. */
+static void what_a_project_waits_for(void **state)
+{
+        struct fgd_perf_sum sum;
+        start(0);
+        struct fgd_set *set = create("a", 1, MEMORY / 4, 500, FG_MODE_SHARE, 0);
+        fgd_perf_demand_of(manager, set->project, 1500);
+        pass(20 * SEC);
+        fgd_perf_demand_of(manager, set->project, 500);
+        pass(40 * SEC);
+        struct fg_perf f = factors(set->project->perf, FGD_PERF_MINUTE, &sum);
+        assert_int_equal(sum.counters.occupied, 30000 * SEC);
+        assert_int_equal(sum.counters.servable, 30000 * SEC + 30000 * SEC + 20000 * SEC);
+        assert_true(f.s == 0.375);
+        assert_true(factors(&manager->metering->device[0].perf, FGD_PERF_MINUTE, &sum).s == 1);
+        fgd_perf_demand_of(manager, set->project, 0);
+        pass(MINUTE);
+        assert_true(factors(set->project->perf, FGD_PERF_MINUTE, &sum).s == 1);
 }
 
 /* What was added up comes back from the store. */
@@ -607,6 +658,8 @@ int main(void)
                 TEST(no_minute_comes_twice),
                 TEST(time_without_a_daemon_is_a_gap),
                 TEST(counters_of_the_performance_model),
+                TEST(work_that_was_for_nothing),
+                TEST(what_a_project_waits_for),
                 TEST(life_sums_are_kept),
                 TEST(a_step_of_the_clock_is_an_event),
                 TEST(a_storm_loses_nothing),
