@@ -133,7 +133,7 @@ static enum MHD_Result reply(struct fgd_exchange *e)
         bool ours = e->json || e->status == 204;
         unsigned status = ours ? e->status : 500;
         struct MHD_Response *response =
-                ours ? MHD_create_response_from_buffer(size, e->json, e->json ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT)
+                ours ? MHD_create_response_from_buffer_with_free_callback(size, e->json, fgd_text_free)
                      : MHD_create_response_from_buffer(sizeof sorry - 1, sorry, MHD_RESPMEM_PERSISTENT);
         if (!response)
                 return MHD_NO;

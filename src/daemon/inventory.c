@@ -79,6 +79,7 @@ static void take_facts(struct fgd_device *device, const struct fgd_device *seen)
         memcpy(device->type, seen->type, sizeof device->type);
         device->memory = seen->memory;
         device->compute_units = seen->compute_units;
+        device->facts++;
 }
 
 static struct fgd_device *new_device(struct fgd_inventory *inventory, const struct fgd_device *seen)
