@@ -160,6 +160,7 @@ void fgd_metering_settle(struct fgd_metering *mt, int64_t start, int64_t end)
                 open_next(mt, md);
         }
         fgd_meter_count_wanted(mt, start / 1000000, end, mt->clock.first);
+        fgd_history_turn(mt->manager, start / 1000000);
 }
 
 void fgd_metering_tell_away(struct fgd_metering *mt)
