@@ -18,6 +18,7 @@
 #include "daemon/usage.h"
 #include "daemon/use.h"
 #include "daemon/vgpus.h"
+#include "daemon/telemetry.h"
 #include "daemon/watchdog.h"
 
 #include <errno.h>
@@ -164,6 +165,7 @@ void fgd_manager_free(struct fgd_manager *m)
         if (m->store)
                 fgd_usage_persist(m);
         fgd_watchdog_free(m->watchdog);
+        fgd_telemetry_free(m->telemetry);
         fgd_remote_free(m->remote);
         fgd_http_free(m->http);
         fgd_attach_free(m);

@@ -53,6 +53,7 @@ struct fgd_manager {
         struct fgd_jobs *jobs;
         struct fgd_inventory *inventory;
         struct fgd_watchdog *watchdog; /* NULL: nothing to watch */
+        struct fgd_telemetry *telemetry; /* NULL: no sensors to read */
         struct fgd_http *http;
         struct fgd_remote *remote; /* NULL: nobody elsewhere is to be answered */
         struct fgd_attach *attach;
