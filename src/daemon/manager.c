@@ -11,6 +11,7 @@
 #include "daemon/jobs.h"
 #include "daemon/journal.h"
 #include "daemon/metering.h"
+#include "daemon/metrics.h"
 #include "daemon/money.h"
 #include "daemon/rate.h"
 #include "daemon/registry.h"
@@ -84,6 +85,8 @@ static int make_parts(struct fgd_manager *m, struct fg_error *err)
                 r = fgd_attach_new(m, err);
         if (r == 0)
                 r = fgd_metering_new(m, err);
+        if (r == 0)
+                r = fgd_metrics_new(m, err);
         if (r == 0)
                 r = fgd_tenants_new(m, err);
         if (r == 0)
@@ -171,6 +174,7 @@ void fgd_manager_free(struct fgd_manager *m)
         fgd_attach_free(m);
         free_sets(m);
         fgd_metering_free(m);
+        fgd_metrics_free(m);
         fgd_journal_free(m);
         fgd_tenants_free(m);
         fgd_rate_free(m);

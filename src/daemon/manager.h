@@ -23,6 +23,7 @@ struct fgd_journal;
 struct fgd_events;
 struct fgd_metering;
 struct fgd_money;
+struct fgd_metrics;
 struct fgd_rate;
 struct fgd_lease;
 struct fgd_jobs;
@@ -45,6 +46,7 @@ struct fgd_manager {
         struct fgd_events *events;
         struct fgd_metering *metering;
         struct fgd_money *money; /* NULL: not started */
+        struct fgd_metrics *metrics;
         struct fgd_lease *lease;
         struct fgd_set_list sets; /* in the order they were made */
         struct fgd_table set_names; /* by project and name */

@@ -88,6 +88,16 @@ void fgd_watchdog_write_device(const struct fgd_manager *m, const struct fgd_dev
         fgd_text_add(text, "}");
 }
 
+uint32_t fgd_watchdog_findings(const struct fgd_manager *m, unsigned kind)
+{
+        uint32_t count = 0;
+        for (uint32_t i = 0; m->watchdog && i < m->watchdog->findings; i++) {
+                const struct fgd_finding *f = &m->watchdog->finding[i];
+                count += f->kind == kind && f->looks >= 2 && fg_now() - f->seen_at <= FGD_WATCH_FORGET;
+        }
+        return count;
+}
+
 void fgd_watchdog_write_findings(const struct fgd_manager *m, struct fgd_text *text)
 {
         bool first = true;

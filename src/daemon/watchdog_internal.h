@@ -12,6 +12,7 @@
 #define FGD_WATCH_PROCESSES 1024u
 #define FGD_WATCH_FINDINGS  64u
 #define FGD_WATCH_NAME      64u
+#define FGD_WATCH_FORGET    (10 * FG_NSEC_PER_SEC) /* findings that were not seen again */
 
 struct fgd_watch_process {
         uint32_t pid; /* in the driver's PID namespace, which must be the daemon's */
