@@ -8,6 +8,7 @@
 #include "daemon/events.h"
 #include "daemon/jobs_launch.h"
 #include "daemon/manager.h"
+#include "daemon/metrics.h"
 #include "daemon/pages.h"
 #include "daemon/registry.h"
 #include "daemon/store_jobs.h"
@@ -146,6 +147,8 @@ void fgd_run_start(struct fgd_manager *m, struct fgd_run *run, const struct fg_q
                 fgd_job_move(m, job, 1, -1);
                 return put_off(m, run, problem.type == FGD_QUOTA ? FGD_HOLD_ORGANISATION : FGD_HOLD_FAILED, problem.detail);
         }
+        if (run->attempt == 0)
+                fgd_metrics_started(job, fgd_wall_ms());
         fgd_job_feed(m, job);
         fgd_run_launch(m, run);
 }

@@ -7,6 +7,7 @@
 #include "daemon/events.h"
 #include "daemon/manager.h"
 #include "daemon/text.h"
+#include "daemon/metrics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,8 @@ void fgd_metering_problems(struct fgd_manager *m, bool *first, struct fgd_text *
 static int on_timer(sd_event_source *source, uint64_t usec, void *user)
 {
         struct fgd_metering *mt = user;
+        int64_t late = read_clock(CLOCK_BOOTTIME) - mt->clock.until;
+        fgd_metrics_turn(mt->manager, late > 0 ? (uint64_t)late * 1000 : 0);
         fgd_metering_catch_up(mt);
         if (mt->save)
                 fgd_perf_save(mt->manager, mt->clock.window / MINUTE_US % SAVE_ALL_EVERY == 0);
