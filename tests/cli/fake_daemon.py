@@ -73,6 +73,7 @@ class Fake:
 
     def one(self, method, path, body):
         name, _, index = path[len("/v1/vgpus/"):].partition("/")
+        name = name.rpartition(":")[2]
         if name not in self.sets:
             return self.not_found(name)
         found = self.sets[name]
@@ -167,7 +168,7 @@ class Fake:
                 return self.jobs(method, path)
             if path.startswith("/v1/vgpus/"):
                 if "force=1" in query:
-                    self.sets.pop("busy", None)
+                    self.sets.pop(path.split("/")[3].rpartition(":")[2], None)
                     return 204, None
                 return self.one(method, path, body)
             return self.problem(404, "not-found", f"no path {path}")
