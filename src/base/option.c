@@ -71,6 +71,12 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
         [FG_OPT_IDLE_LEASE] = {"idle-lease", "43200", "s", FG_OPTION_COUNT, 0, 316224000,
                                "Time without use of its device after which a vGPU is deleted, or suspended while programs hold it, unless "
                                "its project says otherwise; 0: never"},
+        [FG_OPT_CDI_DIR] = {"cdi-dir", "", "", FG_OPTION_TEXT, 0, 0,
+                            "Folder in which container engines look for devices (CDI), such as /run/cdi; empty: there for the system's "
+                            "daemon, nowhere for others; none: nowhere"},
+        [FG_OPT_CDI_MAX] = {"cdi-max", "128", "devices", FG_OPTION_COUNT, 1, 100000,
+                            "Devices that engines are told of at the same time, the newest: each takes them 0.15 ms whenever a container "
+                            "starts"},
 };
 
 static const struct {

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "daemon/arbiter.h"
 #include "daemon/attach_server.h"
+#include "daemon/box.h"
 #include "daemon/http.h"
 #include "daemon/jobs.h"
 #include "daemon/journal.h"
@@ -81,6 +82,8 @@ static int make_parts(struct fgd_manager *m, struct fg_error *err)
         r = fgd_inventory_new(m, err);
         if (r == 0)
                 r = fgd_attach_new(m, err);
+        if (r == 0)
+                r = fgd_box_new(m, err);
         if (r == 0)
                 r = fgd_metering_new(m, err);
         if (r == 0)
@@ -166,6 +169,7 @@ void fgd_manager_free(struct fgd_manager *m)
         fgd_watchdog_free(m->watchdog);
         fgd_remote_free(m->remote);
         fgd_http_free(m->http);
+        fgd_box_free(m);
         fgd_attach_free(m);
         free_sets(m);
         fgd_metering_free(m);
