@@ -3,6 +3,7 @@
 
 Nothing is downloaded and nothing is seen outside: what engines keep lies on a tmpfs that goes with the test. What a machine cannot run
 is skipped and said."""
+import glob
 import json
 import os
 import shutil
@@ -20,16 +21,16 @@ def skip(why):
 
 
 def enter():
-    """Goes on in a mount namespace of its own. Some hosts show cgroups of both versions at once, which crun refuses: the odd one is
-    hidden, here alone."""
+    """Goes on in namespaces of its own: mounts, and processes, so that no container outlives the test. Some hosts show cgroups of both
+    versions at once, which crun refuses: the odd one is hidden, here alone."""
     if os.environ.get("FASTGPU_TEST_ROOM"):
         return
     if os.geteuid() != 0:
         skip("needs root")
     hide = 'if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi; exec "$@"'
-    probe = ["unshare", "-m", "--propagation", "private", "sh", "-c", hide, "sh"]
+    probe = ["unshare", "-m", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private", "sh", "-c", hide, "sh"]
     if subprocess.run([*probe, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False).returncode:
-        skip("no right to a mount namespace")
+        skip("no right to namespaces")
     os.environ["FASTGPU_TEST_ROOM"] = "1"
     os.execvp(probe[0], [*probe, sys.executable, *sys.argv])
 
@@ -52,6 +53,7 @@ class Room:
         except (OSError, subprocess.CalledProcessError):
             skip("tmpfs cannot be mounted")
         self.root = self.make_root("root")
+        self.groups = self.engine_groups()
 
     def __enter__(self):
         return self
@@ -63,6 +65,16 @@ class Room:
         subprocess.run(f"for i in 1 2 3; do umount -R {self.dir} 2>/dev/null || umount -l {self.dir} 2>/dev/null; done; umount /run/cdi /etc/cdi",
                        shell=True, capture_output=True, check=False)
         shutil.rmtree(self.dir, ignore_errors=True)
+        for group in sorted(self.engine_groups() - self.groups, reverse=True):
+            try:
+                os.rmdir(group)
+            except OSError:
+                pass
+
+    @staticmethod
+    def engine_groups():
+        """Cgroups that engines leave behind."""
+        return {group for name in ("docker", "libpod_parent", "crun", "box") for group in glob.glob(f"/sys/fs/cgroup/**/{name}", recursive=True)}
 
     def make_root(self, name):
         """This machine's /usr with a layer of its own above, and little else: nothing of FastGPU is in it."""
