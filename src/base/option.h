@@ -45,6 +45,8 @@ enum fg_option_id {
         FG_OPT_HISTORY_SIZE,    /* bytes; 0: no history */
         FG_OPT_HISTORY_MINUTES, /* s that minutes are kept one by one */
         FG_OPT_METRICS_LIMIT, /* rows of each kind in /metrics */
+        FG_OPT_CDI_DIR,    /* text: folder of CDI specs, "" as fits, or "none" */
+        FG_OPT_CDI_MAX,    /* devices in the spec */
         FG_OPT_COUNT
 };
 

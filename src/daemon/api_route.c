@@ -27,6 +27,7 @@ const struct fgd_route fgd_routes[] = {
         ROUTE("GET", "/v1/vgpus/*/*", fgd_handle_inspect, VIEWER, 200, READS),
         ROUTE("PATCH", "/v1/vgpus/*/*", fgd_handle_resize, MEMBER, 200, CHANGES),
         ROUTE("POST", "/v1/open", fgd_handle_open, MEMBER, 200, CHANGES),
+        ROUTE("POST", "/v1/containers", fgd_handle_container, MEMBER, 200, CHANGES),
         ROUTE("GET", "/v1/users", fgd_handle_users, CALLER, 200, READS),
         ROUTE("POST", "/v1/users", fgd_handle_user_create, ADMIN, 201, CREATES),
         ROUTE("GET", "/v1/users/*", fgd_handle_user, CALLER, 200, READS),

@@ -2,6 +2,7 @@
 #include "daemon/inventory_internal.h"
 
 #include "base/log.h"
+#include "daemon/box.h"
 #include "daemon/events.h"
 #include "daemon/manager.h"
 #include "daemon/registry.h"
@@ -176,6 +177,7 @@ static void finish(struct fgd_inventory *inventory)
         struct fgd_waiters waiters;
         struct fgd_waiter *w;
         conclude(inventory, !inventory->unsure);
+        fgd_box_devices_changed(inventory->manager);
         TAILQ_INIT(&waiters);
         TAILQ_CONCAT(&waiters, &inventory->waiters, order);
         while ((w = TAILQ_FIRST(&waiters))) {

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/box.h"
 #include "daemon/guard.h"
 #include "daemon/jobs.h"
 #include "daemon/manager.h"
@@ -54,7 +55,7 @@ static int take_lock(const struct fg_paths *paths, struct fg_error *err)
 
 int fgd_life_prepare(const struct fg_paths *paths, struct fg_error *err)
 {
-        static const char *const below[] = {"vgpu", "attach", "runners"};
+        static const char *const below[] = {"vgpu", "attach", "containers", "runners"};
         char path[PATH_MAX];
         int r = fg_mkdirs(paths->state, 0700, err);
         if (r == 0)
@@ -133,7 +134,7 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *user)
         struct fgd_manager *m = user;
         uint64_t limit = m->options.value[FG_OPT_IDLE_EXIT] * FG_NSEC_PER_SEC, idle = fg_now() - m->last_activity;
         /* Who is elsewhere cannot start another. */
-        if (m->use_count || m->remote || fgd_jobs_any(m->jobs))
+        if (m->use_count || m->remote || fgd_box_any(m) || fgd_jobs_any(m->jobs))
                 idle = 0;
         if (idle >= limit) {
                 fg_log_info("nothing to do for %llu s: ending", (unsigned long long)(idle / FG_NSEC_PER_SEC));

@@ -8,6 +8,7 @@
 #include "daemon/arbiter.h"
 #include "daemon/attach_server.h"
 #include "daemon/history.h"
+#include "daemon/box.h"
 #include "daemon/http.h"
 #include "daemon/jobs.h"
 #include "daemon/journal.h"
@@ -100,6 +101,8 @@ static int make_parts(struct fgd_manager *m, struct fg_error *err)
         if (r == 0)
                 r = fgd_attach_new(m, err);
         if (r == 0)
+                r = fgd_box_new(m, err);
+        if (r == 0)
                 r = fgd_metering_new(m, err);
         if (r == 0)
                 r = fgd_metrics_new(m, err);
@@ -188,6 +191,7 @@ void fgd_manager_free(struct fgd_manager *m)
         fgd_telemetry_free(m->telemetry);
         fgd_remote_free(m->remote);
         fgd_http_free(m->http);
+        fgd_box_free(m);
         fgd_attach_free(m);
         free_sets(m);
         fgd_metering_free(m);

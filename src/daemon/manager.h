@@ -18,6 +18,7 @@
 struct fgd_http;
 struct fgd_remote;
 struct fgd_attach;
+struct fgd_boxes;
 struct fgd_tenants;
 struct fgd_journal;
 struct fgd_events;
@@ -61,6 +62,7 @@ struct fgd_manager {
         struct fgd_http *http;
         struct fgd_remote *remote; /* NULL: nobody elsewhere is to be answered */
         struct fgd_attach *attach;
+        struct fgd_boxes *boxes;
         struct fgd_pages_list pages; /* mapped now */
         struct fgd_process_table processes;
         uint32_t use_count, lingering; /* uses; those whose connection is gone while the process lives */
