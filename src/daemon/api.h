@@ -7,6 +7,8 @@
 #include <stddef.h>
 
 struct fgd_manager;
+struct fgd_sink;
+struct fgd_stream;
 
 #define FGD_BODY_MAX   (1u << 20)
 #define FGD_BODY_USER  (64u << 10) /* of who is no admin */
@@ -29,6 +31,9 @@ struct fgd_request {
         const char *from;        /* where the caller is, for the audit: "pid 17 uid 1000", "192.0.2.1"; NULL: unknown */
         const char *authorization;   /* the header's value; NULL: none */
         const char *idempotency_key; /* the header's value; NULL: none */
+        const char *last_event_id;   /* the header's value; NULL: none */
+        const struct fgd_sink *sink; /* NULL: who asks does not take a stream */
+        struct fgd_stream **stream;  /* of a stream that was begun: the caller's, with an empty answer */
         struct fgd_later *later; /* NULL: whatever would take time is refused */
         char *allow;           /* FGD_ALLOW_SIZE bytes, empty: the methods that the path has, when this one is not among them. NULL: nobody asks */
         unsigned *retry_after;   /* seconds for the answer's Retry-After, also of a later one; left at 0: none. NULL: nobody asks */

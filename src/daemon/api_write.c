@@ -43,7 +43,7 @@ void fgd_write_device(const struct fgd_manager *m, const struct fgd_device *d, s
         fgd_text_add(text, "}");
 }
 
-static const char *state_name(const struct fgd_vgpu *v)
+const char *fgd_vgpu_state(const struct fgd_vgpu *v)
 {
         if (v->quarantined || (v->pages && v->pages->damaged))
                 return "quarantined";
@@ -77,7 +77,7 @@ static void write_vgpu(struct fgd_vgpu *v, struct fgd_text *text)
         fgd_text_word(text, "mode", mode_name[v->mode]);
         fgd_text_word(text, "priority", priority_name[v->priority]);
         fgd_text_word(text, "tier", "soft");
-        fgd_text_word(text, "state", state_name(v));
+        fgd_text_word(text, "state", fgd_vgpu_state(v));
         fgd_usage_write(v, text);
         fgd_text_add(text, "}");
 }

@@ -21,6 +21,7 @@ struct fgd_attach;
 struct fgd_tenants;
 struct fgd_journal;
 struct fgd_events;
+struct fgd_streams;
 struct fgd_metering;
 struct fgd_money;
 struct fgd_rate;
@@ -43,6 +44,7 @@ struct fgd_manager {
         struct fgd_rate *rate;
         struct fgd_journal *journal;
         struct fgd_events *events;
+        struct fgd_streams *streams;
         struct fgd_metering *metering;
         struct fgd_money *money; /* NULL: not started */
         struct fgd_lease *lease;

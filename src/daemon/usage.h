@@ -15,6 +15,13 @@ int fgd_usage_fold(struct fgd_manager *manager, struct fgd_vgpu *vgpu, struct fg
 int fgd_usage_persist(struct fgd_manager *manager);
 /* The periodic write runs while pages are mapped, and only then. It unmaps what nobody holds any more. */
 void fgd_usage_watch(struct fgd_manager *manager);
+/* What changes all the time. */
+struct fgd_figures {
+        uint64_t memory_used, gpu_ns, waits, wait_ns, refusals;
+        uint32_t processes;
+        bool active;
+};
+void fgd_usage_figures(struct fgd_vgpu *vgpu, struct fgd_figures *ret);
 /* "usage": {…} of one vGPU */
 void fgd_usage_write(struct fgd_vgpu *vgpu, struct fgd_text *text);
 
