@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node that is worth looking at: simulated GPUs, two projects, people, vGPUs at work, jobs that run and wait, prices and a budget."""
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "daemon"))
+from harness import Daemon, Tenant  # noqa: E402
+
+GIB = 1 << 30
+FASTGPU = os.environ.get("TEST_FASTGPU")
+GPUS = "2xH100,2xL4"
+
+
+class Worker:
+    """A tenant that has something to do: a part of each tenth of a second, more and less as time goes."""
+
+    def __init__(self, path, part, memory, swing=0.25, period=25):
+        self.tenant = Tenant(path)
+        self.part, self.swing, self.period = part, swing, period
+        self.tenant("reserve", 0, memory)
+
+    def step(self, seconds, now):
+        part = self.part * (1 + self.swing * math.sin(2 * math.pi * now / self.period + self.tenant.pid))
+        self.tenant("launches", 0, 3)
+        self.tenant("busy", 0, max(0, int(seconds * part * 1e9)))
+
+
+class World(Daemon):
+    def __init__(self, sim=GPUS, **options):
+        super().__init__(sim=sim, **options)
+        os.makedirs(os.path.join(self.root, "lib/fastgpu/sim"))
+        shutil.copy(os.environ["TEST_SIM_NVML"], os.path.join(self.root, "lib/fastgpu/sim/libnvidia-ml.so.1"))
+        self.env["FASTGPU_SIM_STATE"] = self.root
+        self.devices(0)
+        self.workers, self.relays = [], []
+        self.lock = threading.Lock()
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.work, daemon=True)
+
+    def work(self):
+        last = time.monotonic()
+        while not self.over.wait(0.1):
+            now = time.monotonic()
+            with self.lock:
+                for worker in self.workers:
+                    try:
+                        worker.step(now - last, now)
+                    except (OSError, ValueError):
+                        pass
+            last = now
+
+    def put_to_work(self, name, part, memory, index=0, **how):
+        opened = self.open(name)
+        with self.lock:
+            self.workers.append(Worker(opened["attach"].replace("+0", f"+{index}") if index else opened["attach"], part, memory, **how))
+
+    def __enter__(self):
+        super().__enter__()
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.over.set()
+        if self.thread.is_alive():
+            self.thread.join(5)
+        for relay in self.relays:
+            relay.kill()
+            relay.wait()
+            relay.stdout.close()
+        for worker in self.workers:
+            worker.tenant.kill()
+        super().__exit__(*exc)
+
+    def dashboard(self, *words):
+        """`fastgpu dashboard`, and the link that it prints."""
+        relay = subprocess.Popen([FASTGPU, "dashboard", "--json", *words], env={**self.env, "PATH": os.environ["PATH"]}, stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, text=True)
+        self.relays.append(relay)
+        return json.loads(relay.stdout.readline())["url"]
+
+    def people(self):
+        self.ok("PUT", "/v1/prices", {"csv": "model,class,currency,price\n,,EUR,2.40\nNVIDIA H100,share,EUR,3.10\n"})
+        for name in ("alice", "bob", "carol"):
+            self.ok("POST", "/v1/users", {"name": name})
+        for project, members in (("vision", {"alice": "manager", "bob": "member"}), ("speech", {"carol": "member"})):
+            self.ok("POST", "/v1/projects", {"name": project})
+            for user, role in members.items():
+                self.ok("PUT", f"/v1/projects/{project}/members/{user}", {"role": role})
+        self.ok("PUT", "/v1/budgets/vision", {"amount": "1200", "currency": "EUR", "on_limit": "notify"})
+        self.ok("PUT", "/v1/budgets/speech", {"amount": "0.05", "currency": "EUR", "on_limit": "notify"})
+
+    def populate(self):
+        rows = [("train-resnet", "vision", 0, "24G", "30", 0.27, 19), ("notebook-alice", "vision", 0, "8G", "10", 0.02, 3), ("infer-api", "vision", 0, "16G", "25", 0.21, 12),
+                ("whisper-ft", "speech", 1, "40G", "50", 0.48, 33), ("tts-batch", "speech", 1, "20G", "25", 0.11, 9), ("eval", "vision", 2, "6G", "40", 0.33, 5),
+                ("align", "speech", 2, "4G", "20", 0.04, 1), ("rag-index", "vision", 3, "12G", "60", 0.52, 10)]
+        for name, project, device, memory, compute, part, used in rows:
+            self.create(name, project=project, device=str(device), memory=memory, compute=compute)
+            self.put_to_work(f"{project}:{name}", part, used * GIB)
+        self.create("spare", project="speech", device="3", memory="2G", compute="10")
+        self.ok("POST", "/v1/vgpus/speech:spare/suspend")
+        self.create("sweep", project="vision", gpus=3, memory="1G", compute="5", device="1")
+
+    def jobs(self):
+        submit = lambda name, command, **f: self.ok("POST", "/v1/jobs", {"command": ["sh", "-c", command], "name": name, "project": "vision", "memory": "2G", "compute": "5", **f}, 201)["id"]
+        submit("prepare", "echo reading 12 shards; sleep 0.2; echo done")
+        submit("broken", "echo 'Traceback: no such file: data.bin' >&2; exit 3")
+        submit("train-large", "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo \"step $i loss 0.$((900-i))\"; sleep 0.3; done", time_limit="2h")
+        submit("needs-much", "true", memory="70G", compute="90", time_limit="30m")
+        submit("tonight", "true", not_before="4h")
+        submit("grid", "echo $FASTGPU_JOB_INDEX; sleep 2", array="1-12%2", memory="1G", compute="1", project="speech")
+
+    def crowd(self, count):
+        """So many vGPUs that do nothing."""
+        for at in range(0, count, 100):
+            self.create(f"crowd-{at // 100:02d}", gpus=min(100, count - at), memory="16M", compute="0.1", project="default", device=str(at // 100 % 4))
