@@ -9,10 +9,20 @@ import {themeChanged} from "./chart.js";
 import {button, notice} from "./ui.js";
 import {devicesPage} from "./pages/devices.js";
 import {vgpusPage} from "./pages/vgpus.js";
+import {queuePage} from "./pages/queue.js";
+import {moneyPage} from "./pages/money.js";
+import {modelPage} from "./pages/model.js";
+import {auditPage} from "./pages/audit.js";
+import {accessPage} from "./pages/access.js";
 
 const PAGES = [
   {id: "devices", label: "Devices", make: devicesPage},
   {id: "vgpus", label: "vGPUs", make: vgpusPage},
+  {id: "queue", label: "Queue", make: queuePage},
+  {id: "money", label: "Money", make: moneyPage},
+  {id: "model", label: "Model", make: modelPage},
+  {id: "audit", label: "Audit", make: auditPage},
+  {id: "access", label: "Access", make: accessPage},
 ];
 
 const root = document.getElementById("app");

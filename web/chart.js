@@ -105,6 +105,20 @@ function load() {
   return library;
 }
 
+const BINARY = Array.from({length: 50}, (_, i) => 2 ** i);
+const two = (n) => String(n).padStart(2, "0");
+
+// Times below a chart: as exact as they are apart.
+function times(u, ticks) {
+  const apart = ticks.length > 1 ? ticks[1] - ticks[0] : 60;
+  const days = u.scales.x.max - u.scales.x.min > 1.5 * 86400;
+  return ticks.map((t) => {
+    const d = new Date(1000 * t);
+    if (days) return d.toLocaleDateString("en-GB", {day: "numeric", month: "short"});
+    return `${two(d.getHours())}:${two(d.getMinutes())}${apart < 60 ? `:${two(d.getSeconds())}` : ""}`;
+  });
+}
+
 function options(U, spec, width, height) {
   const grid = {stroke: color("line"), width: 1};
   const axis = {stroke: color("muted"), grid, ticks: {show: false}, font: "11px system-ui, sans-serif"};
@@ -112,10 +126,10 @@ function options(U, spec, width, height) {
   return {
     width, height,
     padding: [8, 8, 0, 0],
-    cursor: {points: {size: 6}, y: false},
+    cursor: {points: {size: 6}, y: false, drag: {x: false, y: false}},
     legend: {live: true},
-    scales: {x: {time: spec.time !== false}, y: {range: (u, min, max) => [0, spec.max || Math.max(max || 0, spec.atLeast || 0) * 1.08 || 1]}},
-    axes: [{...axis, space: 70}, {...axis, size: spec.axis || 64, values: (u, ticks) => ticks.map((t) => spec.format(t)), space: 32}],
+    scales: {x: {time: true, range: spec.between ? (u, min, max) => spec.between() || [min, max] : undefined}, y: {range: (u, min, max) => [0, spec.max || Math.max(max || 0, spec.atLeast || 0) * 1.08 || 1]}},
+    axes: [{...axis, space: 76, size: 28, values: times}, {...axis, incrs: spec.binary ? BINARY : undefined, size: spec.axis || 64, values: (u, ticks) => ticks.map((t) => spec.format(t)), space: 32}],
     series: [{}, ...spec.series.map((s) => ({
       label: s.label, stroke: color(s.tone), width: s.dash ? 1.5 : 2, dash: s.dash ? [5, 4] : undefined, fill: s.fill ? `${color(s.tone)}22` : undefined,
       points: {show: false}, spanGaps: false, value, paths: s.bars ? U.paths.bars({size: [0.7, 40]}) : s.stepped ? U.paths.stepped({align: 1}) : undefined,
@@ -135,7 +149,16 @@ export function chart(spec) {
     if (gone || !data || !place.clientWidth) return;
     if (plot) plot.destroy();
     plot = new U(options(U, spec, place.clientWidth, height), data, place);
+    newest();
   };
+  // Nobody points at it: the legend tells the newest that is known.
+  const newest = () => {
+    if (plot.cursor.idx !== null && plot.cursor.idx !== undefined) return;
+    let last = data[0].length - 1;
+    while (last > 0 && data.slice(1).every((c) => c[last] === null)) last--;
+    if (last >= 0) plot.setLegend({idx: last});
+  };
+  place.addEventListener("mouseleave", () => { if (plot) setTimeout(newest, 0); });
   const observer = new ResizeObserver(() => { if (plot) plot.setSize({width: place.clientWidth, height}); else if (data) make(); });
   observer.observe(place);
   drawn.add(make);
@@ -143,7 +166,7 @@ export function chart(spec) {
     node: place,
     set(next) {
       data = next;
-      if (plot) plot.setData(next);
+      if (plot) { plot.setData(next); newest(); }
       else make();
     },
     drop() {

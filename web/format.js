@@ -18,6 +18,11 @@ export function percent(part, digits = 0) {
   return `${(100 * part).toFixed(digits)} %`;
 }
 
+// The same of what is mostly small.
+export function part(n) {
+  return percent(n, n > 0.0005 && n < 0.0995 ? 1 : 0);
+}
+
 export function count(n) {
   if (n === null || n === undefined) return "–";
   return Number(n).toLocaleString("en");
@@ -27,7 +32,7 @@ export function seconds(s) {
   if (s === null || s === undefined || Number.isNaN(s)) return "–";
   if (s < 0.001) return "0 s";
   if (s < 1) return `${Math.round(1000 * s)} ms`;
-  if (s < 60) return `${s < 10 ? s.toFixed(1) : Math.round(s)} s`;
+  if (s < 60) return `${s < 10 && !Number.isInteger(s) ? s.toFixed(1) : Math.round(s)} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min ${Math.round(s % 60)} s`;
   if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.round((s % 3600) / 60)} min`;
   return `${Math.floor(s / 86400)} d ${Math.round((s % 86400) / 3600)} h`;

@@ -17,6 +17,9 @@ FASTGPU = os.environ.get("TEST_FASTGPU")
 GPUS = "2xH100,2xL4"
 
 
+PERIOD = 0.1
+
+
 class Worker:
     """A tenant that has something to do: a part of each tenth of a second, more and less as time goes."""
 
@@ -25,10 +28,15 @@ class Worker:
         self.part, self.swing, self.period = part, swing, period
         self.tenant("reserve", 0, memory)
 
-    def step(self, seconds, now):
-        part = self.part * (1 + self.swing * math.sin(2 * math.pi * now / self.period + self.tenant.pid))
+    def work(self):
+        """A device does one thing after another: so do those who report what it did."""
+        begin = time.monotonic()
+        part = self.part * (1 + self.swing * math.sin(2 * math.pi * begin / self.period + self.tenant.pid))
+        if part <= 0:
+            return
+        time.sleep(part * PERIOD)
         self.tenant("launches", 0, 3)
-        self.tenant("busy", 0, max(0, int(seconds * part * 1e9)))
+        self.tenant("busy", 0, int((time.monotonic() - begin) * 1e9))
 
 
 class World(Daemon):
@@ -38,42 +46,37 @@ class World(Daemon):
         shutil.copy(os.environ["TEST_SIM_NVML"], os.path.join(self.root, "lib/fastgpu/sim/libnvidia-ml.so.1"))
         self.env["FASTGPU_SIM_STATE"] = self.root
         self.devices(0)
-        self.workers, self.relays = [], []
-        self.lock = threading.Lock()
+        self.workers, self.relays = {}, []  # of each device
         self.over = threading.Event()
-        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.threads = []
 
-    def work(self):
-        last = time.monotonic()
-        while not self.over.wait(0.1):
-            now = time.monotonic()
-            with self.lock:
-                for worker in self.workers:
-                    try:
-                        worker.step(now - last, now)
-                    except (OSError, ValueError):
-                        pass
-            last = now
+    def work(self, workers):
+        while not self.over.is_set():
+            begin = time.monotonic()
+            for worker in list(workers):
+                try:
+                    worker.work()
+                except (OSError, ValueError):
+                    workers.remove(worker)
+            self.over.wait(max(0.001, PERIOD - (time.monotonic() - begin)))
 
-    def put_to_work(self, name, part, memory, index=0, **how):
-        opened = self.open(name)
-        with self.lock:
-            self.workers.append(Worker(opened["attach"].replace("+0", f"+{index}") if index else opened["attach"], part, memory, **how))
-
-    def __enter__(self):
-        super().__enter__()
-        self.thread.start()
-        return self
+    def put_to_work(self, name, device, part, memory, **how):
+        worker = Worker(self.open(name)["attach"], part, memory, **how)
+        if device not in self.workers:
+            self.workers[device] = []
+            self.threads.append(threading.Thread(target=self.work, args=[self.workers[device]], daemon=True))
+            self.threads[-1].start()
+        self.workers[device].append(worker)
 
     def __exit__(self, *exc):
         self.over.set()
-        if self.thread.is_alive():
-            self.thread.join(5)
+        for thread in self.threads:
+            thread.join(5)
         for relay in self.relays:
             relay.kill()
             relay.wait()
             relay.stdout.close()
-        for worker in self.workers:
+        for worker in sum(self.workers.values(), []):
             worker.tenant.kill()
         super().__exit__(*exc)
 
@@ -96,12 +99,12 @@ class World(Daemon):
         self.ok("PUT", "/v1/budgets/speech", {"amount": "0.05", "currency": "EUR", "on_limit": "notify"})
 
     def populate(self):
-        rows = [("train-resnet", "vision", 0, "24G", "30", 0.27, 19), ("notebook-alice", "vision", 0, "8G", "10", 0.02, 3), ("infer-api", "vision", 0, "16G", "25", 0.21, 12),
-                ("whisper-ft", "speech", 1, "40G", "50", 0.48, 33), ("tts-batch", "speech", 1, "20G", "25", 0.11, 9), ("eval", "vision", 2, "6G", "40", 0.33, 5),
-                ("align", "speech", 2, "4G", "20", 0.04, 1), ("rag-index", "vision", 3, "12G", "60", 0.52, 10)]
+        rows = [("train-resnet", "vision", 0, "24G", "30", 0.36, 19), ("notebook-alice", "vision", 0, "8G", "10", 0.0, 3), ("infer-api", "vision", 0, "16G", "25", 0.19, 12),
+                ("whisper-ft", "speech", 1, "40G", "50", 0.5, 33), ("tts-batch", "speech", 1, "20G", "25", 0.22, 9), ("eval", "vision", 2, "6G", "40", 0.33, 5),
+                ("align", "speech", 2, "4G", "20", 0.09, 1), ("rag-index", "vision", 3, "12G", "60", 0.52, 10)]
         for name, project, device, memory, compute, part, used in rows:
             self.create(name, project=project, device=str(device), memory=memory, compute=compute)
-            self.put_to_work(f"{project}:{name}", part, used * GIB)
+            self.put_to_work(f"{project}:{name}", device, part, used * GIB)
         self.create("spare", project="speech", device="3", memory="2G", compute="10")
         self.ok("POST", "/v1/vgpus/speech:spare/suspend")
         self.create("sweep", project="vision", gpus=3, memory="1G", compute="5", device="1")

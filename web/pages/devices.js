@@ -18,14 +18,11 @@ function heading(d) {
 
 // Temperature and power are there where the driver tells them, and nowhere else.
 function telemetry(d) {
-  const t = d.telemetry || {};
-  const c = t.temperature_c ?? d.temperature_c;
-  const w = t.power_w ?? d.power_w;
-  const limit = t.power_limit_w ?? d.power_limit_w;
+  const t = d.telemetry;
   const found = [];
-  if (c !== undefined && c !== null) found.push(["Temperature", `${Math.round(c)} °C`]);
-  if (w !== undefined && w !== null) found.push(["Power", limit ? `${Math.round(w)} of ${Math.round(limit)} W` : `${Math.round(w)} W`]);
-  if (d.watch && d.watch.utilization !== undefined && !d.watch.stale) found.push(["Driver says", `${d.watch.utilization} % busy`]);
+  if (!t || t.stale) return found;
+  if (t.temperature_c !== undefined) found.push(["Temperature", `${t.temperature_c} °C`]);
+  if (t.power_mw !== undefined) found.push(["Power", `${Math.round(t.power_mw / 1000)}${t.power_limit_mw ? ` of ${Math.round(t.power_limit_mw / 1000)}` : ""} W`]);
   return found;
 }
 
@@ -64,12 +61,12 @@ class Card {
     setText(this.memoryText, `${fmt.bytes(Math.max(0, promised))} of ${fmt.bytes(d.memory)}`);
     setMeter(this.memory, promised / d.memory, `${fmt.percent(promised / d.memory)} of the memory is promised to vGPUs`);
     setText(this.shareText, `${fmt.percent((1000 - d.share_free) / 1000)} by ${d.vgpus} vGPU${d.vgpus === 1 ? "" : "s"}`);
-    this.showShares(on, d);
+    this.showShares(on);
     this.showWho(on);
   }
 
   // Parts of one project stand together.
-  showShares(on, d) {
+  showShares(on) {
     const sum = new Map();
     for (const v of on) if (v.state !== "suspended") sum.set(v.set.project, (sum.get(v.set.project) || 0) + v.info.share);
     const parts = [...sum].sort((a, b) => b[1] - a[1]);
@@ -78,7 +75,6 @@ class Card {
     this.sharesOf = key;
     fill(this.share, parts.map(([project, share]) => h("i", {class: tone(project), style: {width: `${share / 10}%`}, title: `${project}: ${share / 10} %`})));
     this.share.setAttribute("aria-label", parts.length ? parts.map(([p, s]) => `${p} ${s / 10} %`).join(", ") : "nothing promised");
-    void d;
   }
 
   showWho(on) {
@@ -88,7 +84,7 @@ class Card {
       h("i", {class: `dot ${tone(v.set.project)}`}),
       h("a", {href: `#/vgpus/${encodeURIComponent(v.id)}`}, name(v.info.name)),
       h("span", {class: "muted project"}, name(v.set.project)),
-      h("span", {class: "num"}, fmt.percent(v.got), h("span", {class: "muted"}, ` of ${v.info.share / 10} %`)),
+      h("span", {class: "num"}, fmt.part(v.got), h("span", {class: "muted"}, ` of ${v.info.share / 10} %`)),
       h("span", {class: "num"}, fmt.bytes(v.used))));
     if (top.length > SHOWN) rows.push(h("li", {class: "more"}, h("a", {href: "#/vgpus"}, `and ${top.length - SHOWN} more`)));
     return fill(this.who, rows);

@@ -46,8 +46,8 @@ export function vgpuDrawer(id, onclose) {
   const said = h("p", {class: "muted"});
   const about = h("div");
   const charts = {
-    memory: chart({label: "Memory in use and quota over time", height: 130, format: fmt.bytes, axis: 74, series: [{label: "In use", tone: "accent", fill: true}, {label: "Quota", tone: "muted", dash: true}]}),
-    share: chart({label: "Share of the device's time, got and asked, over time", height: 130, format: (x) => fmt.percent(x, x < 0.1 && x > 0 ? 1 : 0), axis: 52, atLeast: 0.1, series: [{label: "Got", tone: "data-2", fill: true}, {label: "Asked", tone: "muted", dash: true}]}),
+    memory: chart({label: "Memory in use and quota over time", height: 130, format: fmt.bytes, binary: true, axis: 74, series: [{label: "In use", tone: "accent", fill: true}, {label: "Quota", tone: "muted", dash: true}]}),
+    share: chart({label: "Share of the device's time, got and asked, over time", height: 130, format: fmt.part, axis: 52, atLeast: 0.1, series: [{label: "Got", tone: "data-2", fill: true}, {label: "Asked", tone: "muted", dash: true}]}),
     waits: chart({label: "Seconds waited for the device in each second, over time", height: 100, format: (x) => `${fmt.seconds(x)}/s`, axis: 66, atLeast: 0.05, series: [{label: "Waited", tone: "data-4", fill: true}]}),
   };
   const picks = h("div", {class: "segments", role: "group", "aria-label": "Time shown"}, Object.keys(RANGES).map((r) =>

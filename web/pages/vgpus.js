@@ -38,10 +38,10 @@ const columns = [
       setText(node.firstChild, `${fmt.bytes(v.used)} of ${fmt.bytes(v.info.memory)}`);
       setMeter(node.lastChild, v.used / v.info.memory, `${fmt.percent(v.used / v.info.memory)} of its memory`);
     }},
-  {key: "share", head: "Compute, got of asked", class: "col-share", sort: (v) => v.got,
+  {key: "share", head: "Compute", class: "col-share", sort: (v) => v.got,
     make: () => h("div", {class: "two"}, h("span", {class: "num"}), spark()),
     show: (node, v) => {
-      setText(node.firstChild, `${fmt.percent(v.got, v.got < 0.1 ? 1 : 0)} of ${v.info.share / 10} %`);
+      setText(node.firstChild, `${fmt.part(v.got)} of ${v.info.share / 10} %`);
       drawSpark(node.lastChild, v.ring.values("got", SPARK), {max: Math.max(v.info.share / 1000 * 1.25, 0.05), asked: v.info.share / 1000, room: SPARK});
     }},
   {key: "waiting", head: "Waits", class: "col-num wide", sort: (v) => v.waiting, ...text((v) => (v.waiting ? `${fmt.seconds(v.waiting)}/s` : "–"), {class: "num", title: "seconds that its threads waited for the device in each second"})},
