@@ -81,7 +81,7 @@ export async function change(method, path, body) {
 }
 
 // All pages of a list; each(rows) is called page by page.
-export async function pages(path, field, each, {first = 100, then = 500, signal} = {}) {
+export async function pages(path, field, each, {first = 10, then = 200, signal} = {}) {
   let after = "";
   let limit = first;
   for (;;) {

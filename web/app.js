@@ -90,11 +90,12 @@ function show() {
   PAGES.forEach((p, i) => { if (p === page) frame.links[i].setAttribute("aria-current", "page"); else frame.links[i].removeAttribute("aria-current"); });
   document.title = `${page.label} · FastGPU`;
   if (current && current.page === page && current.update) return current.update(target);
+  const isFirst = !current;
   if (current) current.drop();
   fill(frame.main);
   const made = page.make(frame.main, target);
   current = typeof made === "function" ? {page, drop: made} : {page, ...made};
-  if (document.activeElement === document.body) frame.main.focus({preventScroll: true});
+  if (!isFirst && document.activeElement === document.body) frame.main.focus({preventScroll: true});
   return undefined;
 }
 
@@ -149,7 +150,17 @@ function logInForm(problem) {
   input.focus();
 }
 
+// When there was first something to see: what a person waits for, and what is measured.
+function seen() {
+  if (!live.state.vgpus.size && !live.state.complete) return;
+  offSeen();
+  performance.mark("content");
+}
+let offSeen = () => {};
+
 function begin() {
+  offSeen();
+  offSeen = live.on("change", seen);
   buildFrame();
   show();
   phase();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elements, by hand. What others named becomes text and nothing else: there is no innerHTML anywhere in this page, and the policy that it is
+// Elements, by hand. What others named becomes text and nothing else: nothing is ever parsed as HTML here, and the policy that the page is
 // served with forbids it.
 
 const SVG = "http://www.w3.org/2000/svg";

@@ -11,7 +11,7 @@ const STALE_AFTER = 3500;
 const EVENTS_KEPT = 500;
 
 export const state = {
-  who: null, version: null,
+  who: null, version: null, projects: [],
   devices: [], problems: [], findings: [],
   sets: new Map(),  // "project:name" -> set
   vgpus: new Map(), // uuid -> vGPU
@@ -153,7 +153,9 @@ function takeSet(set) {
   }
 }
 
-function dropSet(name) {
+// It is known to be gone.
+export function dropSet(name) {
+  changed.delete(name);
   const set = state.sets.get(name);
   if (!set) return;
   state.sets.delete(name);
@@ -185,6 +187,8 @@ async function reloadSets() {
 
 const changed = new Set();
 let changeTimer = 0;
+
+export function changedHere() { tell("change"); }
 
 async function catchUp() {
   changeTimer = 0;
@@ -285,9 +289,10 @@ async function tick(mine) {
 
 // First, and whenever the daemon was gone: all of it anew.
 async function begin() {
-  const [who, version] = await Promise.all([api.get("/v1/whoami"), api.get("/v1/version")]);
+  const [who, version, projects] = await Promise.all([api.get("/v1/whoami"), api.get("/v1/version"), api.get("/v1/projects?limit=1000")]);
   state.who = who;
   state.version = version;
+  state.projects = projects.projects.map((p) => p.name);
   await loadDevices();
   lastDevices = performance.now();
   const sets = reloadSets();
@@ -306,7 +311,8 @@ function takeEvents(message) {
   lastEvent = message.next;
   for (const e of message.events) {
     state.events.unshift(e);
-    if (e.project && /^(vgpu|lease)\./.test(e.kind)) touch(`${e.project}:${e.target.replace(/\/\d+$/, "")}`);
+    if (e.kind === "vgpu.deleted") { dropSet(`${e.project}:${e.target}`); tell("change"); }
+    else if (e.project && /^(vgpu|lease)\./.test(e.kind)) touch(`${e.project}:${e.target.replace(/\/\d+$/, "")}`);
     if (e.kind.startsWith("device.")) lastDevices = 0;
     tell("event", e);
   }

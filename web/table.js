@@ -18,10 +18,8 @@ export class VirtualTable {
     this.marked = null;
     this.heads = columns.map((c) => this.head(c));
     this.space = h("div", {class: "vt-space", role: "rowgroup"});
-    this.scroller = h("div", {class: "vt-scroll", onscroll: () => this.draw()}, h("div", {class: "vt-head", role: "rowgroup"}, h("div", {class: "vt-row", role: "row"}, this.heads)), this.space);
-    this.node = h("div", {class: "vt", role: "table", "aria-label": label}, this.scroller);
-    this.scroller.tabIndex = 0;
-    this.scroller.setAttribute("role", "presentation");
+    this.scroller = h("div", {class: "vt-scroll", role: "table", "aria-label": label, tabIndex: 0, onscroll: () => this.draw()}, h("div", {class: "vt-head", role: "rowgroup"}, h("div", {class: "vt-row", role: "row"}, this.heads)), this.space);
+    this.node = h("div", {class: "vt"}, this.scroller);
     this.observer = new ResizeObserver(() => this.draw());
     this.observer.observe(this.scroller);
     this.say();
@@ -56,7 +54,7 @@ export class VirtualTable {
     keyed.sort((a, b) => (a.key < b.key ? -sign : a.key > b.key ? sign : 0));
     this.rows = keyed.map((k) => k.row);
     this.space.style.height = `${this.rows.length * this.height}px`;
-    this.node.setAttribute("aria-rowcount", String(this.rows.length + 1));
+    this.scroller.setAttribute("aria-rowcount", String(this.rows.length + 1));
     this.draw();
   }
 

@@ -191,7 +191,7 @@ export async function act(what, said) {
   try {
     const result = await what();
     if (said) toast(said);
-    return result === undefined ? true : result;
+    return result ?? true;
   } catch (e) {
     toast(e.message, "bad");
     return null;

@@ -40,7 +40,7 @@ struct cli_relay_request {
         unsigned status;
         const char *type, *why; /* of a refusal */
         char *head;             /* what goes on; the caller's to free */
-        char key[CLI_RELAY_SECRET];
+        char key[CLI_RELAY_SECRET + 1]; /* as it was said: one that is longer is seen to be */
         uint64_t length;        /* of a login's body */
 };
 

@@ -15,6 +15,7 @@ from harness import Daemon, Tenant  # noqa: E402
 GIB = 1 << 30
 FASTGPU = os.environ.get("TEST_FASTGPU")
 GPUS = "2xH100,2xL4"
+ROOM = ",4xL4"  # for a crowd
 
 
 PERIOD = 0.1
@@ -87,7 +88,13 @@ class World(Daemon):
         self.relays.append(relay)
         return json.loads(relay.stdout.readline())["url"]
 
-    def people(self):
+    def month(self):
+        """A money log of November 2026, with invoices; before the daemon starts."""
+        money = os.path.join(self.state, "money")
+        os.makedirs(money)
+        subprocess.run([os.environ["TEST_BILL_MAKE"], money, "11"], check=True, capture_output=True)
+
+    def people(self, more=()):
         self.ok("PUT", "/v1/prices", {"csv": "model,class,currency,price\n,,EUR,2.40\nNVIDIA H100,share,EUR,3.10\n"})
         for name in ("alice", "bob", "carol"):
             self.ok("POST", "/v1/users", {"name": name})
@@ -95,6 +102,8 @@ class World(Daemon):
             self.ok("POST", "/v1/projects", {"name": project})
             for user, role in members.items():
                 self.ok("PUT", f"/v1/projects/{project}/members/{user}", {"role": role})
+        for project in more:
+            self.ok("POST", "/v1/projects", {"name": project})
         self.ok("PUT", "/v1/budgets/vision", {"amount": "1200", "currency": "EUR", "on_limit": "notify"})
         self.ok("PUT", "/v1/budgets/speech", {"amount": "0.05", "currency": "EUR", "on_limit": "notify"})
 
@@ -120,5 +129,5 @@ class World(Daemon):
 
     def crowd(self, count):
         """So many vGPUs that do nothing."""
-        for at in range(0, count, 100):
-            self.create(f"crowd-{at // 100:02d}", gpus=min(100, count - at), memory="16M", compute="0.1", project="default", device=str(at // 100 % 4))
+        for at in range(0, count, 10):
+            self.create(f"crowd-{at // 10:03d}", gpus=10, memory="16M", compute="0.1", project="default", device=str(4 + at // 10 % 4))

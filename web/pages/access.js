@@ -8,13 +8,11 @@ import * as live from "../live.js";
 import {act, button, confirm, facts, form, pill, section, showOnce, sorry, table} from "../ui.js";
 
 async function createToken(users, onmade) {
-  const {who} = live.state;
-  const projects = ["", ...(who.projects || []).map((p) => p.project)];
   const made = await form("Create a token", [
     users ? {key: "user", label: "For", options: users, value: users[0], hint: "It does what this user may."} : null,
     {key: "name", label: "What for", placeholder: "ci"},
     {key: "role", label: "At most as", options: ["viewer", "member", "manager", "admin"], value: "member", hint: "viewer: reads. member: also runs things. manager: the whole project."},
-    {key: "project", label: "Only in", options: projects, blank: "wherever the user may"},
+    {key: "project", label: "Only in", options: ["", ...live.state.projects], blank: "wherever the user may"},
     {key: "expires", label: "Until", value: "30d", hint: "90d, 12h; at most 3650 days."},
   ].filter(Boolean), (v) => {
     const body = {};

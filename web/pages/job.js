@@ -4,6 +4,7 @@
 import {h, fill, setText, name} from "../dom.js";
 import * as api from "../api.js";
 import * as fmt from "../format.js";
+import * as live from "../live.js";
 import {act, button, confirm, drawer, facts, pill, sorry, table} from "../ui.js";
 
 const TAIL = 64 * 1024;       // of a long log, the end
@@ -97,7 +98,7 @@ export function jobDrawer(id, onclose, onchange) {
     fill(side.node.querySelector(".drawer-title .muted"), name(j.name));
     tools(j);
     fill(about, facts([
-      ["State", h("span", {}, pill(j.held ? "held" : j.state), j.reason ? h("span", {class: "muted"}, " ", name(j.reason)) : null)],
+      ["State", h("span", {}, pill(j.held && j.state === "queued" ? "held" : j.state), j.reason ? h("span", {class: "muted"}, " ", name(j.reason)) : null)],
       w ? ["Why", h("span", {class: "wrap"}, name(w.text))] : null,
       w && w.remedy ? ["What helps", h("span", {class: "wrap"}, name(w.remedy))] : null,
       w && w.start ? ["Starts", `${fmt.from(w.start)}, about ${fmt.when(w.start)}`] : null,
@@ -142,6 +143,8 @@ export function jobDrawer(id, onclose, onchange) {
     }
   }
 
+  let soon = 0;
+  const off = live.on("event", (e) => { if (e && e.kind.startsWith("job.")) { clearTimeout(soon); soon = setTimeout(load, 150); } });
   load();
-  return {node: side.node, drop: () => { gone = true; clearTimeout(timer); if (unfollow) unfollow(); side.drop(); }};
+  return {node: side.node, drop: () => { gone = true; off(); clearTimeout(soon); clearTimeout(timer); if (unfollow) unfollow(); side.drop(); }};
 }

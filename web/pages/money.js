@@ -57,24 +57,29 @@ function invoiceRow(i) {
   return i;
 }
 
-function thisMonth() {
-  const now = new Date();
-  return [Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1) / 1000, Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1) / 1000];
+// The first moment of a month, "2026-11", or of one so many later.
+function begins(text, later = 0) {
+  const [year, number] = text.split("-").map(Number);
+  return new Date(Date.UTC(year, number - 1 + later, 1));
 }
+
+function dayOf(date) { return date.toISOString().slice(0, 10); }
 
 export function moneyPage(place) {
   let gone = false;
   let timer = 0;
   let project = "";
+  let shown = month(new Date());
   const pick = h("select", {"aria-label": "Project", onchange: () => { project = pick.value; load(); }});
+  const when = h("input", {type: "month", "aria-label": "Month", value: month(new Date()), max: month(new Date()), onchange: () => load()});
   const tiles = h("div", {class: "tiles"});
-  const values = ["Spent this month", "Forecast", "Budget", "Last 24 hours"].map((label) => { const v = h("span", {}, "–"); const f = h("span", {}, " "); const box = tile(label, v, f); tiles.append(box); return {v, f, box}; });
+  const values = ["Spent", "Forecast", "Budget", "Today"].map((label) => { const v = h("span", {}, "–"); const f = h("span", {}, " "); const box = tile(label, v, f); tiles.append(box); return {v, f, box}; });
   const bar = h("div");
   const body = h("div", {class: "grid two-up"});
   const said = h("div", {class: "notes"});
-  const plot = chart({label: "Cost of each day", height: 200, between: thisMonth, format: (x) => fmt.money(String(x)), axis: 62, series: [{label: "Cost", tone: "accent", bars: true, fill: true}]});
-  place.append(h("div", {class: "page-head"}, h("h1", {}, "Money"), h("div", {class: "row end grow"}, pick)), tiles, said, bar, body);
-  const noDays = h("div", {class: "none"}, "Nothing was used this month yet.");
+  const plot = chart({label: "Cost of each day", height: 200, between: () => [begins(shown) / 1000, begins(shown, 1) / 1000], format: (x) => fmt.money(String(x)), axis: 62, series: [{label: "Cost", tone: "accent", bars: true, fill: true}]});
+  place.append(h("div", {class: "page-head"}, h("h1", {}, "Money"), h("div", {class: "row end grow"}, when, pick)), tiles, said, bar, body);
+  const noDays = h("div", {class: "none"}, "Nothing was used in this month.");
   const daysBox = section("Cost of each day", null, noDays, plot.node);
   const whoBox = h("div");
   const priceBox = h("div");
@@ -84,28 +89,29 @@ export function moneyPage(place) {
   place.append(invoiceBox);
 
   function projects(rows) {
-    const names = [...new Set([...(live.state.who.projects || []).map((p) => p.project), ...rows.map((r) => r.project)])].filter(Boolean).sort();
+    const names = [...new Set([...live.state.projects, ...rows.map((r) => r.project)])].filter(Boolean).sort();
     const all = live.state.who.admin || live.state.who.operator;
     if (pick.options.length === names.length + (all ? 1 : 0)) return;
     fill(pick, all ? h("option", {value: ""}, "all projects") : null, names.map((n) => h("option", {value: n, selected: n === project}, n)));
     project = pick.value;
   }
 
-  function showTiles(days, budgets, now) {
+  function showTiles(days, budgets) {
+    const now = new Date();
+    const isNow = shown === month(now);
     const currency = (days.find((d) => d.currency) || budgets[0] || {}).currency || "";
     const spent = sum(days);
-    const will = forecast(days, spent, now);
+    const will = isNow ? forecast(days, spent, now) : spent;
     const mine = budgets.filter((b) => !project || b.project === project);
     const limit = mine.reduce((a, b) => a + Number(b.amount), 0);
-    const edge = new Date(now.getTime() - DAY).toISOString().slice(0, 10);
     setText(values[0].v, fmt.money(String(spent), currency));
-    setText(values[0].f, now.toLocaleDateString("en", {month: "long", year: "numeric", timeZone: "UTC"}));
+    setText(values[0].f, begins(shown).toLocaleDateString("en", {month: "long", year: "numeric", timeZone: "UTC"}));
     setText(values[1].v, fmt.money(String(will), currency));
-    setText(values[1].f, "if it goes on as lately");
+    setText(values[1].f, isNow ? "if it goes on as lately" : "the month is over");
     setText(values[2].v, limit ? fmt.money(String(limit), currency) : "none");
     setText(values[2].f, limit ? `${fmt.percent(mine.reduce((a, b) => a + Number(b.spent), 0) / limit)} used` : "nothing is limited");
-    setText(values[3].v, fmt.money(String(sum(days.filter((d) => d.day > edge))), currency));
-    setText(values[3].f, "today, UTC");
+    setText(values[3].v, fmt.money(String(sum(days.filter((d) => d.day === dayOf(now)))), currency));
+    setText(values[3].f, isNow ? "since midnight, UTC" : "not in this month");
     days = [...days].sort((a, b) => (a.day < b.day ? -1 : 1));
     noDays.hidden = Boolean(days.length);
     plot.node.hidden = !days.length;
@@ -136,28 +142,28 @@ export function moneyPage(place) {
     fill(invoiceBox, section("Invoices", null, table([
       {head: "Number", get: (i) => name(i.number)}, {head: "Project", get: (i) => name(i.project)}, {head: "Period", get: (i) => `${fmt.whenDay(i.from)} to ${fmt.whenDay(i.until)}`},
       {head: "State", get: (i) => pill(i.draft ? "draft" : "final", i.draft ? "info" : "good")}, {head: "Payable", class: "num", get: (i) => fmt.money(i.payable, i.currency)},
-      {head: "Records", class: "num", get: (i) => fmt.count(i.records)}, {head: "Verification", class: "wide-cell", get: (i) => i.said}], invoices.map(invoiceRow), {caption: "Invoices of this month and the last", none: "No invoice yet: a month is invoiced when it is over."})));
+      {head: "Records", class: "num", get: (i) => fmt.count(i.records)}, {head: "Verification", class: "wide-cell", get: (i) => i.said}], invoices.map(invoiceRow), {caption: "Invoices of the month and the one before", none: "No invoice yet: a month is invoiced when it is over."})));
   }
 
   async function load() {
     clearTimeout(timer);
-    const now = new Date();
-    const before = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - 1, 1));
+    if (/^\d{4}-\d{2}$/.test(when.value)) shown = when.value;
+    const span = `&from=${dayOf(begins(shown))}&until=${dayOf(begins(shown, 1))}`;
     const s = scope(project);
     const and = s ? `&${s}` : "";
     try {
       const [days, groups, prices, budgets, current, last, log] = await Promise.all([
-        api.get(`/v1/usage?group_by=day${and}`), api.get(`/v1/usage?group_by=${project ? "vgpu" : "project"}${and}`), api.get("/v1/prices"),
-        api.get(`/v1/budgets${project ? `?project=${api.seg(project)}` : ""}`), api.get(`/v1/invoices?month=${month(now)}${and}`), api.get(`/v1/invoices?month=${month(before)}${and}`), api.get("/v1/log/checkpoint")]);
+        api.get(`/v1/usage?group_by=day${span}${and}`), api.get(`/v1/usage?group_by=${project ? "vgpu" : "project"}${span}${and}`), api.get("/v1/prices"),
+        api.get(`/v1/budgets${project ? `?project=${api.seg(project)}` : ""}`), api.get(`/v1/invoices?month=${shown}${and}`), api.get(`/v1/invoices?month=${month(begins(shown, -1))}${and}`), api.get("/v1/log/checkpoint")]);
       if (gone) return;
       projects(groups.usage);
-      const currency = showTiles(days.usage, budgets.budgets, now);
+      const currency = showTiles(days.usage, budgets.budgets);
       fill(said, log.trouble ? notice("bad", "Nothing is billed: ", name(log.trouble)) : null);
       const rows = groups.usage.sort((a, b) => Number(b.cost) - Number(a.cost)).slice(0, 50);
       const most = Math.max(1e-12, ...rows.map((r) => Number(r.cost)));
       fill(whoBox, section(project ? "By vGPU" : "By project", null, table([
         {head: project ? "vGPU" : "Project", get: (r) => name(r.name || r.project || r.vgpu)}, {head: "", class: "wide-cell", get: (r) => h("div", {class: "two"}, meter(Number(r.cost) / most, {label: fmt.money(r.cost, r.currency)}))},
-        {head: "GPU-hours", class: "num", get: (r) => fmt.hours(r.billed_gpu_hours)}, {head: "Cost", class: "num", get: (r) => fmt.money(r.cost, r.currency || currency)}], rows, {caption: "What was used this month", none: "Nothing was used this month yet."})));
+        {head: "GPU-hours", class: "num", get: (r) => fmt.hours(r.billed_gpu_hours)}, {head: "Cost", class: "num", get: (r) => fmt.money(r.cost, r.currency || currency)}], rows, {caption: "What was used in the month", none: "Nothing was used in this month."})));
       showBudgets(budgets.budgets);
       showPrices(prices);
       showInvoices([...current.invoices, ...last.invoices]);

@@ -39,7 +39,7 @@ export async function submitJob() {
   const made = await form("Submit a job", [
     {key: "command", label: "Command", type: "area", wide: true, required: true, placeholder: "python3 train.py --epochs 10", hint: "Words and quotes as in a shell; no shell runs it. For pipes and the like: sh -c '…'."},
     {key: "name", label: "Name", placeholder: "made up when empty"},
-    {key: "project", label: "Project", options: ["", ...new Set([...(live.state.who.projects || []).map((p) => p.project), ...[...live.state.sets.values()].map((s) => s.project)])], blank: "where you work"},
+    {key: "project", label: "Project", options: ["", ...live.state.projects], blank: "where you work"},
     {key: "memory", label: "Memory of each vGPU", placeholder: "4G"},
     {key: "compute", label: "Compute of each vGPU, %", placeholder: "25"},
     {key: "gpus", label: "vGPUs", type: "number", value: 1},

@@ -6,12 +6,7 @@ import * as fmt from "../format.js";
 import * as live from "../live.js";
 import {act, confirm, form, toast} from "../ui.js";
 
-function projects() {
-  const {who} = live.state;
-  const names = new Set((who && who.projects ? who.projects : []).map((p) => p.project));
-  for (const set of live.state.sets.values()) names.add(set.project);
-  return ["", ...[...names].sort()];
-}
+export function projects() { return ["", ...live.state.projects]; }
 
 let prices = null;
 
@@ -91,7 +86,6 @@ export async function deleteVgpu(v) {
   const answer = await confirm(`Delete ${v.set.name}?`, `It cannot be had back.${many}`, {yes: "Delete", option: busy ? "End the programs that use it" : undefined});
   if (!answer) return false;
   const done = await act(() => api.change("DELETE", `/v1/vgpus/${api.seg(`${v.set.project}:${v.set.name}`)}${answer.option ? "?force=1" : ""}`), `${v.set.name} is deleted`);
-  if (done === null && !live.state.sets.has(`${v.set.project}:${v.set.name}`)) return true;
-  live.touch(`${v.set.project}:${v.set.name}`);
+  if (done !== null) { live.dropSet(`${v.set.project}:${v.set.name}`); live.changedHere(); }
   return done !== null;
 }
