@@ -218,6 +218,7 @@ CLI_VERB(logs);
 CLI_VERB(cancel);
 CLI_VERB(why);
 CLI_VERB(top);
+CLI_VERB(dashboard);
 CLI_VERB(login);
 CLI_VERB(logout);
 CLI_VERB(whoami);

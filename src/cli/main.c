@@ -25,6 +25,7 @@ const struct cli_verb cli_verb_table[] = {
         {"cancel", cli_cancel, &cli_cancel_argp, CLI_OPERAND_JOB, "JOB…", "End jobs"},
         {"why", cli_why, &cli_why_argp, CLI_OPERAND_JOB_OR_NAME, "JOB|NAME", "Say why a job waits, and what would help"},
         {"top", cli_top, &cli_top_argp, CLI_OPERAND_NONE, "", "Watch live who uses what"},
+        {"dashboard", cli_dashboard, &cli_dashboard_argp, CLI_OPERAND_NONE, "", "Show all of it in a browser"},
         {"login", cli_login, &cli_login_argp, CLI_OPERAND_NONE, "[URL]", "Use a daemon elsewhere, or say which one is used"},
         {"logout", cli_logout, &cli_logout_argp, CLI_OPERAND_NONE, "", "Forget it: use this machine's daemon again"},
         {"whoami", cli_whoami, &cli_whoami_argp, CLI_OPERAND_NONE, "", "Show who you are to the daemon, and what you may"},

@@ -7,6 +7,8 @@
 #include <stddef.h>
 
 struct fgd_manager;
+struct fgd_sink;
+struct fgd_stream;
 
 #define FGD_BODY_MAX   (1u << 20)
 #define FGD_BODY_USER  (64u << 10) /* of who is no admin */
@@ -30,6 +32,9 @@ struct fgd_request {
         const char *authorization;   /* the header's value; NULL: none */
         const char *accept;          /* the header's value; NULL: none */
         const char *idempotency_key; /* the header's value; NULL: none */
+        const char *last_event_id;   /* the header's value; NULL: none */
+        const struct fgd_sink *sink; /* NULL: who asks does not take a stream */
+        struct fgd_stream **stream;  /* of a stream that was begun: the caller's, with an empty answer */
         struct fgd_later *later; /* NULL: whatever would take time is refused */
         char *allow;           /* FGD_ALLOW_SIZE bytes, empty: the methods that the path has, when this one is not among them. NULL: nobody asks */
         const char **content_type; /* of the answer, if it succeeds; left alone: JSON. NULL: nobody asks */

@@ -2,6 +2,8 @@
  * /v1/events: what happened after a number, or what happens next. */
 #include "daemon/api_internal.h"
 
+#include "base/size.h"
+
 #include <errno.h>
 
 static int wait_for_more(struct fgd_call *call, const struct fgd_events_wish *wish, uint64_t seconds)
@@ -13,6 +15,31 @@ static int wait_for_more(struct fgd_call *call, const struct fgd_events_wish *wi
         if (r == -EBUSY)
                 return fgd_problem_set(&call->problem, FGD_RATE_LIMITED, "too many requests wait for events: at most %u of one user, %u together; "
                                        "ask without \"wait\"", FGD_WAITERS_USER, FGD_WAITERS_MAX);
+        return fgd_problem_set(&call->problem, FGD_INTERNAL, "out of memory");
+}
+
+/* Where a reader was before he was cut off: of a number that is none of ours he is not heard to have said anything. */
+static void resume_after(const struct fgd_call *call, struct fgd_events_wish *wish)
+{
+        struct fg_error ignored = {0};
+        uint64_t seq;
+        const char *id = call->request->last_event_id;
+        if (id && fg_count_parse("Last-Event-ID", id, 0, INT64_MAX, &seq, &ignored) == 0)
+                wish->after = (int64_t)seq;
+}
+
+static int stream(struct fgd_call *call, struct fgd_events_wish *wish, bool is_after_given)
+{
+        if (!is_after_given)
+                wish->after = -1;
+        resume_after(call, wish);
+        int r = fgd_stream_open(call->manager, &call->who, wish, call->request->sink, call->request->stream);
+        if (r == 0)
+                return 0;
+        call->problem.retry_after_ms = 5000;
+        if (r == -EBUSY)
+                return fgd_problem_set(&call->problem, FGD_RATE_LIMITED, "too many streams of events: at most %u of one user, %u together; close one, or "
+                                       "ask with \"wait\"", FGD_STREAMS_USER, FGD_STREAMS_MAX);
         return fgd_problem_set(&call->problem, FGD_INTERNAL, "out of memory");
 }
 
@@ -30,6 +57,8 @@ int fgd_handle_events(struct fgd_call *call)
                 return -1;
         struct fgd_events_wish wish = {.after = page.after, .limit = page.limit, .only = only};
         fgd_journal_flush(call->manager);
+        if (call->request->sink)
+                return stream(call, &wish, q[0].is_given);
         if (fgd_events_write(call->manager, &call->who, &wish, &call->text, &any, &next) < 0)
                 return fgd_problem_set(&call->problem, FGD_STORAGE, "the events cannot be read");
         if (any || !seconds || !call->request->later)

@@ -115,6 +115,9 @@ void fgd_page_end(struct fgd_text *text, int64_t last, bool has_more);
 /* Percent-decodes `len` bytes; false when it does not fit, is cut short or holds a NUL. */
 bool fgd_decode(const char *text, size_t len, char *ret, size_t size);
 
+/* Whether a list that this request asks for has the set: all that he may see, or one project's. */
+bool fgd_call_lists(const struct fgd_call *call, const struct fgd_project *only, const struct fgd_set *set);
+
 /* --- the handlers --- */
 
 int fgd_handle_version(struct fgd_call *call);
@@ -122,6 +125,7 @@ int fgd_handle_openapi(struct fgd_call *call);
 int fgd_handle_devices(struct fgd_call *call);
 int fgd_handle_metrics(struct fgd_call *call);
 int fgd_handle_list(struct fgd_call *call);
+int fgd_handle_figures(struct fgd_call *call);
 int fgd_handle_inspect(struct fgd_call *call);
 int fgd_handle_create(struct fgd_call *call);
 int fgd_handle_resize(struct fgd_call *call);

@@ -113,8 +113,7 @@ int fgd_handle_devices(struct fgd_call *call)
         return 1;
 }
 
-/* Whose sets are listed: all that he may see, or one project's. */
-static bool is_listed(const struct fgd_call *call, const struct fgd_project *only, const struct fgd_set *set)
+bool fgd_call_lists(const struct fgd_call *call, const struct fgd_project *only, const struct fgd_set *set)
 {
         if (only)
                 return set->project == only;
@@ -146,7 +145,7 @@ static void write_sets(struct fgd_call *call, const struct fgd_project *only, co
                 if (set->id <= page->after)
                         continue;
                 /* There is more only if he may see it; who has looked for long is not told whether there is. */
-                bool is_told = is_listed(call, only, set), is_long = call->who.user && count.looks >= PAGE_LOOKS;
+                bool is_told = fgd_call_lists(call, only, set), is_long = call->who.user && count.looks >= PAGE_LOOKS;
                 has_more = is_long || (is_told && is_full(call, page, &count));
                 if (has_more)
                         break;

@@ -36,7 +36,7 @@ static struct {
         char text[TEXT_SIZE];
 } kept[KEPT];
 
-static const char *state_name(const struct fgd_vgpu *v)
+const char *fgd_vgpu_state(const struct fgd_vgpu *v)
 {
         if (v->quarantined || (v->pages && v->pages->damaged))
                 return "quarantined";
@@ -45,7 +45,7 @@ static const char *state_name(const struct fgd_vgpu *v)
 
 static struct facts facts_of(const struct fgd_vgpu *v)
 {
-        struct facts facts = {.set = v->set, .device = v->device, .state = state_name(v), .set_id = (uint64_t)v->set->id, .memory = v->memory,
+        struct facts facts = {.set = v->set, .device = v->device, .state = fgd_vgpu_state(v), .set_id = (uint64_t)v->set->id, .memory = v->memory,
                               .index = v->index, .device_facts = v->device ? v->device->facts : 0, .share = v->share, .mode = v->mode,
                               .priority = v->priority, .device_id = v->device ? v->device->id : 0};
         memcpy(facts.uuid, v->uuid, sizeof facts.uuid);
@@ -79,7 +79,7 @@ static void write_all(struct fgd_vgpu *v, struct fgd_text *text)
         fgd_text_word(text, "mode", mode_name[v->mode]);
         fgd_text_word(text, "priority", priority_name[v->priority]);
         fgd_text_word(text, "tier", "soft");
-        fgd_text_word(text, "state", state_name(v));
+        fgd_text_word(text, "state", fgd_vgpu_state(v));
         fgd_usage_write(v, text);
         fgd_text_add(text, "}");
 }

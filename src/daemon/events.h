@@ -4,6 +4,7 @@
 #define FGD_EVENTS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -40,6 +41,31 @@ struct fgd_events_wish {
 /* Writes {"events": […], "next": N}; *ret_any: there were some, or there are more rows to look at; *ret_next: N. */
 int fgd_events_write(struct fgd_manager *manager, const struct fgd_principal *who, const struct fgd_events_wish *wish, struct fgd_text *text,
                      bool *ret_any, int64_t *ret_next);
+
+/* --- events_stream.c: a reader to whom everything is told as it comes, over one answer that does not end --- */
+
+#define FGD_STREAMS_MAX  256u
+#define FGD_STREAMS_USER 16u /* of one user, or of the operator */
+
+struct fgd_stream;
+/* Called when there may be something to take, from the event loop. */
+struct fgd_sink {
+        void (*ready)(void *user);
+        void *user;
+};
+/* From the event after wish->after; negative: from now. -EBUSY: too many. */
+int fgd_stream_open(struct fgd_manager *manager, const struct fgd_principal *who, const struct fgd_events_wish *wish, const struct fgd_sink *sink,
+                    struct fgd_stream **ret);
+/* Bytes of text/event-stream, at most `size`; 0: nothing now, sink->ready() will be called; negative: it has ended. */
+long fgd_stream_take(struct fgd_stream *stream, char *ret, size_t size);
+void fgd_stream_close(struct fgd_stream *stream); /* NULL is fine */
+/* What they may see has changed, or the daemon ends: all streams end, and who reads one asks again as what he is then. */
+void fgd_streams_end(struct fgd_manager *manager);
+/* Something was written. */
+void fgd_streams_look(struct fgd_manager *manager);
+bool fgd_streams_any(const struct fgd_manager *manager);
+int fgd_streams_new(struct fgd_manager *manager);
+void fgd_streams_free(struct fgd_manager *manager);
 
 struct fgd_events;
 int fgd_events_new(struct fgd_manager *manager);

@@ -35,7 +35,7 @@ int fgd_events_new(struct fgd_manager *m)
         if (!m->events)
                 return -ENOMEM;
         TAILQ_INIT(&m->events->waiters);
-        return 0;
+        return fgd_streams_new(m);
 }
 
 static bool has_expired(const struct waiter *waiter)
@@ -68,6 +68,7 @@ void fgd_events_release(struct fgd_manager *m)
 {
         while (m->events && !TAILQ_EMPTY(&m->events->waiters))
                 answer(TAILQ_FIRST(&m->events->waiters));
+        fgd_streams_end(m);
         fgd_log_release(m);
 }
 
@@ -76,6 +77,7 @@ void fgd_events_free(struct fgd_manager *m)
         if (!m->events)
                 return;
         fgd_events_release(m);
+        fgd_streams_free(m);
         sd_event_source_disable_unref(m->events->wake);
         free(m->events);
         m->events = NULL;
@@ -136,6 +138,7 @@ static int on_wake(sd_event_source *source, uint64_t usec, void *user)
         FGD_TAILQ_EACH_SAFE(waiter, &m->events->waiters, order, next)
                 if (has_expired(waiter) || look(waiter))
                         answer(waiter);
+        fgd_streams_look(m);
         return 0;
 }
 
@@ -143,7 +146,7 @@ void fgd_events_wake(struct fgd_manager *m)
 {
         struct fgd_events *events = m->events;
         int enabled = SD_EVENT_OFF;
-        if (!events || TAILQ_EMPTY(&events->waiters))
+        if (!events || (TAILQ_EMPTY(&events->waiters) && !fgd_streams_any(m)))
                 return;
         if (!events->wake && sd_event_add_time_relative(m->event, &events->wake, CLOCK_MONOTONIC, WAKE_USEC, 1000, on_wake, m) >= 0)
                 return;

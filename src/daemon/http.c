@@ -31,6 +31,12 @@ void fgd_http_drive(struct fgd_http *http)
         sd_event_source_set_enabled(http->timer, SD_EVENT_ONESHOT);
 }
 
+void fgd_http_soon(struct fgd_http *http)
+{
+        sd_event_source_set_time_relative(http->timer, 0);
+        sd_event_source_set_enabled(http->timer, SD_EVENT_ONESHOT);
+}
+
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
 {
         fgd_http_drive(user);

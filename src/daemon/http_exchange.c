@@ -104,6 +104,7 @@ static bool take_reply(struct fgd_exchange *e, size_t size)
 static void set_headers(const struct fgd_exchange *e, struct MHD_Response *response, unsigned status)
 {
         char number[12];
+        MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
         if (status != 204)
                 MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
                                         status >= 400 ? "application/problem+json" : e->content_type ? e->content_type : "application/json");
@@ -157,9 +158,7 @@ static void later_done(void *user, unsigned status, char *json)
         e->waiting = false;
         TAILQ_REMOVE(&e->http->waiting, e, order);
         MHD_resume_connection(e->connection);
-        /* Without a thread of its own the library has no way to wake itself. */
-        sd_event_source_set_time_relative(e->http->timer, 0);
-        sd_event_source_set_enabled(e->http->timer, SD_EVENT_ONESHOT);
+        fgd_http_soon(e->http);
 }
 
 void fgd_exchange_dismiss_all(struct fgd_http *http)
@@ -199,6 +198,9 @@ static void write_from(const struct fgd_exchange *e, int peer, char *ret, size_t
 static enum MHD_Result answer(struct fgd_exchange *e, const char *method)
 {
         int r = 0;
+        enum MHD_Result result;
+        if (fgd_http_asset(e, method, &result))
+                return result;
         if (e->peer)
                 fgd_peer_enter(e->peer, FGD_PEER_BUSY);
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -207,11 +209,13 @@ static enum MHD_Result answer(struct fgd_exchange *e, const char *method)
         int fd = info ? info->connect_fd : -1;
         _Static_assert(sizeof from >= FGD_FROM_MAX, "an address fits");
         e->later = (struct fgd_later){later_done, e};
+        e->sink = (struct fgd_sink){fgd_http_stream_ready, e};
         struct fgd_request request = {.method = method, .path = e->path, .query = e->query, .body = e->body, .body_size = e->size,
                                       .peer = remote ? -1 : fd, .remote = remote, .from = from, .later = &e->later,
                                       .authorization = header(e, MHD_HTTP_HEADER_AUTHORIZATION),
                                       .idempotency_key = header(e, "Idempotency-Key"), .accept = header(e, MHD_HTTP_HEADER_ACCEPT), .retry_after = &e->retry_after,
-                                      .allow = e->allow, .content_type = &e->content_type};
+                                      .allow = e->allow, .content_type = &e->content_type, .last_event_id = header(e, "Last-Event-ID"), .stream = &e->stream,
+                                      .sink = fgd_http_wants_stream(header(e, MHD_HTTP_HEADER_ACCEPT)) ? &e->sink : NULL};
         write_from(e, fd, from, sizeof from);
         if (e->too_large || e->too_much || e->refused) {
                 const char *type;
@@ -224,6 +228,8 @@ static enum MHD_Result answer(struct fgd_exchange *e, const char *method)
                 fgd_pause_begin(e);
                 return MHD_YES;
         }
+        if (e->stream)
+                return fgd_http_stream(e);
         if (r == 0 || e->answered)
                 return reply(e);
         e->waiting = true;
@@ -279,6 +285,7 @@ void fgd_exchange_end(void *user, struct MHD_Connection *connection, void **exch
         }
         /* What was not parsed is one block, which goes by itself (main.c). */
         bool trim = e->size > TRIM_ABOVE && e->status != 413;
+        fgd_stream_close(e->stream);
         free(e->body);
         free(e->path);
         free(e->json);

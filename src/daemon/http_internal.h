@@ -3,6 +3,7 @@
 #define FGD_HTTP_INTERNAL_H
 
 #include "daemon/api.h"
+#include "daemon/events.h"
 #include "daemon/http.h"
 
 #include <microhttpd.h>
@@ -72,6 +73,9 @@ struct fgd_exchange {
         const char *content_type; /* of an answer that is no refusal; NULL: JSON */
         char *json;
         struct fgd_later later;
+        struct fgd_sink sink;
+        struct fgd_stream *stream; /* of an answer that does not end */
+        bool idle;                 /* suspended until there is something in it */
         TAILQ_ENTRY(fgd_exchange) order; /* while waiting */
 };
 
@@ -81,6 +85,8 @@ struct fgd_exchange {
 int fgd_http_start(struct fgd_manager *manager, int socket, struct MHD_OptionItem *tls, struct fgd_http **ret, struct fg_error *err);
 /* Lets the library do what it can. */
 void fgd_http_drive(struct fgd_http *http);
+/* The same, in the next turn: without a thread of its own it has no way to wake itself when a connection goes on. */
+void fgd_http_soon(struct fgd_http *http);
 /* A peer that has left the lobby. It is the library's from here on, or gone. */
 void fgd_http_hand_over(struct fgd_peer *peer);
 
@@ -92,6 +98,19 @@ void *fgd_exchange_new(void *http, const char *uri, struct MHD_Connection *conne
 enum MHD_Result fgd_exchange_step(void *http, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *data, size_t *size, void **exchange);
 void fgd_exchange_end(void *http, struct MHD_Connection *connection, void **exchange, enum MHD_RequestTerminationCode code);
+
+/* --- http_assets.c --- */
+
+/* Answers what is asked of the dashboard's files; false: it is none of them. */
+bool fgd_http_asset(struct fgd_exchange *exchange, const char *method, enum MHD_Result *ret);
+
+/* --- http_stream.c --- */
+
+bool fgd_http_wants_stream(const char *accept);
+/* For a sink: there may be something to send. `user`: the exchange. */
+void fgd_http_stream_ready(void *user);
+/* Answers with exchange->stream. */
+enum MHD_Result fgd_http_stream(struct fgd_exchange *exchange);
 
 /* --- http_pause.c: who asks too much is told so, but not at once --- */
 

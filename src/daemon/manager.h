@@ -22,6 +22,7 @@ struct fgd_boxes;
 struct fgd_tenants;
 struct fgd_journal;
 struct fgd_events;
+struct fgd_streams;
 struct fgd_metering;
 struct fgd_money;
 struct fgd_history;
@@ -46,6 +47,7 @@ struct fgd_manager {
         struct fgd_rate *rate;
         struct fgd_journal *journal;
         struct fgd_events *events;
+        struct fgd_streams *streams;
         struct fgd_metering *metering;
         struct fgd_money *money; /* NULL: not started */
         struct fgd_history *history; /* NULL: none is kept */

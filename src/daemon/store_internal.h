@@ -98,6 +98,7 @@
         X(READ_AUDIT_OF, "SELECT " FGD_AUDIT_COLUMNS " FROM audit WHERE project=?2 AND seq<?1 ORDER BY seq DESC")         \
         X(ADD_EVENT, "INSERT INTO events(time,project,project_name,actor,kind,target,text) VALUES(?1,?2,?3,?4,?5,?6,?7)") \
         X(TRIM_EVENTS, "DELETE FROM events WHERE seq<=?1")                                                                \
+        X(LAST_EVENT, "SELECT max(seq) FROM events")                                                                       \
         X(READ_EVENTS, "SELECT " FGD_EVENT_COLUMNS " FROM events WHERE seq>?1 ORDER BY seq")                              \
         X(READ_EVENTS_OF, "SELECT " FGD_EVENT_COLUMNS " FROM events WHERE project=?2 AND seq>?1 ORDER BY seq")            \
         X(PUT_REPLY, "INSERT OR REPLACE INTO replies(principal,key,hash,time,status,target,body) VALUES(?1,?2,?3,?4,?5,?6,?7)") \

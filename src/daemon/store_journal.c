@@ -114,6 +114,14 @@ int fgd_store_read_audit(struct fgd_store *store, int64_t before, int64_t projec
         return r < 0 ? r : 0;
 }
 
+int64_t fgd_store_last_event(struct fgd_store *store)
+{
+        sqlite3_stmt *s = fgd_sql_bind(store, FGD_SQL_LAST_EVENT, "");
+        int64_t last = sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+        sqlite3_reset(s);
+        return last;
+}
+
 int fgd_store_read_events(struct fgd_store *store, int64_t after, int64_t project, int (*row)(void *user, const struct fgd_event_row *row),
                           void *user, struct fg_error *err)
 {

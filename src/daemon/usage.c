@@ -125,6 +125,26 @@ bool fgd_usage_is_none(const struct fgd_vgpu *vgpu)
         return !vgpu->pages && memcmp(&vgpu->base, &none, sizeof none) == 0 && memcmp(&vgpu->live, &none, sizeof none) == 0;
 }
 
+void fgd_usage_figures(struct fgd_vgpu *vgpu, struct fgd_figures *ret)
+{
+        struct fgd_pages *p = vgpu->pages;
+        uint32_t pids[FG_SLOTS];
+        *ret = (struct fgd_figures){0};
+        if (fgd_usage_is_none(vgpu))
+                return;
+        if (p) {
+                fgd_pages_settle(p);
+                uint64_t used = fg_load_relaxed(&p->usage->counter.used);
+                ret->memory_used = used < vgpu->memory ? used : vgpu->memory;
+                ret->processes = list_pids(p, pids);
+                ret->active = is_active(p, ret->processes);
+        }
+        ret->gpu_ns = vgpu->base.gpu_ns + vgpu->live.gpu_ns;
+        ret->waits = vgpu->base.waits + vgpu->live.waits;
+        ret->wait_ns = vgpu->base.wait_ns + vgpu->live.wait_ns;
+        ret->refusals = vgpu->base.refusals + vgpu->live.refusals;
+}
+
 void fgd_usage_write(struct fgd_vgpu *vgpu, struct fgd_text *text)
 {
         struct fgd_pages *p = vgpu->pages;

@@ -17,6 +17,13 @@ int fgd_usage_persist(struct fgd_manager *manager);
 void fgd_usage_watch(struct fgd_manager *manager);
 /* Nothing has ever used it. */
 bool fgd_usage_is_none(const struct fgd_vgpu *vgpu);
+/* What changes all the time. */
+struct fgd_figures {
+        uint64_t memory_used, gpu_ns, waits, wait_ns, refusals;
+        uint32_t processes;
+        bool active;
+};
+void fgd_usage_figures(struct fgd_vgpu *vgpu, struct fgd_figures *ret);
 /* "usage": {…} of one vGPU */
 void fgd_usage_write(struct fgd_vgpu *vgpu, struct fgd_text *text);
 

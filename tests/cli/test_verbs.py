@@ -11,7 +11,7 @@ from bench import Case, ROOT
 from fake_daemon import Server
 
 VERBS = ["devices", "create", "list", "inspect", "resize", "suspend", "resume", "delete", "run", "submit", "jobs", "logs", "cancel",
-         "why", "top", "login", "logout", "whoami", "user", "project", "token",
+         "why", "top", "dashboard", "login", "logout", "whoami", "user", "project", "token",
          "price", "usage", "invoice", "export", "budget", "events", "audit", "perf", "bench", "simulate", "doctor", "version", "help"]
 
 

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// What somebody does at the page, and what must come of it. `node scenes.mjs NAME`, started by test_browser.py.
+
+import {run} from "./browser.mjs";
+import * as first from "./scenes_first.mjs";
+import * as work from "./scenes_work.mjs";
+import * as trouble from "./scenes_trouble.mjs";
+
+const scenes = {...first, ...work, ...trouble};
+run(scenes[process.argv[2]]);
