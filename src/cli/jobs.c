@@ -66,9 +66,9 @@ static void add_reason(struct cli_table *table, struct fg_client *client, const 
         char path[64];
         const json_t *counts = json_object_get(job, "counts");
         if (counts && strcmp(cli_text(job, "state"), "queued") != 0) {
-                cli_table_add(table, "%llu queued, %llu running, %llu done, %llu failed", (unsigned long long)cli_number(counts, "queued"),
+                cli_table_add(table, "%llu queued, %llu running, %llu done, %llu failed, %llu cancelled", (unsigned long long)cli_number(counts, "queued"),
                               (unsigned long long)cli_number(counts, "running"), (unsigned long long)cli_number(counts, "done"),
-                              (unsigned long long)cli_number(counts, "failed"));
+                              (unsigned long long)cli_number(counts, "failed"), (unsigned long long)cli_number(counts, "cancelled"));
                 return;
         }
         if (strcmp(cli_text(job, "state"), "queued") == 0 && client && ++*asked <= REASONS_MAX) {

@@ -15,8 +15,8 @@ const struct argp cli_suspend_argp = {.options = option_table,
                                              "Their share is free for others meanwhile."};
 const struct argp cli_resume_argp = {.options = option_table,
                                      .parser = cli_action_parse,
-                                     .args_doc = "NAME…",
-                                     .doc = "Let suspended vGPUs go on. Refused (exit code 5) while others have their share."};
+                                     .args_doc = "NAME|JOB…",
+                                     .doc = "Let suspended vGPUs or jobs go on. Refused (exit code 5) while others have their share."};
 
 static int make_path(const struct cli_words *words, const char *verb, const char *name, char *ret, size_t len)
 {
