@@ -201,7 +201,7 @@ static int read_currency(struct fgd_call *call, const char *text, char ret[FG_CU
         const struct fg_bill_prices *prices = money && money->log ? fg_bill_books_prices(fgd_moneylog_books(money->log)) : NULL;
         struct fg_error err = {0};
         if (!text && (!prices || !prices->count))
-                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"budget\" needs a \"currency\", such as \"EUR\": there is no price list to tell it");
+                return fgd_problem_set(&call->problem, FGD_NOT_FOUND, "in which currency? There is no price list to tell: give one with the budget, such as \"EUR\"");
         if (fg_currency_parse(text ? text : prices->row[0].currency, ret, &err) < 0)
                 return fgd_problem_from(&call->problem, FGD_BAD_REQUEST, &err);
         return 0;
@@ -230,7 +230,7 @@ int fgd_body_budget(struct fgd_call *call, json_t *body, bool *ret_given, struct
                 return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"budget\" needs an \"amount\", such as \"10\"");
         if (fg_price_parse(amount, &ret->amount, &err) < 0)
                 return fgd_problem_from(&call->problem, FGD_BAD_REQUEST, &err);
-        return read_currency(call, currency, ret->currency);
+        return ret->amount || currency ? read_currency(call, currency, ret->currency) : 0;
 }
 
 /* --- the command --- */

@@ -153,7 +153,7 @@ static void say_reason(struct fgd_call *call, const struct fgd_run *run, const s
                 snprintf(a->text, sizeof a->text, "it starts now");
                 break;
         case FG_QUEUE_RUNS:
-                snprintf(a->text, sizeof a->text, "it runs; it waits for nothing");
+                snprintf(a->text, sizeof a->text, "%s", fgd_run_state(run) == FGD_JOB_STARTING ? "it is being started" : "it runs; it waits for nothing");
                 break;
         case FG_QUEUE_LEAVES:
                 snprintf(a->text, sizeof a->text, "it makes room for %s", other);

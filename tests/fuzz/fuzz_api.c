@@ -53,7 +53,7 @@ static struct fgd_manager *make_manager(void)
 {
         struct fgd_manager *m = NULL;
         struct fg_options options = {0};
-        struct fg_paths paths = {.state = "/nonexistent/state", .run = "/nonexistent/run", .is_private = true};
+        struct fg_paths paths = {.state = "/dev/null/state", .run = "/dev/null/run", .is_private = true};
         struct fg_error err = {0};
         fg_log_set_level(0);
         int r = fgd_manager_new(&paths, &options, ":memory:", &m, &err);

@@ -126,7 +126,7 @@ static void start(int64_t last_end)
 static int set_up(void **state)
 {
         struct fg_options options = {0};
-        struct fg_paths paths = {.state = "/nonexistent/state", .run = "/nonexistent/run", .is_private = true};
+        struct fg_paths paths = {.state = "/dev/null/state", .run = "/dev/null/run", .is_private = true};
         struct fg_error err = {0};
         fg_log_set_level(0);
         memset(&seen, 0, sizeof seen);
