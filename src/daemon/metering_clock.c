@@ -53,6 +53,7 @@ static void look_at_step(struct fgd_metering *mt, const struct fgd_clocks *now)
         mt->told_of_step = is_off;
 }
 
+/* Daemons that follow each other within a minute are ahead of the wall clock by as many: only what is more than that is amiss. */
 void fgd_metering_problems(struct fgd_manager *m, bool *first, struct fgd_text *text)
 {
         char said[160];
@@ -62,7 +63,7 @@ void fgd_metering_problems(struct fgd_manager *m, bool *first, struct fgd_text *
         fgd_metering_catch_up(m->metering);
         m->metering->read(m->metering->read_user, &now);
         int64_t ahead = fgd_billing_ahead(&m->metering->clock, &now);
-        if (llabs(ahead) <= FGD_BILLING_STEP_US)
+        if (llabs(ahead) <= FGD_BILLING_LEAP_US)
                 return;
         snprintf(said, sizeof said, "the wall clock is %lld s %s billing time: set it right; bills go by billing time",
                  llabs(ahead) / 1000000, ahead > 0 ? "ahead of" : "behind");

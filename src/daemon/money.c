@@ -34,6 +34,8 @@ static int open_log(struct fgd_money *money)
                 return r;
         }
         money->why[0] = '\0';
+        fg_log_info("money log: %llu records, %llu of them as they were kept", (unsigned long long)fgd_moneylog_size(money->log),
+                    (unsigned long long)fgd_moneylog_trusted(money->log));
         if (*fgd_moneylog_trouble(money->log))
                 fgd_manager_note(money->manager, "nothing is billed: %s", fgd_moneylog_trouble(money->log));
         return 0;
