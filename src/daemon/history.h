@@ -76,7 +76,6 @@ struct fgd_history_answer {
 struct fgd_history_who {
         char key[64], name[80], project[64], user[64], device[40];
         int64_t id, first, last; /* unix s */
-        bool is_live;
 };
 
 /* -ENOENT: nothing is known of it. */
