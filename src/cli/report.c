@@ -2,6 +2,7 @@
 #include "cli/report.h"
 
 #include "base/cleanup.h"
+#include "base/utf8.h"
 #include "bill/when.h"
 #include "cli/table.h"
 #include "cli/witness.h"
@@ -192,18 +193,35 @@ static int print_json(const struct cli_report *r)
         return 0;
 }
 
+/* In place, for a terminal: what was cut off within a character, and what terminals obey, becomes '?'. */
+static const char *clean(char *text)
+{
+        for (char *at = text; *at;) {
+                uint32_t code = 0;
+                size_t size = fg_utf8_decode(at, FG_UTF8_MAX, &code);
+                if (size == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0))
+                        memset(at, '?', size ? size : 1);
+                at += size ? size : 1;
+        }
+        return text;
+}
+
 static void print_invoices(const struct cli_report *r)
 {
         size_t i;
         const json_t *invoice;
+        char line[256];
         printf("project %s, %s\n", r->project, r->month);
         json_array_foreach(json_object_get(r->invoices, "invoices"), i, invoice)
-                printf("%s %s %s\n", json_is_true(json_object_get(invoice, "draft")) ? "so far" : cli_text(invoice, "number"), cli_text(invoice, "payable"),
-                       cli_text(invoice, "currency"));
+        {
+                snprintf(line, sizeof line, "%s %s %s", json_is_true(json_object_get(invoice, "draft")) ? "so far" : cli_text(invoice, "number"),
+                         cli_text(invoice, "payable"), cli_text(invoice, "currency"));
+                puts(clean(line));
+        }
         if (i == 0)
                 puts("nothing is to be paid: no price was in force, or nothing was used");
         if (*r->no_history)
-                printf("no history: %s\n", r->no_history);
+                snprintf(line, sizeof line, "no history: %s", r->no_history), puts(clean(line));
         else
                 printf("used %.3f of %.3f reserved GPU-hours, %.0f refusals\n", cli_report_sum(r, "gpu_seconds") / 3600,
                        cli_report_sum(r, "reserved_gpu_seconds") / 3600, cli_report_sum(r, "refusals"));
@@ -221,11 +239,11 @@ static int print_text(const struct cli_report *r)
                 cli_report_reason(row, reason, sizeof reason);
                 cli_report_command(r, row, command, sizeof command);
                 snprintf(name, sizeof name, "%s", cli_report_name(row));
-                printf("%s%s %s", any ? "" : "\n", cli_clean(name), cli_clean(reason));
+                printf("%s%s %s", any ? "" : "\n", clean(name), clean(reason));
                 if (*row->currency && row->advice.saves)
                         printf(": %s %s %s a month", row->advice.saves > 0 ? "saves" : "costs",
                                cli_report_nano(row->advice.saves > 0 ? row->advice.saves : -row->advice.saves, row->currency, saves, sizeof saves), row->currency);
-                printf("\n    %s\n", cli_clean(command));
+                printf("\n    %s\n", clean(command));
                 any = true;
         }
         if (!any)

@@ -5,13 +5,16 @@
 import datetime
 import decimal
 import html.parser
+import http.server
 import json
 import os
 import re
 import shutil
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -66,6 +69,43 @@ class Page(html.parser.HTMLParser):
         self.text += data
         if "td" in self.stack or "th" in self.stack:
             self.rows[-1][-1] += data
+
+
+class Liar(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """Between the command and the daemon: passes everything on, with every name in the answers turned into `name`."""
+    daemon_threads = True
+
+    def __init__(self, path, daemon, name):
+        self.daemon, self.name = daemon, name
+        super().__init__(path, Turn)
+
+    def lie(self, value, key=None):
+        if isinstance(value, dict):
+            return {k: self.lie(v, k) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self.lie(v) for v in value]
+        return self.name if isinstance(value, str) and key in ("name", "user", "kind", "currency", "number", "model", "owner") else value
+
+
+class Turn(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        status, reply = self.server.daemon.request("GET", self.path)
+        if not self.path.startswith(("/v1/log", "/v1/prices", "/v1/whoami")):
+            reply = self.server.lie(reply)
+        text = json.dumps(reply).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def address_string(self):
+        return "unix"
+
+    def log_message(self, *args):
+        pass
 
 
 class Case(unittest.TestCase):
@@ -192,6 +232,34 @@ class Report(Case):
             self.assertIn(word, self.fastgpu("report", *args, code=2).stderr)
         self.assertIn("nosuch", self.fastgpu("report", "--project", "nosuch", code=3).stderr)
         self.assertIn("cannot write", self.fastgpu("report", "--output", "/nonexistent/x.html", code=1).stderr)
+
+    def test_hostile_names(self):
+        plain = Page(self.page("--month", self.month))
+        for name in ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'-->]]></style></svg><script>", "&lt;b&gt; &amp; &#60;", "\u202egnp.exe\u2066",
+                     "\x1b[31mred\x7f\x9b\u200b", "x" * 65536, "\U0001f600" * 300, "e\u0301", "${7*7}{{7}}%s%n"):
+            state = tempfile.mkdtemp(dir=self.root)
+            os.mkdir(os.path.join(state, "run"))
+            liar = Liar(os.path.join(state, "run", "api.sock"), self.d, name)
+            thread = threading.Thread(target=liar.serve_forever, kwargs={"poll_interval": 0.01})
+            thread.start()
+            try:
+                text = self.fastgpu("report", "--month", self.month, "--output", "-", FASTGPU_STATE_DIR=state).stdout
+                lines = self.fastgpu("report", "--month", self.month, FASTGPU_STATE_DIR=state).stdout
+            finally:
+                liar.shutdown()
+                thread.join()
+                liar.server_close()
+            page = Page(text)
+            self.assertEqual(page.stack, [])
+            self.assertLessEqual(set(page.seen), set(plain.seen), name[:40])
+            self.assertLessEqual(page.attributes, ATTRIBUTES, name[:40])
+            self.assertLess(len(text), 200000)
+            shown = "".join(c if c.isprintable() else "\ufffd" for c in name[:200])
+            if len(name) <= 200:
+                self.assertIn(shown, page.text)
+            self.assertFalse(set(text) & set("\u202e\u2066\u200b"))
+            for c in text + lines:
+                self.assertTrue(c == "\n" or (ord(c) >= 0x20 and not 0x7f <= ord(c) < 0xa0), (name[:40], hex(ord(c))))
 
     def test_it_prints(self):
         """To PDF, where there is a Chromium."""
