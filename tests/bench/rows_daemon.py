@@ -92,7 +92,7 @@ def many(row, context):
 
 def history(row, context):
     """A day of busy vGPUs, at the pace of the machine."""
-    count, minutes = (100, 240) if context.quick else (1000, 1440)
+    count, minutes = 1000, 240 if context.quick else 1440
     with tempfile.TemporaryDirectory(prefix="fastgpu-bench.") as folder:
         out = subprocess.run([HISTORY_MAKE, "--many", str(count), os.path.join(folder, "state"), "1795600800", str(minutes)],
                              check=True, capture_output=True, text=True)
