@@ -205,6 +205,7 @@ CLI_VERB(price);
 CLI_VERB(usage);
 CLI_VERB(invoice);
 CLI_VERB(export);
+CLI_VERB(report);
 CLI_VERB(budget);
 CLI_VERB(create);
 CLI_VERB(list);

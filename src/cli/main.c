@@ -40,6 +40,7 @@ const struct cli_verb cli_verb_table[] = {
         {"invoice", cli_invoice, &cli_invoice_argp, CLI_OPERAND_NONE, "MONTH [--verify]", "Show and check invoices"},
         {"export", cli_export, &cli_export_argp, CLI_OPERAND_NONE, "--focus|--csv|--json", "Write a month's charges for other programs"},
         {"budget", cli_budget, &cli_budget_argp, CLI_OPERAND_NONE, "[set PROJECT AMOUNT]", "Show or set what projects may spend"},
+        {"report", cli_report, &cli_report_argp, CLI_OPERAND_NONE, "[--output FILE.html]", "Report a project's month, and what would be cheaper"},
         {"events", cli_events, &cli_events_argp, CLI_OPERAND_NONE, "[--follow]", "Show what happened"},
         {"audit", cli_audit, &cli_audit_argp, CLI_OPERAND_NONE, "", "Show who did what"},
         {"perf", cli_perf, &cli_perf_argp, CLI_OPERAND_TARGET, "[NAME[/I]]", "Show how well the GPUs are used: P = alpha U S V"},
