@@ -73,6 +73,9 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
         [FG_OPT_IDLE_LEASE] = {"idle-lease", "43200", "s", FG_OPTION_COUNT, 0, 316224000,
                                "Time without use of its device after which a vGPU is deleted, or suspended while programs hold it, unless "
                                "its project says otherwise; 0: never"},
+        [FG_OPT_OTLP_ENDPOINT] = {"otlp-endpoint", "", "", FG_OPTION_TEXT, 0, 0,
+                                  "Where the lives of jobs and vGPUs are sent as traces over OTLP/HTTP, such as http://localhost:4318; empty: "
+                                  "where OTEL_EXPORTER_OTLP_ENDPOINT says, else nowhere"},
         [FG_OPT_METRICS_LIMIT] = {"metrics-limit", "5000", "", FG_OPTION_COUNT, 1, 100000,
                                   "vGPUs, and as many projects, that one answer of /metrics tells of; how many are left out is told"},
 };

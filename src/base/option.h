@@ -42,6 +42,7 @@ enum fg_option_id {
         FG_OPT_MIN_RUN,          /* s before a job may be made to give way */
         FG_OPT_PREEMPT,          /* 0: off, 1: on */
         FG_OPT_IDLE_LEASE, /* s; 0: none */
+        FG_OPT_OTLP_ENDPOINT, /* text: URL of a collector; empty: the environment's, if there is one */
         FG_OPT_METRICS_LIMIT, /* rows of each kind in /metrics */
         FG_OPT_COUNT
 };
