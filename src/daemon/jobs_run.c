@@ -12,6 +12,7 @@
 #include "daemon/pages.h"
 #include "daemon/registry.h"
 #include "daemon/store_jobs.h"
+#include "daemon/trace.h"
 #include "daemon/vgpus.h"
 
 #include <errno.h>
@@ -309,6 +310,7 @@ void fgd_run_closed(struct fgd_manager *m, struct fgd_run *run)
         char folder[PATH_MAX];
         struct fg_error ignored = {0};
         say_end(m, run);
+        fgd_trace_run_over(m, run, &result);
         fgd_run_folder(m, job, run->index, run->attempt, folder, sizeof folder);
         run->active->set = NULL;
         if (result.log == 0 || result.state == FGD_JOB_QUEUED)

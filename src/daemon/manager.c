@@ -22,6 +22,7 @@
 #include "daemon/use.h"
 #include "daemon/vgpus.h"
 #include "daemon/telemetry.h"
+#include "daemon/trace.h"
 #include "daemon/watchdog.h"
 
 #include <errno.h>
@@ -196,6 +197,7 @@ void fgd_manager_free(struct fgd_manager *m)
         free_sets(m);
         fgd_metering_free(m);
         fgd_metrics_free(m);
+        fgd_trace_free(m);
         fgd_journal_free(m);
         fgd_tenants_free(m);
         fgd_rate_free(m);

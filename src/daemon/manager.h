@@ -27,6 +27,7 @@ struct fgd_metering;
 struct fgd_money;
 struct fgd_history;
 struct fgd_metrics;
+struct fgd_trace;
 struct fgd_rate;
 struct fgd_lease;
 struct fgd_jobs;
@@ -52,6 +53,7 @@ struct fgd_manager {
         struct fgd_money *money; /* NULL: not started */
         struct fgd_history *history; /* NULL: none is kept */
         struct fgd_metrics *metrics;
+        struct fgd_trace *trace; /* NULL: nobody is told */
         struct fgd_lease *lease;
         struct fgd_set_list sets; /* in the order they were made */
         struct fgd_table set_names; /* by project and name */
