@@ -3,6 +3,7 @@
 #define FGD_HTTP_INTERNAL_H
 
 #include "daemon/api.h"
+#include "daemon/fair.h"
 #include "daemon/http.h"
 
 #include <microhttpd.h>
@@ -29,6 +30,7 @@ enum fgd_peer_state {
 struct fgd_peer {
         struct fgd_http *http;
         int fd;
+        uid_t uid; /* of the process behind a unix socket; -1: not known, or remote */
         enum fgd_peer_state state;
         uint64_t since; /* when the state began; silent: when it was accepted, had its last answer or began its next request */
         bool served;    /* has had an answer */
@@ -51,6 +53,7 @@ struct fgd_http {
         unsigned limit, peers;
         size_t bodies, replies; /* bytes of unfinished requests and of unfinished answers */
         TAILQ_HEAD(fgd_exchange_list, fgd_exchange) waiting; /* for an answer that takes time */
+        struct fgd_exchange_list queued;    /* for their caller's turn */
         struct fgd_exchange_list paused;    /* answered with 429, to be told so later; oldest first */
         sd_event_source *pause;
         struct fgd_peer_list silent, sending; /* oldest first; silent: the lobby too */
@@ -63,8 +66,12 @@ struct fgd_exchange {
         struct fgd_peer *peer;
         struct MHD_Connection *connection;
         char *path, *query; /* one allocation */
-        char *body;
-        size_t size, reply_size;
+        char method[16];
+        char *body;           /* NULL: none, or not kept */
+        size_t size, kept, most; /* bytes that came; of them those in `body`; how many the caller may send: more are not kept */
+        size_t reply_size;
+        uint64_t caller;      /* in whose turn it is served; fair.h */
+        struct fgd_task task;
         bool started, reading, too_large, too_much, waiting, answered, refused;
         unsigned status, retry_after;
         uint64_t paused_at;
@@ -92,10 +99,26 @@ enum MHD_Result fgd_exchange_step(void *http, struct MHD_Connection *connection,
                                   const char *version, const char *data, size_t *size, void **exchange);
 void fgd_exchange_end(void *http, struct MHD_Connection *connection, void **exchange, enum MHD_RequestTerminationCode code);
 
+/* The whole request is here, and it is its turn: asks the API. 0: the answer is there; 1: it comes later. */
+int fgd_exchange_ask(struct fgd_exchange *exchange);
+/* Its answer, which is there. */
+enum MHD_Result fgd_exchange_reply(struct fgd_exchange *exchange);
+/* Without a thread of its own the library has no way to wake itself: what was resumed goes on. */
+void fgd_http_wake(struct fgd_http *http);
+
+/* --- http_turn.c: whose turn it is --- */
+
+/* The whole request is here: it is served now, or in its caller's turn. */
+enum MHD_Result fgd_turn_take(struct fgd_exchange *exchange);
+/* The same, now in any case. */
+enum MHD_Result fgd_turn_now(struct fgd_exchange *exchange);
+/* It waits no longer. */
+void fgd_turn_leave(struct fgd_exchange *exchange);
+
 /* --- http_pause.c: who asks too much is told so, but not at once --- */
 
 int fgd_pause_watch(struct fgd_http *http);
-/* Its answer is there and waits. */
+/* Its answer is there and waits; the connection is suspended. */
 void fgd_pause_begin(struct fgd_exchange *exchange);
 /* All of them go on now. */
 void fgd_pause_end_all(struct fgd_http *http);

@@ -23,13 +23,6 @@ static void resume(struct fgd_exchange *e)
         MHD_resume_connection(e->connection);
 }
 
-static void wake(struct fgd_http *http)
-{
-        /* Without a thread of its own the library has no way to wake itself. */
-        sd_event_source_set_time_relative(http->timer, 0);
-        sd_event_source_set_enabled(http->timer, SD_EVENT_ONESHOT);
-}
-
 static int on_time(sd_event_source *source, uint64_t usec, void *user)
 {
         struct fgd_http *http = user;
@@ -37,7 +30,7 @@ static int on_time(sd_event_source *source, uint64_t usec, void *user)
         uint64_t now = fg_now();
         for (unsigned n = 0; n < STEP_AT_ONCE && (e = TAILQ_FIRST(&http->paused)) && e->paused_at + PAUSE <= now; n++)
                 resume(e);
-        wake(http);
+        fgd_http_wake(http);
         e = TAILQ_FIRST(&http->paused);
         if (e)
                 arm(http, e->paused_at + PAUSE > now + STEP ? e->paused_at + PAUSE : now + STEP);
@@ -57,7 +50,6 @@ void fgd_pause_begin(struct fgd_exchange *e)
         if (TAILQ_EMPTY(&http->paused))
                 arm(http, e->paused_at + PAUSE);
         TAILQ_INSERT_TAIL(&http->paused, e, order);
-        MHD_suspend_connection(e->connection);
 }
 
 void fgd_pause_end_all(struct fgd_http *http)

@@ -85,11 +85,15 @@ static void join_list(struct fgd_peer *peer)
 
 struct fgd_peer *fgd_peer_new(struct fgd_http *http, int fd, struct fgd_source *source)
 {
+        struct ucred who;
+        socklen_t size = sizeof who;
         struct fgd_peer *peer = calloc(1, sizeof *peer);
         if (!peer)
                 return NULL;
         *peer = (struct fgd_peer){
-                .http = http, .fd = fd, .source = source, .state = http->lobby ? FGD_PEER_LOBBY : FGD_PEER_SILENT};
+                .http = http, .fd = fd, .uid = (uid_t)-1, .source = source, .state = http->lobby ? FGD_PEER_LOBBY : FGD_PEER_SILENT};
+        if (!source && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0)
+                peer->uid = who.uid;
         http->peers++;
         join_list(peer);
         return peer;

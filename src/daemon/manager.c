@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "daemon/arbiter.h"
 #include "daemon/attach_server.h"
+#include "daemon/fair.h"
 #include "daemon/http.h"
 #include "daemon/jobs.h"
 #include "daemon/journal.h"
@@ -87,6 +88,8 @@ static int make_parts(struct fgd_manager *m, struct fg_error *err)
                 r = fgd_tenants_new(m, err);
         if (r == 0)
                 r = fgd_rate_new(m, err);
+        if (r == 0 && fgd_fair_start(m) < 0)
+                r = fg_error_set(err, -ENOMEM, "out of memory");
         if (r == 0 && fgd_events_new(m) < 0)
                 r = fg_error_set(err, -ENOMEM, "out of memory");
         if (r == 0)
@@ -172,6 +175,7 @@ void fgd_manager_free(struct fgd_manager *m)
         fgd_journal_free(m);
         fgd_tenants_free(m);
         fgd_rate_free(m);
+        fgd_fair_stop(m);
         for (uint32_t i = 0; i < m->devices; i++) {
                 fgd_arbiter_free(m->device[i]->arbiter);
                 free(m->device[i]);

@@ -26,6 +26,7 @@ struct fgd_money;
 struct fgd_rate;
 struct fgd_lease;
 struct fgd_jobs;
+struct fgd_fair;
 
 #define FGD_NOTES 32u
 
@@ -41,6 +42,7 @@ struct fgd_manager {
         uint32_t devices;
         struct fgd_tenants *tenants;
         struct fgd_rate *rate;
+        struct fgd_fair *fair;
         struct fgd_journal *journal;
         struct fgd_events *events;
         struct fgd_metering *metering;
@@ -60,6 +62,7 @@ struct fgd_manager {
         struct fgd_process_table processes;
         uint32_t use_count, lingering; /* uses; those whose connection is gone while the process lives */
 
+        sd_event_source *fair_turn; /* while there are tasks */
         sd_event_source *life[5]; /* signals, damage, folder */
         sd_event_source *persist_timer, *linger_timer, *idle_timer, *folder_timer;
         uint64_t last_activity;
