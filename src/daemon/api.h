@@ -38,8 +38,8 @@ struct fgd_request {
  * request->later is told. */
 int fgd_api_handle(struct fgd_manager *manager, const struct fgd_request *request, unsigned *ret_status, char **ret_json);
 
-/* It was refused before it was known who asks, since it could not be kept: written down if it would have changed something. Beyond the
- * rate of bad credentials of one source such rows are counted, not added. `type`: the refusal's. */
+/* It was refused before it was known who asks, since it could not be kept: counted in the audit if it would have changed something.
+ * `type`: the refusal's. */
 void fgd_api_refused(struct fgd_manager *manager, const struct fgd_request *request, unsigned status, const char *type);
 
 #endif

@@ -38,6 +38,8 @@ void *fgd_exchange_new(void *user, const char *uri, struct MHD_Connection *conne
         /* A kept connection may have been idle: the time of its next request begins with that. */
         if (e->peer && e->peer->served)
                 fgd_peer_enter(e->peer, FGD_PEER_SILENT);
+        if (e->peer)
+                e->peer->asked = e->peer->asking = true;
         return e;
 }
 
@@ -140,6 +142,7 @@ enum MHD_Result fgd_exchange_reply(struct fgd_exchange *e)
         if (!response)
                 return MHD_NO;
         e->json = NULL;
+        e->told = true;
         set_headers(e, response, status);
         enum MHD_Result r = MHD_queue_response(e->connection, status, response);
         MHD_destroy_response(response);
@@ -277,8 +280,12 @@ void fgd_exchange_end(void *user, struct MHD_Connection *connection, void **exch
                 source->bodies -= e->kept;
                 source->replies -= e->reply_size;
         }
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_HTTP_STATUS);
         if (e->peer) {
+                if (!e->told && info && info->http_status >= 400)
+                        fgd_peer_malformed(e->peer, info->http_status); /* it was the library that refused it */
                 e->peer->served = true;
+                e->peer->asking = false;
                 fgd_peer_enter(e->peer, FGD_PEER_SILENT);
         }
         /* What was not parsed is one block, which goes by itself (main.c). */

@@ -34,6 +34,7 @@ struct fgd_peer {
         enum fgd_peer_state state;
         uint64_t since; /* when the state began; silent: when it was accepted, had its last answer or began its next request */
         bool served;    /* has had an answer */
+        bool asked, asking; /* its first words were those of a request; so are the last, to which there is no answer yet */
         TAILQ_ENTRY(fgd_peer) order; /* of http->silent or ->sending */
 
         struct fgd_source *source; /* remote: where it comes from; NULL: the unix socket */
@@ -72,7 +73,7 @@ struct fgd_exchange {
         size_t reply_size;
         uint64_t caller;      /* in whose turn it is served; fair.h */
         struct fgd_task task;
-        bool started, reading, too_large, too_much, waiting, answered, refused;
+        bool started, reading, too_large, too_much, waiting, answered, refused, told;
         unsigned status, retry_after;
         uint64_t paused_at;
         char allow[FGD_ALLOW_SIZE];
@@ -134,6 +135,8 @@ void fgd_peer_enter(struct fgd_peer *peer, enum fgd_peer_state state);
 void fgd_peer_cut(struct fgd_peer *peer);
 /* The library took a connection, or lets go of it. */
 void fgd_peer_change(void *http, struct MHD_Connection *connection, void **peer, enum MHD_ConnectionNotificationCode code);
+/* What it sent is no request, or none that came to an end: counted in the audit. */
+void fgd_peer_malformed(const struct fgd_peer *peer, unsigned status);
 /* Sets up the watch over time. */
 int fgd_peer_watch(struct fgd_http *http);
 
