@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct fgd_manager;
 
@@ -29,6 +30,7 @@ struct fgd_request {
         const char *from;        /* where the caller is, for the audit: "pid 17 uid 1000", "192.0.2.1"; NULL: unknown */
         const char *authorization;   /* the header's value; NULL: none */
         const char *idempotency_key; /* the header's value; NULL: none */
+        uint64_t caller;         /* in whose turn it is served; fair.h */
         struct fgd_later *later; /* NULL: whatever would take time is refused */
         char *allow;           /* FGD_ALLOW_SIZE bytes, empty: the methods that the path has, when this one is not among them. NULL: nobody asks */
         unsigned *retry_after;   /* seconds for the answer's Retry-After, also of a later one; left at 0: none. NULL: nobody asks */
@@ -41,5 +43,8 @@ int fgd_api_handle(struct fgd_manager *manager, const struct fgd_request *reques
 /* It was refused before it was known who asks, since it could not be kept: counted in the audit if it would have changed something.
  * `type`: the refusal's. */
 void fgd_api_refused(struct fgd_manager *manager, const struct fgd_request *request, unsigned status, const char *type);
+
+/* Whoever still waits for one was told otherwise. */
+void fgd_listings_free(struct fgd_manager *manager);
 
 #endif

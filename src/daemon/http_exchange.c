@@ -213,7 +213,7 @@ int fgd_exchange_ask(struct fgd_exchange *e)
         _Static_assert(sizeof from >= FGD_FROM_MAX, "an address fits");
         e->later = (struct fgd_later){later_done, e};
         struct fgd_request request = {.method = e->method, .path = e->path, .query = e->query, .body = e->body, .body_size = e->size,
-                                      .peer = remote ? -1 : fd, .remote = remote, .from = from, .later = &e->later,
+                                      .peer = remote ? -1 : fd, .remote = remote, .from = from, .later = &e->later, .caller = e->caller,
                                       .authorization = header(e, MHD_HTTP_HEADER_AUTHORIZATION),
                                       .idempotency_key = header(e, "Idempotency-Key"), .retry_after = &e->retry_after,
                                       .allow = e->allow};

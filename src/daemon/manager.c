@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/api.h"
 #include "daemon/arbiter.h"
 #include "daemon/attach_server.h"
 #include "daemon/fair.h"
@@ -109,6 +110,7 @@ int fgd_manager_new(const struct fg_paths *paths, const struct fg_options *optio
         m->started = fg_now();
         TAILQ_INIT(&m->sets);
         TAILQ_INIT(&m->pages);
+        TAILQ_INIT(&m->listings);
         fgd_manager_active(m);
         int r = sd_id128_get_boot(&boot);
         if (r < 0)
@@ -175,6 +177,7 @@ void fgd_manager_free(struct fgd_manager *m)
         fgd_journal_free(m);
         fgd_tenants_free(m);
         fgd_rate_free(m);
+        fgd_listings_free(m);
         fgd_fair_stop(m);
         for (uint32_t i = 0; i < m->devices; i++) {
                 fgd_arbiter_free(m->device[i]->arbiter);

@@ -43,6 +43,7 @@ struct fgd_manager {
         struct fgd_tenants *tenants;
         struct fgd_rate *rate;
         struct fgd_fair *fair;
+        TAILQ_HEAD(, fgd_listing) listings; /* that are being written */
         struct fgd_journal *journal;
         struct fgd_events *events;
         struct fgd_metering *metering;

@@ -163,5 +163,6 @@ int fgd_vgpus_resize(struct fgd_manager *m, const struct fgd_resize *resize, str
         demand_of(change, resize->count, &demand);
         fgd_quota_book(m, resize->set->project, resize->set->owner, &demand);
         apply(change, resize->count);
+        resize->set->changes++;
         return 0;
 }

@@ -127,6 +127,77 @@ class Order(people.Case):
         self.assertEqual(self.d.process.returncode, 0, self.d.logged())
 
 
+class Long(people.Case):
+    """Answers that are written in pieces, between which others are served."""
+
+    options = {"devices": 4}
+    COUNT = 2500
+
+    def setUp(self):
+        super().setUp()
+        c = self.d.connect()
+        c.request("POST", "/v1/vgpus", json.dumps({"name": "big", "gpus": self.COUNT, "memory": "64K", "compute": "0.1"}))
+        self.made = c.getresponse().read()
+
+    def body(self, path):
+        c = self.d.connect()
+        c.request("GET", path)
+        reply = c.getresponse()
+        self.assertEqual(reply.status, 200)
+        return reply.read()
+
+    def put_before(self, *requests):
+        """All of them at once; their statuses and bodies."""
+        callers = [Kept(self.d) for _ in requests]
+        self.d.process.send_signal(signal.SIGSTOP)
+        harness.wait_until(lambda: harness.state(self.d.process.pid) == "T", "it is stopped")
+        for caller, request in zip(callers, requests):
+            caller.send(request)
+        self.d.process.send_signal(signal.SIGCONT)
+        return callers
+
+    def test_same_bytes(self):
+        """As the answer to its making, which is written in one piece; in a list, with others, too."""
+        self.assertEqual(self.body("/v1/vgpus/big"), self.made)
+        small = [self.operator.create(f"s{n}", gpus=1 + n % 3) for n in range(60)]
+        listed = self.body("/v1/vgpus")
+        self.assertTrue(listed.startswith(b'{"sets": [' + self.made.rstrip(b"\n") + b', {"name": "s0"'), listed[-300:])
+        self.assertEqual(json.loads(listed)["sets"][1:], [{k: v for k, v in s.items() if k != "note"} for s in small])
+        self.assertEqual(set(json.loads(listed)), {"sets", "now_ns"})
+        page = json.loads(self.body("/v1/vgpus?limit=2"))
+        self.assertEqual([s["name"] for s in page["sets"]], ["big", "s0"])
+        rest = json.loads(self.body("/v1/vgpus?after=" + page["next"]))
+        self.assertEqual([s["name"] for s in rest["sets"]], [f"s{n}" for n in range(1, 60)])
+
+    def test_gone_meanwhile(self):
+        self.operator.create("after")
+        reader, lister, killer = self.put_before(text("GET", "/v1/vgpus/big"), text("GET", "/v1/vgpus"), text("DELETE", "/v1/vgpus/big"))
+        self.assertEqual(killer.heard()[0], 204)
+        self.assertIn(reader.heard()[0], (200, 404))  # before or after, and nothing in between
+        self.assertEqual(lister.heard()[0], 200)
+        self.assertEqual([s["name"] for s in json.loads(self.body("/v1/vgpus"))["sets"]], ["after"])
+
+    def test_changed_meanwhile(self):
+        """Never some as before and some as after."""
+        for memory in ("32K", "64K", "16K"):
+            reader = self.put_before(text("GET", "/v1/vgpus/big"), text("PATCH", "/v1/vgpus/big", json.dumps({"memory": memory}).encode()))[0]
+            got = reader.sock.makefile("rb")
+            head = [got.readline()]
+            while head[-1] != b"\r\n":
+                head.append(got.readline())
+            size = next(int(line.split(b":")[1]) for line in head if line.lower().startswith(b"content-length"))
+            told = json.loads(got.read(size))["vgpus"]
+            self.assertEqual((len(told), len({v["memory"] for v in told})), (self.COUNT, 1))
+
+    def test_the_end(self):
+        """Of the daemon, while many are being written; of their readers, too."""
+        callers = self.put_before(*[text("GET", "/v1/vgpus")] * 20)
+        for caller in callers[::2]:
+            caller.close()
+        self.d.stop()
+        self.assertEqual(self.d.process.returncode, 0, self.d.logged())
+
+
 class Words(people.Case):
     """What is sent as a name stays a name: of a path, of a row, of a header."""
 
