@@ -12,7 +12,8 @@ void fgd_write_device(const struct fgd_manager *manager, const struct fgd_device
 /* api_vgpu.c */
 void fgd_write_vgpu(struct fgd_vgpu *vgpu, struct fgd_text *text);
 const char *fgd_vgpu_state(const struct fgd_vgpu *vgpu);
-/* `note` may be empty. */
+/* `note` may be empty. The beginning ends where the vGPUs come; "]}" closes it. */
+void fgd_write_set_begin(const struct fgd_set *set, const char *note, struct fgd_text *text);
 void fgd_write_set(struct fgd_set *set, const char *note, struct fgd_text *text);
 
 #endif

@@ -97,6 +97,7 @@ struct fgd_set {
         int64_t active_at; /* ms of CLOCK_BOOTTIME, possibly before 0: last known to have used device time; lease.h */
         int64_t active_wall; /* the same as unix time, s, to tell people when a lease ends */
         uint64_t lease_gpu_ns; /* what it had used then */
+        uint32_t changes; /* how often what it was given, or whether it is paused, has changed since it is known */
         bool is_warned, lease_dirty; /* its end was announced; differs from the store */
         int64_t job;    /* whose it is, and of which element; 0: a person's */
         uint32_t element;

@@ -127,6 +127,7 @@ void fgd_registry_pause(struct fgd_manager *m, struct fgd_set *set, bool is_paus
                         demand.more[FGD_QUOTA_SHARE] += set->vgpu[i].share;
         }
         set->is_paused = is_paused;
+        set->changes++;
         for (uint32_t i = 0; i < set->count; i++)
                 fgd_vgpu_promise(&set->vgpu[i]);
         if (is_paused)

@@ -165,5 +165,6 @@ int fgd_vgpus_resize(struct fgd_manager *m, const struct fgd_resize *resize, str
         fgd_quota_book(m, resize->set->project, resize->set->owner, &demand);
         fgd_trace_set_event(m, resize->set, "vgpu.resized");
         apply(change, resize->count);
+        resize->set->changes++;
         return 0;
 }
