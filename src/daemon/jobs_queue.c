@@ -237,6 +237,7 @@ static int run_passes(struct fgd_manager *m)
         struct fg_queue_device device[FGD_DEVICES_MAX];
         struct fg_queue_scene scene;
         struct fg_queue_plan plan;
+        bool more = fgd_learn_refresh(m);
         for (unsigned round = 0; round < ROUNDS; round++) {
                 fgd_jobs_settle_accounts(m);
                 fgd_jobs_scene(m, device, &scene);
@@ -245,10 +246,12 @@ static int run_passes(struct fgd_manager *m)
                         return r;
                 for (size_t i = 0; i < plan.count; i++)
                         carry_out(m, &plan.decision[i]);
-                if (plan.count == 0) {
+                if (plan.count == 0 && !more) {
                         look_at(m, plan.wake);
                         return 0;
                 }
+                if (plan.count == 0)
+                        break;
         }
         fgd_jobs_kick(m);
         return 0;
@@ -306,6 +309,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
         if (now - m->jobs->minute_at >= MINUTE_USEC * 900) {
                 m->jobs->minute_at = now;
                 fgd_jobs_charge(m);
+                fgd_learn_save(m, false);
                 release_all(m);
                 TAILQ_FOREACH(job, &m->jobs->list, order)
                         if (job->next < job->count)
