@@ -24,7 +24,7 @@
 #define ROUND_NS  (60 * FG_NSEC_PER_SEC)
 #define SOON_NS   FG_NSEC_PER_SEC
 #define EACH_NS   20000u          /* of each job, a round later: a tenth of the time at most */
-#define AT_ONCE   2000u           /* jobs that one pass looks at: about 4 ms */
+#define AT_ONCE   2000u           /* jobs that one pass looks at: a few ms */
 
 /* --- kinds --- */
 
@@ -86,8 +86,11 @@ void fgd_learn_key(struct fgd_manager *m, struct fgd_job *job)
         struct fg_order_job view = {.kind = kind_of(job),
                                     .submitted = job->submitted > 0 ? (uint64_t)job->submitted * 1000 : 0,
                                     .waited = waited > 0 ? (uint64_t)waited * 1000 : 0};
-        /* The queue suspends for higher classes alone, so within a project it is an order without preemption. */
-        job->key = fg_order_key(m->jobs->order, fg_order_policy_find("mean"), &view);
+        struct fg_order_prediction all;
+        fg_order_predict(m->jobs->order, &view.kind, &all);
+        /* The queue suspends for higher classes alone, so within a project it is an order without preemption. While nothing is known, not
+         * even of other jobs, all are equal and submission decides. */
+        job->key = all.runs ? fg_order_key(m->jobs->order, fg_order_policy_find("mean"), &view) : 0;
 }
 
 static void rekey(struct fgd_manager *m, struct fgd_job *job)

@@ -51,6 +51,11 @@ class Learned(Case):
         # What was told to end says nothing of how long it would have run.
         self.assertRegex(self.prediction(self.submit("sleep", "300", name="blocker")), "of this size by this project$")
 
+    def test_while_nothing_is_known_submission_decides(self):
+        blocker = self.block()
+        large, small = self.submit("true", memory="900M", compute="50"), self.wide("small")
+        self.assertEqual(self.order(blocker, large, small), [large, small])
+
     def test_what_waits_already_is_looked_at_again(self):
         blocker = self.block()
         slow, quick = self.wide("slow"), self.wide("quick")
