@@ -64,6 +64,13 @@ class Learned(Case):
         time.sleep(1.1)  # keys are made anew once a second at most
         self.assertEqual(self.order(blocker, slow, quick), [quick, slow])
 
+    def test_named_after_the_script(self):
+        for words, name in ((["/usr/bin/python3", "-u", "x/train.py", "--lr", "1.sh"], "train.py"), (["torchrun", "--nproc=2", "fit.py"], "fit.py"),
+                            (["sh", "-c", "echo a.sh"], "sh"), (["python3", "-c", "x"], "python3"), (["pythonic", "a.py"], "pythonic"),
+                            (["bash", "/opt/run me.sh"], "bash"), (["python3"], "python3")):
+            id = self.d.ok("POST", "/v1/jobs", {"command": words, "memory": "1M", "compute": "1", "not_before": "1h"}, 201)["id"]
+            self.assertEqual(self.job(id)["name"], name, words)
+
     def test_it_is_kept(self):
         self.teach()
         self.d.stop(signal.SIGTERM)
