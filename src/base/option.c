@@ -62,8 +62,9 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
                                 "Output of each job that is kept; what comes later is dropped and counted"},
         [FG_OPT_JOB_PIDS_MAX] = {"job-pids-max", "4096", "", FG_OPTION_COUNT, 0, 4194304,
                                  "Processes and threads of each job, where a cgroup can bound them; 0: any number"},
-        [FG_OPT_QUEUE_POLICY] = {"queue-policy", "fair", "", FG_OPTION_CHOICE, 0, 1,
-                                 "Which job goes first: fair (the project that has had least for its weight) or fifo", "fair|fifo"},
+        [FG_OPT_QUEUE_POLICY] = {"queue-policy", "learned", "", FG_OPTION_CHOICE, 0, 2,
+                                 "Which job goes first: learned and fair take the project that has had least for its weight, and in it learned the job that "
+                                 "should take least device time, fair the one submitted first; fifo the one submitted first of all", "fair|fifo|learned"},
         [FG_OPT_SHARE_HALF_LIFE] = {"share-half-life", "604800", "s", FG_OPTION_COUNT, 0, 31536000,
                                     "Time after which what a project has used counts for half in the job queue; 0: it always counts"},
         [FG_OPT_MIN_RUN] = {"min-run", "300", "s", FG_OPTION_COUNT, 0, 31536000,

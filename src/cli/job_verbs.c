@@ -100,6 +100,8 @@ int cli_why(int argc, char **argv)
                 return 0;
         }
         printf("%s is %s: %s.\n", cli_text(why, "name"), cli_text(why, "state"), cli_text(why, "text"));
+        if (*cli_text(why, "prediction"))
+                printf("How long: %s.\n", cli_text(why, "prediction"));
         if (*cli_text(why, "remedy"))
                 printf("What helps: %s.\n", cli_text(why, "remedy"));
         if (*cli_text(why, "start"))
