@@ -45,6 +45,7 @@ const struct cli_verb cli_verb_table[] = {
         {"bench", cli_bench, &cli_bench_argp, CLI_OPERAND_NONE, "[--device ID]", "Measure V of a device and keep it"},
         {"simulate", cli_simulate, &cli_simulate_argp, CLI_OPERAND_NONE, "--nodes FILE --trace FILE …",
          "Compare placement policies on a trace"},
+        {"docker", cli_docker, &cli_docker_argp, CLI_OPERAND_ACTION, "enable|disable …", "Tell Docker of vGPUs", cli_docker_actions},
         {"doctor", cli_doctor, &cli_doctor_argp, CLI_OPERAND_NONE, "",
          "Say what is installed, what is missing and how to mend it"},
         {"version", cli_version, &cli_version_argp, CLI_OPERAND_NONE, "",

@@ -12,7 +12,7 @@ from fake_daemon import Server
 
 VERBS = ["devices", "create", "list", "inspect", "resize", "suspend", "resume", "delete", "run", "submit", "jobs", "logs", "cancel",
          "why", "top", "login", "logout", "whoami", "user", "project", "token",
-         "price", "usage", "invoice", "export", "budget", "events", "audit", "perf", "bench", "simulate", "doctor", "version", "help"]
+         "price", "usage", "invoice", "export", "budget", "events", "audit", "perf", "bench", "simulate", "docker", "doctor", "version", "help"]
 
 
 class Help(Case):
