@@ -227,6 +227,7 @@ CLI_VERB(token);
 CLI_VERB(events);
 CLI_VERB(audit);
 CLI_VERB(simulate);
+CLI_VERB(container);
 CLI_VERB(docker);
 CLI_VERB(doctor);
 CLI_VERB(version);
