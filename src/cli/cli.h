@@ -232,13 +232,15 @@ CLI_VERB(token);
 CLI_VERB(events);
 CLI_VERB(audit);
 CLI_VERB(simulate);
+CLI_VERB(container);
+CLI_VERB(docker);
 CLI_VERB(doctor);
 CLI_VERB(version);
 CLI_VERB(help);
 #undef CLI_VERB
 int cli_project_verb(int argc, char **argv);
 extern const struct argp cli_project_argp;
-extern const struct cli_action cli_user_actions[], cli_project_actions[], cli_token_actions[];
+extern const struct cli_action cli_docker_actions[], cli_user_actions[], cli_project_actions[], cli_token_actions[];
 
 /* No such verb: says so, and which was probably meant. Returns CLI_USAGE. */
 int cli_help_unknown(const char *verb);
