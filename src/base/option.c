@@ -71,6 +71,10 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
         [FG_OPT_IDLE_LEASE] = {"idle-lease", "43200", "s", FG_OPTION_COUNT, 0, 316224000,
                                "Time without use of its device after which a vGPU is deleted, or suspended while programs hold it, unless "
                                "its project says otherwise; 0: never"},
+        [FG_OPT_HISTORY_SIZE] = {"history-size", "1G", "bytes", FG_OPTION_SIZE, 0, 1ull << 44,
+                                 "The most that the history of use takes on the disk; what is oldest goes; 0: no history"},
+        [FG_OPT_HISTORY_MINUTES] = {"history-minutes", "604800", "s", FG_OPTION_COUNT, 3600, 31622400,
+                                    "Time for which the history is kept minute by minute; hour by hour it is kept for a year"},
 };
 
 static const struct {

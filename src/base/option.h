@@ -41,6 +41,8 @@ enum fg_option_id {
         FG_OPT_MIN_RUN,          /* s before a job may be made to give way */
         FG_OPT_PREEMPT,          /* 0: off, 1: on */
         FG_OPT_IDLE_LEASE, /* s; 0: none */
+        FG_OPT_HISTORY_SIZE,    /* bytes; 0: no history */
+        FG_OPT_HISTORY_MINUTES, /* s that minutes are kept one by one */
         FG_OPT_COUNT
 };
 

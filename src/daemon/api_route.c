@@ -22,6 +22,8 @@ const struct fgd_route fgd_routes[] = {
         ROUTE("DELETE", "/v1/vgpus/*", fgd_handle_delete, MEMBER, 204, CHANGES),
         ROUTE("POST", "/v1/vgpus/*/suspend", fgd_handle_suspend, MEMBER, 200, CHANGES),
         ROUTE("POST", "/v1/vgpus/*/resume", fgd_handle_resume, MEMBER, 200, CHANGES),
+        ROUTE("GET", "/v1/vgpus/*/history", fgd_handle_history_vgpu, VIEWER, 200, READS),
+        ROUTE("GET", "/v1/vgpus/*/*/history", fgd_handle_history_vgpu, VIEWER, 200, READS),
         ROUTE("GET", "/v1/vgpus/*/*", fgd_handle_inspect, VIEWER, 200, READS),
         ROUTE("PATCH", "/v1/vgpus/*/*", fgd_handle_resize, MEMBER, 200, CHANGES),
         ROUTE("POST", "/v1/open", fgd_handle_open, MEMBER, 200, CHANGES),
@@ -66,6 +68,10 @@ const struct fgd_route fgd_routes[] = {
         ROUTE("GET", "/v1/usage/now", fgd_handle_usage_now, CALLER, 200, READS),
         ROUTE("GET", "/v1/perf", fgd_handle_perf, CALLER, 200, READS),
         ROUTE("GET", "/v1/perf/**", fgd_handle_perf_vgpu, VIEWER, 200, READS),
+        ROUTE("GET", "/v1/history", fgd_handle_history, VIEWER, 200, READS),
+        ROUTE("GET", "/v1/history/*", fgd_handle_history_uuid, VIEWER, 200, READS),
+        ROUTE("GET", "/v1/projects/*/history", fgd_handle_history_project, VIEWER, 200, READS),
+        ROUTE("GET", "/v1/devices/*/history", fgd_handle_history_device, ADMIN, 200, READS),
         ROUTE("PUT", "/v1/devices/*/calibration", fgd_handle_calibration, ADMIN, 200, CHANGES),
 };
 /* clang-format on */

@@ -4,6 +4,7 @@
 #include "base/size.h"
 #include "daemon/access.h"
 #include "daemon/adopt.h"
+#include "daemon/history.h"
 #include "daemon/http.h"
 #include "daemon/jobs.h"
 #include "daemon/life.h"
@@ -115,6 +116,8 @@ static void on_first_scan(void *user)
         struct fgd_manager *m = starter->manager;
         struct fg_error err = {0};
         int r = fgd_money_start(m, &err);
+        if (r == 0)
+                r = fgd_history_start(m, &err);
         if (r == 0)
                 r = fgd_metering_begin(m, fgd_money_last_end(m), &err);
         if (r == 0)

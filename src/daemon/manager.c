@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "daemon/arbiter.h"
 #include "daemon/attach_server.h"
+#include "daemon/history.h"
 #include "daemon/http.h"
 #include "daemon/jobs.h"
 #include "daemon/journal.h"
@@ -157,6 +158,7 @@ void fgd_manager_free(struct fgd_manager *m)
         TAILQ_FOREACH(set, &m->sets, order)
                 fgd_vgpus_abandon(set);
         fgd_metering_end(m);
+        fgd_history_free(m);
         fgd_money_free(m);
         fgd_events_free(m);
         fgd_jobs_free(m);

@@ -24,6 +24,7 @@ struct fgd_events;
 struct fgd_streams;
 struct fgd_metering;
 struct fgd_money;
+struct fgd_history;
 struct fgd_rate;
 struct fgd_lease;
 struct fgd_jobs;
@@ -47,6 +48,7 @@ struct fgd_manager {
         struct fgd_streams *streams;
         struct fgd_metering *metering;
         struct fgd_money *money; /* NULL: not started */
+        struct fgd_history *history; /* NULL: none is kept */
         struct fgd_lease *lease;
         struct fgd_set_list sets; /* in the order they were made */
         struct fgd_table set_names; /* by project and name */

@@ -202,6 +202,7 @@ void fgd_metering_remove(struct fgd_vgpu *vgpu)
         if (meter->names) {
                 snprintf(meter->names->project, sizeof meter->names->project, "%s", vgpu->set->project->name);
                 snprintf(meter->names->user, sizeof meter->names->user, "%s", vgpu->set->owner ? vgpu->set->owner->name : "");
+                meter->names->look = fgd_history_look(vgpu);
         }
         meter->vgpu = NULL;
         vgpu->meter = NULL;

@@ -56,6 +56,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
         fgd_metering_catch_up(mt);
         if (mt->save)
                 fgd_perf_save(mt->manager, mt->clock.window / MINUTE_US % SAVE_ALL_EVERY == 0);
+        if (mt->save)
+                fgd_history_save(mt->manager);
         mt->save = false;
         return fgd_metering_watch(mt);
 }

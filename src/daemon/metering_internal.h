@@ -5,6 +5,7 @@
 #define FGD_METERING_INTERNAL_H
 
 #include "daemon/billing_clock.h"
+#include "daemon/history.h"
 #include "daemon/metering.h"
 #include "daemon/model.h"
 #include "daemon/perf.h"
@@ -27,9 +28,10 @@ struct fgd_meter_account {
         struct fgd_meter_sum sum;
 };
 
-/* Whose a line was, once its vGPU is gone. */
+/* Whose a line was, once its vGPU is gone, and what it did last. */
 struct fgd_meter_names {
         char project[64], user[64];
+        struct fgd_history_look look;
 };
 
 /* One vGPU. There are many: what few of them need is allocated when it is needed. */

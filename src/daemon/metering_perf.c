@@ -90,6 +90,7 @@ void fgd_meter_count_perf(struct fgd_metering *mt, struct fgd_meter_device *md, 
         uint64_t held = 0, wall = (uint64_t)window->wall_us * 1000;
         TAILQ_FOREACH(meter, &md->lines, order) {
                 struct fgd_perf_sum sum = of_line(meter, line, md->device->native_ppm);
+                fgd_history_line(md, meter, line, &sum, start);
                 count_vgpu(meter, start, &sum);
                 count_project(mt->manager, meter, start, &sum);
                 whole.counters.busy += sum.counters.busy;
@@ -102,6 +103,7 @@ void fgd_meter_count_perf(struct fgd_metering *mt, struct fgd_meter_device *md, 
         whole.counters.occupied = smaller(wall, larger(held, whole.counters.busy));
         whole.counters.servable = smaller(wall, whole.counters.occupied + demand_of(md, end) / (FG_PPM / 1000));
         fgd_perf_add(&md->perf, start, &whole);
+        fgd_history_window(md, window, &whole, start);
 }
 
 void fgd_perf_demand(struct fgd_device *device, uint32_t permille)

@@ -137,6 +137,7 @@ void fgd_metering_settle(struct fgd_metering *mt, int64_t start, int64_t end)
                         settle_device(mt, md, start / 1000000, end);
                 open_next(mt, md);
         }
+        fgd_history_turn(mt->manager, start / 1000000);
 }
 
 int fgd_metering_peek(struct fgd_metering *mt, struct fgd_meter_device *md, int64_t at, struct fg_meter_window *ret,

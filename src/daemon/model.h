@@ -81,6 +81,7 @@ struct fgd_vgpu {
         bool damaged_row; /* the store says something that cannot be */
         bool quarantined; /* not runnable: its row is damaged or it does not fit its device */
         struct fgd_counters base, live;
+        uint64_t memory_high;    /* bytes: the most in use at once, as seen since the minute began */
         struct fgd_meter *meter; /* made with fgd_metering_reserve() */
 };
 

@@ -348,3 +348,13 @@ const char *fgd_money_trouble(const struct fgd_manager *manager)
                 return "this daemon keeps no money log";
         return money->log ? fgd_moneylog_trouble(money->log) : money->why;
 }
+
+int64_t fgd_money_price(const struct fgd_manager *manager, const struct fgd_device *device, bool is_cap, int64_t when, char ret_currency[8])
+{
+        const struct fgd_money *money = manager->money;
+        const struct fg_bill_prices *prices = money && money->log ? fg_bill_books_prices(fgd_moneylog_books(money->log)) : NULL;
+        const struct fg_bill_price *price =
+                prices ? fg_bill_prices_find(prices, device->uuid, device->model, is_cap ? "cap" : "share", when) : NULL;
+        snprintf(ret_currency, 8, "%s", price ? price->currency : "");
+        return price ? price->price : 0;
+}

@@ -8,6 +8,7 @@
 
 #include <systemd/sd-event.h>
 
+struct fgd_device;
 struct fgd_manager;
 
 #define FGD_MONEY_SETTLE_S  180 /* after a month's end, until its invoices are made */
@@ -30,6 +31,8 @@ int fgd_money_start(struct fgd_manager *manager, struct fg_error *err);
 void fgd_money_free(struct fgd_manager *manager);
 /* unix s: the end of the last window on record; 0: none. */
 int64_t fgd_money_last_end(const struct fgd_manager *manager);
+/* What a GPU-hour of the device cost at `when` (unix s), nano-units, and in which currency; 0 and "": no price was in force. */
+int64_t fgd_money_price(const struct fgd_manager *manager, const struct fgd_device *device, bool is_cap, int64_t when, char ret_currency[8]);
 /* "": all is well; else why nothing is billed. */
 const char *fgd_money_trouble(const struct fgd_manager *manager);
 /* Now: signs, invoices what is due, watches budgets. */

@@ -233,8 +233,9 @@ static void check_length(struct fgd_pages *p)
                 fg_store_release(&p->damaged, 1);
 }
 
-void fgd_pages_settle(struct fgd_pages *p)
+uint64_t fgd_pages_look(struct fgd_pages *p)
 {
+        struct fgd_vgpu *vgpu = p->vgpu;
         check_length(p);
         struct fgd_counters now = {.peak = fg_load_relaxed(&p->usage->peak), .granted_ns = fg_load_relaxed(&p->limits->granted)};
         for (uint32_t i = 0; i < FG_SLOTS; i++) {
@@ -246,9 +247,19 @@ void fgd_pages_settle(struct fgd_pages *p)
                 now.faults += fg_load_relaxed(&slot->faults);
         }
         /* The daemon's own account, not the tenant's word. */
-        fgd_arbiter_refresh(p->vgpu->device->arbiter);
         now.gpu_ns = fg_load_relaxed(&p->limits->charged);
-        fgd_counters_max(&p->vgpu->live, &now); /* a tenant cannot take back what was counted */
+        uint64_t used = fg_load_relaxed(&p->usage->counter.used);
+        uint64_t high = now.peak > vgpu->live.peak && now.peak > used ? now.peak : used; /* it rose since the last look */
+        if (high > vgpu->memory_high)
+                vgpu->memory_high = high;
+        fgd_counters_max(&vgpu->live, &now); /* a tenant cannot take back what was counted */
+        return used;
+}
+
+void fgd_pages_settle(struct fgd_pages *p)
+{
+        fgd_arbiter_refresh(p->vgpu->device->arbiter);
+        fgd_pages_look(p);
 }
 
 void fgd_pages_apply(struct fgd_pages *p)

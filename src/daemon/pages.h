@@ -41,7 +41,9 @@ void fgd_pages_delete(struct fgd_manager *manager, const uint8_t uuid[16]);
 /* Renames run/vgpu/UUID to UUID.corrupt-… */
 void fgd_pages_put_aside(struct fgd_manager *manager, const uint8_t uuid[16], const char *why);
 
-/* Brings live up to date from the mapped pages. */
+/* Brings live up to date from the mapped pages, with device time as the arbiter last saw it. Returns the bytes in use. */
+uint64_t fgd_pages_look(struct fgd_pages *pages);
+/* The same, and the arbiter looks first. */
 void fgd_pages_settle(struct fgd_pages *pages);
 /* Writes share, mode and priority of the vGPU into the limits page and tells the arbiter. */
 void fgd_pages_apply(struct fgd_pages *pages);

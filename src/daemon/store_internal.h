@@ -121,6 +121,8 @@ struct fgd_store {
 
 /* Opens `path` and looks whether it is a sound store of ours. -EUCLEAN: damaged, may be put aside. */
 int fgd_store_open_file(const char *path, struct fgd_store **ret, struct fg_error *err);
+/* Renames a database and what belongs to it to PATH.corrupt-<time>, which is put into `ret`. */
+void fgd_store_put_aside(const char *path, char *ret, size_t size);
 /* Negative errno and the database's own words. */
 int fgd_store_error(struct fgd_store *store, int sqlite_code, const char *what, struct fg_error *err);
 

@@ -106,7 +106,7 @@ int fgd_store_open_file(const char *path, struct fgd_store **ret, struct fg_erro
         return 0;
 }
 
-static void put_aside(const char *path, char *ret, size_t size)
+void fgd_store_put_aside(const char *path, char *ret, size_t size)
 {
         static const char *const tail[] = {"", "-wal", "-shm", "-journal"};
         char stamp[32], from[PATH_MAX], to[PATH_MAX + 64];
@@ -130,7 +130,7 @@ int fgd_store_open(const char *path, struct fgd_store **ret, char note[FG_ERROR_
         note[0] = 0;
         int r = fgd_store_open_file(path, ret, &why);
         if (r == -EUCLEAN) {
-                put_aside(path, aside, sizeof aside);
+                fgd_store_put_aside(path, aside, sizeof aside);
                 snprintf(note, FG_ERROR_MAX, "%.160s; it was put aside as %.260s and an empty store made: create the vGPUs again",
                          why.text, aside);
                 r = fgd_store_open_file(path, ret, &why);

@@ -18,7 +18,7 @@ import schemathesis
 SECRET = os.environ["FUZZ_SECRET"]  # stands in what is another project's, nowhere else
 TOKEN = "Bearer " + os.environ["FUZZ_TOKEN"]
 PROJECTS = os.environ["FUZZ_PROJECTS"].split()
-POOL = {"user_name": "user", "member": "user", "user": "user", "project_name": "project", "project": "project", "target": "set"}
+POOL = {"user_name": "user", "member": "user", "user": "user", "project_name": "project", "project": "project", "target": "set", "history_of": "set", "history_project": "project"}
 ADDRESSES = 100
 PRICES = "currency,price\nEUR,2.00\n"
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "daemon/api_internal.h"
+#include "daemon/history.h"
 #include "daemon/money.h"
 #include "daemon/tenants.h"
 
@@ -42,6 +43,8 @@ static int set_up(void **state)
         unit_make_folder(folder);
         snprintf(manager->paths.state, sizeof manager->paths.state, "%s", folder);
         assert_int_equal(fgd_money_start(manager, &err), 0);
+        manager->options.value[FG_OPT_HISTORY_SIZE] = 1 << 20;
+        assert_int_equal(fgd_history_start(manager, &err), 0);
         return 0;
 }
 
