@@ -32,6 +32,13 @@ void fg_client_close(struct fg_client *client); /* NULL is fine */
  * -EHOSTUNREACH, -EKEYREJECTED (its certificate is not the one that is known; nothing was sent to it). */
 int fg_client_request(struct fg_client *client, const char *method, const char *path, const char *json,
                       struct fg_client_reply *ret);
+/* The same with what few requests have. A creating one (docs/api.md says which) that failed with -EPIPE or -ETIMEDOUT may have been carried
+ * out; sent again with the same key, it gets the answer that was lost, and nothing is made twice. */
+struct fg_client_call {
+        const char *method, *path, *json; /* as above */
+        const char *idempotency_key;      /* 1 to 128 printable characters without blanks, new for each thing to be made; NULL: none */
+};
+int fg_client_request_with(struct fg_client *client, const struct fg_client_call *call, struct fg_client_reply *ret);
 void fg_client_reply_clear(struct fg_client_reply *reply);
 /* Why the last request failed, as a sentence; "" where the errno is all there is to say. Valid until the next one. */
 const char *fg_client_error(const struct fg_client *client);

@@ -25,6 +25,7 @@ enum fg_option_id {
         FG_OPT_SIM,              /* text: spec of simulated GPUs */
         FG_OPT_WATCHDOG,         /* enum fg_watchdog */
         FG_OPT_WATCHDOG_INTERVAL, /* ms */
+        FG_OPT_TELEMETRY_INTERVAL, /* s; 0: never */
         FG_OPT_LISTEN,           /* address for remote callers; empty: none */
         FG_OPT_TLS_CERT,         /* text: path of the certificate (chain) in PEM */
         FG_OPT_TLS_KEY,          /* text: path of its key */
@@ -43,6 +44,9 @@ enum fg_option_id {
         FG_OPT_IDLE_LEASE, /* s; 0: none */
         FG_OPT_HISTORY_SIZE,    /* bytes; 0: no history */
         FG_OPT_HISTORY_MINUTES, /* s that minutes are kept one by one */
+        FG_OPT_METRICS_LIMIT, /* rows of each kind in /metrics */
+        FG_OPT_CDI_DIR,    /* text: folder of CDI specs, "" as fits, or "none" */
+        FG_OPT_CDI_MAX,    /* devices in the spec */
         FG_OPT_COUNT
 };
 

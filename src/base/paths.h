@@ -10,7 +10,8 @@
  *   run/daemon.lock       held by the daemon for its whole life
  *   run/daemon.log        of a daemon that a command started
  *   run/vgpu/ID/          limits, usage, poke (FIFO): the pages of one vGPU
- *   run/attach/           sockets on which programs attach, one for each view (NAME or NAME/I) in use */
+ *   run/attach/           sockets on which programs attach, one for each view (NAME or NAME/I) in use
+ *   run/containers/       the same for containers: a folder for each view, with attach.sock in it; cdi/ has what all share */
 #ifndef FG_BASE_PATHS_H
 #define FG_BASE_PATHS_H
 
@@ -27,6 +28,11 @@ struct fg_paths {
 };
 
 #define FG_SYSTEM_RUN "/run/fastgpu"
+
+/* In a container, where the folder of its vGPU's socket is mounted: which folder that is, is the container's identity. */
+#define FG_CONTAINER_FOLDER "/run/fastgpu-vgpu"
+#define FG_ATTACH_FILE      "attach.sock"
+#define FG_CONTAINER_SOCKET FG_CONTAINER_FOLDER "/" FG_ATTACH_FILE
 
 int fg_paths_find(struct fg_paths *ret, struct fg_error *err);
 

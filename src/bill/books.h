@@ -14,6 +14,8 @@
 #include "bill/invoice.h"
 #include "bill/price.h"
 
+#include <stdio.h>
+
 struct fg_bill_books;
 
 int fg_bill_books_new(struct fg_bill_books **ret); /* -ENOMEM */
@@ -31,6 +33,11 @@ int fg_bill_books_offer(struct fg_bill_books *books, const struct fg_bill_record
 void fg_bill_books_commit(struct fg_bill_books *books);
 void fg_bill_books_drop(struct fg_bill_books *books);
 int64_t fg_bill_books_blame(const struct fg_bill_books *books); /* seq of the record that offer() refused */
+
+/* All that the books hold, for this build of this machine: the log's records up to fg_bill_books_next(). No group may be open. -EINVAL,
+ * -EIO. Who loads it has to know that nobody else wrote it. -EBADMSG: of another build, or damaged; -ENOMEM. */
+int fg_bill_books_save(const struct fg_bill_books *books, FILE *f);
+int fg_bill_books_load(const void *data, size_t size, struct fg_bill_books **ret);
 
 /* For who writes a usage record into the open window: fills in seq, window, start, line, prev, currency and price by its
  * project and mode. -EINVAL: no window is open. */

@@ -89,10 +89,9 @@ static void keep_account(struct fg_bill_check *check, const struct fg_bill_recor
         check->verdict.windows += record->type == FG_BILL_USAGE || record->type == FG_BILL_WINDOW;
 }
 
-static int open_notes(struct fg_bill_check *check, const struct fg_bill_record *record, struct fg_error *err)
+static int open_notes(struct fg_bill_check *check, const struct fg_bill_node *node, struct fg_error *err)
 {
         uint8_t key[32];
-        const struct fg_bill_node *node = &record->node;
         if (fg_tlog_unbase64(node->key, strlen(node->key), key, sizeof(key)) < 0)
                 return 0;
         if (check->log->public && memcmp(key, check->log->public, sizeof(key)) != 0)
@@ -108,7 +107,7 @@ static int take_record(struct fg_bill_check *check, const struct fg_bill_record 
         struct fg_error why = {0};
         int r = 0;
         if (check->all.size == 1 && record->type == FG_BILL_NODE)
-                r = open_notes(check, record, err);
+                r = open_notes(check, &record->node, err);
         bool is_here = is_in_place(check, record);
         if (r < 0)
                 return r;
@@ -177,11 +176,10 @@ static void judge_end(struct fg_bill_check *check, int64_t bytes)
 /* Are the kept hashes those of the lines? Where they were signed, the lines were compared on the way. */
 static bool are_stale(struct fg_bill_check *check)
 {
-        struct fg_tlog_tree tree = {0};
+        struct fg_tlog_tree tree = check->begin;
         struct fg_tlog_hash hash, mine, theirs;
-        if (!check->log->hashes)
+        if (!check->log->hashes || fseeko(check->log->hashes, (off_t)(tree.size * sizeof(hash)), SEEK_SET) < 0)
                 return true;
-        rewind(check->log->hashes);
         while (fread(&hash, sizeof(hash), 1, check->log->hashes) == 1)
                 fg_tlog_append(&tree, &hash);
         fg_tlog_root(&tree, &theirs);
@@ -189,6 +187,24 @@ static bool are_stale(struct fg_bill_check *check)
         fseeko(check->log->hashes, 0, SEEK_END);
         return tree.size != check->verdict.tree.size || memcmp(&mine, &theirs, sizeof(mine)) != 0 ||
                ftello(check->log->hashes) % (off_t)sizeof(hash) != 0;
+}
+
+/* Goes to where the check begins. */
+static int begin_at(struct fg_bill_check *check, struct fg_error *err)
+{
+        const struct fg_bill_point *from = check->log->from;
+        rewind(check->log->records);
+        if (!from)
+                return 0;
+        if (fseeko(check->log->records, (off_t)from->bytes, SEEK_SET) < 0)
+                return fg_error_set(err, -EIO, "cannot read the records: %m");
+        check->begin = check->all = check->verdict.tree = from->tree;
+        check->next = check->verdict.records = from->records;
+        check->offset = check->verdict.bytes = from->bytes;
+        int r = open_notes(check, fg_bill_books_node(check->books), err);
+        if (r == 0)
+                fg_bill_check_root(check);
+        return r;
 }
 
 int fg_bill_check(const struct fg_bill_log *log, struct fg_bill_books *books, fg_bill_found_t found, void *user,
@@ -202,10 +218,12 @@ int fg_bill_check(const struct fg_bill_log *log, struct fg_bill_books *books, fg
         if (!check || !line)
                 return fg_error_set(err, -ENOMEM, "out of memory");
         check->log = log, check->books = books, check->found = found, check->user = user;
-        rewind(log->records);
+        int r = begin_at(check, err);
+        if (r < 0)
+                return r;
         while (take_line(log->records, line, &size, &bytes, &is_whole)) {
                 check->offset += bytes;
-                int r = take(check, line, size, is_whole, err);
+                r = take(check, line, size, is_whole, err);
                 if (r < 0)
                         return r;
         }

@@ -12,6 +12,7 @@ struct fg_bill_check {
         void *user;
         struct fg_bill_verdict verdict;
         struct fg_tlog_tree all; /* of every line, right or wrong */
+        struct fg_tlog_tree begin; /* of what is before the first line that is looked at */
 
         /* Checkpoints by size; those whose signature or form is wrong are not among them. */
         struct fg_tlog_checkpoint checkpoint[FG_BILL_CHECKPOINTS];

@@ -16,18 +16,20 @@ static int by_size(const void *a, const void *b)
 /* Do the kept hashes make the root of the largest checkpoint? Then each of them is as good as signed. */
 static int judge_hashes(struct fg_bill_check *check, struct fg_error *err)
 {
-        struct fg_tlog_tree tree = {0};
+        struct fg_tlog_tree tree = check->begin;
         struct fg_tlog_hash hash, root;
         if (!check->log->hashes || check->checkpoints == 0)
                 return 0;
         const struct fg_tlog_checkpoint *last = &check->checkpoint[check->checkpoints - 1];
-        rewind(check->log->hashes);
+        if (fseeko(check->log->hashes, (off_t)(tree.size * sizeof(hash)), SEEK_SET) < 0)
+                return 0;
         while (tree.size < last->size && fread(&hash, sizeof(hash), 1, check->log->hashes) == 1)
                 fg_tlog_append(&tree, &hash);
         if (ferror(check->log->hashes))
                 return fg_error_set(err, -EIO, "cannot read the hashes");
         fg_tlog_root(&tree, &root);
         check->are_hashes_signed = tree.size == last->size && memcmp(&root, &last->root, sizeof(root)) == 0;
+        check->verdict.are_hashes_wrong = !check->are_hashes_signed;
         return 0;
 }
 
@@ -54,6 +56,8 @@ int fg_bill_check_notes(struct fg_bill_check *check, const uint8_t public[32], c
 
 void fg_bill_check_root(struct fg_bill_check *check)
 {
+        while (check->passed < check->checkpoints && check->checkpoint[check->passed].size < check->begin.size)
+                check->passed++;
         for (; check->passed < check->checkpoints && check->checkpoint[check->passed].size == check->all.size; check->passed++) {
                 const struct fg_tlog_checkpoint *at = &check->checkpoint[check->passed];
                 struct fg_tlog_hash root;

@@ -14,6 +14,7 @@ void fg_bill_sums_clear(struct fg_bill_sums *sums)
         free(sums->texts.bucket);
         free(sums->cell);
         free(sums->bucket);
+        fg_bill_spends_clear(&sums->spends);
         *sums = (struct fg_bill_sums){0};
 }
 
@@ -50,6 +51,8 @@ static uint32_t *bucket_of(const struct fg_bill_sums *sums, const struct fg_bill
 int fg_bill_sums_reserve(struct fg_bill_sums *sums, uint32_t more)
 {
         size_t room = sums->room ? sums->room : 64, wanted = (size_t)sums->count + more;
+        if (fg_bill_spends_reserve(&sums->spends, more) < 0)
+                return -ENOMEM;
         if (wanted <= sums->room)
                 return 0;
         while (room < wanted)
@@ -75,6 +78,8 @@ int fg_bill_sums_reserve(struct fg_bill_sums *sums, uint32_t more)
 void fg_bill_sums_add(struct fg_bill_sums *sums, const struct fg_bill_cell *more)
 {
         uint32_t *bucket = bucket_of(sums, more);
+        if (more->job)
+                fg_bill_spends_add(&sums->spends, more->job, more->currency, fg_bill_cell_cost(more));
         if (*bucket == 0) {
                 sums->cell[sums->count++] = *more;
                 *bucket = sums->count;
@@ -89,6 +94,15 @@ void fg_bill_sums_add(struct fg_bill_sums *sums, const struct fg_bill_cell *more
         cell->records += more->records;
 }
 
+/* "17", of an array's element "17.3", and "17_2" where somebody else had its vGPUs' name: the number is what comes first. */
+static int64_t job_of(const char *text)
+{
+        int64_t number = 0;
+        for (; *text >= '0' && *text <= '9' && number < INT64_MAX / 10 - 1; text++)
+                number = number * 10 + (*text - '0');
+        return number;
+}
+
 int fg_bill_cell_of(struct fg_bill_texts *texts, const struct fg_bill_usage *usage, const char *device,
                     struct fg_bill_cell *ret)
 {
@@ -96,6 +110,7 @@ int fg_bill_cell_of(struct fg_bill_texts *texts, const struct fg_bill_usage *usa
                 .day = usage->start - usage->start % FG_BILL_DAY,
                 .price = usage->price,
                 .cap = strcmp(usage->mode, "cap") == 0,
+                .job = job_of(usage->job),
                 .time = usage->end - usage->begin,
                 .busy = usage->conserved,
                 .reserved = usage->reserved,

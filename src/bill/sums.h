@@ -6,6 +6,7 @@
 #define FG_BILL_SUMS_H
 
 #include "bill/record.h"
+#include "bill/spend.h"
 
 /* Texts that come again and again, by number. Number 0 is "". */
 struct fg_bill_texts {
@@ -26,6 +27,7 @@ struct fg_bill_cell {
         int64_t price;
         uint32_t device, vgpu, name, project, user, currency; /* texts */
         bool cap;
+        int64_t job; /* whose the vGPU is, by its number; 0: nobody's. One vGPU has one job at most */
         /* The sums: ppm*us, busy (conserved device time) and time (that the vGPU existed) in us. */
         int64_t time, busy, reserved, burst, surcharge, credit, rebate;
         int64_t first, last, records; /* seq of its records, and how many */
@@ -36,6 +38,7 @@ struct fg_bill_sums {
         struct fg_bill_cell *cell; /* in the order in which they were begun */
         uint32_t count, room;
         uint32_t *bucket, buckets;
+        struct fg_bill_spends spends; /* of the cells with a job */
 };
 void fg_bill_sums_clear(struct fg_bill_sums *sums);
 

@@ -7,6 +7,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define AGAIN_AFTER 1 /* s */
 
 /* The exit code of each kind of refusal (docs/api.md). */
 static const struct {
@@ -15,7 +19,7 @@ static const struct {
 } problem_table[] = {
         {"bad-request", CLI_USAGE}, {"not-found", CLI_NOT_FOUND},     {"exists", CLI_EXISTS},
         {"in-use", CLI_EXISTS},     {"no-capacity", CLI_NO_CAPACITY}, {"too-large", CLI_USAGE},
-        {"ended", CLI_EXISTS},
+        {"ended", CLI_EXISTS},      {"budget", CLI_NO_CAPACITY},
         {"quota", CLI_NO_CAPACITY}, {"no-room", CLI_NO_CAPACITY},     {"idempotency-mismatch", CLI_EXISTS},
 };
 
@@ -86,6 +90,36 @@ static int no_answer(const struct fg_client *client, int r, json_t **ret_problem
         return r == -ENOMEM ? CLI_FAILED : CLI_NO_DAEMON;
 }
 
+/* Those that take an Idempotency-Key. */
+static bool is_creating(const char *method, const char *path)
+{
+        static const char *const creating[] = {"/v1/vgpus", "/v1/jobs", "/v1/users", "/v1/projects", "/v1/tokens"};
+        for (size_t i = 0; i < sizeof creating / sizeof creating[0]; i++)
+                if (strcmp(method, "POST") == 0 && strcmp(path, creating[i]) == 0)
+                        return true;
+        return false;
+}
+
+/* What makes something has a key of its own, so that it can be asked for again when the answer was lost: a daemon that is being restarted is
+ * back after a moment, and makes nothing twice. */
+static int send(struct fg_client *client, struct fg_client_call *call, struct fg_client_reply *ret)
+{
+        unsigned char bytes[16];
+        char key[2 * sizeof bytes + 1];
+        if (is_creating(call->method, call->path) && getrandom(bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes) {
+                for (size_t i = 0; i < sizeof bytes; i++)
+                        snprintf(key + 2 * i, 3, "%02x", bytes[i]);
+                call->idempotency_key = key;
+        }
+        int r = fg_client_request_with(client, call, ret);
+        if ((r == -EPIPE || r == -ETIMEDOUT) && call->idempotency_key) {
+                sleep(AGAIN_AFTER);
+                r = fg_client_request_with(client, call, ret);
+        }
+        call->idempotency_key = NULL;
+        return r;
+}
+
 int cli_ask(struct fg_client *client, const char *method, const char *path, json_t *body, json_t **ret,
             json_t **ret_problem)
 {
@@ -95,7 +129,7 @@ int cli_ask(struct fg_client *client, const char *method, const char *path, json
         json_decref(body);
         if (lost)
                 return no_answer(client, -ENOMEM, ret_problem);
-        int r = fg_client_request(client, method, path, text, &reply);
+        int r = send(client, &(struct fg_client_call){.method = method, .path = path, .json = text}, &reply);
         if (r < 0)
                 return no_answer(client, r, ret_problem);
         json_t *value = json_loadb(reply.body, reply.size, JSON_REJECT_DUPLICATES, NULL);

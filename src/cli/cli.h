@@ -50,7 +50,8 @@ __attribute__((format(printf, 1, 2), cold)) void cli_note(const char *format, ..
 void cli_print_json(const json_t *value, FILE *out);
 /* Writes out what standard output still buffers: a full disk is a failure. Returns `code`, or CLI_FAILED. */
 int cli_flush(int code);
-/* Replaces control characters by '?', in place. Returns text. */
+/* Replaces what is no UTF-8 and what changes the terminal or the reading of the rest (control and format characters) by '?', in place.
+ * Returns text. */
 char *cli_clean(char *text);
 
 /* --- args.c --- */

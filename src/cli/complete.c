@@ -124,6 +124,7 @@ static bool offer_value(const char *prefix, const char *option, const char *word
         static const char *const authorities[] = {"system", NULL};
         static const char *const priorities[] = {"high", "normal", "low", NULL};
         static const char *const states[] = {"queued", "starting", "running", "suspended", "stopping", "done", "failed", "cancelled", NULL};
+        static const char *const views[] = {"vgpu", "process", "tenant", "device", "job", NULL};
         static const char *const roles[] = {"viewer", "member", "manager", "admin", NULL};
         if (strcmp(option, "--mode") == 0)
                 offer_words(prefix, word, modes);
@@ -131,6 +132,8 @@ static bool offer_value(const char *prefix, const char *option, const char *word
                 offer_words(prefix, word, priorities);
         else if (strcmp(option, "--state") == 0)
                 offer_words(prefix, word, states);
+        else if (strcmp(option, "--view") == 0)
+                offer_words(prefix, word, views);
         else if (strcmp(option, "--role") == 0)
                 offer_words(prefix, word, roles);
         else if (strcmp(option, "--project") == 0)

@@ -114,8 +114,17 @@ static const struct {
         {"n1", "N1", "occupied: what was reserved or busy, the larger, at most the GPU", "meter"},
         {"n2", "N2", "busy: device time, never more than wall time in all", "arbiter, meter"},
         {"n3", "N3", "native: what that work takes alone on the bare device", "fastgpu bench"},
-        {"n4", "N4", "kept: of that, what was not lost to retries, suspending, restoring", "jobs"},
+        {"n4", "N4", "kept: of that, what was not done again", "jobs"},
 };
+
+/* What the neighbours of two counters lost. */
+static void say_differences(const json_t *all)
+{
+        uint64_t n0 = cli_number(all, "n0"), n1 = cli_number(all, "n1"), n3 = cli_number(all, "n3"), n4 = cli_number(all, "n4");
+        printf("waited for: %.3f GPU-seconds (N0 - N1: what jobs that waited could have used)\n", n0 > n1 ? (double)(n0 - n1) / 1e9 : 0);
+        if (json_object_get(all, "n4"))
+                printf("thrown away: %.3f GPU-seconds (N3 - N4: attempts that were started again)\n", n3 > n4 ? (double)(n3 - n4) / 1e9 : 0);
+}
 
 static int print_counters(const json_t *row)
 {
@@ -133,7 +142,10 @@ static int print_counters(const json_t *row)
                 cli_table_add(table, "%s", counters[i].about);
                 cli_table_add(table, "%s", counters[i].source);
         }
-        return cli_table_print(table, stdout, 0) < 0 ? cli_fail(CLI_FAILED, "out of memory") : 0;
+        if (cli_table_print(table, stdout, 0) < 0)
+                return cli_fail(CLI_FAILED, "out of memory");
+        say_differences(all);
+        return 0;
 }
 
 static int explain(const json_t *reply)

@@ -2,6 +2,8 @@
 #include "cli/cli.h"
 
 #include "base/cleanup.h"
+#include "base/utf8.h"
+#include "cli/fit.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -10,9 +12,19 @@
 
 char *cli_clean(char *text)
 {
-        for (char *p = text; *p; p++)
-                if ((unsigned char)*p < ' ' || *p == 0x7f)
-                        *p = '?';
+        char *to = text;
+        for (const char *p = text; *p;) {
+                uint32_t c;
+                size_t n = fg_utf8_decode(p, FG_UTF8_MAX, &c);
+                if (n && !cli_fit_is_format(c)) {
+                        memmove(to, p, n);
+                        to += n;
+                } else {
+                        *to++ = '?';
+                }
+                p += n ? n : 1;
+        }
+        *to = '\0';
         return text;
 }
 

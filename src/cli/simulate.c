@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/size.h"
+#include "simulate/churn.h"
 #include "simulate/inflation.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 
 #define POLICIES_MAX 16u
 #define SEEDS_MAX    1000u
+#define LOADS_MAX    8u
 #define COVERAGE     950 /* permille of the pods that are typical, as published */
 
 struct options {
@@ -19,18 +21,24 @@ struct options {
         const char *nodes, *trace;
         const struct fg_cluster_policy *policy[POLICIES_MAX];
         unsigned policies;
+        bool any_tie;
         uint64_t first, last; /* seeds */
+        unsigned load[LOADS_MAX], loads; /* %; none: inflation */
 };
 
+/* Sums over the seeds, then means. */
 struct row {
-        double at_100, at_130; /* sums over the seeds, then means */
+        double at_100, at_130;
         uint64_t arrivals, placed;
+        struct fg_replay_churn churn[LOADS_MAX];
 };
 
 static const struct argp_option option_table[] = {
         {"nodes", 'n', "FILE", 0, "The cluster: CSV with cpu_milli, memory_mib, gpu, model", 1},
         {"trace", 't', "FILE", 0, "The pods: CSV with cpu_milli, memory_mib, num_gpu, gpu_milli and, if you like, gpu_spec", 1},
         {"policy", 'p', "NAME[,NAME…]", 0, "Which policies (fastgpu,fgd,best-fit)", 1},
+        {"churn", 'c', "LOAD[,LOAD…]", 0, "Pods come and leave instead, at these loads in %, such as 90,95,100", 1},
+        {"ties", 'T', "first|random", 0, "Of nodes with equal scores take the first, or any (first)", 1},
         {"seeds", 's', "FIRST[-LAST]", 0, "One run for each seed (42-51)", 1},
         CLI_OPTION_JSON,
         {0}};
@@ -60,6 +68,34 @@ static error_t take_policies(struct options *o, const char *arg)
                 o->policy[o->policies++] = p;
         }
         return 0;
+}
+
+static error_t take_loads(struct options *o, const char *arg)
+{
+        fg_autofree char *loads = strdup(arg);
+        char *rest = loads;
+        struct fg_error err = {0};
+        o->loads = 0;
+        for (char *load; rest && (load = strsep(&rest, ","));) {
+                uint64_t percent;
+                if (o->loads == LOADS_MAX)
+                        fg_error_set(&err, EINVAL, "--churn: more than %u loads", LOADS_MAX);
+                if (o->loads == LOADS_MAX || fg_count_parse("--churn", load, 1, FG_REPLAY_CHURN_LOAD_MAX, &percent, &err) < 0) {
+                        cli_fail(0, "%s", err.text);
+                        return EINVAL;
+                }
+                o->load[o->loads++] = (unsigned)percent;
+        }
+        return 0;
+}
+
+static error_t take_ties(struct options *o, const char *arg)
+{
+        o->any_tie = strcmp(arg, "random") == 0;
+        if (o->any_tie || strcmp(arg, "first") == 0)
+                return 0;
+        cli_fail(0, "--ties: \"%s\" is not one of first, random", arg);
+        return EINVAL;
 }
 
 static error_t take_seeds(struct options *o, const char *arg)
@@ -94,6 +130,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 return 0;
         case 'p':
                 return take_policies(o, arg);
+        case 'c':
+                return take_loads(o, arg);
+        case 'T':
+                return take_ties(o, arg);
         case 's':
                 return take_seeds(o, arg);
         case ARGP_KEY_ARG:
@@ -114,6 +154,7 @@ const struct argp cli_simulate_argp = {
         .parser = parse,
         .doc = "Compare placement policies: the pods of a trace come in random order, then more drawn from it, until they want 130 % of "
                "the GPUs. Nobody leaves; who finds no place is gone. What is placed of the GPUs is shown at 100 and 130 % of demand. "
+               "With --churn they leave after a random while, and what was refused is shown in % of the GPUs that were wanted. "
                "No daemon is needed, and the same seeds give the same bytes."};
 
 static void say_progress(const struct options *o, unsigned policy, uint64_t seed)
@@ -122,42 +163,98 @@ static void say_progress(const struct options *o, unsigned policy, uint64_t seed
                 fprintf(stderr, "\r\033[K%s: seed %llu of %llu", o->policy[policy]->name, (unsigned long long)seed, (unsigned long long)o->last);
 }
 
+static int replay(const struct options *o, const struct fg_replay_policy *policy, const struct fg_replay_nodes *nodes,
+                  const struct fg_replay_pods *pods, const struct fg_mix *mix, uint64_t seed, struct row *sum)
+{
+        struct fg_replay_inflation once;
+        int r = 0;
+        for (unsigned i = 0; i < o->loads && r == 0; i++) {
+                struct fg_replay_churn churn;
+                r = fg_replay_churn(nodes, pods, mix, policy, o->load[i], seed, &churn);
+                if (r == 0) {
+                        sum->churn[i].refused += churn.refused;
+                        sum->churn[i].allocated += churn.allocated;
+                }
+        }
+        if (o->loads)
+                return r;
+        r = fg_replay_inflate(nodes, pods, mix, policy, seed, &once);
+        if (r == 0) {
+                sum->at_100 += once.allocated[100];
+                sum->at_130 += once.allocated[130];
+                sum->arrivals += once.arrivals;
+                sum->placed += once.placed;
+        }
+        return r;
+}
+
 static int run_policy(const struct options *o, unsigned policy, const struct fg_replay_nodes *nodes, const struct fg_replay_pods *pods,
                       const struct fg_mix *mix, struct row *ret)
 {
+        const struct fg_replay_policy with = {o->policy[policy], o->any_tie};
+        double seeds = (double)(o->last - o->first + 1);
         for (uint64_t seed = o->first; seed <= o->last; seed++) {
-                struct fg_replay_inflation r;
                 say_progress(o, policy, seed);
-                int e = fg_replay_inflate(nodes, pods, mix, o->policy[policy], seed, &r);
-                if (e == -EINVAL)
+                int r = replay(o, &with, nodes, pods, mix, seed, ret);
+                if (r == -EINVAL)
                         return cli_fail(CLI_FAILED, "%s: nothing to compare: there are no GPUs, or nobody wants any", o->trace);
-                if (e < 0)
-                        return cli_fail(CLI_FAILED, "%s: seed %llu: %s", o->policy[policy]->name, (unsigned long long)seed, strerror(-e));
-                ret->at_100 += r.allocated[100];
-                ret->at_130 += r.allocated[130];
-                ret->arrivals += r.arrivals;
-                ret->placed += r.placed;
+                if (r < 0)
+                        return cli_fail(CLI_FAILED, "%s: seed %llu: %s", o->policy[policy]->name, (unsigned long long)seed, strerror(-r));
         }
-        ret->at_100 /= (double)(o->last - o->first + 1);
-        ret->at_130 /= (double)(o->last - o->first + 1);
+        ret->at_100 /= seeds;
+        ret->at_130 /= seeds;
+        for (unsigned i = 0; i < o->loads; i++) {
+                ret->churn[i].refused /= seeds;
+                ret->churn[i].allocated /= seeds;
+        }
         return 0;
+}
+
+static void print_churn(const struct options *o, const struct row *row)
+{
+        printf("%-12s", "POLICY");
+        for (unsigned k = 0; k < o->loads; k++)
+                printf("  REFUSED AT %3u %%  IN USE", o->load[k]);
+        putchar('\n');
+        for (unsigned i = 0; i < o->policies; i++) {
+                printf("%-12s", o->policy[i]->name);
+                for (unsigned k = 0; k < o->loads; k++)
+                        printf("  %14.2f %%  %6.2f", row[i].churn[k].refused, row[i].churn[k].allocated);
+                putchar('\n');
+        }
+}
+
+static json_t *churn_json(const struct options *o, unsigned policy, const struct row *row)
+{
+        json_t *loads = json_array();
+        for (unsigned k = 0; k < o->loads; k++)
+                json_array_append_new(loads, json_pack("{s:i, s:f, s:f}", "load", (int)o->load[k], "refused", row->churn[k].refused,
+                                                       "allocated", row->churn[k].allocated));
+        return json_pack("{s:s, s:o}", "policy", o->policy[policy]->name, "churn", loads);
+}
+
+static void print_inflation(const struct options *o, const struct row *row)
+{
+        printf("%-12s  %8s  %8s  %10s  %10s\n", "POLICY", "AT 100 %", "AT 130 %", "ARRIVALS", "PLACED");
+        for (unsigned i = 0; i < o->policies; i++)
+                printf("%-12s  %8.2f  %8.2f  %10llu  %10llu\n", o->policy[i]->name, row[i].at_100, row[i].at_130,
+                       (unsigned long long)row[i].arrivals, (unsigned long long)row[i].placed);
+}
+
+static json_t *inflation_json(const struct options *o, unsigned policy, const struct row *row)
+{
+        return json_pack("{s:s, s:f, s:f, s:I, s:I}", "policy", o->policy[policy]->name, "allocated_at_100", row->at_100,
+                         "allocated_at_130", row->at_130, "arrivals", (json_int_t)row->arrivals, "placed", (json_int_t)row->placed);
 }
 
 static void print_rows(const struct options *o, const struct row *row)
 {
         cli_autojson json_t *all = json_array();
         if (!o->json)
-                printf("%-12s  %8s  %8s  %10s  %10s\n", "POLICY", "AT 100 %", "AT 130 %", "ARRIVALS", "PLACED");
-        for (unsigned i = 0; i < o->policies; i++) {
-                if (!o->json)
-                        printf("%-12s  %8.2f  %8.2f  %10llu  %10llu\n", o->policy[i]->name, row[i].at_100, row[i].at_130,
-                               (unsigned long long)row[i].arrivals, (unsigned long long)row[i].placed);
-                json_array_append_new(all, json_pack("{s:s, s:f, s:f, s:I, s:I}", "policy", o->policy[i]->name, "allocated_at_100",
-                                                     row[i].at_100, "allocated_at_130", row[i].at_130, "arrivals",
-                                                     (json_int_t)row[i].arrivals, "placed", (json_int_t)row[i].placed));
-        }
-        if (o->json)
-                cli_print_json(all, stdout);
+                return o->loads ? print_churn(o, row) : print_inflation(o, row);
+        for (unsigned i = 0; i < o->policies; i++)
+                json_array_append_new(all, o->loads ? churn_json(o, i, &row[i]) : inflation_json(o, i, &row[i]));
+        cli_print_json(all, stdout);
 }
 
 static int compare(const struct options *o, const struct fg_replay_nodes *nodes, const struct fg_replay_pods *pods)

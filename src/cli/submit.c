@@ -16,12 +16,12 @@
 
 #define ENV_MAX 256
 
-enum { KEY_ARRAY = 0x200, KEY_TIME, KEY_RETRIES, KEY_NOT_BEFORE, KEY_CWD, KEY_DEVICE };
+enum { KEY_ARRAY = 0x200, KEY_TIME, KEY_RETRIES, KEY_NOT_BEFORE, KEY_CWD, KEY_DEVICE, KEY_BUDGET, KEY_CURRENCY };
 
 struct options {
         bool json, detach, yes;
         struct cli_wish wish;
-        const char *array, *time_limit, *retries, *not_before, *cwd;
+        const char *array, *time_limit, *retries, *not_before, *cwd, *budget, *currency;
         const char *env[ENV_MAX];
         unsigned envs;
 };
@@ -38,6 +38,8 @@ static const struct argp_option option_table[] = {
         {"time-limit", KEY_TIME, "TIME", 0, "End it after it has run for so long: 90s, 30m, 12h, 2d", 2},
         {"retries", KEY_RETRIES, "N", 0, "Start it again up to N times when it fails (0)", 2},
         {"not-before", KEY_NOT_BEFORE, "TIME", 0, "Start it in so long, not earlier: 30m, 12h; or a unix time", 2},
+        {"budget", KEY_BUDGET, "AMOUNT", 0, "Suspend it once it has cost so much, until `fastgpu budget set` raises that", 2},
+        {"currency", KEY_CURRENCY, "CODE", 0, "Of --budget: EUR, USD … (the price list's)", 2},
         {"env", 'e', "NAME[=VALUE]", 0, "Give it this variable; without VALUE the one of here", 3},
         {"cwd", KEY_CWD, "FOLDER", 0, "Where it starts (here; on a daemon elsewhere: its home)", 3},
         {"detach", 'd', NULL, 0, "Print the job's number and leave it", 4},
@@ -84,6 +86,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 return 0;
         case KEY_NOT_BEFORE:
                 o->not_before = arg;
+                return 0;
+        case KEY_BUDGET:
+                o->budget = arg;
+                return 0;
+        case KEY_CURRENCY:
+                o->currency = arg;
                 return 0;
         case KEY_DEVICE:
                 return cli_wish_take(&o->wish, CLI_KEY_DEVICE, arg);
@@ -158,6 +166,15 @@ static void add_text(json_t *body, const char *field, const char *text)
                 json_object_set_new(body, field, json_string(text));
 }
 
+static int add_budget(const struct options *o, json_t *body)
+{
+        if (o->currency && !o->budget)
+                return cli_fail(CLI_USAGE, "--currency %s: of what? Add --budget AMOUNT", o->currency);
+        if (o->budget && json_object_set_new(body, "budget", json_pack("{s:s, s:s*}", "amount", o->budget, "currency", o->currency)) < 0)
+                return cli_fail(CLI_USAGE, "--budget: that is not UTF-8");
+        return 0;
+}
+
 static int add_command(json_t *body, char **command)
 {
         json_t *words = json_array();
@@ -180,6 +197,8 @@ static int make_body(const struct options *o, char **command, bool is_remote, js
                 code = add_env(o, body);
         if (code == 0)
                 code = add_cwd(o, body, is_remote);
+        if (code == 0)
+                code = add_budget(o, body);
         if (code == 0)
                 code = add_number(body, "retries", "--retries", o->retries, 100);
         if (code)
@@ -212,6 +231,10 @@ static void say_wish(const json_t *body, char *ret, size_t len)
                 n += (size_t)snprintf(ret + n, len - n, "a whole device");
         if (*cli_text(body, "array") && n < len)
                 n += (size_t)snprintf(ret + n, len - n, "; array %s", cli_text(body, "array"));
+        const json_t *budget = json_object_get(body, "budget");
+        if (budget && n < len)
+                n += (size_t)snprintf(ret + n, len - n, "; at most %s%s%s", cli_text(budget, "amount"), *cli_text(budget, "currency") ? " " : "",
+                                      cli_text(budget, "currency"));
         if (n < len)
                 snprintf(ret + n, len - n, "; %s%s", *cli_text(body, "time_limit") ? "at most " : "no time limit", cli_text(body, "time_limit"));
 }

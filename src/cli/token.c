@@ -34,10 +34,13 @@ static int create(const struct cli_words *words)
                 code = cli_call("POST", "/v1/tokens", json_incref(body), NULL, &token);
         if (code)
                 return code;
-        if (words->json) {
+        if (words->json)
                 cli_print_json(token, stdout);
+        if (!*cli_text(token, "secret"))
+                return cli_fail(CLI_FAILED, "token %s was made, but its secret was lost with the connection; type: fastgpu token revoke %s, and create another",
+                                cli_text(token, "id"), cli_text(token, "id"));
+        if (words->json)
                 return 0;
-        }
         puts(cli_text(token, "secret"));
         cli_note("token %s of %s, until %s; it is shown only now", cli_text(token, "id"), cli_text(token, "user"),
                  cli_text(token, "expires"));

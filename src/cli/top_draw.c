@@ -63,18 +63,24 @@ static void print_line(const char *text, FILE *out, size_t width)
         fputc('\n', out);
 }
 
-static void draw_head(const json_t *device, FILE *out, size_t width)
+void cli_top_head(const json_t *device, char *ret, size_t len)
 {
-        char line[512], used[32], memory[32], busy[32] = "-";
+        char used[32], memory[32], busy[32] = "-";
         const json_t *value = json_object_get(device, "busy");
         if (json_is_real(value))
                 snprintf(busy, sizeof busy, "%.1f%%", json_real_value(value) / 10);
-        snprintf(line, sizeof line, "device %llu: %s  memory %s of %s  busy %s%s%s",
+        snprintf(ret, len, "device %llu: %s  memory %s of %s  busy %s%s%s",
                  (unsigned long long)cli_number(device, "id"), cli_text(device, "model"),
                  fg_size_format(cli_number(device, "memory_used"), used, sizeof used),
                  fg_size_format(cli_number(device, "memory"), memory, sizeof memory), busy,
                  strcmp(cli_text(device, "state"), "ok") == 0 ? "" : "  state ",
                  strcmp(cli_text(device, "state"), "ok") == 0 ? "" : cli_text(device, "state"));
+}
+
+static void draw_head(const json_t *device, FILE *out, size_t width)
+{
+        char line[512];
+        cli_top_head(device, line, sizeof line);
         print_line(cli_clean(line), out, width);
 }
 

@@ -24,7 +24,14 @@ static json_t *rate(const json_t *before, const json_t *now, const char *key, ui
         return json_real((double)(b - a) * scale / (double)ns);
 }
 
-static json_t *view_vgpu(const json_t *vgpu, const json_t *old, uint64_t ns)
+/* What requests about its set are sent to: "PROJECT:NAME", of a daemon without projects "NAME". */
+static json_t *target_of(const json_t *set)
+{
+        const char *project = cli_text(set, "project");
+        return json_sprintf("%s%s%s", project, *project ? ":" : "", cli_text(set, "name"));
+}
+
+static json_t *view_vgpu(const json_t *set, const json_t *vgpu, const json_t *old, uint64_t ns)
 {
         static const char *const texts[] = {"name", "uuid", "mode", "priority", "state"};
         static const char *const limits[] = {"memory", "share"};
@@ -37,6 +44,15 @@ static json_t *view_vgpu(const json_t *vgpu, const json_t *old, uint64_t ns)
                 json_object_set_new(view, limits[i], json_integer((json_int_t)cli_number(vgpu, limits[i])));
         for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
                 json_object_set_new(view, counts[i], json_integer((json_int_t)cli_number(usage, counts[i])));
+        json_object_set_new(view, "project", json_string(cli_text(set, "project")));
+        json_object_set_new(view, "owner", json_string(cli_text(set, "owner")));
+        json_object_set_new(view, "target", target_of(set));
+        json_object_set_new(view, "device", json_integer((json_int_t)cli_number(vgpu, "device")));
+        if (json_object_get(set, "job"))
+                json_object_set(view, "job", json_object_get(set, "job"));
+        if (json_object_get(usage, "pids"))
+                json_object_set(view, "pids", json_object_get(usage, "pids"));
+        json_object_set_new(view, "key", json_string(cli_text(vgpu, "uuid")));
         json_object_set_new(view, "got", rate(old_usage, usage, "gpu_ns", ns, 1000));
         json_object_set_new(view, "waits_per_s", rate(old_usage, usage, "waits", ns, 1e9));
         return view;
@@ -44,9 +60,14 @@ static json_t *view_vgpu(const json_t *vgpu, const json_t *old, uint64_t ns)
 
 static json_t *view_device(const json_t *device)
 {
-        return json_pack("{s:I, s:s, s:I, s:I, s:n, s:s, s:[]}", "id", (json_int_t)cli_number(device, "id"), "model",
-                         cli_text(device, "model"), "memory", (json_int_t)cli_number(device, "memory"), "memory_used",
-                         (json_int_t)0, "busy", "state", cli_text(device, "state"), "vgpus");
+        json_t *view = json_pack("{s:I, s:s, s:I, s:I, s:n, s:s, s:[]}", "id", (json_int_t)cli_number(device, "id"), "model",
+                                 cli_text(device, "model"), "memory", (json_int_t)cli_number(device, "memory"), "memory_used",
+                                 (json_int_t)0, "busy", "state", cli_text(device, "state"), "vgpus");
+        static const char *const more[] = {"memory_free", "share_free"};
+        for (size_t i = 0; view && i < sizeof more / sizeof more[0]; i++)
+                if (json_object_get(device, more[i]))
+                        json_object_set(view, more[i], json_object_get(device, more[i]));
+        return view;
 }
 
 /* The view of the device that carries `vgpu`. A vGPU whose device has vanished is still shown. */
@@ -54,7 +75,9 @@ static json_t *device_of(json_t *views, const json_t *vgpu)
 {
         size_t i;
         json_t *view;
-        json_array_foreach(views, i, view) if (cli_number(view, "id") == cli_number(vgpu, "device")) return view;
+        json_array_foreach(views, i, view)
+                if (cli_number(view, "id") == cli_number(vgpu, "device"))
+                        return view;
         view = json_pack("{s:I, s:s, s:I, s:I, s:n, s:s, s:[]}", "id", (json_int_t)cli_number(vgpu, "device"), "model",
                          cli_text(vgpu, "device_model"), "memory", (json_int_t)0, "memory_used", (json_int_t)0, "busy",
                          "state", "lost", "vgpus");
@@ -88,6 +111,6 @@ json_t *cli_top_view(const json_t *devices, const json_t *before, const json_t *
                 json_array_append_new(views, view_device(device));
         json_array_foreach(json_object_get(now, "sets"), i, set) json_array_foreach(json_object_get(set, "vgpus"), j,
                                                                                     vgpu)
-                add_to(device_of(views, vgpu), view_vgpu(vgpu, json_object_get(old, cli_text(vgpu, "uuid")), ns));
+                add_to(device_of(views, vgpu), view_vgpu(set, vgpu, json_object_get(old, cli_text(vgpu, "uuid")), ns));
         return view;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * usage, export and budget. */
 #include "base/cleanup.h"
+#include "cli/job.h"
 #include "cli/table.h"
 #include "cli/witness.h"
 
@@ -145,12 +146,13 @@ int cli_export(int argc, char **argv)
 }
 
 static const struct argp_option budget_table[] = {
-        {"currency", 'c', "CODE", 0, "set: EUR, USD …", 1},
+        {"currency", 'c', "CODE", 0, "set: EUR, USD …; of a job, without it, that of the price list", 1},
         {"on-limit", 'o', "suspend|stop|notify", 0, "set: what happens when it is used up (notify)", 1},
         CLI_OPTION_PROJECT, CLI_OPTION_JSON, {0}};
 
-const struct argp cli_budget_argp = {.options = budget_table, .parser = cli_action_parse, .args_doc = "[set PROJECT AMOUNT]",
-                                     .doc = "Show what projects may spend in a month and have spent; with `set`, say it (0: no limit)."};
+const struct argp cli_budget_argp = {.options = budget_table, .parser = cli_action_parse, .args_doc = "[set PROJECT|JOB AMOUNT]",
+                                     .doc = "Show what projects may spend in a month and have spent; with `set`, say it (0: no limit). A job's "
+                                            "budget is for all that it takes; raising it lets the job go on."};
 
 static int print_budgets(const json_t *budgets)
 {
@@ -170,13 +172,40 @@ static int print_budgets(const json_t *budgets)
         return cli_table_print(table, stdout, 0) < 0 ? cli_fail(CLI_FAILED, "out of memory") : 0;
 }
 
+static int set_job_budget(const struct cli_words *words)
+{
+        cli_autojson json_t *job = NULL;
+        const char *currency = cli_word(words, "currency");
+        char path[128];
+        int code = cli_word(words, "on-limit") ? cli_fail(CLI_USAGE, "--on-limit is a project's: a job whose budget is used up is suspended") : 0;
+        if (code == 0)
+                code = cli_job_path(words->args[1], "", "", path, sizeof path);
+        if (code)
+                return code;
+        json_t *body = json_pack("{s:{s:s, s:s*}}", "budget", "amount", words->args[2], "currency", currency);
+        code = body ? cli_call("PATCH", path, body, NULL, &job) : cli_fail(CLI_USAGE, "that is not UTF-8");
+        if (code)
+                return code;
+        const json_t *budget = json_object_get(job, "budget");
+        if (words->json)
+                cli_print_json(job, stdout);
+        else if (budget)
+                printf("job %s is %s: %s of %s %s spent\n", words->args[1], cli_text(job, "state"), cli_text(budget, "spent"), cli_text(budget, "amount"),
+                       cli_text(budget, "currency"));
+        else
+                printf("job %s is %s, and has no budget\n", words->args[1], cli_text(job, "state"));
+        return 0;
+}
+
 static int set_budget(const struct cli_words *words)
 {
         cli_autojson json_t *reply = NULL;
         const char *currency = cli_word(words, "currency"), *on_limit = cli_word(words, "on-limit");
         char path[256] = "/v1/budgets/";
         if (words->count != 3 || strcmp(words->args[0], "set") != 0 || strlen(words->args[1]) > 63 || strpbrk(words->args[1], "/?#% "))
-                return cli_fail(CLI_USAGE, "\"%s\": type `fastgpu budget`, or `fastgpu budget set PROJECT AMOUNT --currency EUR`", words->args[0]);
+                return cli_fail(CLI_USAGE, "\"%s\": type `fastgpu budget`, `fastgpu budget set PROJECT AMOUNT --currency EUR` or `… set JOB AMOUNT`", words->args[0]);
+        if (cli_job_is_id(words->args[1]))
+                return set_job_budget(words);
         if (!currency)
                 return cli_fail(CLI_USAGE, "in which currency? Add --currency EUR");
         strcat(path, words->args[1]);

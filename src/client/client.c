@@ -296,13 +296,15 @@ static int finish(struct fg_client *client, struct fg_http_reply *reply, struct 
         return 0;
 }
 
-static int request_local(struct fg_client *client, const char *method, const char *path, const char *json, struct fg_client_reply *ret)
+static int request_local(struct fg_client *client, const struct fg_client_call *call, struct fg_client_reply *ret)
 {
         fg_autofree char *message = NULL;
         uint64_t deadline = fg_now() + client->patience;
         struct fg_http_reply reply;
-        int len = asprintf(&message, "%s %s HTTP/1.1\r\nHost: fastgpu\r\n%sContent-Length: %zu\r\n\r\n%s", method, path,
-                           json ? "Content-Type: application/json\r\n" : "", json ? strlen(json) : 0, json ? json : "");
+        const char *json = call->json, *key = call->idempotency_key;
+        int len = asprintf(&message, "%s %s HTTP/1.1\r\nHost: fastgpu\r\n%s%s%s%sContent-Length: %zu\r\n\r\n%s", call->method, call->path,
+                           key ? "Idempotency-Key: " : "", key ? key : "", key ? "\r\n" : "", json ? "Content-Type: application/json\r\n" : "",
+                           json ? strlen(json) : 0, json ? json : "");
         if (len < 0) {
                 message = NULL;
                 return -ENOMEM;
@@ -311,7 +313,7 @@ static int request_local(struct fg_client *client, const char *method, const cha
         bool reused = client->used;
         fg_http_reply_init(&reply);
         int r = exchange(client, message, (size_t)len, deadline, &reply);
-        if (r == -EPIPE && reused && strcmp(method, "GET") == 0) {
+        if (r == -EPIPE && reused && strcmp(call->method, "GET") == 0) {
                 drop(client); /* the daemon closed it under our hands; asking twice does no harm */
                 r = exchange(client, message, (size_t)len, deadline, &reply);
         }
@@ -323,13 +325,27 @@ static int request_local(struct fg_client *client, const char *method, const cha
         return r;
 }
 
+static bool is_key(const char *key)
+{
+        size_t len = strlen(key);
+        for (const char *p = key; *p; p++)
+                if (*p <= ' ' || *p >= 0x7f)
+                        return false;
+        return len >= 1 && len <= 128;
+}
+
+int fg_client_request_with(struct fg_client *client, const struct fg_client_call *call, struct fg_client_reply *ret)
+{
+        client->error = (struct fg_error){0};
+        if (!is_path(call->path) || (call->idempotency_key && !is_key(call->idempotency_key)))
+                return -EINVAL;
+        if (client->remote)
+                return client->ops->request(client->remote, call, client->patience / FG_NSEC_PER_MSEC, ret, &client->error);
+        return request_local(client, call, ret);
+}
+
 int fg_client_request(struct fg_client *client, const char *method, const char *path, const char *json,
                       struct fg_client_reply *ret)
 {
-        client->error = (struct fg_error){0};
-        if (!is_path(path))
-                return -EINVAL;
-        if (client->remote)
-                return client->ops->request(client->remote, method, path, json, client->patience / FG_NSEC_PER_MSEC, ret, &client->error);
-        return request_local(client, method, path, json, ret);
+        return fg_client_request_with(client, &(struct fg_client_call){.method = method, .path = path, .json = json}, ret);
 }

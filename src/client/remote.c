@@ -109,10 +109,11 @@ static int open_remote(const struct fg_client_target *target, struct fg_remote *
         return 0;
 }
 
-static void prepare(struct fg_remote *remote, const char *method, const char *json, uint64_t patience_ms)
+static void prepare(struct fg_remote *remote, const struct fg_client_call *call, uint64_t patience_ms)
 {
         CURL *easy = remote->easy;
-        bool get = strcmp(method, "GET") == 0;
+        const char *json = call->json;
+        bool get = strcmp(call->method, "GET") == 0;
         remote->size = remote->room = remote->head = 0;
         remote->too_large = false;
         remote->words[0] = '\0';
@@ -125,7 +126,7 @@ static void prepare(struct fg_remote *remote, const char *method, const char *js
                 curl_easy_setopt(easy, CURLOPT_POST, 1L);
                 curl_easy_setopt(easy, CURLOPT_POSTFIELDS, json ? json : "");
                 curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(json ? strlen(json) : 0));
-                curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+                curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
         }
         /* A kept connection may end under our hands, and the library then asks again; only reading may be done twice. */
         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, get ? 0L : 1L);
@@ -144,18 +145,22 @@ static int finish(struct fg_remote *remote, struct fg_client_reply *ret, struct 
         return 0;
 }
 
-static int request(struct fg_remote *remote, const char *method, const char *path, const char *json, uint64_t patience_ms,
-                   struct fg_client_reply *ret, struct fg_error *err)
+static int request(struct fg_remote *remote, const struct fg_client_call *call, uint64_t patience_ms, struct fg_client_reply *ret,
+                   struct fg_error *err)
 {
-        fg_autofree char *url = NULL;
-        if (asprintf(&url, "%s%s", remote->url, path) < 0) {
-                url = NULL;
+        fg_autofree char *url = NULL, *key = NULL;
+        if (asprintf(&url, "%s%s", remote->url, call->path) < 0 ||
+            asprintf(&key, "Idempotency-Key: %s", call->idempotency_key ? call->idempotency_key : "") < 0) {
+                url = key = NULL;
                 return fg_error_set(err, -ENOMEM, "out of memory");
         }
-        prepare(remote, method, json, patience_ms);
+        struct curl_slist keyed = {key, remote->headers}; /* of this request alone */
+        prepare(remote, call, patience_ms);
+        curl_easy_setopt(remote->easy, CURLOPT_HTTPHEADER, call->idempotency_key ? &keyed : remote->headers);
         CURLcode code = curl_easy_setopt(remote->easy, CURLOPT_URL, url);
         if (code == CURLE_OK)
                 code = curl_easy_perform(remote->easy);
+        curl_easy_setopt(remote->easy, CURLOPT_HTTPHEADER, remote->headers);
         int r = code == CURLE_OK      ? finish(remote, ret, err)
                 : remote->too_large ? fg_error_set(err, -EPROTO, "what answers at %s sends more than any answer has", remote->url)
                                     : fg_remote_explain(remote->easy, code, remote->url, remote->fingerprint, remote->words, err);

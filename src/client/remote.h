@@ -11,7 +11,7 @@
 
 #define FG_REMOTE_LIBRARY "libfastgpu-remote.so"
 #define FG_REMOTE_SYMBOL  "fg_remote_ops"
-#define FG_REMOTE_VERSION 1
+#define FG_REMOTE_VERSION 2
 
 struct fg_remote;
 
@@ -19,8 +19,8 @@ struct fg_remote_ops {
         unsigned version; /* FG_REMOTE_VERSION; the functions below are of that version */
         int (*open)(const struct fg_client_target *target, struct fg_remote **ret, struct fg_error *err);
         void (*close)(struct fg_remote *remote);
-        int (*request)(struct fg_remote *remote, const char *method, const char *path, const char *json, uint64_t patience_ms,
-                       struct fg_client_reply *ret, struct fg_error *err);
+        int (*request)(struct fg_remote *remote, const struct fg_client_call *call, uint64_t patience_ms, struct fg_client_reply *ret,
+                       struct fg_error *err);
         int (*certificate)(const struct fg_client_target *target, char ret_fingerprint[FG_CLIENT_FINGERPRINT_MAX], bool *ret_trusted,
                            struct fg_error *err);
 };

@@ -4,6 +4,7 @@
 #include "base/atomic.h"
 #include "base/log.h"
 #include "daemon/attach_server.h"
+#include "daemon/box.h"
 #include "daemon/manager.h"
 #include "daemon/registry.h"
 #include "daemon/slots.h"
@@ -148,6 +149,7 @@ void fgd_adopt(struct fgd_manager *m)
         free(all);
         fgd_runner_adopt_all(m);
         fgd_attach_adopt(m);
+        fgd_box_adopt(m);
         FGD_TAILQ_EACH_SAFE(set, &m->sets, order, next)
                 fgd_use_set_idle(m, set);
 }

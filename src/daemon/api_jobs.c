@@ -6,6 +6,8 @@
 #include "base/size.h"
 #include "daemon/api_body.h"
 #include "daemon/job_log.h"
+#include "daemon/jobs_budget.h"
+#include "daemon/money.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -281,15 +283,18 @@ int fgd_handle_submit(struct fgd_call *call)
         return r;
 }
 
+static int has_ended(struct fgd_call *call, const struct fgd_job_ref *ref)
+{
+        return fgd_problem_set(&call->problem, FGD_ENDED, "job %lld has ended already; \"fastgpu jobs %lld\" shows how", (long long)ref->id,
+                               (long long)ref->id);
+}
+
 static int for_change(struct fgd_call *call, struct fgd_job_ref *ret)
 {
         struct fgd_query q[] = {{"index"}};
         if (fgd_query_read(call, q, 1) < 0 || fgd_call_job(call, call->argument[0], q[0].value, ret) < 0 || fgd_call_owns_job(call, ret) < 0)
                 return -1;
-        if (!ret->job)
-                return fgd_problem_set(&call->problem, FGD_ENDED, "job %lld has ended already; \"fastgpu jobs %lld\" shows how", (long long)ret->id,
-                                       (long long)ret->id);
-        return 0;
+        return ret->job ? 0 : has_ended(call, ret);
 }
 
 static int answer_job(struct fgd_call *call, int64_t id)
@@ -298,6 +303,29 @@ static int answer_job(struct fgd_call *call, int64_t id)
                 return -1;
         fgd_text_add(&call->text, "\n");
         return 0;
+}
+
+int fgd_handle_job_change(struct fgd_call *call)
+{
+        static const char *const known[] = {"budget", NULL};
+        fgd_autojson json_t *body = NULL;
+        struct fgd_job_limit limit;
+        struct fgd_job_ref ref;
+        bool given;
+        if (fgd_query_none(call) < 0 || fgd_body_parse(call->request->body, call->request->body_size, known, &body, &call->problem) < 0 ||
+            fgd_call_job(call, call->argument[0], "", &ref) < 0 || fgd_call_owns_job(call, &ref) < 0 || fgd_body_budget(call, body, &given, &limit) < 0)
+                return -1;
+        if (!given)
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "nothing is to be changed: give a \"budget\"");
+        if (ref.index >= 0)
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "an array has one budget: name job %lld as a whole", (long long)ref.id);
+        if (!ref.job)
+                return has_ended(call, &ref);
+        if (fgd_job_budget_set(call->manager, ref.job, &limit, &call->problem) < 0)
+                return -1;
+        if (call->manager->money)
+                fgd_money_tick(call->manager->money);
+        return answer_job(call, ref.id);
 }
 
 int fgd_handle_job_cancel(struct fgd_call *call)

@@ -24,6 +24,8 @@ int fgd_call_owns_job(struct fgd_call *call, const struct fgd_job_ref *ref);
 /* Reads a submission; what `submit` points to is in *ret_spec and *ret_body, the caller's to free. */
 int fgd_body_submit(struct fgd_call *call, json_t *body, struct fgd_submit *submit, char **ret_spec);
 extern const char *const fgd_submit_fields[];
+/* "budget"; null or an amount of 0: none. */
+int fgd_body_budget(struct fgd_call *call, json_t *body, bool *ret_given, struct fgd_job_limit *ret);
 
 /* One object, without a newline. */
 void fgd_write_job(struct fgd_manager *manager, const struct fgd_store_job *row, struct fgd_text *text);

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/size.h"
 #include "daemon/api_body.h"
+#include "daemon/money.h"
 #include "daemon/registry.h"
 
 #include <ctype.h>
@@ -17,7 +18,7 @@
 #include <time.h>
 
 const char *const fgd_submit_fields[] = {"command", "name",    "project",    "gpus",       "memory",  "compute", "mode", "priority", "device",
-                                         "array",   "retries", "time_limit", "not_before", "env",     "cwd",     NULL};
+                                         "array",   "retries", "time_limit", "not_before", "env",     "cwd",     "budget", NULL};
 const char *const fgd_class_names[3] = {"low", "normal", "high"};
 
 /* --- times --- */
@@ -191,6 +192,47 @@ static int find_uid(struct fgd_call *call, uint32_t *ret)
         return 0;
 }
 
+/* --- money --- */
+
+/* Where nobody says which, it is that of the price list. */
+static int read_currency(struct fgd_call *call, const char *text, char ret[FG_CURRENCY_MAX])
+{
+        const struct fgd_money *money = call->manager->money;
+        const struct fg_bill_prices *prices = money && money->log ? fg_bill_books_prices(fgd_moneylog_books(money->log)) : NULL;
+        struct fg_error err = {0};
+        if (!text && (!prices || !prices->count))
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"budget\" needs a \"currency\", such as \"EUR\": there is no price list to tell it");
+        if (fg_currency_parse(text ? text : prices->row[0].currency, ret, &err) < 0)
+                return fgd_problem_from(&call->problem, FGD_BAD_REQUEST, &err);
+        return 0;
+}
+
+int fgd_body_budget(struct fgd_call *call, json_t *body, bool *ret_given, struct fgd_job_limit *ret)
+{
+        json_t *value = json_object_get(body, "budget");
+        const char *amount, *currency, *field;
+        char quoted[96];
+        struct fg_error err = {0};
+        json_t *ignored;
+        *ret_given = value;
+        *ret = (struct fgd_job_limit){0};
+        if (!value || json_is_null(value))
+                return 0;
+        if (!json_is_object(value))
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"budget\" must be an object such as {\"amount\": \"10\", \"currency\": \"EUR\"}, not %s",
+                                       fgd_body_quote(value, quoted, sizeof quoted));
+        json_object_foreach (value, field, ignored)
+                if (strcmp(field, "amount") != 0 && strcmp(field, "currency") != 0)
+                        return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"budget\" has \"amount\" and \"currency\", not \"%.40s\"", field);
+        if (fgd_body_string(value, "amount", &amount, &call->problem) < 0 || fgd_body_string(value, "currency", &currency, &call->problem) < 0)
+                return -1;
+        if (!amount)
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"budget\" needs an \"amount\", such as \"10\"");
+        if (fg_price_parse(amount, &ret->amount, &err) < 0)
+                return fgd_problem_from(&call->problem, FGD_BAD_REQUEST, &err);
+        return read_currency(call, currency, ret->currency);
+}
+
 /* --- the command --- */
 
 static int check_text(struct fgd_call *call, const char *what, const char *text, size_t length, size_t *total)
@@ -353,7 +395,8 @@ int fgd_body_submit(struct fgd_call *call, json_t *body, struct fgd_submit *s, c
             fgd_body_mode(body, &given, &s->mode, &call->problem) < 0 || fgd_body_priority(body, &given, &priority, &call->problem) < 0 ||
             fgd_body_device(call, body, &s->device) < 0 || read_amounts(call, body, s) < 0 || read_array(call, body, s) < 0 ||
             read_time_limit(call, body, &s->time_limit) < 0 || read_not_before(call, body, &s->not_before) < 0 ||
-            fgd_body_number(body, "retries", 0, FGD_JOB_RETRIES, &given, &retries, &call->problem) < 0 || find_uid(call, &s->uid) < 0)
+            fgd_body_number(body, "retries", 0, FGD_JOB_RETRIES, &given, &retries, &call->problem) < 0 ||
+            fgd_body_budget(call, body, &given, &s->limit) < 0 || find_uid(call, &s->uid) < 0)
                 return -1;
         s->class = priority == FG_PRIORITY_LOW ? 0 : priority == FG_PRIORITY_NORMAL ? 1 : 2;
         s->retries = (uint32_t)retries;

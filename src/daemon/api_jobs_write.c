@@ -2,6 +2,8 @@
  * Jobs as JSON: the row from the store, and what of it is different by now. */
 #include "daemon/api_jobs.h"
 
+#include "daemon/api_money.h"
+#include "daemon/jobs_budget.h"
 #include "daemon/manager.h"
 
 #include <stdio.h>
@@ -112,6 +114,23 @@ static void write_wish(const struct fgd_store_job *row, struct fgd_text *text)
                 fgd_text_number(text, "retries", (uint64_t)row->retries);
 }
 
+static void write_budget(struct fgd_manager *m, const struct fgd_store_job *row, const struct fgd_job *job, struct fgd_text *text)
+{
+        struct fgd_job_limit limit = job && job->budget ? job->budget->limit : (struct fgd_job_limit){0};
+        if (!job && !fgd_store_get_budget(m->store, row->id, &limit))
+                return;
+        if (!limit.amount)
+                return;
+        int64_t spent = fgd_job_spent(m, row->id, &limit);
+        fgd_text_name(text, "budget");
+        fgd_text_add(text, "{");
+        fgd_text_money(text, "amount", limit.amount, limit.currency);
+        fgd_text_field(text, "currency", limit.currency);
+        if (spent >= 0)
+                fgd_text_money(text, "spent", spent, limit.currency);
+        fgd_text_add(text, "}");
+}
+
 void fgd_write_job(struct fgd_manager *m, const struct fgd_store_job *row, struct fgd_text *text)
 {
         const struct fgd_project *project = fgd_project_of_id(m, row->project);
@@ -127,6 +146,7 @@ void fgd_write_job(struct fgd_manager *m, const struct fgd_store_job *row, struc
         fgd_text_field(text, "command", row->command);
         fgd_text_number(text, "uid", (uint64_t)row->uid);
         write_wish(row, text);
+        write_budget(m, row, job, text);
         if (row->is_array) {
                 fgd_text_name(text, "array");
                 fgd_text_addf(text, "\"%lld-%lld\"", (long long)row->first, (long long)(row->first + row->count - 1));

@@ -3,6 +3,7 @@
 #include "daemon/api_money.h"
 
 #include "base/cleanup.h"
+#include "daemon/metering.h"
 
 #include <string.h>
 
@@ -45,7 +46,7 @@ int fgd_handle_checkpoint(struct fgd_call *call)
         const struct fg_bill_node *node = fg_bill_books_node(fgd_moneylog_books(log));
         struct fg_error err = {0};
         if (!*fgd_moneylog_trouble(log))
-                fgd_moneylog_sign(log, time(NULL), &err); /* the newest is what he wants to compare */
+                fgd_moneylog_sign(log, fgd_metering_now(call->manager) / 1000000, &err); /* the newest is what he wants to compare */
         fgd_text_add(&call->text, "{");
         fgd_text_field(&call->text, "node", node ? node->node : "");
         fgd_text_field(&call->text, "key", node ? node->key : "");

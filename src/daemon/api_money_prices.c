@@ -77,6 +77,16 @@ static int refuse_write(struct fgd_call *call, int r, const struct fg_error *err
         return r < 0 ? fgd_problem_from(&call->problem, r == -EBADMSG || r == -EINVAL ? FGD_BAD_REQUEST : FGD_STORAGE, err) : 0;
 }
 
+/* In the log a list that stands before a minute is in force in it. */
+static int put_prices(struct fgd_call *call, struct fgd_moneylog *log, const struct fg_bill_prices *prices, struct fg_error *err)
+{
+        int64_t now = now_of(call);
+        if (call->manager->money->is_behind)
+                return fg_error_set(err, -EAGAIN, "minutes that were before it wait to be put on record, and would have the new prices: try again "
+                                    "when the money log can be written");
+        return fgd_moneylog_prices(log, prices, now, err);
+}
+
 int fgd_handle_price_put(struct fgd_call *call)
 {
         static const char *const known[] = {"csv", NULL};
@@ -98,7 +108,7 @@ int fgd_handle_price_put(struct fgd_call *call)
         fgd_journal_target(call->manager, "%zu prices", prices.count);
         int r = fgd_call_moneylog(call, &log);
         if (r == 0)
-                r = refuse_write(call, fgd_moneylog_prices(log, &prices, now_of(call), &err), &err);
+                r = refuse_write(call, put_prices(call, log, &prices, &err), &err);
         fg_bill_prices_clear(&prices);
         if (r == 0)
                 write_prices(&call->text, fg_bill_books_prices(fgd_moneylog_books(log)));

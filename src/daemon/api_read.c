@@ -3,6 +3,7 @@
 #include "daemon/api_internal.h"
 
 #include "base/clock.h"
+#include "daemon/metering.h"
 #include "daemon/openapi.h"
 #include "daemon/remote.h"
 #include "daemon/watchdog.h"
@@ -38,7 +39,7 @@ int fgd_handle_openapi(struct fgd_call *call)
 }
 
 /* What went wrong names vGPUs and programs of anybody: it is for admins. */
-static void write_problems(const struct fgd_manager *m, struct fgd_text *text)
+static void write_problems(struct fgd_manager *m, struct fgd_text *text)
 {
         bool first = true;
         for (uint32_t i = 0; i < m->notes; i++, first = false) {
@@ -46,9 +47,10 @@ static void write_problems(const struct fgd_manager *m, struct fgd_text *text)
                 fgd_text_string(text, m->note[i]);
         }
         fgd_inventory_problems(m, &first, text);
+        fgd_metering_problems(m, &first, text);
 }
 
-static void write_devices(const struct fgd_manager *m, bool is_admin, struct fgd_text *text)
+static void write_devices(struct fgd_manager *m, bool is_admin, struct fgd_text *text)
 {
         fgd_text_add(text, "{");
         fgd_text_name(text, "devices");

@@ -12,6 +12,7 @@
 const struct fgd_route fgd_routes[] = {
         ROUTE("GET", "/v1/version", fgd_handle_version, NOTHING, 200, READS),
         ROUTE("GET", "/v1/openapi.json", fgd_handle_openapi, NOTHING, 200, READS),
+        ROUTE("GET", "/metrics", fgd_handle_metrics, CALLER, 200, READS),
         ROUTE("GET", "/v1/whoami", fgd_handle_whoami, CALLER, 200, READS),
         ROUTE("GET", "/v1/devices", fgd_handle_devices, CALLER, 200, READS),
         ROUTE("GET", "/v1/vgpus", fgd_handle_list, CALLER, 200, READS),
@@ -27,6 +28,7 @@ const struct fgd_route fgd_routes[] = {
         ROUTE("GET", "/v1/vgpus/*/*", fgd_handle_inspect, VIEWER, 200, READS),
         ROUTE("PATCH", "/v1/vgpus/*/*", fgd_handle_resize, MEMBER, 200, CHANGES),
         ROUTE("POST", "/v1/open", fgd_handle_open, MEMBER, 200, CHANGES),
+        ROUTE("POST", "/v1/containers", fgd_handle_container, MEMBER, 200, CHANGES),
         ROUTE("GET", "/v1/users", fgd_handle_users, CALLER, 200, READS),
         ROUTE("POST", "/v1/users", fgd_handle_user_create, ADMIN, 201, CREATES),
         ROUTE("GET", "/v1/users/*", fgd_handle_user, CALLER, 200, READS),
@@ -59,6 +61,7 @@ const struct fgd_route fgd_routes[] = {
         ROUTE("GET", "/v1/jobs", fgd_handle_jobs, CALLER, 200, READS),
         ROUTE("POST", "/v1/jobs", fgd_handle_submit, MEMBER, 201, CREATES),
         ROUTE("GET", "/v1/jobs/*", fgd_handle_job, VIEWER, 200, READS),
+        ROUTE("PATCH", "/v1/jobs/*", fgd_handle_job_change, MEMBER, 200, CHANGES),
         ROUTE("DELETE", "/v1/jobs/*", fgd_handle_job_cancel, MEMBER, 200, CHANGES),
         ROUTE("GET", "/v1/jobs/*/log", fgd_handle_job_log, VIEWER, 200, READS),
         ROUTE("POST", "/v1/jobs/*/suspend", fgd_handle_job_suspend, MEMBER, 200, CHANGES),

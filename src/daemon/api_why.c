@@ -3,6 +3,7 @@
 #include "daemon/api_jobs.h"
 
 #include "base/size.h"
+#include "daemon/jobs_budget.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@ struct answer {
         uint64_t start; /* us of the queue's clock; FG_QUEUE_UNKNOWN */
 };
 
-static const char *const reason_names[] = {
+const char *const fgd_why_names[FGD_WHY_NAMES] = {
         [FG_QUEUE_GOES] = "goes",
         [FG_QUEUE_RUNS] = "runs",
         [FG_QUEUE_LEAVES] = "makes-room",
@@ -52,7 +53,17 @@ static void name_other(const struct fgd_call *call, const struct fgd_run *run, c
                 snprintf(ret, size, "another job");
 }
 
-static void say_held(const struct fgd_run *run, struct answer *a)
+static void say_budget(struct fgd_call *call, const struct fgd_job *job, struct answer *a)
+{
+        const struct fgd_job_limit *limit = &job->budget->limit;
+        char amount[64], spent[64];
+        a->reason = "budget";
+        snprintf(a->text, sizeof a->text, "its budget of %s is used up: %s were spent", fgd_job_limit_format(limit->amount, limit, amount, sizeof amount),
+                 fgd_job_limit_format(fgd_job_spent(call->manager, job->id, limit), limit, spent, sizeof spent));
+        snprintf(a->remedy, sizeof a->remedy, "raise it: fastgpu budget set %lld AMOUNT", (long long)job->id);
+}
+
+static void say_held(struct fgd_call *call, const struct fgd_run *run, struct answer *a)
 {
         switch ((enum fgd_job_hold)run->hold) {
         case FGD_HOLD_OWNER:
@@ -69,6 +80,10 @@ static void say_held(const struct fgd_run *run, struct answer *a)
                 a->reason = "start-failed";
                 snprintf(a->text, sizeof a->text, "it could not be started just now; the daemon's log says why");
                 snprintf(a->remedy, sizeof a->remedy, "it is tried again within a minute");
+                break;
+        case FGD_HOLD_BUDGET:
+                if (run->job->budget)
+                        return say_budget(call, run->job, a);
                 break;
         default:
                 snprintf(a->text, sizeof a->text, "it was suspended by a person");
@@ -144,7 +159,7 @@ static void say_reason(struct fgd_call *call, const struct fgd_run *run, const s
                 snprintf(a->text, sizeof a->text, "it makes room for %s", other);
                 break;
         case FG_QUEUE_HELD:
-                say_held(run, a);
+                say_held(call, run, a);
                 break;
         case FG_QUEUE_NOT_BEFORE:
                 snprintf(a->text, sizeof a->text, "it was submitted to start not before %s", fgd_date_format(fgd_wall_ms() / 1000 + ahead, when));
@@ -199,7 +214,7 @@ static int ask_queue(struct fgd_call *call, const struct fgd_run *run, struct an
         fgd_jobs_scene(call->manager, device, &scene);
         if (fg_queue_why(call->manager->jobs->queue, &scene, run->entry, &why) < 0)
                 return fgd_problem_set(&call->problem, FGD_INTERNAL, "out of memory");
-        a->reason = reason_names[why.reason];
+        a->reason = fgd_why_names[why.reason];
         a->start = why.start;
         say_reason(call, run, &why, a);
         return 0;

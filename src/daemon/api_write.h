@@ -10,6 +10,8 @@ struct fgd_manager;
 
 void fgd_write_device(const struct fgd_manager *manager, const struct fgd_device *device, struct fgd_text *text);
 const char *fgd_vgpu_state(const struct fgd_vgpu *vgpu);
+/* api_vgpu.c */
+void fgd_write_vgpu(struct fgd_vgpu *vgpu, struct fgd_text *text);
 /* `note` may be empty. */
 void fgd_write_set(struct fgd_set *set, const char *note, struct fgd_text *text);
 

@@ -2,6 +2,7 @@
 #include "daemon/attach_link.h"
 
 #include "base/log.h"
+#include "cdi/cdi.h"
 #include "daemon/attach_server.h"
 #include "daemon/jobs.h"
 #include "daemon/manager.h"
@@ -9,6 +10,7 @@
 #include "ledger/attach.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -57,7 +59,10 @@ static int on_impatience(sd_event_source *source, uint64_t usec, void *user)
 static int send_reply(struct fgd_link *link, uint32_t status, uint32_t count)
 {
         struct fg_attach_reply reply = {FG_ATTACH_MAGIC, FG_ATTACH_VERSION, status, count};
-        fgd_driver_path(link->view->manager, reply.driver_path);
+        if (link->view->is_box)
+                snprintf(reply.driver_path, sizeof reply.driver_path, "%s", FG_CDI_DRIVER_INSIDE);
+        else
+                fgd_driver_path(link->view->manager, reply.driver_path);
         return send(link->fd, &reply, sizeof reply, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
@@ -126,7 +131,7 @@ static bool may_attach(const struct fgd_view *view, const struct fgd_process *pr
 {
         const struct fgd_use *use;
         bool is_shared = fgd_tenants_on(view->manager) || (!view->manager->paths.is_private && geteuid() == 0);
-        if (!is_shared || process->uid == 0 || process->uid == geteuid())
+        if (view->is_box || !is_shared || process->uid == 0 || process->uid == geteuid())
                 return true;
         if (view->set->run && view->set->run->job->uid == process->uid)
                 return true;

@@ -16,9 +16,12 @@ struct fgd_view {
         struct fgd_manager *manager;
         struct fgd_set *set;
         int64_t index; /* -1: all */
+        bool is_box;   /* in a folder of its own, for containers */
         int fd;
         sd_event_source *source;
         struct fgd_view *next;
+        bool is_published; /* of a box: engines are told of it */
+        TAILQ_ENTRY(fgd_view) published;
 };
 
 struct fgd_link {

@@ -16,10 +16,20 @@
 
 #define BACKLOG 256
 
-static void view_path(const struct fgd_manager *m, const struct fgd_set *set, int64_t index, char *ret, size_t size)
+static void view_path(const struct fgd_manager *m, const struct fgd_set *set, int64_t index, bool is_box, char *ret, size_t size)
 {
         char file[FGD_SET_FILE_MAX];
-        snprintf(ret, size, "%s/attach/%s.sock", m->paths.run, fgd_set_file(m, set, index, file));
+        fgd_set_file(m, set, index, file);
+        if (is_box)
+                snprintf(ret, size, "%s/containers/%s/" FG_ATTACH_FILE, m->paths.run, file);
+        else
+                snprintf(ret, size, "%s/attach/%s.sock", m->paths.run, file);
+}
+
+void fgd_attach_box_path(const struct fgd_view *view, char *ret, size_t size)
+{
+        view_path(view->manager, view->set, view->index, true, ret, size);
+        *strrchr(ret, '/') = 0;
 }
 
 int fgd_attach_new(struct fgd_manager *m, struct fg_error *err)
@@ -67,16 +77,18 @@ static int on_connect(sd_event_source *source, int fd, uint32_t events, void *us
         return 0;
 }
 
-static int view_new(struct fgd_manager *m, struct fgd_set *set, int64_t index, const char *path, struct fg_error *err)
+/* A container's programs are of any user: who gets as far as the socket is decided by the folder above, which is the daemon's alone. */
+static int view_new(struct fgd_manager *m, struct fgd_set *set, int64_t index, bool is_box, const char *path, struct fg_error *err)
 {
-        fg_autoclose int fd = fg_unix_listen(path, SOCK_SEQPACKET, BACKLOG, 0600);
+        fg_autoclose int fd = fg_unix_listen(path, SOCK_SEQPACKET, BACKLOG, is_box ? 0666 : 0600);
         if (fd < 0)
                 return fg_error_set(err, fd, "cannot listen on %s: %m", path);
-        fgd_access_grant(m, path, 0660);
+        if (!is_box)
+                fgd_access_grant(m, path, 0660);
         struct fgd_view *view = calloc(1, sizeof *view);
         if (!view)
                 return fg_error_set(err, -ENOMEM, "out of memory");
-        *view = (struct fgd_view){.manager = m, .set = set, .index = index, .fd = fd};
+        *view = (struct fgd_view){.manager = m, .set = set, .index = index, .is_box = is_box, .fd = fd};
         int r = sd_event_add_io(m->event, &view->source, fd, EPOLLIN, on_connect, view);
         if (r < 0) {
                 free(view);
@@ -88,15 +100,40 @@ static int view_new(struct fgd_manager *m, struct fgd_set *set, int64_t index, c
         return 0;
 }
 
+static struct fgd_view *view_find(const struct fgd_set *set, int64_t index, bool is_box)
+{
+        struct fgd_view *view = set->views;
+        while (view && (view->index != index || view->is_box != is_box))
+                view = view->next;
+        return view;
+}
+
 int fgd_attach_listen(struct fgd_manager *m, struct fgd_set *set, int64_t index, char *ret_path, size_t size, struct fg_error *err)
 {
         char path[PATH_MAX];
-        view_path(m, set, index, path, sizeof path);
+        view_path(m, set, index, false, path, sizeof path);
         snprintf(ret_path, size, "%s", path);
-        for (struct fgd_view *view = set->views; view; view = view->next)
-                if (view->index == index && access(path, F_OK) == 0)
-                        return 0;
-        return view_new(m, set, index, path, err);
+        if (view_find(set, index, false) && access(path, F_OK) == 0)
+                return 0;
+        return view_new(m, set, index, false, path, err);
+}
+
+int fgd_attach_listen_box(struct fgd_manager *m, struct fgd_set *set, int64_t index, struct fgd_view **ret, struct fg_error *err)
+{
+        char path[PATH_MAX];
+        view_path(m, set, index, true, path, sizeof path);
+        *ret = view_find(set, index, true);
+        if (*ret && access(path, F_OK) == 0)
+                return 0;
+        char *slash = strrchr(path, '/');
+        *slash = 0;
+        int r = fg_mkdirs(path, 0755, err);
+        *slash = '/';
+        if (r == 0)
+                r = view_new(m, set, index, true, path, err);
+        if (r == 0)
+                *ret = set->views;
+        return r;
 }
 
 void fgd_attach_remove(struct fgd_manager *m, struct fgd_set *set)
@@ -109,8 +146,12 @@ void fgd_attach_remove(struct fgd_manager *m, struct fgd_set *set)
         while (set->views) {
                 struct fgd_view *view = set->views;
                 set->views = view->next;
-                view_path(m, set, view->index, path, sizeof path);
+                view_path(m, set, view->index, view->is_box, path, sizeof path);
                 unlink(path);
+                if (view->is_box) {
+                        *strrchr(path, '/') = 0;
+                        rmdir(path);
+                }
                 view_free(view);
         }
 }

@@ -19,6 +19,9 @@ void fgd_attach_free(struct fgd_manager *manager); /* leaves the socket files fo
 /* Listens for the view (index -1: all of the set) and writes the socket's path. No effect if it listens already. */
 int fgd_attach_listen(struct fgd_manager *manager, struct fgd_set *set, int64_t index, char *ret_path, size_t size,
                       struct fg_error *err);
+/* The same in a folder of its own, which is mounted into containers. */
+int fgd_attach_listen_box(struct fgd_manager *manager, struct fgd_set *set, int64_t index, struct fgd_view **ret, struct fg_error *err);
+void fgd_attach_box_path(const struct fgd_view *view, char *ret, size_t size);
 /* The set goes away: its sockets are closed and removed. */
 void fgd_attach_remove(struct fgd_manager *manager, struct fgd_set *set);
 /* Listens again for the views whose sockets an earlier daemon left; removes those of sets that are gone. */

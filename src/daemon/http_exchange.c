@@ -107,7 +107,7 @@ static void set_headers(const struct fgd_exchange *e, struct MHD_Response *respo
         MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
         if (status != 204)
                 MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-                                        status >= 400 ? "application/problem+json" : "application/json");
+                                        status >= 400 ? "application/problem+json" : e->content_type ? e->content_type : "application/json");
         if (status == 401)
                 MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
         if (status == 405)
@@ -134,7 +134,7 @@ static enum MHD_Result reply(struct fgd_exchange *e)
         bool ours = e->json || e->status == 204;
         unsigned status = ours ? e->status : 500;
         struct MHD_Response *response =
-                ours ? MHD_create_response_from_buffer(size, e->json, e->json ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT)
+                ours ? MHD_create_response_from_buffer_with_free_callback(size, e->json, fgd_text_free)
                      : MHD_create_response_from_buffer(sizeof sorry - 1, sorry, MHD_RESPMEM_PERSISTENT);
         if (!response)
                 return MHD_NO;
@@ -213,8 +213,8 @@ static enum MHD_Result answer(struct fgd_exchange *e, const char *method)
         struct fgd_request request = {.method = method, .path = e->path, .query = e->query, .body = e->body, .body_size = e->size,
                                       .peer = remote ? -1 : fd, .remote = remote, .from = from, .later = &e->later,
                                       .authorization = header(e, MHD_HTTP_HEADER_AUTHORIZATION),
-                                      .idempotency_key = header(e, "Idempotency-Key"), .retry_after = &e->retry_after,
-                                      .allow = e->allow, .last_event_id = header(e, "Last-Event-ID"), .stream = &e->stream,
+                                      .idempotency_key = header(e, "Idempotency-Key"), .accept = header(e, MHD_HTTP_HEADER_ACCEPT), .retry_after = &e->retry_after,
+                                      .allow = e->allow, .content_type = &e->content_type, .last_event_id = header(e, "Last-Event-ID"), .stream = &e->stream,
                                       .sink = fgd_http_wants_stream(header(e, MHD_HTTP_HEADER_ACCEPT)) ? &e->sink : NULL};
         write_from(e, fd, from, sizeof from);
         if (e->too_large || e->too_much || e->refused) {

@@ -2,9 +2,11 @@
 #include "daemon/inventory_internal.h"
 
 #include "base/log.h"
+#include "daemon/box.h"
 #include "daemon/events.h"
 #include "daemon/manager.h"
 #include "daemon/registry.h"
+#include "daemon/telemetry.h"
 #include "daemon/watchdog.h"
 
 #include <errno.h>
@@ -79,6 +81,7 @@ static void take_facts(struct fgd_device *device, const struct fgd_device *seen)
         memcpy(device->type, seen->type, sizeof device->type);
         device->memory = seen->memory;
         device->compute_units = seen->compute_units;
+        device->facts++;
 }
 
 static struct fgd_device *new_device(struct fgd_inventory *inventory, const struct fgd_device *seen)
@@ -163,6 +166,7 @@ static void conclude(struct fgd_inventory *inventory, bool sure)
         }
         fgd_registry_audit(m);
         fgd_watchdog_update(m);
+        fgd_telemetry_update(m);
         if (!m->devices)
                 fg_log_warning("no device was found");
         inventory->scanned = true;
@@ -173,6 +177,7 @@ static void finish(struct fgd_inventory *inventory)
         struct fgd_waiters waiters;
         struct fgd_waiter *w;
         conclude(inventory, !inventory->unsure);
+        fgd_box_devices_changed(inventory->manager);
         TAILQ_INIT(&waiters);
         TAILQ_CONCAT(&waiters, &inventory->waiters, order);
         while ((w = TAILQ_FIRST(&waiters))) {
@@ -264,7 +269,8 @@ static int start_backend(struct fgd_inventory *inventory)
         sd_event *event = inventory->manager->event;
         struct fg_error err = {0};
         for (; inventory->backend < fgd_backend_count; inventory->backend++) {
-                int r = fgd_probe_spawn(inventory->manager, &fgd_backend_table[inventory->backend], 0, &inventory->pid, &inventory->pidfd, &inventory->output, &err);
+                int r = fgd_probe_spawn(inventory->manager, &fgd_backend_table[inventory->backend], NULL, 0, &inventory->pid, &inventory->pidfd,
+                                        &inventory->output, &err);
                 if (r < 0) {
                         inventory->unsure = true;
                         fgd_inventory_complain(inventory, "%s", err.text);

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "daemon/job_log.h"
+#include "daemon/jobs_budget.h"
 #include "daemon/manager.h"
 #include "daemon/store_jobs.h"
 
@@ -65,8 +66,10 @@ struct fgd_job *fgd_job_new(const char *name)
 
 void fgd_job_free(struct fgd_job *job)
 {
-        if (job)
+        if (job) {
                 free(job->settled);
+                free(job->budget);
+        }
         free(job);
 }
 
@@ -79,7 +82,7 @@ enum fgd_job_state fgd_run_state(const struct fgd_run *run)
 {
         if (!run->active)
                 return FGD_JOB_QUEUED;
-        return run->active->is_requeued || fgd_run_is_cancelled(run) ? FGD_JOB_STOPPING : run->active->result.state;
+        return run->active->result.flags & FGD_RUN_REQUEUED || fgd_run_is_cancelled(run) ? FGD_JOB_STOPPING : run->active->result.state;
 }
 
 enum fgd_job_state fgd_job_state_of(const struct fgd_job *job)
@@ -212,6 +215,7 @@ void fgd_job_remove(struct fgd_manager *m, struct fgd_job *job)
                 fgd_run_remove(m, run);
         fgd_table_remove(&jobs->by_id, &job->by_id);
         TAILQ_REMOVE(&jobs->list, job, order);
+        fgd_job_budget_put(m, job, &(struct fgd_job_limit){0});
         jobs->count--;
         jobs->ended++;
         job->of_project->jobs--;
@@ -221,6 +225,8 @@ void fgd_job_remove(struct fgd_manager *m, struct fgd_job *job)
         if (job->owner)
                 fgd_member_settle(m, fgd_member_find(m, job->owner, job->project));
         fgd_job_free(job);
+        if (!jobs->count) /* there is no pass that would */
+                fgd_jobs_demand(m);
         fgd_jobs_trim(m);
         fgd_manager_active(m);
 }
@@ -270,6 +276,7 @@ int fgd_jobs_new(struct fgd_manager *m, struct fg_error *err)
                 return fg_error_set(err, -ENOMEM, "out of memory");
         TAILQ_INIT(&jobs->list);
         TAILQ_INIT(&jobs->active);
+        TAILQ_INIT(&jobs->budgets);
         config.policy = &fg_queue_policies[m->options.value[FG_OPT_QUEUE_POLICY]];
         config.half_life = m->options.value[FG_OPT_SHARE_HALF_LIFE] * 1000000;
         config.min_run = m->options.value[FG_OPT_MIN_RUN] * 1000000;

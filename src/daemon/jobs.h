@@ -14,6 +14,7 @@
 #include "daemon/model.h"
 #include "daemon/problem.h"
 #include "daemon/quota.h"
+#include "sched/money.h"
 #include "sched/queue.h"
 
 #include <limits.h>
@@ -47,11 +48,19 @@ static inline bool fgd_job_is_over(enum fgd_job_state state)
         return state >= FGD_JOB_DONE;
 }
 
-/* Why something waits that could run. In the queue's words: 0 releases. */
-enum fgd_job_hold { FGD_HOLD_NONE, FGD_HOLD_PERSON, FGD_HOLD_OWNER, FGD_HOLD_ORGANISATION, FGD_HOLD_FAILED };
+/* Why something waits that could run. In the queue's words: 0 releases. Up to BUDGET as stored; those behind it are tried again. */
+enum fgd_job_hold { FGD_HOLD_NONE, FGD_HOLD_PERSON, FGD_HOLD_BUDGET, FGD_HOLD_OWNER, FGD_HOLD_ORGANISATION, FGD_HOLD_FAILED };
 
 struct fgd_job;
 struct fgd_active;
+struct fgd_job_budget;
+
+/* What a job may cost. Nano-units of the currency. */
+struct fgd_job_limit {
+        char currency[FG_CURRENCY_MAX];
+        int64_t amount; /* 0: whatever it takes */
+        int64_t before; /* what its number had cost when it was submitted: more than 0 where a store was lost */
+};
 
 /* What a project, or a user in it, has in the queue. */
 struct fgd_job_account {
@@ -64,14 +73,16 @@ struct fgd_job_account {
         uint64_t saved_use; /* of a project: as it is in the store */
 };
 
-#define FGD_RUN_HELD      1u /* a person suspended it */
+#define FGD_RUN_HELD      1u /* a person suspended it, or its budget */
 #define FGD_RUN_CANCELLED 2u /* a person told it to end */
+#define FGD_RUN_REQUEUED  4u /* told to end to make room */
+#define FGD_RUN_FLAGS     7u
 
 /* How an attempt ended, or how far it is. Times are unix ms, 0: not yet. */
 struct fgd_run_result {
         enum fgd_job_state state;
         uint32_t index, attempt; /* index: from 0, of the job's elements */
-        uint8_t flags; /* FGD_RUN_HELD, FGD_RUN_CANCELLED */
+        uint8_t flags; /* FGD_RUN_… */
         int64_t started, ended;
         int code, signal; /* -1: did not end that way */
         uint64_t ran;     /* ms */
@@ -101,7 +112,6 @@ struct fgd_active {
         struct fgd_run_result result, before; /* before: while the store is written */
         enum fgd_job_state final;             /* what it will be when its vGPUs are gone; QUEUED: it is tried again */
         uint64_t charged_ns;
-        bool is_requeued;               /* told to end to make room */
         bool is_suspending;             /* to be suspended once its runner can be told */
         bool has_ended;                 /* nothing of it lives; its vGPUs go */
         sd_event_source *again;         /* what failed is tried again */
@@ -114,6 +124,7 @@ struct fgd_job {
         struct fgd_user *owner; /* NULL: the operator's */
         struct fgd_job_account *of_project, *of_user;
         struct fgd_run_list runs; /* those that wait in the queue, and those that hold vGPUs */
+        struct fgd_job_budget *budget; /* NULL: none */
         uint8_t *settled; /* by element from `next` on: has a row in the store; NULL: none */
         int64_t id, submitted, not_before, started, ended; /* submitted, started, ended: unix ms; not_before: unix s; 0: none */
         uint64_t memory;
@@ -123,7 +134,7 @@ struct fgd_job {
         uint32_t queued; /* runs in the queue that wait */
         uint16_t share;
         uint8_t class, mode, retries;
-        uint8_t hold; /* enum fgd_job_hold: PERSON, all of it waits */
+        uint8_t hold; /* enum fgd_job_hold: PERSON or BUDGET, all of it waits */
         bool is_array, is_cancelling;
         char name[]; /* short names are many */
 };
@@ -132,6 +143,7 @@ struct fgd_jobs {
         struct fgd_table by_id, accounts;
         TAILQ_HEAD(, fgd_job) list;
         TAILQ_HEAD(, fgd_active) active;
+        TAILQ_HEAD(, fgd_job_budget) budgets;
         struct fg_queue *queue;
         uint32_t count, waiting, active_count; /* jobs; elements that wait, that are active */
         uint64_t ended;                        /* jobs in the store that are over */
@@ -171,6 +183,7 @@ struct fgd_submit {
         enum fg_mode mode;
         struct fgd_device *device; /* NULL: any */
         int64_t not_before;
+        struct fgd_job_limit limit;
         char command[256]; /* for people */
         const void *spec;  /* fg_job_spec_write() */
         size_t spec_size;
@@ -180,6 +193,8 @@ int fgd_job_submit(struct fgd_manager *manager, const struct fgd_submit *submit,
 int fgd_job_cancel(struct fgd_manager *manager, struct fgd_job *job, int64_t index, bool *ret_gone, struct fgd_problem *problem);
 /* Suspends what runs and holds what waits, or releases it. */
 int fgd_job_hold(struct fgd_manager *manager, struct fgd_job *job, int64_t index, bool is_held, struct fgd_problem *problem);
+/* The same to all of it, as its budget is used up. */
+int fgd_job_hold_for_budget(struct fgd_manager *manager, struct fgd_job *job, struct fgd_problem *problem);
 
 /* --- jobs.c --- */
 
@@ -221,6 +236,8 @@ int fgd_run_enqueue(struct fgd_manager *manager, struct fgd_run *run);
 void fgd_run_remove(struct fgd_manager *manager, struct fgd_run *run);
 void fgd_run_hold(struct fgd_manager *manager, struct fgd_run *run, enum fgd_job_hold hold);
 void fgd_jobs_scene(struct fgd_manager *manager, struct fg_queue_device *device, struct fg_queue_scene *ret);
+/* Tells the performance model what waits. */
+void fgd_jobs_demand(struct fgd_manager *manager);
 /* Accounts as the quotas are now. */
 void fgd_jobs_settle_accounts(struct fgd_manager *manager);
 /* Starts the timers of passes. */
@@ -229,6 +246,12 @@ void fgd_run_charge(struct fgd_manager *manager, struct fgd_run *run, uint64_t n
 /* GPU time of what runs, charged to the projects. */
 void fgd_jobs_charge(struct fgd_manager *manager);
 int fgd_jobs_save_standings(struct fgd_manager *manager);
+
+/* --- api_why.c --- */
+
+/* Of enum fg_queue_reason, as the API and /metrics call them. */
+#define FGD_WHY_NAMES (FG_QUEUE_PASS_FULL + 1u)
+extern const char *const fgd_why_names[FGD_WHY_NAMES];
 
 /* --- jobs_run.c --- */
 
@@ -243,6 +266,12 @@ void fgd_active_free(struct fgd_manager *manager, struct fgd_active *active);
 void fgd_run_suspend(struct fgd_manager *manager, struct fgd_run *run);
 void fgd_run_resume(struct fgd_manager *manager, struct fgd_run *run);
 void fgd_run_stop(struct fgd_manager *manager, struct fgd_run *run);
+/* Stops it to make room; it is started again later. */
+void fgd_run_requeue(struct fgd_manager *manager, struct fgd_run *run);
+/* What its folder told before its runner has: nothing of it is news. */
+void fgd_run_recall(struct fgd_run *run, const struct fg_job_status *status);
+/* The store has forgotten its vGPUs, which are still there: what an attempt did that is made again was for nothing. */
+void fgd_run_discard(struct fgd_run *run);
 /* A job's set is about to be taken out of the store: what its run has come to, for the same transaction. */
 void fgd_run_closing(struct fgd_manager *manager, struct fgd_run *run);
 /* It could not be written: all is as before. */

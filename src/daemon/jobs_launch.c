@@ -217,11 +217,14 @@ void fgd_run_adopt(struct fgd_manager *m, struct fgd_run *run)
         } else if (found == FGD_JOB_ENDED) {
                 fgd_run_end(m, run, &status);
         } else if (found == FGD_JOB_LIVES) {
+                fgd_run_recall(run, fgd_job_link_status(active->link));
                 if (is_stopping)
                         fgd_run_stop(m, run);
+                else if (active->result.flags & FGD_RUN_REQUEUED)
+                        fgd_run_requeue(m, run);
                 else if (active->is_suspending)
                         fgd_run_suspend(m, run);
-                else if (run->hold == FGD_HOLD_PERSON && fg_queue_leaving(m->jobs->queue, run->entry, FG_QUEUE_SUSPEND) == 0)
+                else if (run->hold && run->hold <= FGD_HOLD_BUDGET && fg_queue_leaving(m->jobs->queue, run->entry, FG_QUEUE_SUSPEND) == 0)
                         fgd_run_suspend(m, run);
         } else if (is_stopping) {
                 fgd_run_stop(m, run);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/size.h"
+#include "daemon/jobs_budget.h"
 #include "daemon/manager.h"
 #include "daemon/registry.h"
 #include "daemon/store_jobs.h"
@@ -90,7 +91,7 @@ static struct fgd_job *make_job(struct fgd_manager *m, const struct fgd_store_jo
         job->class = (uint8_t)row->class;
         job->mode = (uint8_t)row->mode;
         job->retries = (uint8_t)row->retries;
-        job->hold = row->hold ? FGD_HOLD_PERSON : FGD_HOLD_NONE;
+        job->hold = row->hold == FGD_HOLD_BUDGET ? FGD_HOLD_BUDGET : row->hold ? FGD_HOLD_PERSON : FGD_HOLD_NONE;
         job->is_array = row->is_array != 0;
         job->is_cancelling = row->cancelling != 0;
         return job;
@@ -135,7 +136,7 @@ static int take_run(void *user, int64_t id, const struct fgd_run_result *result)
         int r = settle_element(job, result->index);
         if (r < 0 || fgd_job_is_over(result->state))
                 return r;
-        struct fgd_run *run = fgd_run_add(m, job, result->index, result->attempt, result->flags & FGD_RUN_HELD ? FGD_HOLD_PERSON : FGD_HOLD_NONE);
+        struct fgd_run *run = fgd_run_add(m, job, result->index, result->attempt, result->flags & FGD_RUN_HELD && !job->hold ? FGD_HOLD_PERSON : FGD_HOLD_NONE);
         if (!run)
                 return -ENOMEM;
         run->has_row = true;
@@ -146,6 +147,13 @@ static int take_run(void *user, int64_t id, const struct fgd_run_result *result)
         run->active->result = *result;
         fgd_job_move(m, job, -1, 1);
         return 0;
+}
+
+static int take_limit(void *user, int64_t id, const struct fgd_job_limit *limit)
+{
+        struct loader *l = user;
+        struct fgd_job *job = fgd_job_find(l->manager, id);
+        return job && limit->amount > 0 ? fgd_job_budget_put(l->manager, job, limit) : 0;
 }
 
 static int take_ended(void *user, int64_t count)
@@ -237,7 +245,7 @@ int fgd_jobs_load(struct fgd_manager *m, struct fg_error *err)
 {
         struct loader l = {.manager = m};
         const struct fgd_store_jobs standings = {.standing = take_standing, .user = &l};
-        const struct fgd_store_jobs visitor = {take_job, take_run, take_ended, NULL, &l};
+        const struct fgd_store_jobs visitor = {.job = take_job, .run = take_run, .limit = take_limit, .ended = take_ended, .user = &l};
         int r = fgd_store_load_standings(m->store, &standings, err);
         set_clock(m->jobs, l.latest);
         if (r == 0)

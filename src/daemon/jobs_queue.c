@@ -216,9 +216,7 @@ static void carry_out(struct fgd_manager *m, const struct fg_queue_decision *d)
                         fgd_run_suspend(m, run);
                 break;
         case FG_QUEUE_DO_REQUEUE:
-                run->active->is_requeued = fg_queue_leaving(m->jobs->queue, run->entry, FG_QUEUE_REQUEUE) == 0;
-                if (run->active->is_requeued)
-                        fgd_run_stop(m, run);
+                fgd_run_requeue(m, run);
                 break;
         }
 }
@@ -230,6 +228,30 @@ static void look_at(struct fgd_manager *m, uint64_t wake)
                 in = wake <= now ? SOON_USEC : wake - now < in ? wake - now : in;
         sd_event_source_set_time_relative(m->jobs->timer, in);
         sd_event_source_set_enabled(m->jobs->timer, SD_EVENT_ONESHOT);
+}
+
+/* For the performance model. */
+static void tell_demand(struct fgd_manager *m, const struct fg_queue_scene *scene)
+{
+        uint32_t wanted[FGD_DEVICES_MAX], scratch[FGD_DEVICES_MAX];
+        struct fgd_jobs *jobs = m->jobs;
+        fg_queue_demand(jobs->queue, scene, wanted);
+        for (uint32_t i = 0; i < m->devices; i++)
+                fgd_perf_demand(m->device[i], wanted[i]);
+        for (uint32_t i = 0; i < jobs->accounts.size; i++)
+                for (struct fgd_node *at = jobs->accounts.bucket[i]; at; at = at->next) {
+                        struct fgd_job_account *a = FGD_OF_NODE(at, struct fgd_job_account, by_pair);
+                        if (!a->user)
+                                fgd_perf_demand_of(m, a->project, fg_queue_demand_of(jobs->queue, scene, a->account, scratch));
+                }
+}
+
+void fgd_jobs_demand(struct fgd_manager *m)
+{
+        struct fg_queue_device device[FGD_DEVICES_MAX];
+        struct fg_queue_scene scene;
+        fgd_jobs_scene(m, device, &scene);
+        tell_demand(m, &scene);
 }
 
 static int run_passes(struct fgd_manager *m)
@@ -246,6 +268,7 @@ static int run_passes(struct fgd_manager *m)
                 for (size_t i = 0; i < plan.count; i++)
                         carry_out(m, &plan.decision[i]);
                 if (plan.count == 0) {
+                        tell_demand(m, &scene);
                         look_at(m, plan.wake);
                         return 0;
                 }
@@ -293,7 +316,7 @@ static void release_all(struct fgd_manager *m)
         m->jobs->soft_holds = 0;
         TAILQ_FOREACH(job, &m->jobs->list, order)
                 TAILQ_FOREACH(run, &job->runs, of_job)
-                        if (run->hold > FGD_HOLD_PERSON)
+                        if (run->hold > FGD_HOLD_BUDGET)
                                 fgd_run_hold(m, run, FGD_HOLD_NONE);
 }
 

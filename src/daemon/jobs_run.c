@@ -8,6 +8,7 @@
 #include "daemon/events.h"
 #include "daemon/jobs_launch.h"
 #include "daemon/manager.h"
+#include "daemon/metrics.h"
 #include "daemon/pages.h"
 #include "daemon/registry.h"
 #include "daemon/store_jobs.h"
@@ -146,6 +147,8 @@ void fgd_run_start(struct fgd_manager *m, struct fgd_run *run, const struct fg_q
                 fgd_job_move(m, job, 1, -1);
                 return put_off(m, run, problem.type == FGD_QUOTA ? FGD_HOLD_ORGANISATION : FGD_HOLD_FAILED, problem.detail);
         }
+        if (run->attempt == 0)
+                fgd_metrics_started(job, fgd_wall_ms());
         fgd_job_feed(m, job);
         fgd_run_launch(m, run);
 }
@@ -252,8 +255,10 @@ void fgd_run_closing(struct fgd_manager *m, struct fgd_run *run)
         fgd_run_charge(m, run, fgd_jobs_now(m->jobs));
         active->result.gpu_ns = fgd_set_gpu_ns(active->set);
         active->result.state = active->final;
-        if (active->final == FGD_JOB_QUEUED)
+        if (active->final == FGD_JOB_QUEUED) {
                 active->result.attempt++;
+                active->result.flags &= (uint8_t)~FGD_RUN_REQUEUED;
+        }
         count_end(m, run, 1);
 }
 
@@ -261,6 +266,13 @@ void fgd_run_not_closed(struct fgd_manager *m, struct fgd_run *run)
 {
         run->active->result = run->active->before;
         count_end(m, run, -1);
+}
+
+void fgd_run_discard(struct fgd_run *run)
+{
+        const struct fgd_active *active = run->active;
+        for (uint32_t i = 0; active->result.state == FGD_JOB_QUEUED && i < active->set->count; i++)
+                fgd_perf_discard(&active->set->vgpu[i]);
 }
 
 /* Back in its old place in the queue. */
@@ -400,6 +412,28 @@ void fgd_run_stop(struct fgd_manager *m, struct fgd_run *run)
                 fgd_job_stop(active->link, GRACE_MS);
         else if (!active->has_ended)
                 fgd_run_end(m, run, &stopped);
+}
+
+void fgd_run_requeue(struct fgd_manager *m, struct fgd_run *run)
+{
+        struct fgd_run_result *result = &run->active->result;
+        struct fg_error err = {0};
+        if (fg_queue_leaving(m->jobs->queue, run->entry, FG_QUEUE_REQUEUE) < 0)
+                return;
+        result->flags |= FGD_RUN_REQUEUED;
+        if (fgd_store_put_run(m->store, run->job, result, &err) == 0)
+                return fgd_run_stop(m, run);
+        fg_log_warning("job %lld does not make room: %s", (long long)run->job->id, err.text);
+        result->flags &= (uint8_t)~FGD_RUN_REQUEUED;
+        fg_queue_leaving(m->jobs->queue, run->entry, FG_QUEUE_STAY);
+}
+
+void fgd_run_recall(struct fgd_run *run, const struct fg_job_status *status)
+{
+        struct fgd_run_result *result = &run->active->result;
+        take_figures(result, status);
+        if (result->state == FGD_JOB_STARTING && status->state != FG_JOB_STARTING)
+                result->state = FGD_JOB_RUNNING;
 }
 
 static void confirm_suspended(struct fgd_manager *m, struct fgd_run *run)

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/size.h"
 #include "daemon/events.h"
+#include "daemon/jobs_budget.h"
 #include "daemon/journal.h"
 #include "daemon/manager.h"
 #include "daemon/registry.h"
@@ -70,9 +71,18 @@ static struct fgd_job *make_job(const struct fgd_submit *s)
 }
 
 /* Its number is known, and the transaction not over: its answer can be kept with it. */
-static void made(void *user, const struct fgd_job *job)
+static int made(void *user, struct fgd_job *job, struct fg_error *err)
 {
-        fgd_journal_ready(user, job);
+        struct fgd_manager *m = user;
+        int r = 0;
+        if (job->budget) {
+                int64_t before = fgd_job_spent(m, job->id, &job->budget->limit);
+                job->budget->limit.before = before > 0 ? before : 0;
+                r = fgd_store_step_budget(m->store, job, err);
+        }
+        if (r == 0)
+                fgd_journal_ready(m, job);
+        return r;
 }
 
 static int write_job(struct fgd_manager *m, struct fgd_job *job, const struct fgd_submit *s, struct fgd_problem *problem)
@@ -97,10 +107,12 @@ int fgd_job_submit(struct fgd_manager *m, const struct fgd_submit *s, struct fgd
         if (check_possible(m, s, problem) < 0)
                 return -1;
         struct fgd_job *job = make_job(s);
-        int r = job && fgd_job_reserve(m, job) == 0 ? 0 : fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
+        int r = job && fgd_job_reserve(m, job) == 0 && fgd_job_budget_put(m, job, &s->limit) == 0 ? 0 : fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
         if (r == 0)
                 r = write_job(m, job, s, problem);
         if (r < 0) {
+                if (job)
+                        fgd_job_budget_put(m, job, &(struct fgd_job_limit){0});
                 fgd_job_free(job);
                 if (s->owner)
                         fgd_member_settle(m, fgd_member_find(m, s->owner, s->project));
@@ -270,29 +282,29 @@ int fgd_job_cancel(struct fgd_manager *m, struct fgd_job *job, int64_t index, bo
 
 /* --- suspend and resume --- */
 
-static void apply_hold(struct fgd_manager *m, struct fgd_run *run, bool is_held)
+static void apply_hold(struct fgd_manager *m, struct fgd_run *run, enum fgd_job_hold hold)
 {
-        fgd_run_hold(m, run, is_held ? FGD_HOLD_PERSON : FGD_HOLD_NONE);
-        if (!is_held || !run->active || run->active->result.state == FGD_JOB_SUSPENDED)
+        fgd_run_hold(m, run, hold);
+        if (!hold || !run->active || run->active->result.state == FGD_JOB_SUSPENDED)
                 return;
         if (fg_queue_leaving(m->jobs->queue, run->entry, FG_QUEUE_SUSPEND) == 0)
                 fgd_run_suspend(m, run);
 }
 
-static int hold_all(struct fgd_manager *m, struct fgd_job *job, bool is_held, struct fgd_problem *problem)
+static int hold_all(struct fgd_manager *m, struct fgd_job *job, enum fgd_job_hold hold, struct fgd_problem *problem)
 {
         struct fgd_run *run;
         struct fg_error err = {0};
         uint8_t before = job->hold;
-        job->hold = is_held ? FGD_HOLD_PERSON : FGD_HOLD_NONE;
+        job->hold = (uint8_t)hold;
         if (fgd_store_hold_job(m->store, job, &err) < 0) {
                 job->hold = before;
                 return not_written(problem, &err);
         }
         TAILQ_FOREACH(run, &job->runs, of_job) {
                 if (run->active)
-                        run->active->result.flags = (uint8_t)((run->active->result.flags & FGD_RUN_CANCELLED) | (is_held ? FGD_RUN_HELD : 0));
-                apply_hold(m, run, is_held);
+                        run->active->result.flags = (uint8_t)((run->active->result.flags & ~FGD_RUN_HELD) | (hold ? FGD_RUN_HELD : 0));
+                apply_hold(m, run, hold);
         }
         return 0;
 }
@@ -310,7 +322,7 @@ static int hold_one(struct fgd_manager *m, struct fgd_job *job, uint32_t index, 
                 result = run->active->result;
         else
                 result.attempt = run->attempt;
-        result.flags = (uint8_t)((result.flags & FGD_RUN_CANCELLED) | (is_held ? FGD_RUN_HELD : 0));
+        result.flags = (uint8_t)((result.flags & ~FGD_RUN_HELD) | (is_held ? FGD_RUN_HELD : 0));
         bool had_row = run->has_row;
         run->has_row = true;
         if (fgd_store_put_run(m->store, job, &result, &err) < 0) {
@@ -319,17 +331,41 @@ static int hold_one(struct fgd_manager *m, struct fgd_job *job, uint32_t index, 
         }
         if (run->active)
                 run->active->result.flags = result.flags;
-        apply_hold(m, run, is_held);
+        apply_hold(m, run, is_held ? FGD_HOLD_PERSON : FGD_HOLD_NONE);
         return 0;
+}
+
+static int refuse_spent(struct fgd_manager *m, const struct fgd_job *job, struct fgd_problem *problem)
+{
+        const struct fgd_job_limit *limit = &job->budget->limit;
+        char amount[64], spent[64];
+        return fgd_problem_set(problem, FGD_BUDGET, "the budget of job %lld, %s, is used up (%s were spent); raise it with: fastgpu budget set %lld AMOUNT",
+                               (long long)job->id, fgd_job_limit_format(limit->amount, limit, amount, sizeof amount),
+                               fgd_job_limit_format(fgd_job_spent(m, job->id, limit), limit, spent, sizeof spent), (long long)job->id);
 }
 
 int fgd_job_hold(struct fgd_manager *m, struct fgd_job *job, int64_t index, bool is_held, struct fgd_problem *problem)
 {
         if (job->is_cancelling)
                 return fgd_problem_set(problem, FGD_ENDED, "job %lld is being cancelled", (long long)job->id);
+        if (!is_held && fgd_job_is_used_up(m, job))
+                return refuse_spent(m, job, problem);
         fgd_event_stage(m, job->project, is_held ? "job.held" : "job.released", job->name, "job %lld (%s) was %s", (long long)job->id, job->name,
                         is_held ? "suspended" : "told to go on");
-        int r = index < 0 || job->count == 1 ? hold_all(m, job, is_held, problem) : hold_one(m, job, (uint32_t)index, is_held, problem);
+        int r = index < 0 || job->count == 1 ? hold_all(m, job, is_held ? FGD_HOLD_PERSON : FGD_HOLD_NONE, problem)
+                                             : hold_one(m, job, (uint32_t)index, is_held, problem);
+        if (r == 0)
+                fgd_jobs_kick(m);
+        return r;
+}
+
+int fgd_job_hold_for_budget(struct fgd_manager *m, struct fgd_job *job, struct fgd_problem *problem)
+{
+        const struct fgd_job_limit *limit = &job->budget->limit;
+        char amount[64];
+        fgd_event_stage(m, job->project, "budget", job->name, "the budget of job %lld (%s), %s, is used up; it is suspended", (long long)job->id, job->name,
+                        fgd_job_limit_format(limit->amount, limit, amount, sizeof amount));
+        int r = hold_all(m, job, FGD_HOLD_BUDGET, problem);
         if (r == 0)
                 fgd_jobs_kick(m);
         return r;

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/box.h"
 #include "daemon/guard.h"
 #include "daemon/jobs.h"
 #include "daemon/manager.h"
@@ -54,7 +55,7 @@ static int take_lock(const struct fg_paths *paths, struct fg_error *err)
 
 int fgd_life_prepare(const struct fg_paths *paths, struct fg_error *err)
 {
-        static const char *const below[] = {"vgpu", "attach", "runners"};
+        static const char *const below[] = {"vgpu", "attach", "containers", "runners"};
         char path[PATH_MAX];
         int r = fg_mkdirs(paths->state, 0700, err);
         if (r == 0)
@@ -66,7 +67,9 @@ int fgd_life_prepare(const struct fg_paths *paths, struct fg_error *err)
         snprintf(path, sizeof path, "%s/jobs", paths->state);
         if (r == 0)
                 r = fg_mkdirs(path, 0700, err);
-        if (r == 0 && access(paths->state, W_OK) < 0)
+        /* With a folder for sockets elsewhere the daemon can at least say so: open_store(). */
+        bool is_safe = access(paths->state, W_OK) < 0 && errno == EROFS && access(paths->run, W_OK) == 0;
+        if (r == 0 && !is_safe && access(paths->state, W_OK) < 0)
                 r = fg_error_set(err, -errno, "the folder %s cannot be written: %m", paths->state);
         return r < 0 ? r : take_lock(paths, err);
 }
@@ -131,7 +134,7 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *user)
         struct fgd_manager *m = user;
         uint64_t limit = m->options.value[FG_OPT_IDLE_EXIT] * FG_NSEC_PER_SEC, idle = fg_now() - m->last_activity;
         /* Who is elsewhere cannot start another. */
-        if (m->use_count || m->remote || fgd_jobs_any(m->jobs))
+        if (m->use_count || m->remote || fgd_box_any(m) || fgd_jobs_any(m->jobs))
                 idle = 0;
         if (idle >= limit) {
                 fg_log_info("nothing to do for %llu s: ending", (unsigned long long)(idle / FG_NSEC_PER_SEC));

@@ -31,16 +31,17 @@
 __attribute__((visibility("default"))) const char *argp_program_version = "fastgpud " FASTGPU_VERSION;
 
 struct arguments {
-        bool dump_config, idle_exit, check_ledger;
+        bool dump_config, idle_exit, check_ledger, is_idle;
         int ready_fd;
 };
 
-enum { KEY_DUMP = 256, KEY_CHECK, KEY_FOREGROUND, KEY_IDLE_EXIT, KEY_READY };
+enum { KEY_DUMP = 256, KEY_CHECK, KEY_FOREGROUND, KEY_IDLE, KEY_IDLE_EXIT, KEY_READY };
 
 static const struct argp_option argp_options[] = {
         {"dump-config", KEY_DUMP, NULL, 0, "Print every option with its value and where that comes from", 0},
         {"check-ledger", KEY_CHECK, NULL, 0, "Check the whole log of money as it lies on the disk, name what is wrong in it, and end", 0},
         {"foreground", KEY_FOREGROUND, NULL, 0, "Do not detach (it never does)", 0},
+        {"idle", KEY_IDLE, NULL, 0, "With --check-ledger: take only time that nobody else wants, and end with the process that asked", 0},
         {"idle-exit", KEY_IDLE_EXIT, NULL, 0, "End after the time of the option idle-exit without anything to do", 0},
         {"ready-fd", KEY_READY, "N", 0, "Write one byte to descriptor N once requests are answered", 0},
         {0},
@@ -59,6 +60,9 @@ static error_t parse_argument(int key, char *value, struct argp_state *state)
                 arguments->check_ledger = true;
                 return 0;
         case KEY_FOREGROUND:
+                return 0;
+        case KEY_IDLE:
+                arguments->is_idle = true;
                 return 0;
         case KEY_IDLE_EXIT:
                 arguments->idle_exit = true;
@@ -186,7 +190,7 @@ static int run(const struct arguments *arguments, struct fg_error *err)
                 return 0;
         }
         if (arguments->check_ledger)
-                return fgd_check_ledger(&paths, err);
+                return fgd_check_ledger(&paths, arguments->is_idle, err);
         fg_log_set_level((int)options.value[FG_OPT_LOG_LEVEL]);
         fgd_life_limits();
         r = fgd_life_prepare(&paths, err);

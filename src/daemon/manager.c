@@ -8,10 +8,12 @@
 #include "daemon/arbiter.h"
 #include "daemon/attach_server.h"
 #include "daemon/history.h"
+#include "daemon/box.h"
 #include "daemon/http.h"
 #include "daemon/jobs.h"
 #include "daemon/journal.h"
 #include "daemon/metering.h"
+#include "daemon/metrics.h"
 #include "daemon/money.h"
 #include "daemon/rate.h"
 #include "daemon/registry.h"
@@ -19,6 +21,7 @@
 #include "daemon/usage.h"
 #include "daemon/use.h"
 #include "daemon/vgpus.h"
+#include "daemon/telemetry.h"
 #include "daemon/watchdog.h"
 
 #include <errno.h>
@@ -27,6 +30,7 @@
 #include <stdlib.h>
 #include <systemd/sd-id128.h>
 #include <string.h>
+#include <unistd.h>
 
 void fgd_manager_note(struct fgd_manager *m, const char *format, ...)
 {
@@ -51,10 +55,24 @@ void fgd_manager_active(struct fgd_manager *m)
         m->last_activity = fg_now();
 }
 
+/* SQLite reads on where it cannot write, until somebody changes something: better said at once. */
+static int open_or_copy(struct fgd_manager *m, const char *path, char note[FG_ERROR_MAX], struct fg_error *err)
+{
+        struct fg_error why = {0};
+        bool is_read_only = access(path, W_OK) < 0 && errno == EROFS;
+        int r = is_read_only ? fg_error_set(&why, -EROFS, "cannot use %s: %m", path) : fgd_store_open(path, &m->store, note, &why);
+        if ((r == -EROFS || r == -ENOSPC || r == -EIO) && fgd_store_open_safe(path, m->paths.run, &m->store, NULL) == 0) {
+                snprintf(note, FG_ERROR_MAX, "safe mode: %.300s; nothing is created, changed or billed, programs keep their limits. "
+                         "Mend it and restart fastgpud", why.text);
+                return 0;
+        }
+        return r < 0 ? fg_error_set(err, r, "%s", why.text) : 0;
+}
+
 static int open_store(struct fgd_manager *m, const char *path, struct fg_error *err)
 {
         char note[FG_ERROR_MAX];
-        int r = fgd_store_open(path, &m->store, note, err);
+        int r = open_or_copy(m, path, note, err);
         if (r < 0)
                 return r;
         if (note[0])
@@ -83,7 +101,11 @@ static int make_parts(struct fgd_manager *m, struct fg_error *err)
         if (r == 0)
                 r = fgd_attach_new(m, err);
         if (r == 0)
+                r = fgd_box_new(m, err);
+        if (r == 0)
                 r = fgd_metering_new(m, err);
+        if (r == 0)
+                r = fgd_metrics_new(m, err);
         if (r == 0)
                 r = fgd_tenants_new(m, err);
         if (r == 0)
@@ -166,11 +188,14 @@ void fgd_manager_free(struct fgd_manager *m)
         if (m->store)
                 fgd_usage_persist(m);
         fgd_watchdog_free(m->watchdog);
+        fgd_telemetry_free(m->telemetry);
         fgd_remote_free(m->remote);
         fgd_http_free(m->http);
+        fgd_box_free(m);
         fgd_attach_free(m);
         free_sets(m);
         fgd_metering_free(m);
+        fgd_metrics_free(m);
         fgd_journal_free(m);
         fgd_tenants_free(m);
         fgd_rate_free(m);

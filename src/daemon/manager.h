@@ -18,6 +18,7 @@
 struct fgd_http;
 struct fgd_remote;
 struct fgd_attach;
+struct fgd_boxes;
 struct fgd_tenants;
 struct fgd_journal;
 struct fgd_events;
@@ -25,6 +26,7 @@ struct fgd_streams;
 struct fgd_metering;
 struct fgd_money;
 struct fgd_history;
+struct fgd_metrics;
 struct fgd_rate;
 struct fgd_lease;
 struct fgd_jobs;
@@ -49,6 +51,7 @@ struct fgd_manager {
         struct fgd_metering *metering;
         struct fgd_money *money; /* NULL: not started */
         struct fgd_history *history; /* NULL: none is kept */
+        struct fgd_metrics *metrics;
         struct fgd_lease *lease;
         struct fgd_set_list sets; /* in the order they were made */
         struct fgd_table set_names; /* by project and name */
@@ -57,9 +60,11 @@ struct fgd_manager {
         struct fgd_jobs *jobs;
         struct fgd_inventory *inventory;
         struct fgd_watchdog *watchdog; /* NULL: nothing to watch */
+        struct fgd_telemetry *telemetry; /* NULL: no sensors to read */
         struct fgd_http *http;
         struct fgd_remote *remote; /* NULL: nobody elsewhere is to be answered */
         struct fgd_attach *attach;
+        struct fgd_boxes *boxes;
         struct fgd_pages_list pages; /* mapped now */
         struct fgd_process_table processes;
         uint32_t use_count, lingering; /* uses; those whose connection is gone while the process lives */

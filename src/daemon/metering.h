@@ -19,6 +19,7 @@
 struct fgd_device;
 struct fgd_manager;
 struct fgd_set;
+struct fgd_text;
 struct fgd_vgpu;
 
 /* Identity of a line at the time of the window; the strings belong to the metering and are valid during the call. */
@@ -47,7 +48,7 @@ struct fgd_meter_report {
 struct fgd_meter_gap {
         struct fgd_device *device; /* NULL: all */
         int64_t start, until;      /* unix s, until > start */
-        const char *reason;        /* "down", "suspended", "clock" or "storage" */
+        const char *reason;        /* "down", "suspended", "clock", "lost" or "storage" */
 };
 
 /* Called on the main thread at each minute's edge, once for each device that had a vGPU in it. An error means that it is
@@ -71,13 +72,18 @@ void fgd_metering_free(struct fgd_manager *manager);                     /* afte
 /* Before fgd_metering_begin(); without one, windows are settled and forgotten. */
 void fgd_metering_sink(struct fgd_manager *manager, const struct fgd_meter_sink *sink);
 
+/* What is on record of the vGPUs that there are, so that their totals go on from there. Before fgd_metering_begin(). */
+struct fg_bill_sums;
+void fgd_metering_recall(struct fgd_manager *manager, const struct fg_bill_sums *sums);
 /* Starts to meter what there is. `last_end`: unix s, the end of the last window on record, 0: none. Billing time goes on
  * from the later of that and of now, so that no minute comes twice. Called once, when the devices are known. */
 int fgd_metering_begin(struct fgd_manager *manager, int64_t last_end, struct fg_error *err);
 /* The daemon ends in good order: settles what is open, as far as it went. Nothing is metered afterwards. */
 void fgd_metering_end(struct fgd_manager *manager);
-/* Billing time, unix us. Before fgd_metering_begin(): the time of day. */
+/* Billing time, unix us. Before fgd_metering_begin(): the time of day; after fgd_metering_end(): when that was. */
 int64_t fgd_metering_now(struct fgd_manager *manager);
+/* A wall clock that is far from billing time, as a JSON string, after a comma when `text` holds one already. */
+void fgd_metering_problems(struct fgd_manager *manager, bool *first, struct fgd_text *text);
 
 /* Makes room for the vGPUs of a set that is about to be added, so that nothing can fail afterwards. */
 int fgd_metering_reserve(struct fgd_manager *manager, struct fgd_set *set);

@@ -6,7 +6,10 @@
 #include "base/log.h"
 #include "daemon/events.h"
 #include "daemon/manager.h"
+#include "daemon/text.h"
+#include "daemon/metrics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define MINUTE_US      60000000ll
@@ -50,9 +53,29 @@ static void look_at_step(struct fgd_metering *mt, const struct fgd_clocks *now)
         mt->told_of_step = is_off;
 }
 
+void fgd_metering_problems(struct fgd_manager *m, bool *first, struct fgd_text *text)
+{
+        char said[160];
+        struct fgd_clocks now;
+        if (!m->metering->is_running)
+                return;
+        fgd_metering_catch_up(m->metering);
+        m->metering->read(m->metering->read_user, &now);
+        int64_t ahead = fgd_billing_ahead(&m->metering->clock, &now);
+        if (llabs(ahead) <= FGD_BILLING_STEP_US)
+                return;
+        snprintf(said, sizeof said, "the wall clock is %lld s %s billing time: set it right; bills go by billing time",
+                 llabs(ahead) / 1000000, ahead > 0 ? "ahead of" : "behind");
+        fgd_text_add(text, *first ? "" : ", ");
+        fgd_text_string(text, said);
+        *first = false;
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *user)
 {
         struct fgd_metering *mt = user;
+        int64_t late = read_clock(CLOCK_BOOTTIME) - mt->clock.until;
+        fgd_metrics_turn(mt->manager, late > 0 ? (uint64_t)late * 1000 : 0);
         fgd_metering_catch_up(mt);
         if (mt->save)
                 fgd_perf_save(mt->manager, mt->clock.window / MINUTE_US % SAVE_ALL_EVERY == 0);
@@ -97,9 +120,10 @@ int64_t fgd_metering_catch_up(struct fgd_metering *mt)
 int64_t fgd_metering_now(struct fgd_manager *m)
 {
         struct fgd_metering *mt = m->metering;
-        if (!mt->is_running)
+        if (!mt->is_running && !mt->has_ended)
                 return read_clock(CLOCK_REALTIME);
-        fgd_metering_catch_up(mt);
+        if (mt->is_running)
+                fgd_metering_catch_up(mt);
         return fgd_billing_time(&mt->clock);
 }
 
@@ -131,6 +155,8 @@ void fgd_metering_end(struct fgd_manager *m)
                 return;
         int64_t at = fgd_metering_catch_up(mt);
         fgd_metering_settle(mt, mt->clock.window, at);
+        fgd_metering_tell_away(mt);
         mt->is_running = false;
+        mt->has_ended = true;
         fgd_perf_save(m, true);
 }

@@ -34,6 +34,15 @@ struct fgd_meter_names {
         struct fgd_history_look look;
 };
 
+/* Of all settled minutes of one vGPU, also of those that earlier daemons put on record. */
+struct fgd_meter_total {
+        fg_int128 reserved, burst; /* ppm*us */
+        int64_t busy_us;
+        uint32_t windows;          /* settled since the start; of the last one: */
+        int64_t last;              /* unix s, its beginning */
+        int64_t busy_last_us, wall_us;
+};
+
 /* One vGPU. There are many: what few of them need is allocated when it is needed. */
 struct fgd_meter {
         struct fgd_vgpu *vgpu; /* NULL: gone; the line waits for the window's end */
@@ -48,10 +57,11 @@ struct fgd_meter {
         int64_t share_ns, cap_ns;      /* of that, what the open window has */
         int64_t day;                   /* of `sum` */
         struct fgd_meter_sum sum;
+        struct fgd_meter_total total;
         struct fgd_perf *perf;         /* once it was busy; before that only `idle`, its life sum */
         struct fgd_perf_sum idle;
         bool is_idle_changed;          /* `idle` is not in the store */
-        uint64_t lost_ns;              /* native time that was for nothing, not yet taken off */
+        bool is_discarded;             /* what it did, in the open window too, was for nothing */
         int64_t project_id, user_id;
         char *name, *job;              /* "NAME/I"; NULL: none */
         struct fgd_meter_names *names;
@@ -65,6 +75,7 @@ struct fgd_meter_device {
         size_t count;
         bool is_present;
         int64_t wall;         /* of the open window, while it was there */
+        int64_t away, away_until; /* unix s: whole minutes without it that are no gap yet; away_until 0: none */
         int64_t unbilled_us;
         int64_t read_at;      /* when its arbiter was last asked, as clock.boot */
         struct fgd_meter_sum sum; /* of the day */
@@ -72,9 +83,7 @@ struct fgd_meter_device {
         int64_t day;
         uint64_t windows; /* of the day */
         struct fgd_perf perf;
-        uint32_t demand_permille; /* of waiting jobs, since demand_at in the open window; before that, demand_sum ppm*us */
-        int64_t demand_at;
-        uint64_t demand_sum;
+        struct fgd_perf_wanted wanted;
 };
 
 struct fgd_kept_window;
@@ -86,7 +95,7 @@ struct fgd_metering {
         void (*read)(void *user, struct fgd_clocks *ret); /* the machine's clocks */
         void *read_user;
         struct fgd_billing_clock clock;
-        bool told_of_step, save;
+        bool told_of_step, save, has_ended;
         sd_event_source *timer;
         uint32_t beta_ppm;
         struct fgd_meter_sink sink;
@@ -118,6 +127,8 @@ void fgd_meter_free(struct fgd_meter *meter);
 
 /* The window that began at `start` (unix us) is over at `end` (us within it) for all devices. */
 void fgd_metering_settle(struct fgd_metering *metering, int64_t start, int64_t end);
+/* Puts on record how long devices were away. */
+void fgd_metering_tell_away(struct fgd_metering *metering);
 /* The open window of a device as if it ended now, for whoever asks. `line` is the caller's to free, in the order of
  * device->lines. -ENOMEM. */
 int fgd_metering_peek(struct fgd_metering *metering, struct fgd_meter_device *device, int64_t at, struct fg_meter_window *ret,
@@ -137,6 +148,8 @@ void fgd_meter_count(struct fgd_metering *metering, struct fgd_meter_device *dev
                      const struct fg_meter_line *line, int64_t start);
 /* --- metering_perf.c --- */
 
+/* A window ended at `end` (us within it), and the next begins at `next`. */
+void fgd_meter_count_wanted(struct fgd_metering *metering, int64_t start, int64_t end, int64_t next);
 void fgd_meter_count_perf(struct fgd_metering *metering, struct fgd_meter_device *device, const struct fg_meter_window *window,
                           const struct fg_meter_line *line, int64_t start, int64_t end);
 struct fgd_perf_sum fgd_meter_perf(const struct fgd_meter *meter, int64_t now, enum fgd_perf_window window);

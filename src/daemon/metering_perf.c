@@ -17,43 +17,51 @@ static uint64_t larger(uint64_t a, uint64_t b)
         return a > b ? a : b;
 }
 
+static int64_t larger_int(int64_t a, int64_t b)
+{
+        return a > b ? a : b;
+}
+
 /* What was done, in time alone on the bare device. */
-static void add_work(struct fgd_perf_sum *sum, uint64_t busy, uint32_t native_ppm, uint64_t *lost)
+static void add_work(struct fgd_perf_sum *sum, uint64_t busy, uint32_t native_ppm, bool is_discarded)
 {
         if (!native_ppm) {
                 sum->unknown = busy;
                 return;
         }
         sum->counters.native = (uint64_t)((fg_uint128)busy * native_ppm / FG_PPM);
-        uint64_t gone = smaller(*lost, sum->counters.native);
-        sum->counters.kept = sum->counters.native - gone;
-        *lost -= gone;
+        sum->counters.kept = is_discarded ? 0 : sum->counters.native;
 }
 
 /* A vGPU has what it holds: nothing of it waits. */
-static struct fgd_perf_sum of_line(struct fgd_meter *meter, const struct fg_meter_line *line, uint32_t native_ppm)
+static struct fgd_perf_sum of_line(const struct fgd_meter *meter, const struct fg_meter_line *line, uint32_t native_ppm)
 {
         uint64_t busy = (uint64_t)line->conserved_us * 1000, held = (uint64_t)(line->reserved - line->rebate) / (FG_PPM / 1000);
         uint64_t lasted = (uint64_t)(line->end - line->begin) * 1000;
         struct fgd_perf_sum sum = {.counters.busy = busy};
         sum.counters.occupied = sum.counters.servable = larger(busy, smaller(held, lasted));
-        add_work(&sum, busy, native_ppm, &meter->lost_ns);
+        add_work(&sum, busy, native_ppm, meter->is_discarded);
         return sum;
+}
+
+static struct fgd_perf *perf_of(struct fgd_project *project)
+{
+        if (project && !project->perf)
+                project->perf = calloc(1, sizeof *project->perf);
+        return project ? project->perf : NULL;
 }
 
 static void count_project(struct fgd_manager *m, const struct fgd_meter *meter, int64_t start, const struct fgd_perf_sum *sum)
 {
-        struct fgd_project *project = fgd_project_of_id(m, meter->project_id);
-        if (project && !project->perf)
-                project->perf = calloc(1, sizeof *project->perf);
-        if (project && project->perf)
-                fgd_perf_add(project->perf, start, sum);
+        struct fgd_perf *perf = perf_of(fgd_project_of_id(m, meter->project_id));
+        if (perf)
+                fgd_perf_add(perf, start, sum);
 }
 
-/* Waiting jobs' demand of the window, ppm*us. */
-static uint64_t demand_of(const struct fgd_meter_device *md, int64_t end)
+/* What waiting jobs wanted of the window up to `end`, ns. */
+static uint64_t wanted_ns(const struct fgd_perf_wanted *wanted, int64_t end)
 {
-        return md->demand_sum + (uint64_t)(end - md->demand_at) * md->demand_permille * 1000;
+        return (wanted->sum + (uint64_t)larger_int(end - wanted->at, 0) * wanted->permille * 1000) / (FG_PPM / 1000);
 }
 
 /* One that was never busy is worth two counters, not windows of its own. */
@@ -101,25 +109,60 @@ void fgd_meter_count_perf(struct fgd_metering *mt, struct fgd_meter_device *md, 
                 line++;
         }
         whole.counters.occupied = smaller(wall, larger(held, whole.counters.busy));
-        whole.counters.servable = smaller(wall, whole.counters.occupied + demand_of(md, end) / (FG_PPM / 1000));
+        whole.counters.servable = smaller(wall, whole.counters.occupied + wanted_ns(&md->wanted, end));
         fgd_perf_add(&md->perf, start, &whole);
         fgd_history_window(md, window, &whole, start);
+}
+
+/* A project that waits has wanted something, also where nothing runs. */
+void fgd_meter_count_wanted(struct fgd_metering *mt, int64_t start, int64_t end, int64_t next)
+{
+        struct fgd_project *project;
+        for (uint32_t i = 0; i < FGD_DEVICES_MAX; i++)
+                mt->device[i].wanted = (struct fgd_perf_wanted){.permille = mt->device[i].wanted.permille, .at = next};
+        TAILQ_FOREACH(project, &mt->manager->tenants->projects, order) {
+                const struct fgd_perf_sum sum = {.counters.servable = wanted_ns(&project->wanted, end)};
+                if (sum.counters.servable && perf_of(project))
+                        fgd_perf_add(project->perf, start, &sum);
+                project->wanted = (struct fgd_perf_wanted){.permille = project->wanted.permille, .at = next};
+        }
+}
+
+static void want(struct fgd_metering *mt, struct fgd_perf_wanted *wanted, uint64_t permille)
+{
+        if (!mt || !mt->is_running || wanted->permille == permille)
+                return;
+        int64_t at = fgd_metering_catch_up(mt);
+        wanted->sum += (uint64_t)larger_int(at - wanted->at, 0) * wanted->permille * 1000;
+        wanted->at = at;
+        wanted->permille = permille;
 }
 
 void fgd_perf_demand(struct fgd_device *device, uint32_t permille)
 {
         struct fgd_metering *mt = device->metering;
-        struct fgd_meter_device *md = mt ? &mt->device[device->id] : NULL;
-        if (!md || !mt->is_running || md->demand_permille == permille)
-                return;
-        int64_t at = fgd_metering_catch_up(mt);
-        md->demand_sum += (uint64_t)(at - md->demand_at) * md->demand_permille * 1000;
-        md->demand_at = at;
-        md->demand_permille = permille < FGD_SHARE_WHOLE ? permille : FGD_SHARE_WHOLE;
+        if (mt)
+                want(mt, &mt->device[device->id].wanted, smaller(permille, FGD_SHARE_WHOLE));
 }
 
-void fgd_perf_lost(struct fgd_vgpu *vgpu, uint64_t ns)
+void fgd_perf_demand_of(struct fgd_manager *m, struct fgd_project *project, uint64_t permille)
 {
-        if (vgpu->meter && __builtin_add_overflow(vgpu->meter->lost_ns, ns, &vgpu->meter->lost_ns))
-                vgpu->meter->lost_ns = UINT64_MAX;
+        want(m->metering, &project->wanted, smaller(permille, FGD_DEVICES_MAX * FGD_SHARE_WHOLE));
+}
+
+void fgd_perf_discard(struct fgd_vgpu *vgpu)
+{
+        struct fgd_meter *meter = vgpu->meter;
+        if (!meter || meter->is_discarded)
+                return;
+        meter->is_discarded = true;
+        if (!meter->perf)
+                return;
+        int64_t now = fgd_metering_now(meter->metering->manager) / 1000000;
+        struct fgd_meter_device *md = fgd_meter_device_of(meter->metering, vgpu);
+        struct fgd_perf *project = perf_of(fgd_project_of_id(meter->metering->manager, meter->project_id));
+        if (md)
+                fgd_perf_take_off(&md->perf, meter->perf, now);
+        if (project)
+                fgd_perf_take_off(project, meter->perf, now);
 }

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define AWAY_MOST 3600 /* s */
+
 static int64_t larger(int64_t a, int64_t b)
 {
         return a > b ? a : b;
@@ -85,6 +87,23 @@ static void close_lines(struct fgd_meter_device *md, int64_t end, struct fg_mete
         }
 }
 
+static void tell_away(struct fgd_metering *mt, struct fgd_meter_device *md)
+{
+        if (md->away_until)
+                fgd_metering_gap(mt, md->device, md->away, md->away_until, "lost");
+        md->away_until = 0;
+}
+
+/* Minute after minute becomes one gap; of an hour at most, so that a killed daemon has not forgotten more. */
+static void note_away(struct fgd_metering *mt, struct fgd_meter_device *md, int64_t start)
+{
+        if (md->away_until != start || start - md->away >= AWAY_MOST)
+                tell_away(mt, md);
+        if (!md->away_until)
+                md->away = start;
+        md->away_until = start + 60;
+}
+
 /* A device that was away for all of it has no window: there is nothing to pay for. */
 static void settle_device(struct fgd_metering *mt, struct fgd_meter_device *md, int64_t start, int64_t end)
 {
@@ -97,8 +116,11 @@ static void settle_device(struct fgd_metering *mt, struct fgd_meter_device *md, 
                 close_lines(md, end, all, line);
         for (size_t i = 0; r == 0 && !md->wall && i < md->count; i++)
                 md->unbilled_us += all[i].busy_us + all[i].busy_cap_us;
-        if (r == 0 && !md->wall)
+        if (r == 0 && !md->wall) {
+                note_away(mt, md, start);
                 return;
+        }
+        tell_away(mt, md);
         if (r == 0)
                 r = fg_meter_settle(&window, line, md->count, &err);
         if (r < 0) {
@@ -116,8 +138,6 @@ static void open_next(struct fgd_metering *mt, struct fgd_meter_device *md)
 {
         struct fgd_meter *meter, *next;
         md->wall = 0;
-        md->demand_at = mt->clock.first;
-        md->demand_sum = 0;
         FGD_TAILQ_EACH_SAFE(meter, &md->lines, order, next) {
                 if (meter->vgpu) {
                         fgd_meter_open(meter, mt->clock.first);
@@ -135,9 +155,18 @@ void fgd_metering_settle(struct fgd_metering *mt, int64_t start, int64_t end)
                 struct fgd_meter_device *md = &mt->device[i];
                 if (md->count)
                         settle_device(mt, md, start / 1000000, end);
+                else
+                        tell_away(mt, md);
                 open_next(mt, md);
         }
+        fgd_meter_count_wanted(mt, start / 1000000, end, mt->clock.first);
         fgd_history_turn(mt->manager, start / 1000000);
+}
+
+void fgd_metering_tell_away(struct fgd_metering *mt)
+{
+        for (uint32_t i = 0; i < FGD_DEVICES_MAX; i++)
+                tell_away(mt, &mt->device[i]);
 }
 
 int fgd_metering_peek(struct fgd_metering *mt, struct fgd_meter_device *md, int64_t at, struct fg_meter_window *ret,

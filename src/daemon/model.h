@@ -52,6 +52,7 @@ struct fgd_device {
         char model[128], vendor[128], driver[128];
         uint64_t memory;
         uint32_t compute_units;
+        uint32_t facts; /* how often what it says of itself was taken over */
         char mig[16];  /* NVIDIA: "enabled", "disabled", "unsupported" or "slice"; "" elsewhere */
         bool mps;      /* an MPS control daemon runs */
         bool opencl;   /* NVIDIA: its OpenCL driver is there as well; programs of both kinds share the vGPU's account */

@@ -5,8 +5,10 @@
 #include "base/log.h"
 #include "bill/when.h"
 #include "daemon/events.h"
+#include "daemon/jobs_budget.h"
 #include "daemon/manager.h"
 #include "daemon/metering.h"
+#include "daemon/money_check.h"
 #include "daemon/tenants.h"
 #include "daemon/use.h"
 #include "daemon/vgpus.h"
@@ -280,6 +282,14 @@ static void watch_budgets(struct fgd_money *money, int64_t now)
         }
 }
 
+/* So that a start reads no more than it takes to load the sums. */
+static void keep_books(struct fgd_money *money, int64_t now, uint64_t most)
+{
+        struct fg_error err = {0};
+        if (fgd_moneylog_size(money->log) - fgd_moneylog_kept(money->log) >= most && fgd_moneylog_keep(money->log, now, &err) < 0)
+                fg_log_warning("%s", err.text);
+}
+
 void fgd_money_tick(struct fgd_money *money)
 {
         struct fg_error err = {0};
@@ -290,8 +300,11 @@ void fgd_money_tick(struct fgd_money *money)
                 return;
         invoice_due(money, now);
         watch_budgets(money, now);
+        fgd_job_budgets_watch(money->manager);
         if (fgd_moneylog_sign(money->log, now, &err) < 0)
                 fg_log_warning("%s", err.text);
+        uint64_t sums = fg_bill_books_sums(fgd_moneylog_books(money->log))->count;
+        keep_books(money, now, sums > FGD_MONEY_KEEP ? sums : FGD_MONEY_KEEP);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *user)
@@ -309,10 +322,13 @@ int fgd_money_start(struct fgd_manager *manager, struct fg_error *err)
                 return fg_error_set(err, -ENOMEM, "out of memory");
         money->manager = manager;
         manager->money = money;
-        open_log(money);
+        if (open_log(money) == 0)
+                fgd_metering_recall(manager, fg_bill_books_sums(fgd_moneylog_books(money->log)));
         const struct fgd_meter_sink sink = {on_window, on_gap, money};
         fgd_metering_sink(manager, &sink);
         int r = sd_event_add_time_relative(manager->event, &money->timer, CLOCK_BOOTTIME, TICK_USEC, 1000000, on_timer, money);
+        if (r >= 0)
+                r = fgd_money_check_new(money);
         return r < 0 ? fg_error_set(err, r, "cannot set up the event loop: %m") : 0;
 }
 
@@ -321,8 +337,12 @@ void fgd_money_free(struct fgd_manager *manager)
         struct fgd_money *money = manager->money;
         if (!money)
                 return;
-        if (money->log && !*fgd_moneylog_trouble(money->log))
-                fgd_moneylog_sign(money->log, time(NULL), NULL);
+        fgd_money_check_free(money->check);
+        if (money->log && !*fgd_moneylog_trouble(money->log)) {
+                int64_t now = fgd_metering_now(manager) / 1000000;
+                fgd_moneylog_sign(money->log, now, NULL);
+                keep_books(money, now, FGD_MONEY_KEEP_END);
+        }
         sd_event_source_unref(money->timer);
         forget_warnings(money);
         fgd_moneylog_close(money->log);

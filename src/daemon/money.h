@@ -10,13 +10,17 @@
 
 struct fgd_device;
 struct fgd_manager;
+struct fgd_money_check;
 
+#define FGD_MONEY_KEEP      100000 /* records, or as many as there are sums if that is more: then the books are kept */
+#define FGD_MONEY_KEEP_END  1000   /* the same when the daemon ends: less is soon read */
 #define FGD_MONEY_SETTLE_S  180 /* after a month's end, until its invoices are made */
 
 struct fgd_money {
         struct fgd_manager *manager;
         struct fgd_moneylog *log;
         sd_event_source *timer;
+        struct fgd_money_check *check;
         char why[FG_ERROR_MAX]; /* the log could not be opened; "" */
         bool is_behind;         /* a window could not be put on record, and will be offered again */
         bool is_failure_said;

@@ -38,6 +38,22 @@ uint64_t fgd_moneylog_signed(const struct fgd_moneylog *log)
         return log->signed_size;
 }
 
+uint64_t fgd_moneylog_kept(const struct fgd_moneylog *log)
+{
+        return log->kept;
+}
+
+uint64_t fgd_moneylog_trusted(const struct fgd_moneylog *log)
+{
+        return log->trusted;
+}
+
+void fgd_moneylog_blame(struct fgd_moneylog *log, const char *trouble)
+{
+        if (!log->trouble[0])
+                snprintf(log->trouble, sizeof log->trouble, "%s", trouble);
+}
+
 void fgd_moneylog_begin(struct fgd_moneylog *log)
 {
         fg_bill_books_drop(log->books);
@@ -68,7 +84,7 @@ static int make_room(struct fgd_moneylog *log)
                 log->leaf = more;
                 log->leaf_room = room;
         }
-        return fgd_moneylog_place(log, log->tree.size + log->group, log->bytes + (int64_t)log->text_size);
+        return fgd_moneylog_reserve(log, log->group + 1);
 }
 
 static int add(struct fgd_moneylog *log, struct fg_bill_record *record, struct fg_error *err)
@@ -101,18 +117,18 @@ int fgd_moneylog_add(struct fgd_moneylog *log, struct fg_bill_record *record, st
 }
 
 /* What was written and is not acknowledged goes again, now or before the next attempt. */
-static void take_back(struct fgd_moneylog *log)
+static int take_back(struct fgd_moneylog *log)
 {
         log->is_dirty = ftruncate(log->records, log->bytes) < 0 || fdatasync(log->records) < 0;
+        return log->is_dirty ? -errno : 0;
 }
 
 static int put(struct fgd_moneylog *log)
 {
-        if (log->is_dirty)
-                take_back(log);
-        if (log->is_dirty)
-                return -EIO;
-        int r = fgd_moneylog_write_all(log->records, log->text, log->text_size, log->bytes);
+        int r = log->is_dirty ? take_back(log) : 0;
+        if (r < 0)
+                return r;
+        r = fgd_moneylog_write_all(log->records, log->text, log->text_size, log->bytes);
         if (r == 0 && fdatasync(log->records) < 0)
                 r = -errno;
         if (r < 0)
@@ -139,12 +155,16 @@ int fgd_moneylog_end(struct fgd_moneylog *log, struct fg_error *err)
                 return fg_error_set(err, r, r == -EINVAL ? "a group of records is not complete" : "cannot write the money log: %m");
         }
         fg_bill_books_commit(log->books);
+        const char *at = log->text;
         for (size_t i = 0; i < log->group; i++) {
                 fg_tlog_append(&log->tree, &log->leaf[i]);
-                fgd_moneylog_grow(log, &log->leaf[i]);
+                fgd_moneylog_grow(log, &log->leaf[i], log->bytes + (at - log->text));
+                at = memchr(at, '\n', log->text_size - (size_t)(at - log->text));
+                at++;
         }
         log->bytes += (int64_t)log->text_size;
         put_hashes(log);
+        fgd_moneylog_index_up(log);
         fgd_moneylog_begin(log);
         return 0;
 }
@@ -166,7 +186,8 @@ int fgd_moneylog_sign(struct fgd_moneylog *log, int64_t now, struct fg_error *er
                 return fg_error_set(err, r, "cannot write the checkpoint of the money log: %m");
         memcpy(log->note, note, sizeof note);
         log->signed_size = checkpoint.size;
-        return 0;
+        r = fgd_moneylog_note_keep(log, now, note);
+        return r < 0 ? fg_error_set(err, r, "cannot keep the day's checkpoint of the money log: %m") : 0;
 }
 
 int fgd_moneylog_prices(struct fgd_moneylog *log, const struct fg_bill_prices *prices, int64_t now, struct fg_error *err)

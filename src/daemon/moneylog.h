@@ -5,7 +5,10 @@
  *      key            the seed of the Ed25519 key, base64, mode 0600
  *      records.log    a record on each line
  *      hashes         32 bytes for each: its leaf in the tree. Made again when it is not right
+ *      index          a row for each 64: where they are, and their node in the tree. The same
  *      checkpoint     the newest signed checkpoint
+ *      checkpoints/   the first of each day, FGD_MONEYLOG_DAYS at most
+ *      books          what the books held not long ago, signed: a start reads the log from there on. May be removed
  *
  * A group of records (a window with its usage, a price list …) is one append: it is in the books and acknowledged once
  * it is on the disk, and is cut off again when it is not. What a killed daemon left of a group is cut at the next start.
@@ -38,6 +41,7 @@ const struct fg_bill_books *fgd_moneylog_books(const struct fgd_moneylog *log);
 const char *fgd_moneylog_note(const struct fgd_moneylog *log);
 uint64_t fgd_moneylog_size(const struct fgd_moneylog *log);   /* records */
 uint64_t fgd_moneylog_signed(const struct fgd_moneylog *log); /* of them in the checkpoint */
+uint64_t fgd_moneylog_trusted(const struct fgd_moneylog *log); /* of them not read when it was opened: what was kept said what they say */
 
 /* --- writing a group: begin, add each record (its seq is filled in), end. All or nothing --- */
 
@@ -49,6 +53,13 @@ int fgd_moneylog_end(struct fgd_moneylog *log, struct fg_error *err);
 
 /* Signs what there is and keeps that; no effect when nothing was added. */
 int fgd_moneylog_sign(struct fgd_moneylog *log, int64_t now, struct fg_error *err);
+
+/* Keeps what the books hold, so that the next start need not read what is before. Signs. */
+int fgd_moneylog_keep(struct fgd_moneylog *log, int64_t now, struct fg_error *err);
+uint64_t fgd_moneylog_kept(const struct fgd_moneylog *log); /* records in what was kept last; 0: nothing */
+void fgd_moneylog_forget(struct fgd_moneylog *log); /* that is thrown away: the next start reads all */
+/* Somebody has found the log not to be what was signed: nothing more is written. */
+void fgd_moneylog_blame(struct fgd_moneylog *log, const char *trouble);
 
 /* --- groups that need no more than this --- */
 

@@ -64,38 +64,23 @@ int fgd_moneylog_replace(int folder, const char *name, const void *data, size_t 
         return r;
 }
 
-int fgd_moneylog_place(struct fgd_moneylog *log, uint64_t number, int64_t at)
-{
-        if (number % FGD_MONEYLOG_STEP)
-                return 0;
-        size_t i = number / FGD_MONEYLOG_STEP;
-        if (i >= log->place_room) {
-                size_t room = log->place_room ? 2 * log->place_room : 64;
-                int64_t *more = reallocarray(log->place, room, sizeof *more);
-                if (!more)
-                        return -ENOMEM;
-                log->place = more;
-                log->place_room = room;
-        }
-        log->place[i] = at;
-        log->places = i + 1;
-        return 0;
-}
-
 int fgd_moneylog_line(struct fgd_moneylog *log, uint64_t record, char ret[FG_TLOG_RECORD_MAX + 1], size_t *ret_size)
 {
+        struct fgd_moneylog_row row;
         if (record >= log->tree.size)
                 return -ENOENT;
-        int64_t at = log->place[record / FGD_MONEYLOG_STEP];
-        for (uint64_t skip = record % FGD_MONEYLOG_STEP;; skip--) {
-                int64_t left = log->bytes - at;
+        int r = fgd_moneylog_row(log, record >> FGD_MONEYLOG_BLOCK, &row);
+        if (r < 0)
+                return r;
+        for (uint64_t skip = record % (1u << FGD_MONEYLOG_BLOCK);; skip--) {
+                int64_t left = log->bytes - row.at;
                 size_t want = left < (int64_t)FG_TLOG_RECORD_MAX + 1 ? (size_t)left : FG_TLOG_RECORD_MAX + 1u;
-                ssize_t n = pread(log->records, ret, want, at);
+                ssize_t n = left > 0 ? pread(log->records, ret, want, row.at) : 0;
                 const char *end = n > 0 ? memchr(ret, '\n', (size_t)n) : NULL;
                 if (!end)
                         return n < 0 ? -errno : -EIO;
                 *ret_size = (size_t)(end - ret);
-                at += (int64_t)*ret_size + 1;
+                row.at += (int64_t)*ret_size + 1;
                 if (skip == 0)
                         break;
         }

@@ -64,6 +64,26 @@ struct fgd_perf_sum fgd_perf_get(struct fgd_perf *perf, int64_t now, enum fgd_pe
         }
 }
 
+static void take_off(struct fgd_perf_sum *of, const struct fgd_perf_sum *what)
+{
+        uint64_t kept = what->counters.kept;
+        of->counters.kept -= kept < of->counters.kept ? kept : of->counters.kept;
+}
+
+void fgd_perf_take_off(struct fgd_perf *of, struct fgd_perf *what, int64_t now)
+{
+        turn_all(of, now);
+        turn_all(what, now);
+        if (of->minute_at == what->minute_at)
+                take_off(&of->minute, &what->minute);
+        for (unsigned i = 0; i < FGD_PERF_TENS; i++)
+                take_off(&of->ten[i], &what->ten[i]);
+        for (unsigned i = 0; i < FGD_PERF_HOURS; i++)
+                take_off(&of->hour[i], &what->hour[i]);
+        take_off(&of->life, &what->life);
+        of->is_changed = true;
+}
+
 void fgd_perf_evaluate(const struct fgd_perf_sum *sum, struct fg_perf *ret)
 {
         struct fg_perf perf;

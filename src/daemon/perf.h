@@ -12,6 +12,7 @@
 
 struct fgd_manager;
 struct fgd_device;
+struct fgd_project;
 struct fgd_vgpu;
 struct fg_error;
 
@@ -37,6 +38,12 @@ struct fgd_perf {
         bool is_changed;        /* `life` is not in the store */
 };
 
+/* What waiting jobs want, since `at` in the open window; before that, `sum`. */
+struct fgd_perf_wanted {
+        uint64_t permille, sum; /* sum: ppm*us */
+        int64_t at;             /* us within the window */
+};
+
 /* Adds a settled window that began at `start` (unix s). */
 void fgd_perf_add(struct fgd_perf *perf, int64_t start, const struct fgd_perf_sum *sum);
 /* `now`: unix s. */
@@ -48,9 +55,13 @@ void fgd_perf_evaluate(const struct fgd_perf_sum *sum, struct fg_perf *ret);
 
 /* Jobs that wait could use so much of the device now, beyond what its vGPUs hold. */
 void fgd_perf_demand(struct fgd_device *device, uint32_t permille);
-/* Of the work the vGPU did, so much native time was for nothing: rolled back, done again, spent on suspending, restoring or
- * failed starts. */
-void fgd_perf_lost(struct fgd_vgpu *vgpu, uint64_t ns);
+/* The project's own could, of all devices together. */
+void fgd_perf_demand_of(struct fgd_manager *manager, struct fgd_project *project, uint64_t permille);
+/* All that the vGPU did was for nothing: it is done again. It is taken off where it was counted, in every window. Of a vGPU that is about
+ * to go: what it did later would be for nothing too. */
+void fgd_perf_discard(struct fgd_vgpu *vgpu);
+/* What is kept in `what` is not kept in `of`. */
+void fgd_perf_take_off(struct fgd_perf *of, struct fgd_perf *what, int64_t now);
 
 /* --- in the store --- */
 

@@ -74,12 +74,14 @@ static void settle(struct saving *s)
                         settle_vgpu(set->vgpu[i].meter);
 }
 
-/* What changed, changed with a device. */
 static bool any_changed(const struct fgd_manager *m)
 {
+        const struct fgd_project *project;
         bool any = false;
         for (uint32_t i = 0; i < m->devices; i++)
                 any |= m->metering->device[i].perf.is_changed;
+        TAILQ_FOREACH(project, &m->tenants->projects, order)
+                any |= project->perf && project->perf->is_changed;
         return any;
 }
 

@@ -26,6 +26,7 @@ static const struct {
         [FGD_NO_ROOM] = {"no-room", "there are too many of these", 409},
         [FGD_RATE_LIMITED] = {"rate-limited", "too many requests", 429},
         [FGD_ENDED] = {"ended", "it has ended already", 409},
+        [FGD_BUDGET] = {"budget", "its budget is used up", 409},
         [FGD_MISMATCH] = {"idempotency-mismatch", "the key belongs to another request", 409},
 };
 

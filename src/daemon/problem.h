@@ -28,6 +28,7 @@ enum fgd_problem_type {
         FGD_RATE_LIMITED,
         FGD_MISMATCH,
         FGD_ENDED,
+        FGD_BUDGET,
         FGD_PROBLEM_TYPES, /* how many */
 };
 

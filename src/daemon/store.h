@@ -11,11 +11,13 @@
 
 struct fgd_store;
 
-#define FGD_STORE_VERSION 3
+#define FGD_STORE_VERSION 4
 
 /* Opens or makes the store. One that is damaged is renamed (store.db.corrupt-<time>) and an empty one made; then `note`
  * says so, else it is empty. Fails when the folder cannot be written or the store is of a later version. */
 int fgd_store_open(const char *path, struct fgd_store **ret, char note[FG_ERROR_MAX], struct fg_error *err);
+/* Where that fails: what it holds, from a copy in `run` that refuses every change (-EROFS). */
+int fgd_store_open_safe(const char *path, const char *run, struct fgd_store **ret, struct fg_error *err);
 void fgd_store_close(struct fgd_store *store); /* NULL is fine */
 
 /* Rides on every transaction. write() adds what belongs to it just before it is committed (`is_change`: somebody asked for

@@ -25,7 +25,7 @@
         X(PUT_RUN, "INSERT OR REPLACE INTO runs(" FGD_RUN_COLUMNS ") "                                                    \
                    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)")                                      \
         X(CANCEL_RUNS, "UPDATE runs SET state=?2,ended=?3 WHERE job=?1 AND state=0")                                      \
-        X(HOLD_RUNS, "UPDATE runs SET hold=(hold&2)|?2 WHERE job=?1 AND state<5")                                               \
+        X(HOLD_RUNS, "UPDATE runs SET hold=(hold&~1)|?2 WHERE job=?1 AND state<5")                                               \
         X(GET_RUN, "SELECT " FGD_RUN_COLUMNS " FROM runs WHERE job=?1 AND idx=?2")                                        \
         X(READ_RUNS, "SELECT " FGD_RUN_COLUMNS " FROM runs WHERE job=?1 AND idx>=?2 ORDER BY idx")                        \
         X(GET_JOB, "SELECT " FGD_JOB_COLUMNS " FROM jobs WHERE id=?1")                                                    \
@@ -37,6 +37,9 @@
         X(OLDEST_JOB, "SELECT min(id) FROM jobs WHERE state=?1")                                                          \
         X(FORGET_RUNS, "DELETE FROM runs WHERE job=?1 AND idx<?2")                                                        \
         X(FORGET_JOB, "DELETE FROM jobs WHERE id=?1")                                                                     \
+        X(PUT_JOB_BUDGET, "INSERT OR REPLACE INTO job_budgets(job,currency,amount,before) VALUES(?1,?2,?3,?4)")           \
+        X(DROP_JOB_BUDGET, "DELETE FROM job_budgets WHERE job=?1")                                                        \
+        X(GET_JOB_BUDGET, "SELECT job,currency,amount,before FROM job_budgets WHERE job=?1")                              \
         X(PUT_STANDING, "INSERT OR REPLACE INTO standings(project,use,at) VALUES(?1,?2,?3)")                              \
         X(DELETE_STANDING, "DELETE FROM standings WHERE project=?1")
 #define FGD_STATEMENTS(X)                                                                                                 \

@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/store_jobs.h"
 
+#include "daemon/jobs_budget.h"
 #include "daemon/store_internal.h"
 #include "daemon/tenants.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+int fgd_store_step_budget(struct fgd_store *store, const struct fgd_job *job, struct fg_error *err)
+{
+        const struct fgd_job_limit *limit = job->budget ? &job->budget->limit : NULL;
+        if (!limit)
+                return fgd_sql_run(store, FGD_SQL_DROP_JOB_BUDGET, err, "i", job->id);
+        return fgd_sql_run(store, FGD_SQL_PUT_JOB_BUDGET, err, "itii", job->id, limit->currency, limit->amount, limit->before);
+}
 
 int fgd_store_add_job(struct fgd_store *store, struct fgd_job *job, const struct fgd_submit *s, const struct fgd_job_made *made, struct fg_error *err)
 {
@@ -21,7 +30,7 @@ int fgd_store_add_job(struct fgd_store *store, struct fgd_job *job, const struct
                         job->submitted, s->spec, (int)s->spec_size);
         job->id = sqlite3_last_insert_rowid(store->db);
         if (r == 0)
-                made->made(made->user, job);
+                r = made->made(made->user, job, err);
         return fgd_sql_finish(store, r, true, err);
 }
 
@@ -62,8 +71,38 @@ int fgd_store_hold_job(struct fgd_store *store, const struct fgd_job *job, struc
         int r = fgd_sql_begin(store, err);
         if (r < 0)
                 return r;
-        r = fgd_sql_run(store, FGD_SQL_HOLD_RUNS, err, "ii", job->id, (int64_t)(job->hold == FGD_HOLD_PERSON));
+        r = fgd_sql_run(store, FGD_SQL_HOLD_RUNS, err, "ii", job->id, (int64_t)(job->hold != FGD_HOLD_NONE));
         return fgd_sql_finish(store, r < 0 ? r : step_job(store, job, err), true, err);
+}
+
+int fgd_store_budget_job(struct fgd_store *store, const struct fgd_job *job, bool goes_on, struct fg_error *err)
+{
+        int r = fgd_sql_begin(store, err);
+        if (r < 0)
+                return r;
+        r = fgd_store_step_budget(store, job, err);
+        if (r == 0 && goes_on)
+                r = fgd_sql_run(store, FGD_SQL_HOLD_RUNS, err, "ii", job->id, (int64_t)0);
+        if (r == 0 && goes_on)
+                r = step_job(store, job, err);
+        return fgd_sql_finish(store, r, true, err);
+}
+
+static void take_limit(sqlite3_stmt *s, struct fgd_job_limit *ret)
+{
+        fgd_sql_text(s, 1, ret->currency, sizeof ret->currency);
+        ret->amount = sqlite3_column_int64(s, 2);
+        ret->before = sqlite3_column_int64(s, 3);
+}
+
+int fgd_store_get_budget(struct fgd_store *store, int64_t job, struct fgd_job_limit *ret)
+{
+        sqlite3_stmt *s = fgd_sql_bind(store, FGD_SQL_GET_JOB_BUDGET, "i", job);
+        int r = sqlite3_step(s) == SQLITE_ROW;
+        if (r)
+                take_limit(s, ret);
+        sqlite3_reset(s);
+        return r;
 }
 
 int fgd_store_step_run(struct fgd_store *store, const struct fgd_job *job, const struct fgd_run_result *x, struct fg_error *err)
@@ -111,7 +150,7 @@ static void take_run(sqlite3_stmt *s, struct fgd_run_result *ret)
         *ret = (struct fgd_run_result){.index = (uint32_t)sqlite3_column_int64(s, 1),
                                        .state = state >= 0 && state < FGD_JOB_STATES ? (enum fgd_job_state)state : FGD_JOB_FAILED,
                                        .attempt = (uint32_t)sqlite3_column_int64(s, 3),
-                                       .flags = (uint8_t)(sqlite3_column_int64(s, 4) & 3),
+                                       .flags = (uint8_t)(sqlite3_column_int64(s, 4) & FGD_RUN_FLAGS),
                                        .started = sqlite3_column_int64(s, 5),
                                        .ended = sqlite3_column_int64(s, 6),
                                        .code = sqlite3_column_int(s, 7),
@@ -218,6 +257,14 @@ static int run_row(sqlite3_stmt *s, const void *user)
         return visitor->run(visitor->user, sqlite3_column_int64(s, 0), &row);
 }
 
+static int limit_row(sqlite3_stmt *s, const void *user)
+{
+        const struct fgd_store_jobs *visitor = user;
+        struct fgd_job_limit limit;
+        take_limit(s, &limit);
+        return visitor->limit(visitor->user, sqlite3_column_int64(s, 0), &limit);
+}
+
 static int standing_row(sqlite3_stmt *s, const void *user)
 {
         const struct fgd_store_jobs *visitor = user;
@@ -239,6 +286,7 @@ int fgd_store_load_jobs(struct fgd_store *store, const struct fgd_store_jobs *vi
                 {"SELECT " FGD_JOB_COLUMNS " FROM jobs WHERE state<5 ORDER BY id", job_row},
                 {"SELECT " FGD_RUN_COLUMNS " FROM runs WHERE job IN (SELECT id FROM jobs WHERE state<5 AND (is_array OR state>0 OR next>0)) AND "
                  "(state<5 OR idx>=(SELECT next FROM jobs WHERE id=runs.job)) ORDER BY job,idx", run_row},
+                {"SELECT job,currency,amount,before FROM job_budgets WHERE job IN (SELECT id FROM jobs WHERE state<5)", limit_row},
                 {"SELECT count(*) FROM jobs WHERE state>=5", ended_row},
         };
         int r = 0;
@@ -271,6 +319,8 @@ int fgd_store_forget_job(struct fgd_store *store, int64_t id, uint32_t below, bo
         if (r < 0)
                 return r;
         r = fgd_sql_run(store, FGD_SQL_FORGET_RUNS, err, "ii", id, (int64_t)below);
+        if (r == 0 && is_last)
+                r = fgd_sql_run(store, FGD_SQL_DROP_JOB_BUDGET, err, "i", id);
         if (r == 0 && is_last)
                 r = fgd_sql_run(store, FGD_SQL_FORGET_JOB, err, "i", id);
         return fgd_sql_finish(store, r, false, err);

@@ -18,7 +18,7 @@ struct fgd_store_job {
 
 /* Assigns job->id, and says so before the transaction ends. */
 struct fgd_job_made {
-        void (*made)(void *user, const struct fgd_job *job);
+        int (*made)(void *user, struct fgd_job *job, struct fg_error *err);
         void *user;
 };
 int fgd_store_add_job(struct fgd_store *store, struct fgd_job *job, const struct fgd_submit *submit, const struct fgd_job_made *made,
@@ -28,6 +28,11 @@ int fgd_store_put_job(struct fgd_store *store, const struct fgd_job *job, struct
 /* The same, with what waits of it cancelled too. */
 int fgd_store_cancel_job(struct fgd_store *store, const struct fgd_job *job, int64_t now, struct fg_error *err);
 int fgd_store_hold_job(struct fgd_store *store, const struct fgd_job *job, struct fg_error *err);
+/* Its budget, or that it has none; `goes_on`: and its hold, as above. */
+int fgd_store_budget_job(struct fgd_store *store, const struct fgd_job *job, bool goes_on, struct fg_error *err);
+int fgd_store_step_budget(struct fgd_store *store, const struct fgd_job *job, struct fg_error *err);
+/* 1: *ret; 0: it has none. */
+int fgd_store_get_budget(struct fgd_store *store, int64_t job, struct fgd_job_limit *ret);
 /* A run and its job; as a step: of the transaction at hand. */
 int fgd_store_put_run(struct fgd_store *store, const struct fgd_job *job, const struct fgd_run_result *result, struct fg_error *err);
 int fgd_store_step_run(struct fgd_store *store, const struct fgd_job *job, const struct fgd_run_result *result, struct fg_error *err);
@@ -49,6 +54,7 @@ int fgd_store_read_jobs(struct fgd_store *store, int64_t before, int64_t project
 struct fgd_store_jobs {
         int (*job)(void *user, const struct fgd_store_job *row);                       /* not over, by id */
         int (*run)(void *user, int64_t job, const struct fgd_run_result *result);      /* of those: not over, or behind `next`; by job and index */
+        int (*limit)(void *user, int64_t job, const struct fgd_job_limit *limit);
         int (*ended)(void *user, int64_t count);
         int (*standing)(void *user, int64_t project, uint64_t use, uint64_t at);
         void *user;

@@ -2,10 +2,18 @@
 #include "daemon/text.h"
 #include "base/utf8.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define SPARE_MIN (32u << 10)
+#define SPARE_MAX (256u << 10)
+#define DAY_SIZE  11u
+
+/* The block of a long answer that was sent, for the next one: what goes back to the kernel comes again page by page, each a fault. */
+static char *spare;
 
 void fgd_text_clear(struct fgd_text *text)
 {
@@ -13,12 +21,26 @@ void fgd_text_clear(struct fgd_text *text)
         *text = (struct fgd_text){0};
 }
 
-static bool reserve(struct fgd_text *text, size_t more)
+/* Room for the text so far and `need` bytes in the spare block. */
+static bool take_spare(struct fgd_text *text, size_t need)
+{
+        if (!spare || need < SPARE_MIN / 2 || need > malloc_usable_size(spare))
+                return false;
+        if (text->size)
+                memcpy(spare, text->data, text->size + 1);
+        free(text->data);
+        text->data = spare;
+        text->room = malloc_usable_size(spare);
+        spare = NULL;
+        return true;
+}
+
+bool fgd_text_reserve(struct fgd_text *text, size_t more)
 {
         size_t need = text->size + more + 1;
         if (text->failed)
                 return false;
-        if (need <= text->room)
+        if (need <= text->room || take_spare(text, need))
                 return true;
         size_t room = text->room ? text->room : 512;
         while (room < need)
@@ -26,6 +48,7 @@ static bool reserve(struct fgd_text *text, size_t more)
         char *data = realloc(text->data, room);
         if (!data) {
                 text->failed = true;
+                text->room = 0;
                 return false;
         }
         text->data = data;
@@ -33,18 +56,13 @@ static bool reserve(struct fgd_text *text, size_t more)
         return true;
 }
 
-static inline void add_bytes(struct fgd_text *text, const char *bytes, size_t size)
+void fgd_text_free(void *data)
 {
-        if (text->failed || (text->size + size >= text->room && !reserve(text, size)))
-                return;
-        memcpy(text->data + text->size, bytes, size);
-        text->size += size;
-        text->data[text->size] = 0;
-}
-
-void fgd_text_add(struct fgd_text *text, const char *piece)
-{
-        add_bytes(text, piece, strlen(piece));
+        size_t size = data ? malloc_usable_size(data) : 0;
+        if (!spare && size >= SPARE_MIN && size <= SPARE_MAX)
+                spare = data;
+        else
+                free(data);
 }
 
 void fgd_text_addf(struct fgd_text *text, const char *format, ...)
@@ -55,7 +73,7 @@ void fgd_text_addf(struct fgd_text *text, const char *format, ...)
         int n = vsnprintf(buf, sizeof buf, format, args);
         va_end(args);
         if (n > 0)
-                add_bytes(text, buf, (size_t)n < sizeof buf ? (size_t)n : sizeof buf - 1);
+                fgd_text_bytes(text, buf, (size_t)n < sizeof buf ? (size_t)n : sizeof buf - 1);
 }
 
 /* How much of the text stands in JSON for itself. */
@@ -72,36 +90,36 @@ static size_t add_special(struct fgd_text *text, const unsigned char *s)
 {
         size_t n = fg_utf8_decode(s, FG_UTF8_MAX, NULL);
         if (n == 0)
-                add_bytes(text, "?", 1);
+                fgd_text_bytes(text, "?", 1);
         else if (*s == '"' || *s == '\\')
                 fgd_text_addf(text, "\\%c", *s);
         else if (*s < 0x20 || *s == 0x7f)
                 fgd_text_addf(text, "\\u%04x", *s);
         else
-                add_bytes(text, (const char *)s, n);
+                fgd_text_bytes(text, (const char *)s, n);
         return n ? n : 1;
 }
 
 void fgd_text_string(struct fgd_text *text, const char *value)
 {
         const unsigned char *s = (const unsigned char *)value;
-        add_bytes(text, "\"", 1);
+        fgd_text_bytes(text, "\"", 1);
         while (*s) {
                 size_t n = plain_length(s);
                 if (n)
-                        add_bytes(text, (const char *)s, n);
+                        fgd_text_bytes(text, (const char *)s, n);
                 else
                         n = add_special(text, s);
                 s += n;
         }
-        add_bytes(text, "\"", 1);
+        fgd_text_bytes(text, "\"", 1);
 }
 
 void fgd_text_name(struct fgd_text *text, const char *name)
 {
         char last = text->size ? text->data[text->size - 1] : '{';
         size_t size = strlen(name);
-        if (!reserve(text, size + sizeof ", \"\": "))
+        if (!fgd_text_reserve(text, size + sizeof ", \"\": "))
                 return;
         char *at = text->data + text->size;
         if (last != '{' && last != '[')
@@ -114,9 +132,9 @@ void fgd_text_name(struct fgd_text *text, const char *name)
 void fgd_text_word(struct fgd_text *text, const char *name, const char *value)
 {
         fgd_text_name(text, name);
-        add_bytes(text, "\"", 1);
-        add_bytes(text, value, strlen(value));
-        add_bytes(text, "\"", 1);
+        fgd_text_bytes(text, "\"", 1);
+        fgd_text_bytes(text, value, strlen(value));
+        fgd_text_bytes(text, "\"", 1);
 }
 
 void fgd_text_field(struct fgd_text *text, const char *name, const char *value)
@@ -132,7 +150,7 @@ void fgd_text_digits(struct fgd_text *text, uint64_t value)
         do
                 digits[--at] = (char)('0' + value % 10);
         while (value /= 10);
-        add_bytes(text, digits + at, sizeof digits - at);
+        fgd_text_bytes(text, digits + at, sizeof digits - at);
 }
 
 void fgd_text_number(struct fgd_text *text, const char *name, uint64_t value)
@@ -154,13 +172,9 @@ static void add_digits(char **at, unsigned value, unsigned count)
         *at += count;
 }
 
-/* "2026-11-23T12:00:00" of a unix time up to the year 9999, else "". The days are counted from 1 March of the year 0, in eras of 400
- * years: then the leap day is a year's last. Long lists are full of times, and strftime() looks for the time zone each time. */
-static char *put_time(int64_t seconds, char *at)
+/* "2026-11-23T" of days since 1 March of the year 0, in eras of 400 years: then the leap day is a year's last. */
+static void put_day(unsigned days, char at[DAY_SIZE])
 {
-        if (seconds < 0 || seconds >= 253402300800)
-                return at;
-        unsigned rest = (unsigned)(seconds % 86400), days = (unsigned)(seconds / 86400) + 719468;
         unsigned era = days / 146097, day_of_era = days % 146097;
         unsigned year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
         unsigned day = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
@@ -170,7 +184,24 @@ static char *put_time(int64_t seconds, char *at)
         add_digits(&at, month < 10 ? month + 3 : month - 9, 2);
         *at++ = '-';
         add_digits(&at, day - (153 * month + 2) / 5 + 1, 2);
-        *at++ = 'T';
+        *at = 'T';
+}
+
+/* "2026-11-23T12:00:00" of a unix time up to the year 9999, else "". Long lists are full of times of a few days, and strftime() looks for
+ * the time zone each time. */
+static char *put_time(int64_t seconds, char *at)
+{
+        static struct {
+                unsigned days; /* 0, long before 1970: none */
+                char text[DAY_SIZE];
+        } kept[8];
+        if (seconds < 0 || seconds >= 253402300800)
+                return at;
+        unsigned rest = (unsigned)(seconds % 86400), days = (unsigned)(seconds / 86400) + 719468, place = days % 8;
+        if (kept[place].days != days)
+                put_day(days, kept[place].text);
+        kept[place].days = days;
+        at = mempcpy(at, kept[place].text, DAY_SIZE);
         add_digits(&at, rest / 3600, 2);
         *at++ = ':';
         add_digits(&at, rest / 60 % 60, 2);

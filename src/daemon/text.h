@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct fgd_text {
         char *data; /* NUL-terminated once something was added */
@@ -14,7 +15,25 @@ struct fgd_text {
 };
 
 void fgd_text_clear(struct fgd_text *text);
-void fgd_text_add(struct fgd_text *text, const char *piece);
+/* An answer that was sent. */
+void fgd_text_free(void *data);
+/* Room for `more` bytes and a NUL behind them; false: out of memory. */
+bool fgd_text_reserve(struct fgd_text *text, size_t more);
+
+static inline void fgd_text_bytes(struct fgd_text *text, const char *bytes, size_t size)
+{
+        if (text->size + size >= text->room && !fgd_text_reserve(text, size))
+                return;
+        memcpy(text->data + text->size, bytes, size);
+        text->size += size;
+        text->data[text->size] = 0;
+}
+
+static inline void fgd_text_add(struct fgd_text *text, const char *piece)
+{
+        fgd_text_bytes(text, piece, strlen(piece));
+}
+
 __attribute__((format(printf, 2, 3))) void fgd_text_addf(struct fgd_text *text, const char *format, ...);
 /* A JSON string with its quotes. Bytes that are not UTF-8 become '?'. */
 void fgd_text_string(struct fgd_text *text, const char *value);

@@ -119,8 +119,7 @@ static bool is_active(struct fgd_pages *p, uint32_t processes)
         return processes && (busy || (p->seen_at && now - p->seen_at < FG_NSEC_PER_SEC));
 }
 
-/* What most of a long list is: it is written once. */
-static bool is_unused(const struct fgd_vgpu *vgpu)
+bool fgd_usage_is_none(const struct fgd_vgpu *vgpu)
 {
         static const struct fgd_counters none;
         return !vgpu->pages && memcmp(&vgpu->base, &none, sizeof none) == 0 && memcmp(&vgpu->live, &none, sizeof none) == 0;
@@ -131,7 +130,7 @@ void fgd_usage_figures(struct fgd_vgpu *vgpu, struct fgd_figures *ret)
         struct fgd_pages *p = vgpu->pages;
         uint32_t pids[FG_SLOTS];
         *ret = (struct fgd_figures){0};
-        if (is_unused(vgpu))
+        if (fgd_usage_is_none(vgpu))
                 return;
         if (p) {
                 fgd_pages_settle(p);
@@ -150,7 +149,7 @@ void fgd_usage_write(struct fgd_vgpu *vgpu, struct fgd_text *text)
 {
         struct fgd_pages *p = vgpu->pages;
         uint32_t pids[FG_SLOTS], count = 0;
-        if (is_unused(vgpu)) {
+        if (fgd_usage_is_none(vgpu)) {
                 fgd_text_add(text, ", \"usage\": {\"memory_used\": 0, \"memory_peak\": 0, \"processes\": 0, \"pids\": [], \"gpu_ns\": 0, "
                                    "\"granted_ns\": 0, \"launches\": 0, \"waits\": 0, \"wait_ns\": 0, \"refusals\": 0, \"faults\": 0, "
                                    "\"active\": false}");

@@ -22,6 +22,8 @@ struct fgd_figures {
         bool active;
 };
 void fgd_usage_figures(struct fgd_vgpu *vgpu, struct fgd_figures *ret);
+/* Nothing has ever used it. */
+bool fgd_usage_is_none(const struct fgd_vgpu *vgpu);
 /* "usage": {…} of one vGPU */
 void fgd_usage_write(struct fgd_vgpu *vgpu, struct fgd_text *text);
 

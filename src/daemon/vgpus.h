@@ -69,6 +69,8 @@ void fgd_vgpus_suspend_for(struct fgd_manager *manager, struct fgd_set *set, con
 /* set->is_paused has changed, for whatever reason: the gates follow. Programs wait at them; their memory stays. */
 void fgd_vgpus_on_state(struct fgd_manager *manager, struct fgd_set *set);
 
+/* Why no program may start in the view now; 0: it may. */
+int fgd_vgpus_refuse_state(const struct fgd_set *set, int64_t index, struct fgd_problem *problem);
 /* The process is about to run a program in the view; ret_path: where it attaches. */
 int fgd_vgpus_open(struct fgd_manager *manager, struct fgd_set *set, int64_t index, struct fgd_process *process, char *ret_path,
                    size_t size, struct fgd_problem *problem);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/box.h"
 #include "daemon/vgpus.h"
 
 #include "base/cleanup.h"
@@ -193,7 +194,9 @@ int fgd_vgpus_create(struct fgd_manager *m, const struct fgd_create *create, str
                 return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
         fill_set(m, set, create, &p);
         r = keep(m, set, problem);
-        if (r == 0)
-                *ret = FG_TAKE_PTR(set);
-        return r;
+        if (r < 0)
+                return r;
+        *ret = FG_TAKE_PTR(set);
+        fgd_box_created(m, *ret);
+        return 0;
 }

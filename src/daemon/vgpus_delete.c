@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "daemon/attach_server.h"
+#include "daemon/box.h"
 #include "daemon/jobs.h"
 #include "daemon/journal.h"
 #include "daemon/lease.h"
@@ -40,6 +41,9 @@ static int remove_set(struct fgd_manager *m, struct fgd_set *set, struct fgd_pro
                         fgd_run_not_closed(m, run);
                 return fgd_problem_set(problem, FGD_STORAGE, "\"%s\" was not deleted: %s", set->name, err.text);
         }
+        if (run)
+                fgd_run_discard(run);
+        fgd_box_removing(m, set);
         fgd_attach_remove(m, set);
         for (uint32_t i = 0; i < set->count; i++) {
                 fgd_pages_unload(m, &set->vgpu[i]);
@@ -149,7 +153,7 @@ void fgd_vgpus_expire(struct fgd_manager *m, struct fgd_set *set)
                 fg_log_warning("%s; it is tried again at the next start", problem.detail);
 }
 
-static int refuse_state(const struct fgd_set *set, int64_t index, struct fgd_problem *problem)
+int fgd_vgpus_refuse_state(const struct fgd_set *set, int64_t index, struct fgd_problem *problem)
 {
         if (set->ending)
                 return fgd_problem_set(problem, FGD_IN_USE, "\"%s\" is being deleted", set->name);
@@ -170,7 +174,7 @@ int fgd_vgpus_open(struct fgd_manager *m, struct fgd_set *set, int64_t index, st
 {
         struct fg_error err = {0};
         struct fgd_use *use;
-        int r = refuse_state(set, index, problem);
+        int r = fgd_vgpus_refuse_state(set, index, problem);
         if (r < 0)
                 return r;
         r = fgd_attach_listen(m, set, index, ret_path, size, &err);

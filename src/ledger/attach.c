@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #define ATTACH_TIMEOUT_S 5
 #define ATTACH_MAX_COUNT 4096u
@@ -164,6 +166,15 @@ static int session_greet(int fd, enum fg_api api, struct fg_attach_reply *reply)
         if (reply->magic != FG_ATTACH_MAGIC || reply->version != FG_ATTACH_VERSION || reply->count > ATTACH_MAX_COUNT)
                 return -EPROTO;
         return reply->status ? -(int)(reply->status & 0xfff) : 0;
+}
+
+const char *fg_session_path(void)
+{
+        const char *path = getenv(FG_ATTACH_ENV);
+
+        if (access(FG_CONTAINER_FOLDER, F_OK) == 0)
+                return FG_CONTAINER_SOCKET;
+        return path && *path ? path : NULL;
 }
 
 int fg_session_open(const char *path, enum fg_api api, struct fg_session *ret)

@@ -62,6 +62,9 @@ struct fg_session {
         struct fg_session_vgpu *vgpu; /* count of them, in view order; freed by fg_session_close */
 };
 
+/* Where this process attaches: in a container the folder that was mounted there, whatever the environment says; else what the
+ * environment says, or NULL. */
+const char *fg_session_path(void);
 /* Attaches over the socket at `path`. Blocks at most 5 s. -ECONNREFUSED/-ENOENT: no daemon; -EPROTO; -ENOSPC: no slot. */
 int fg_session_open(const char *path, enum fg_api api, struct fg_session *ret);
 void fg_session_close(struct fg_session *session);

@@ -21,6 +21,7 @@ struct fg_chooser {
         const struct fg_mix *mix;
         const struct fg_cluster_policy *policy;
         uint64_t random, clock;
+        bool any_tie;
         size_t nodes, blocks, kinds;
         struct kind kind[FG_CHOOSER_KINDS_MAX];
 };
@@ -150,6 +151,24 @@ static uint64_t draw(struct fg_chooser *ch)
         return z ^ z >> 31;
 }
 
+static size_t any_best(struct fg_chooser *ch, const struct kind *k)
+{
+        const int32_t *block = &k->score[ch->nodes];
+        int32_t best = best_of(block, 0, ch->blocks);
+        uint64_t equal = 0;
+        size_t ret = 0;
+        for (size_t b = 0; b < ch->blocks; b++)
+                for (size_t i = b * BLOCK; block[b] == best && i < block_end(ch, b); i++)
+                        if (k->score[i] == best && draw(ch) % ++equal == 0)
+                                ret = i;
+        return ret;
+}
+
+void fg_chooser_shuffle_ties(struct fg_chooser *ch)
+{
+        ch->any_tie = true;
+}
+
 static uint16_t whole_gpus(const struct fg_cluster_node *n, unsigned count)
 {
         uint16_t set = 0;
@@ -214,7 +233,7 @@ int fg_chooser_choose(struct fg_chooser *ch, const struct fg_cluster_pod *pod, s
                 int r = ask(ch, pod, &k);
                 if (r < 0)
                         return r;
-                node = first_best(ch, k);
+                node = ch->any_tie ? any_best(ch, k) : first_best(ch, k);
                 if (k->score[node] == FG_SCORE_NONE)
                         return -ENOSPC;
         }

@@ -3,6 +3,8 @@
  * by the node's CPU level and g's level. Requests of several GPUs want whole ones: a table by the number of free ones. */
 #include "sched/cluster_mix.h"
 
+#include "sched/cluster_gap.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,8 @@ struct fg_mix {
         int32_t cpu[LEVELS];     /* ascending; level l: cpu[l - 1] <= free < cpu[l] */
         uint8_t share_level[FG_CLUSTER_GPU + 1];
         int scarcity[FG_CLUSTER_MODELS_MAX];
+        int16_t gap[FG_CLUSTER_GPU + 1];
+        struct fg_gang gang;
         /* Weight of what can be used, by model, CPU level and share level, or number of whole free GPUs. */
         int32_t (*part)[LEVELS][LEVELS];
         int32_t (*whole)[LEVELS][FG_CLUSTER_GPUS_MAX + 1];
@@ -157,7 +161,7 @@ int fg_mix_new(struct fg_mix **ret, const struct fg_cluster *c, const struct fg_
                 m->part = calloc(FG_CLUSTER_MODELS_MAX, sizeof(*m->part));
                 m->whole = calloc(FG_CLUSTER_MODELS_MAX, sizeof(*m->whole));
         }
-        if (m && m->part && m->whole) {
+        if (m && m->part && m->whole && fg_gap_worth(pod, count, m->gap) == 0 && fg_gang_set(&m->gang, c, pod, count) == 0) {
                 set_levels(m, shape, n);
                 for (size_t i = 0; i < n; i++)
                         add_weight(m, &shape[i].pod, (int32_t)(shape[i].count * FG_MIX_ONE / sum));
@@ -179,6 +183,16 @@ struct fg_mix *fg_mix_free(struct fg_mix *m)
                 free(m);
         }
         return NULL;
+}
+
+int fg_mix_gap(const struct fg_mix *m, unsigned gap)
+{
+        return m->gap[gap];
+}
+
+const struct fg_gang *fg_mix_gang(const struct fg_mix *m)
+{
+        return &m->gang;
 }
 
 int fg_mix_scarcity(const struct fg_mix *m, unsigned model)

@@ -7,6 +7,7 @@
 #define FG_SCHED_CLUSTER_MIX_H
 
 #include "sched/cluster.h"
+#include "sched/cluster_gang.h"
 
 #define FG_MIX_SHAPES_MAX 128u
 #define FG_MIX_SHIFT      20
@@ -26,6 +27,11 @@ struct fg_mix_use {
         int64_t after[FG_CLUSTER_GPUS_MAX]; /* by GPU, for a part; [0] otherwise */
 };
 void fg_mix_use(const struct fg_mix *m, const struct fg_cluster_node *n, const struct fg_cluster_pod *pod, struct fg_mix_use *ret);
+
+/* What `gap` free milli of one GPU are worth to those who want a part of one: cluster_gap.h. */
+int fg_mix_gap(const struct fg_mix *m, unsigned gap);
+/* Those who want several GPUs; the mix's. */
+const struct fg_gang *fg_mix_gang(const struct fg_mix *m);
 
 /* Permille of the model that is wanted by name. */
 int fg_mix_scarcity(const struct fg_mix *m, unsigned model);

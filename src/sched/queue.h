@@ -149,6 +149,13 @@ struct fg_queue_plan {
  * move their projects back, and what is kept for whom with them. */
 int fg_queue_pass(struct fg_queue *q, const struct fg_queue_scene *scene, struct fg_queue_plan *ret);
 
+/* What jobs that wait could use of the devices beyond what is held, permille of each (*ret has scene->devices of them): queued ones that
+ * are due and suspended ones, held by nobody, as far as their quotas admit them. O(groups * devices). */
+void fg_queue_demand(struct fg_queue *q, const struct fg_queue_scene *scene, uint32_t *ret);
+/* The same of one project alone, as if the devices had nobody else: permille of all devices together. After fg_queue_demand() of the
+ * same scene; `scratch` as `ret` above. */
+uint64_t fg_queue_demand_of(struct fg_queue *q, const struct fg_queue_scene *scene, const struct fg_queue_account *project, uint32_t *scratch);
+
 enum fg_queue_reason {
         FG_QUEUE_GOES,       /* the next pass starts or resumes it */
         FG_QUEUE_RUNS,       /* it waits for nothing */

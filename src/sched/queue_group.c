@@ -170,11 +170,13 @@ void fg_queue_group_insert(struct fg_queue *q, struct fg_queue_group *group, str
         bool listed = group->jobs.root != NULL;
 
         fg_queue_tree_insert(&group->jobs, job);
+        group->queued++;
         settle(q, group, listed);
 }
 
 void fg_queue_group_remove(struct fg_queue *q, struct fg_queue_group *group, struct fg_queue_node *job)
 {
         fg_queue_tree_remove(&group->jobs, job);
+        group->queued--;
         settle(q, group, true);
 }

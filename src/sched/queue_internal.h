@@ -42,7 +42,9 @@ struct fg_queue_group {
         struct fg_queue_group *same_hash;
         uint64_t time_limit;
         struct fg_queue_want want;
-        uint32_t refs; /* jobs, in any state */
+        uint32_t refs;     /* jobs, in any state */
+        uint32_t queued;   /* of them in `jobs` */
+        uint32_t admitted; /* of those, as fg_queue_demand() found: within the quotas */
 };
 
 /* A project's groups in one class. */
@@ -64,6 +66,7 @@ struct fg_queue_account {
         struct fg_queue *queue;
         struct fg_queue_account *next, **link; /* of all accounts */
         struct fg_queue_amounts limit, outside, held;
+        struct fg_queue_amounts asked;                /* of fg_queue_demand(): by jobs that it has counted */
         struct fg_queue_lane *lane[FG_QUEUE_CLASSES]; /* made when first needed */
         uint64_t use, use_at;                         /* as charged, in us / FG_QUEUE_USE_SCALE, and when */
         uint64_t decayed, due;                        /* of the pass: use as of now, and with what runs */

@@ -125,6 +125,8 @@ int fg_queue_preempt(struct fg_queue_pass *p, struct fg_queue_job *job, const st
 
 /* queue_quota.c: what forbids a job of that group to start, or to go on after it was suspended; GOES: nothing. */
 enum fg_queue_reason fg_queue_quota(const struct fg_queue_group *group, bool suspended, bool *ret_of_user);
+/* Of so many queued jobs of the group, those that the quotas admit beside what was `asked` before; they are asked for now. */
+uint64_t fg_queue_quota_ask(const struct fg_queue_group *group, uint64_t jobs);
 /* Numbers of that quota. */
 void fg_queue_quota_numbers(const struct fg_queue_group *group, bool suspended, enum fg_queue_reason reason,
                             bool of_user, uint64_t *ret_wanted, uint64_t *ret_available);

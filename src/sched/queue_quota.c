@@ -62,6 +62,38 @@ enum fg_queue_reason fg_queue_quota(const struct fg_queue_group *group, bool sus
         return FG_QUEUE_GOES;
 }
 
+static void amounts_add(struct fg_queue_amounts *to, const uint64_t more[4], uint64_t times)
+{
+        to->jobs += more[0] * times;
+        to->vgpus += more[1] * times;
+        to->memory += more[2] * times;
+        to->share += more[3] * times;
+}
+
+uint64_t fg_queue_quota_ask(const struct fg_queue_group *group, uint64_t jobs)
+{
+        struct fg_queue_account *const all[2] = {group->lane->project, group->user};
+        uint64_t wanted[4], left[4];
+
+        amounts_of(group, false, wanted);
+        for (int i = 0; i < 2 && jobs; i++) {
+                if (!is_limited(all[i]))
+                        continue;
+                const uint64_t asked[4] = {all[i]->asked.jobs, all[i]->asked.vgpus, all[i]->asked.memory, all[i]->asked.share};
+
+                amounts_left(all[i], left);
+                for (unsigned k = 0; k < 4; k++) {
+                        uint64_t most = left[k] > asked[k] ? (left[k] - asked[k]) / wanted[k] : 0;
+
+                        jobs = most < jobs ? most : jobs;
+                }
+        }
+        for (int i = 0; i < 2; i++)
+                if (is_limited(all[i]))
+                        amounts_add(&all[i]->asked, wanted, jobs);
+        return jobs;
+}
+
 void fg_queue_quota_numbers(const struct fg_queue_group *group, bool suspended, enum fg_queue_reason reason,
                             bool of_user, uint64_t *ret_wanted, uint64_t *ret_available)
 {

@@ -4,8 +4,7 @@
 #ifndef FG_REPLAY_INFLATION_H
 #define FG_REPLAY_INFLATION_H
 
-#include "sched/cluster_policy.h"
-#include "simulate/trace_openb.h"
+#include "simulate/stage.h"
 
 #define FG_REPLAY_DEMAND 130 /* % of the capacity at which the arrivals end */
 
@@ -18,6 +17,6 @@ struct fg_replay_inflation {
 /* Nodes stand in an order drawn from the seed: equal scores go to the first. The same for all policies. -EINVAL: the trace wants no
  * GPUs, or the cluster has none; -ENOMEM. */
 int fg_replay_inflate(const struct fg_replay_nodes *nodes, const struct fg_replay_pods *pods, const struct fg_mix *mix,
-                      const struct fg_cluster_policy *policy, uint64_t seed, struct fg_replay_inflation *ret);
+                      const struct fg_replay_policy *policy, uint64_t seed, struct fg_replay_inflation *ret);
 
 #endif

@@ -18,7 +18,7 @@ SECRET = "zcanary"
 NOWHERE = "zcanary-of-nobody"
 # What is said for a project's name; victim's things have the same names as one's own.
 PROJECTS = {"admin": "project0 project1 project2 project3", "member": "project1 project1 project1 project0", "hostile": "project0 victim project1 victim"}
-EXAMPLES = {"admin": "12", "member": "8", "hostile": "12"}[ROLE]
+EXAMPLES = "5"
 
 
 class Fuzz(people.Case):

@@ -22,7 +22,7 @@ class Prefix:
     """…/bin/fastgpu, …/bin/fastgpud, …/lib/fastgpu/*.so in a folder that goes away."""
 
     def __init__(self):
-        built = [os.environ[name] for name in ("FASTGPU_CLI", "FASTGPU_LAYER", "FASTGPU_ICD", "FASTGPU_REMOTE")]
+        built = [os.environ[name] for name in ("FASTGPU_CLI", "FASTGPU_LAYER", "FASTGPU_ICD", "FASTGPU_REMOTE", "FASTGPU_CURSES")]
         self.root = tempfile.mkdtemp(prefix="fg-cli-")
         self.lib = f"{self.root}/lib/fastgpu"
         os.makedirs(f"{self.root}/bin")
@@ -33,6 +33,7 @@ class Prefix:
         shutil.copy(built[1], self.layer)
         shutil.copy(built[2], f"{self.lib}/libfastgpu-prove-icd.so")
         shutil.copy(built[3], f"{self.lib}/libfastgpu-remote.so")
+        shutil.copy(built[4], f"{self.lib}/libfastgpu-curses.so")
         daemon = f"{self.root}/bin/fastgpud"
         with open(daemon, "w") as f:
             f.write(f'#!/bin/sh\nexec "{sys.executable}" "{HERE}/fake_daemon.py" "$@"\n')

@@ -33,6 +33,8 @@ class Fake:
         self.run = run
         self.sets = {}
         self.requests = []
+        self.keys = []  # Idempotency-Keys, of each request that creates something
+        self.kept = {}  # answers by key
         self.ticks = 0
         self.more = {}  # of the device
         self.perf = []
@@ -71,6 +73,7 @@ class Fake:
 
     def one(self, method, path, body):
         name, _, index = path[len("/v1/vgpus/"):].partition("/")
+        name = name.rpartition(":")[2]
         if name not in self.sets:
             return self.not_found(name)
         found = self.sets[name]
@@ -127,7 +130,19 @@ class Fake:
             return 200, {"from": 0, "next": 6, "size": 6, "end": True, "state": "failed", "data": "aGVsbG8K"}
         return 200, one if words[0] == "7" else {**array, "elements": []}
 
-    def answer(self, method, target, body):
+    def answer(self, method, target, body, key=None):
+        """What was asked for with a key before is not done again."""
+        if method == "POST":
+            self.keys.append(key)
+        if not key or key not in self.kept:
+            answer = self.carry_out(method, target, body)
+            if not key or answer[0] >= 300:
+                return answer
+            self.kept[key] = answer[0], {k: v for k, v in answer[1].items() if k != "secret"}
+            return answer
+        return self.kept[key]
+
+    def carry_out(self, method, target, body):
         with self.lock:
             self.requests.append((method, target, body))
             path, _, query = target.partition("?")
@@ -145,11 +160,15 @@ class Fake:
                 return self.create(body)
             if (method, path) == ("POST", "/v1/open"):
                 return self.open(body)
+            if method == "POST" and path in ("/v1/projects", "/v1/users"):
+                return 201, body
+            if (method, path) == ("POST", "/v1/tokens"):
+                return 201, {"id": "ab12", "user": "bob", "expires": "2026-01-01T00:00:00Z", "secret": "fgt_ab12_x"}
             if path.startswith(("/v1/jobs", "/v1/why/")):
                 return self.jobs(method, path)
             if path.startswith("/v1/vgpus/"):
                 if "force=1" in query:
-                    self.sets.pop("busy", None)
+                    self.sets.pop(path.split("/")[3].rpartition(":")[2], None)
                     return 204, None
                 return self.one(method, path, body)
             return self.problem(404, "not-found", f"no path {path}")
@@ -180,19 +199,19 @@ def read_request(f):
     if not line:
         return None
     method, target, _ = line.split()
-    length = 0
+    headers = {}
     while (header := f.readline().strip()):
         key, _, value = header.decode().partition(":")
-        if key.lower() == "content-length":
-            length = int(value)
-    text = f.read(length)
-    return method, target, json.loads(text) if text else None
+        headers[key.lower()] = value.strip()
+    text = f.read(int(headers.get("content-length", 0)))
+    return method, target, json.loads(text) if text else None, headers.get("idempotency-key")
 
 
 class Server:
-    """Serves a Fake on run/api.sock in threads."""
+    """Serves a Fake on run/api.sock in threads. drop: so many changes are carried out, and the connection ends before the answer."""
 
-    def __init__(self, run, chunked=False):
+    def __init__(self, run, chunked=False, drop=0):
+        self.drop = drop
         self.fake = Fake(run)
         self.chunked = chunked
         self.connections = 0
@@ -216,6 +235,9 @@ class Server:
             while (request := read_request(f)):
                 status, value = self.fake.answer(*request)
                 body = b"" if value is None else json.dumps(value).encode()
+                if self.drop and request[0] != "GET":
+                    self.drop -= 1
+                    return
                 try:
                     c.sendall(self.encode(status, body))
                 except OSError:

@@ -102,7 +102,7 @@ class Daemon(Listener):
     def __init__(self, *args, whoami=True, **more):
         self.fake = Fake("/nowhere")
         self.whoami = whoami
-        self.pause = 0
+        self.pause = self.drop = 0
         super().__init__(*args, **more)
 
     def answer(self, method, target, headers, body):
@@ -110,13 +110,16 @@ class Daemon(Listener):
             return 401, {"type": "unauthorized", "detail": "the token is not known"}
         if target == "/v1/whoami" and self.whoami:
             return 200, {"user": "alice", "role": "member"}
-        return self.fake.answer(method, target, json.loads(body) if body else None)
+        return self.fake.answer(method, target, json.loads(body) if body else None, headers.get("idempotency-key"))
 
     def serve(self, s):
         with s.makefile("rb") as f:
             while (request := self.read_request(f)):
                 time.sleep(self.pause)
                 status, value = self.answer(*request)
+                if self.drop and request[0] != "GET":
+                    self.drop -= 1
+                    return
                 body = b"" if value is None else json.dumps(value).encode()
                 head = f"HTTP/1.1 {status} X\r\n" + (f"Content-Length: {len(body)}\r\n" if status != 204 else "")
                 s.sendall(head.encode() + b"\r\n" + body)

@@ -90,6 +90,50 @@ class Answers(Case):
         self.assertIsNone(self.json("version")["daemon"])
 
 
+class Lost(Case):
+    """The connection ends after the daemon has done what was asked and before it has said so."""
+
+    def server(self, drop):
+        server = Server(f"{self.state}/run", drop=drop)
+        self.addCleanup(server.close)
+        return server.fake
+
+    def done(self, fake):
+        return [r[1] for r in fake.requests if r[0] == "POST"]
+
+    def test_made_once(self):
+        for args, path in ((("create", "--name", "a"), "/v1/vgpus"), (("submit", "-y", "-d", "--", "true"), "/v1/jobs"),
+                           (("project", "create", "red"), "/v1/projects"), (("user", "create", "bob"), "/v1/users")):
+            fake = self.server(1)
+            self.fastgpu(*args)
+            self.assertEqual(self.done(fake), [path])  # though it was asked for twice
+            self.assertEqual((len(fake.keys), len(set(fake.keys))), (2, 1))
+            self.assertRegex(fake.keys[0], "^[0-9a-f]{32}$")
+
+    def test_a_secret_that_was_lost(self):
+        fake = self.server(1)
+        self.assertIn("fastgpu token revoke ab12", self.refused("token", "create", code=1))
+        self.assertEqual(self.done(fake), ["/v1/tokens"])
+
+    def test_each_has_a_key_of_its_own(self):
+        fake = self.server(0)
+        self.fastgpu("create", "--name", "a")
+        self.fastgpu("create", "--name", "b")
+        self.assertEqual(len(set(fake.keys)), 2)
+
+    def test_twice_lost(self):
+        fake = self.server(2)
+        self.assertIn("hung up without an answer", self.refused("create", "--name", "a", code=6))
+        self.assertEqual((self.done(fake), len(fake.keys)), (["/v1/vgpus"], 2))
+
+    def test_others_are_asked_for_once(self):
+        fake = self.server(0)
+        self.fastgpu("create", "--name", "a")
+        fake = self.server(1)
+        self.assertIn("hung up without an answer", self.refused("suspend", "a", code=6))
+        self.assertEqual((self.done(fake), fake.keys), (["/v1/vgpus/a/suspend"], [None]))
+
+
 class Starting(Case):
     def test_starts_one(self):
         self.fastgpu("devices")

@@ -112,6 +112,17 @@ class Prices(Case):
         self.refused("price", "set", os.path.join(self.home, "none"))
         self.refused("price", "sit", "x")
 
+    def test_budget_of_a_job(self):
+        job = self.fastgpu("submit", "-y", "-d", "--not-before", "1h", "--memory", "1M", "--budget", "5", "--currency", "EUR", "--", "true").stdout.strip()
+        self.assertEqual(self.fastgpu("budget", "set", job, "7.5", "--currency", "EUR").stdout, f"job {job} is queued: 0.00 of 7.50 EUR spent\n")
+        self.assertEqual(self.json("budget", "set", job, "8", "--currency", "EUR")["budget"], {"amount": "8.00", "currency": "EUR", "spent": "0.00"})
+        self.assertIn("has no budget", self.fastgpu("budget", "set", job, "0", "--currency", "EUR").stdout)
+        self.refused("budget", "set", job, "5", "--on-limit", "stop")
+        self.refused("budget", "set", "99", "5", "--currency", "EUR", code=3)
+        self.refused("budget", "set", job, "much", "--currency", "EUR")
+        self.fastgpu("cancel", job)
+        self.refused("budget", "set", job, "5", "--currency", "EUR", code=4)
+
     def test_budgets(self):
         self.refused("budget", "set", "lab", "100")
         self.refused("budget", "set", "nosuch", "100", "--currency", "EUR", code=3)

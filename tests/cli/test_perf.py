@@ -60,6 +60,8 @@ class Perf(Served):
         for name, amount in (("N0", "10000.000"), ("N1", "2000.000"), ("N2", "1600.000"), ("N3", "1440.000"), ("N4", "1584.000")):
             self.assertRegex(text, rf"(?m)^{name} +{amount} +\w")
         self.assertRegex(text, r"(?m)^N3 +- ")
+        self.assertIn("waited for: 8000.000 GPU-seconds", text)
+        self.assertIn("thrown away: 0.000 GPU-seconds", text)  # the article kept more than there was
         self.assertIn("P = N4/N0", text)
 
     def test_json(self):

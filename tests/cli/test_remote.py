@@ -193,8 +193,18 @@ class Ways(Client):
         self.addCleanup(server.close)
         self.fastgpu("top", "--batch", "4", "--interval", "0.1", env=self.env(server))
         heard = len(server.heard)
-        self.refused("create", "--name", "x", code=6, env=self.env(server))
-        self.assertEqual(len([h for h in server.heard[heard:] if h.startswith("POST")]), 1)
+        self.refused("resize", "x", "--compute", "10", code=6, env=self.env(server))
+        self.assertEqual(len([h for h in server.heard[heard:] if h.startswith("PATCH")]), 1)
+
+    def test_what_was_made_is_not_made_again(self):
+        d = self.daemon()
+        d.drop = 1
+        self.assertEqual(self.json("create", "--name", "a", env=self.env(d))["name"], "a")
+        self.assertEqual(len(d.fake.keys), 2)
+        self.assertEqual(len(set(d.fake.keys)), 1)
+        self.assertEqual([r[:2] for r in d.fake.requests if r[0] == "POST"], [("POST", "/v1/vgpus")])
+        self.fastgpu("suspend", "a", env=self.env(d))
+        self.assertIsNone(d.fake.keys[-1])  # the key was that request's alone
 
     def test_many_changes(self):
         d = self.daemon()

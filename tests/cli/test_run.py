@@ -250,20 +250,6 @@ class Screen(Served):
             self.read_until(fd, b"\033[?25h", b"\033[?1049l")
             self.assertEqual(os.waitstatus_to_exitcode(self.finish(pid)), -signo)
 
-    def test_resize(self):
-        import fcntl
-        import struct
-        import termios
-        pid, fd = self.start()
-        self.read_until(fd, b"device 0")
-        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 3, 10, 0, 0))
-        self.read_until(fd, b"\033[J")
-        os.write(fd, b"q")
-        text = self.read_until(fd, b"\033[?1049l")
-        frame = text.split(b"\033[H")[-1].split(b"\033[J")[0]
-        self.assertLessEqual(frame.count(b"\r\n"), 2)
-        self.finish(pid)
-
     def lead_session(self):
         """What a shell with job control does: `top` in a group of its own, continued once it has stopped. A group whose
         parent is of another session could not be stopped at all."""

@@ -33,6 +33,22 @@ class Simulate(unittest.TestCase):
         self.assertEqual((one.returncode, one.stdout), (0, two.stdout))
         self.assertEqual([row["policy"] for row in json.loads(one.stdout)], ["fastgpu", "fgd", "random"])
 
+    def test_churn(self):
+        one, two = (simulate(self.nodes, self.pods, "--policy", "fastgpu", "--seeds", "1", "--churn", "20,150", "--ties", "random", "--json")
+                    for _ in "12")
+        self.assertEqual((one.returncode, one.stdout), (0, two.stdout), one.stderr)
+        low, high = json.loads(one.stdout)[0]["churn"]
+        self.assertEqual((low["load"], high["load"]), (20, 150))
+        self.assertLess(low["refused"], 1)
+        self.assertGreater(high["refused"], 100 / 3)  # of 150 at most 100 find a place
+        self.assertAlmostEqual(low["allocated"], 20, delta=2)
+        table = simulate(self.nodes, self.pods, "--policy", "fastgpu", "--seeds", "1", "--churn", "20")
+        self.assertIn("REFUSED AT  20 %", table.stdout)
+        for bad in (["--churn", "0"], ["--churn", "50,x"], ["--churn", "201"], ["--churn", "1,2,3,4,5,6,7,8,9"], ["--ties", "last"]):
+            got = simulate(self.nodes, self.pods, *bad)
+            self.assertEqual((got.returncode, got.stdout), (2, ""))
+            self.assertIn(bad[0], got.stderr)
+
     def test_bad_traces(self):
         for text, said in ((HEAD + "p,1,1,-1,0\n", ':2: column 4 (num_gpu): "-1"'), (HEAD + "p,1,1,2,500\n", "column 5"),
                            (HEAD + "p,1,1\n", "is missing"), (HEAD, "no pods"), ("", "empty"), ("a,b\n1,2\n", 'no column "cpu_milli"'),
@@ -50,7 +66,12 @@ class Simulate(unittest.TestCase):
         for policy, published in (("fgd", (95.23, 95.39)), ("best-fit", (92.86, 93.08))):
             for ours, theirs in zip(at[policy], published):
                 self.assertAlmostEqual(ours, theirs, delta=0.3)
-        self.assertGreater(at["fastgpu"], at["fgd"])
+        self.assertGreaterEqual(at["fastgpu"], (96.1, 96.2))
+        for trace in TRACES.glob("openb_pod_list_*.csv"):
+            got = simulate(TRACES / "openb_node_list_gpu_node.csv", trace, "--policy", "fastgpu,fgd", "--seeds", "42-43", "--json")
+            ours, theirs = json.loads(got.stdout)
+            for at in ("allocated_at_100", "allocated_at_130"):
+                self.assertGreater(ours[at], theirs[at], trace.name)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,12 @@ static void test_empty_table(void **state)
         cli_table_free(table);
 }
 
+static void test_clean(void **state)
+{
+        char text[] = "a\033[1m \xe2\x80\xae" "b\xc2\x9b" "c\xff" "d \xc3\xa9\xe5\xae\xbd\xf0\x9f\x98\x80\xe2\x80";
+        assert_string_equal(cli_clean(text), "a?[1m ?b?c?d \xc3\xa9\xe5\xae\xbd\xf0\x9f\x98\x80??");
+}
+
 static void test_distance(void **state)
 {
         char longer[100];
@@ -83,6 +89,6 @@ static void test_suggest(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(test_table), cmocka_unit_test(test_empty_table),
-                                           cmocka_unit_test(test_distance), cmocka_unit_test(test_suggest)};
+                                           cmocka_unit_test(test_clean), cmocka_unit_test(test_distance), cmocka_unit_test(test_suggest)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -350,8 +350,8 @@ class Jobs(Case):
 
     def test_submit(self):
         done = self.fastgpu("submit", "-y", "-d", "--memory", "1G", "--compute", "30", "--gpus", "2", "--priority", "low", "--name", "n", "--array", "1-9%2",
-                            "--time-limit", "2h", "--retries", "3", "--not-before", "10m", "--env", "A=b=c", "--device", "0", "--project", "red", "--",
-                            "prog", "--memory", "x")
+                            "--time-limit", "2h", "--retries", "3", "--not-before", "10m", "--env", "A=b=c", "--device", "0", "--project", "red",
+                            "--budget", "12.5", "--currency", "EUR", "--", "prog", "--memory", "x")
         self.assertEqual(done.stdout, "7\n")
         ((target, body),) = self.asked("POST")
         env = body.pop("env")
@@ -359,7 +359,10 @@ class Jobs(Case):
         self.assertLessEqual(set(env), {"PATH", "HOME", "LANG", "TERM"})
         self.assertEqual((target, body), ("/v1/jobs", {
             "command": ["prog", "--memory", "x"], "memory": "1G", "compute": "30", "gpus": 2, "priority": "low", "name": "n", "array": "1-9%2",
-            "time_limit": "2h", "retries": 3, "not_before": "10m", "device": "0", "project": "red", "cwd": os.getcwd()}))
+            "time_limit": "2h", "retries": 3, "not_before": "10m", "device": "0", "project": "red", "cwd": os.getcwd(),
+            "budget": {"amount": "12.5", "currency": "EUR"}}))
+        self.fastgpu("submit", "-y", "-d", "--budget", "5", "--", "true")
+        self.assertEqual(self.asked("POST")[-1][1]["budget"], {"amount": "5"})
 
     def test_submit_shows_and_ends_as_the_job(self):
         done = self.fastgpu("submit", "-y", "--", "true", code=3)
@@ -376,6 +379,7 @@ class Jobs(Case):
         self.assertIn("submit what?", self.refused("submit", "--"))
         self.assertIn("behind", self.refused("submit", "true"))
         self.assertIn("--env", self.refused("submit", "-y", "--env", "NOT_THERE", "--", "true"))
+        self.assertIn("Add --budget", self.refused("submit", "-y", "--currency", "EUR", "--", "true"))
         self.assertIn("--cwd", self.refused("submit", "-y", "--cwd", "here", "--", "true"))
         self.assertIn("did you mean", self.refused("submit", "-y", "--priority", "hihg", "--", "true"))
         self.assertIn("--retries", self.refused("submit", "-y", "--retries", "-1", "--", "true"))

@@ -26,11 +26,21 @@ CREATE TABLE usage(vgpu INTEGER PRIMARY KEY,
 PRAGMA application_id=1179078741; PRAGMA user_version=1;
 """
 SETS = 60
-LATEST = 3
+LATEST = 4
+
+
+def make_version_3(path):
+    """What the version before budgets of jobs left behind: this one's, without what it has more."""
+    db = sqlite3.connect(path)
+    db.execute("DROP TABLE job_budgets")
+    db.execute("PRAGMA user_version=3")
+    db.commit()
+    db.close()
 
 
 def make_version_2(path):
-    """What the version before jobs left behind: this one's, without what it has more."""
+    """Before jobs."""
+    make_version_3(path)
     db = sqlite3.connect(path)
     for table in ("jobs", "runs", "standings", "leases", "uptime", "perf", "calibrations"):
         db.execute(f"DROP TABLE {table}")
@@ -115,7 +125,21 @@ class Migration(harness.Case):
         self.d.stop()
         self.assertEqual(self.version(), (LATEST, True))
 
-    def test_killed_at_every_write(self):
+    def test_from_version_3(self):
+        """A job that waited waits, and may get a budget."""
+        self.d.start()
+        job = self.d.ok("POST", "/v1/jobs", {"command": ["true"], "memory": "1M", "compute": "0.1", "not_before": "1h"})["id"]
+        self.d.stop()
+        make_version_3(self.store)
+        self.d.start()
+        self.assertEqual(self.d.ok("GET", f"/v1/jobs/{job}")["state"], "queued")
+        got = self.d.ok("PATCH", f"/v1/jobs/{job}", {"budget": {"amount": "3", "currency": "EUR"}})
+        self.assertEqual(got["budget"]["amount"], "3.00")
+        self.assertEqual(self.d.ok("GET", "/v1/devices")["problems"], [])
+        self.d.stop()
+        self.assertEqual(self.version(), (LATEST, True))
+
+    def killed_at_every_write(self, before, check):
         if not shutil.which("strace"):
             self.skipTest("strace is not installed")
         probe = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True)
@@ -130,6 +154,8 @@ class Migration(harness.Case):
                     if os.path.exists(self.store + tail):
                         os.unlink(self.store + tail)
                 shutil.copy(kept, self.store)
+                # Each of many starts in one minute begins a minute of billing time: they are to begin anew.
+                shutil.rmtree(os.path.join(self.d.state, "money"), ignore_errors=True)
                 try:
                     self.d.start(prefix=("strace", "-D", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={when}"))
                     came_up = True
@@ -137,15 +163,41 @@ class Migration(harness.Case):
                     came_up = False
                 self.d.stop(signal.SIGKILL)
                 with self.subTest(call=call, when=when):
-                    self.assertIn(self.version(), ((1, False), (LATEST, True)))
+                    self.assertIn(self.version(), (before, (LATEST, True)))
                     self.d.start()
-                    self.check()
+                    check()
                     self.d.stop()
                 if came_up:
                     break
                 hits += 1
             self.assertTrue(came_up)
         self.assertGreater(hits, 5)
+
+    def test_killed_at_every_write_from_1(self):
+        self.killed_at_every_write((1, False), self.check)
+
+    def from_later(self, make, version):
+        """Sets, a project with a quota and, where there were any, a job."""
+        self.d.start()
+        self.d.ok("POST", "/v1/projects", {"name": "red"})
+        self.d.ok("PUT", "/v1/quotas", {"scope": "project", "project": "red", "queued": 7})
+        jobs = [self.d.ok("POST", "/v1/jobs", {"command": ["true"], "memory": "1M", "project": "red", "not_before": "1h"})["id"]] if version > 2 else []
+        self.d.stop()
+        make(self.store)
+
+        def check():
+            self.assertEqual(len(self.d.names()), SETS)
+            self.assertEqual(self.d.ok("GET", "/v1/quotas?project=red")["quotas"][0]["limits"], {"queued": 7})
+            self.assertEqual([(j["id"], j["state"]) for j in self.d.ok("GET", "/v1/jobs")["jobs"]], [(id, "queued") for id in jobs])
+            self.assertEqual(self.d.ok("GET", "/v1/devices")["problems"], [])
+
+        self.killed_at_every_write((version, True), check)
+
+    def test_killed_at_every_write_from_2(self):
+        self.from_later(make_version_2, 2)
+
+    def test_killed_at_every_write_from_3(self):
+        self.from_later(make_version_3, 3)
 
     def test_full_disk(self):
         """It stays of version 1, and the daemon says why it does not start."""

@@ -201,7 +201,11 @@ static struct canary look(const struct fgd_manager *m)
 {
         const struct fgd_project *red = fgd_project_find(m, "red");
         const struct fgd_set *set = red ? fgd_registry_find(m, red, CANARY) : NULL;
-        struct canary canary = {.is_there = set != NULL, .users = m->tenants->user_count, .projects = m->tenants->project_count};
+        struct canary canary;
+        memset(&canary, 0, sizeof canary); /* its gaps too: it is compared as bytes */
+        canary.is_there = set != NULL;
+        canary.users = m->tenants->user_count;
+        canary.projects = m->tenants->project_count;
         if (set) {
                 canary.memory = set->vgpu[0].memory;
                 canary.share = set->vgpu[0].share;

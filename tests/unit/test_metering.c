@@ -30,6 +30,7 @@ static struct {
         size_t windows, lines, gaps, refused;
         int64_t gap_s, busy, unbilled, wall;
         char reason[16];
+        unsigned char minute[600]; /* since NOON, of device 0: in how many windows and gaps each is */
         struct fg_meter_window window;
         struct fg_meter_line line[8];
         struct fgd_meter_who who[8];
@@ -61,6 +62,13 @@ static void check_line(const struct fgd_meter_report *report, size_t i)
         snprintf(seen.project[i], 64, "%s", report->who[i].project);
 }
 
+static void cover(const struct fgd_device *device, int64_t start, int64_t until)
+{
+        for (int64_t at = (start - NOON) / 60; (!device || device->id == 0) && at < (until - NOON) / 60; at++)
+                if (at >= 0 && at < (int64_t)COUNT_OF(seen.minute))
+                        seen.minute[at]++;
+}
+
 static int take_window(void *user, const struct fgd_meter_report *report, struct fg_error *err)
 {
         if (failing) {
@@ -74,6 +82,7 @@ static int take_window(void *user, const struct fgd_meter_report *report, struct
         assert_true(report->count > 0);
         assert_in_range(report->window->wall_us, 1, FG_METER_WALL_MAX);
         *last = report->start;
+        cover(report->device, report->start, report->start + 60);
         for (size_t i = 0; i < report->count; i++) {
                 check_line(report, i);
                 paid += fg_meter_bill(report->line[i]);
@@ -92,6 +101,7 @@ static int take_window(void *user, const struct fgd_meter_report *report, struct
 static int take_gap(void *user, const struct fgd_meter_gap *gap, struct fg_error *err)
 {
         assert_true(gap->until > gap->start);
+        cover(gap->device, gap->start, gap->until);
         snprintf(seen.reason, sizeof seen.reason, "%s", gap->reason);
         seen.gap_s += gap->until - gap->start;
         seen.gaps++;
@@ -230,12 +240,53 @@ static void what_we_took_is_not_paid(void **state)
         fgd_registry_audit(manager);
         pass(5 * MINUTE);
         assert_int_equal(seen.windows, 1); /* nothing of it was there */
+        assert_int_equal(seen.gaps, 0); /* and that it was away is told once, when it is over */
         manager->device[0]->present = true;
         manager->device[0]->memory = 1000;
         fgd_registry_audit(manager); /* it does not fit any more */
         pass(MINUTE);
         assert_int_equal(seen.windows, 2);
         assert_int_equal(fg_meter_bill(&seen.line[0]), 0);
+        assert_int_equal(seen.gaps, 1);
+        assert_int_equal(seen.gap_s, 300);
+        assert_string_equal(seen.reason, "lost");
+}
+
+static void lose(bool is_lost)
+{
+        manager->device[0]->present = !is_lost;
+        fgd_registry_audit(manager);
+}
+
+/* Whole minutes of one device, an hour at a time at most, never those that another gap has. */
+static void a_device_that_is_away_is_a_gap(void **state)
+{
+        start(0);
+        create("a", 1, MEMORY / 4, 500, FG_MODE_SHARE, 0);
+        create("b", 1, MEMORY / 4, 500, FG_MODE_SHARE, 1);
+        lose(true);
+        for (int i = 0; i < 150; i++)
+                pass(MINUTE);
+        assert_int_equal(seen.gap_s, 2 * 3600);
+        assert_int_equal(seen.gaps, 2);
+        assert_int_equal(seen.windows, 150); /* of the other */
+        now.real += 3600 * SEC, now.boot += 3600 * SEC; /* asleep */
+        pass(0);
+        pass(MINUTE);
+        lose(false);
+        pass(MINUTE);
+        lose(true);
+        pass(90 * SEC);
+        lose(false);
+        pass(MINUTE);
+        lose(true);
+        pass(5 * MINUTE);
+        fgd_metering_end(manager);
+        assert_string_equal(seen.reason, "lost");
+        for (int64_t i = 0; i < seen.start[1] / 60 - NOON / 60; i++)
+                if (seen.minute[i] != 1)
+                        fail_msg("minute %lld is on record %d times", (long long)i, seen.minute[i]);
+        assert_true(seen.start[1] / 60 - NOON / 60 > 210);
 }
 
 static void each_mode_gets_its_device_time(void **state)
@@ -394,12 +445,11 @@ static void counters_of_the_performance_model(void **state)
 
         manager->device[0]->native_ppm = 900000;
         use(set, 10 * SEC);
-        fgd_perf_lost(&set->vgpu[0], 3000 * SEC);
         pass(MINUTE);
         f = factors(perf, FGD_PERF_MINUTE, &sum);
         assert_int_equal(sum.counters.native, 9000 * SEC);
-        assert_int_equal(sum.counters.kept, 6000 * SEC);
-        assert_true(f.has_p && f.v == 0.9 && f.p == 0.2);
+        assert_int_equal(sum.counters.kept, 9000 * SEC);
+        assert_true(f.has_p && f.v == 0.9 && f.p == 0.3);
         assert_false(factors(perf, FGD_PERF_HOUR, &sum).has_v); /* part of it ran before it was calibrated */
         assert_int_equal(sum.counters.busy, 25000 * SEC);
         factors(set->vgpu[0].meter->perf, FGD_PERF_LIFE, &sum);
@@ -416,6 +466,58 @@ static void counters_of_the_performance_model(void **state)
         assert_int_equal(sum.counters.busy, 0);
         factors(perf, FGD_PERF_LIFE, &sum);
         assert_int_equal(sum.counters.busy, 25000 * SEC);
+}
+
+/* What is done again is taken off where it was counted, and nobody else's. */
+static void work_that_was_for_nothing(void **state)
+{
+        struct fgd_perf_sum sum;
+        start(0);
+        manager->device[0]->native_ppm = 500000;
+        struct fgd_set *kept = create("a", 1, MEMORY / 4, 400, FG_MODE_SHARE, 0), *lost = create("b", 1, MEMORY / 4, 400, FG_MODE_SHARE, 0);
+        struct fgd_perf *perf = &manager->metering->device[0].perf, *project;
+        use(kept, 20 * SEC), use(lost, 10 * SEC);
+        pass(MINUTE);
+        pass(15 * MINUTE);
+        use(kept, 20 * SEC), use(lost, 8 * SEC);
+        pass(MINUTE);
+        use(lost, 6 * SEC);
+        fgd_perf_discard(&lost->vgpu[0]);
+        fgd_perf_discard(&lost->vgpu[0]); /* once */
+        project = lost->project->perf;
+        factors(perf, FGD_PERF_MINUTE, &sum);
+        assert_int_equal(sum.counters.native, 14000 * SEC);
+        assert_int_equal(sum.counters.kept, 10000 * SEC);
+        factors(perf, FGD_PERF_DAY, &sum);
+        assert_int_equal(sum.counters.native, 29000 * SEC);
+        assert_int_equal(sum.counters.kept, 20000 * SEC);
+        pass(MINUTE); /* the open window's too */
+        for (enum fgd_perf_window w = FGD_PERF_DAY; w <= FGD_PERF_LIFE; w++) {
+                factors(w == FGD_PERF_DAY ? perf : project, w, &sum);
+                assert_int_equal(sum.counters.native, 32000 * SEC);
+                assert_int_equal(sum.counters.kept, 20000 * SEC);
+        }
+        assert_true(factors(kept->vgpu[0].meter->perf, FGD_PERF_LIFE, &sum).alpha == 1);
+}
+
+/* A project's S is of its own jobs, whoever has the devices. */
+static void what_a_project_waits_for(void **state)
+{
+        struct fgd_perf_sum sum;
+        start(0);
+        struct fgd_set *set = create("a", 1, MEMORY / 4, 500, FG_MODE_SHARE, 0);
+        fgd_perf_demand_of(manager, set->project, 1500);
+        pass(20 * SEC);
+        fgd_perf_demand_of(manager, set->project, 500);
+        pass(40 * SEC);
+        struct fg_perf f = factors(set->project->perf, FGD_PERF_MINUTE, &sum);
+        assert_int_equal(sum.counters.occupied, 30000 * SEC);
+        assert_int_equal(sum.counters.servable, 30000 * SEC + 30000 * SEC + 20000 * SEC);
+        assert_true(f.s == 0.375);
+        assert_true(factors(&manager->metering->device[0].perf, FGD_PERF_MINUTE, &sum).s == 1);
+        fgd_perf_demand_of(manager, set->project, 0);
+        pass(MINUTE);
+        assert_true(factors(set->project->perf, FGD_PERF_MINUTE, &sum).s == 1);
 }
 
 /* What was added up comes back from the store. */
@@ -546,6 +648,7 @@ int main(void)
                 TEST(a_reserve_is_held_from_the_beginning),
                 TEST(suspended_it_holds_its_memory),
                 TEST(what_we_took_is_not_paid),
+                TEST(a_device_that_is_away_is_a_gap),
                 TEST(each_mode_gets_its_device_time),
                 TEST(forged_time_is_no_ones_bill),
                 TEST(what_is_deleted_is_settled_with_the_others),
@@ -555,6 +658,8 @@ int main(void)
                 TEST(no_minute_comes_twice),
                 TEST(time_without_a_daemon_is_a_gap),
                 TEST(counters_of_the_performance_model),
+                TEST(work_that_was_for_nothing),
+                TEST(what_a_project_waits_for),
                 TEST(life_sums_are_kept),
                 TEST(a_step_of_the_clock_is_an_event),
                 TEST(a_storm_loses_nothing),

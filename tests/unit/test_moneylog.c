@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The log of money on a disk that fails and under a daemon that is killed: at every call that changes a file. */
 #include "unit.h"
-#include "daemon/moneylog.h"
+#include "moneylog_make.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,9 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define START   1793491200ll /* 2026-11-01T00:00:00Z */
 #define WINDOWS 2
-#define VGPUS   3
 
 /* What the next calls do. */
 static struct {
@@ -70,49 +68,6 @@ WRAP(fdatasync, (int fd), (fd))
 WRAP(ftruncate64, (int fd, off_t size), (fd, size))
 WRAP(renameat, (int a, const char *from, int b, const char *to), (a, from, b, to))
 
-static int window(struct fgd_moneylog *log, int64_t start, struct fg_error *err)
-{
-        struct fg_meter_line line[VGPUS], *view[VGPUS];
-        struct fg_meter_window settled = {.wall_us = FG_METER_WINDOW_US, .beta_ppm = 500000};
-        for (int i = 0; i < VGPUS; i++) {
-                line[i] = (struct fg_meter_line){.segment = {{0, 200000, 300000, i == 0, FG_METER_RUN}}, .segments = 1,
-                                                 .end = FG_METER_WINDOW_US, .busy_us = i ? 20000000 : 0};
-                view[i] = &line[i];
-        }
-        assert_int_equal(fg_meter_settle(&settled, view, VGPUS, NULL), 0);
-        struct fg_bill_record head = {.type = FG_BILL_WINDOW, .window = {.start = start, .device = "d0", .model = "m",
-                                      .wall = settled.wall_us, .beta = 500000, .lines = VGPUS, .idle = settled.idle}};
-        fgd_moneylog_begin(log);
-        int r = fgd_moneylog_add(log, &head, err);
-        for (int i = 0; r == 0 && i < VGPUS; i++) {
-                struct fg_bill_record record = {.type = FG_BILL_USAGE};
-                struct fg_bill_usage *u = &record.usage;
-                const struct fg_meter_line *l = &line[i];
-                snprintf(u->vgpu, sizeof u->vgpu, "v%d", i);
-                strcpy(u->project, "lab");
-                strcpy(u->mode, fg_bill_mode(l));
-                fg_bill_segments_write(l, u->segments);
-                u->end = l->end, u->busy = l->busy_us, u->conserved = l->conserved_us, u->conserved_cap = l->conserved_cap_us;
-                u->reserved = l->reserved, u->burst = l->burst, u->surcharge = l->surcharge, u->unused = l->unused;
-                u->credit = l->credit, u->rebate = l->rebate;
-                assert_int_equal(fg_bill_books_place(fgd_moneylog_books(log), u), 0);
-                r = fgd_moneylog_add(log, &record, err);
-        }
-        return r < 0 ? r : fgd_moneylog_end(log, err);
-}
-
-static int prices(struct fgd_moneylog *log)
-{
-        static const char csv[] = "currency,price\nEUR,2\n";
-        struct fg_bill_prices list;
-        if (fg_bill_books_prices(fgd_moneylog_books(log))->list)
-                return 0;
-        assert_int_equal(fg_bill_prices_parse(csv, strlen(csv), &list, NULL), 0);
-        int r = fgd_moneylog_prices(log, &list, START, NULL);
-        fg_bill_prices_clear(&list);
-        return r;
-}
-
 /* Whatever is not on record yet, in order; says in *acknowledged how many groups were. 0: all is done. */
 static int story(const char *folder, volatile int *acknowledged)
 {
@@ -132,12 +87,16 @@ static int story(const char *folder, volatile int *acknowledged)
                         *acknowledged = i + 2;
                 if (r == 0)
                         r = fgd_moneylog_sign(log, START, NULL);
+                if (r == 0 && i == 0)
+                        r = fgd_moneylog_keep(log, START, NULL);
         }
         fg_bill_books_invoices(fgd_moneylog_books(log), &invoices);
         if (r == 0 && invoices == 0)
                 r = fgd_moneylog_invoice(log, "lab", "EUR", START, START + 30 * 86400, START, NULL);
         if (r == 0)
                 r = fgd_moneylog_sign(log, START, NULL);
+        if (r == 0)
+                r = fgd_moneylog_keep(log, START, NULL);
         fgd_moneylog_close(log);
         return r;
 }
@@ -299,7 +258,7 @@ static void test_damage_is_said_and_nothing_is_written(void **state)
                 assert_int_equal(story(folder, &acknowledged), 0);
                 snprintf(path, sizeof path, "%s/records.log", folder);
                 switch (kind) {
-                case 0: edit(folder, "records.log", 700, 'Q'); break;
+                case 0: edit(folder, "records.log", 700, 'Q'), gone(folder, "books"); break;
                 case 1: gone(folder, "records.log"); break;
                 case 2: gone(folder, "key"); break;
                 case 3: edit(folder, "key", 3, '!'); break;

@@ -172,8 +172,10 @@ static const struct step {
         {"POST", "/v1/vgpus/red:a/resume", NULL},
         {"PATCH", "/v1/vgpus/red:a/0", "{\"compute\": \"3\"}"},
         {"POST", "/v1/open", "{\"target\": \"red:a\"}"},
+        {"POST", "/v1/containers", "{\"target\": \"red:a\"}"},
         {"DELETE", "/v1/vgpus/red:a", NULL},
-        {"POST", "/v1/jobs", "{\"command\": [\"true\"], \"project\": \"red\", \"memory\": \"1M\"}"},
+        {"POST", "/v1/jobs", "{\"command\": [\"true\"], \"project\": \"red\", \"memory\": \"1M\", \"budget\": {\"amount\": \"2\"}}"},
+        {"PATCH", "/v1/jobs/1", "{\"budget\": {\"amount\": \"5\"}}"},
         {"POST", "/v1/jobs/1/suspend", NULL},
         {"POST", "/v1/jobs/1/resume", NULL},
         {"DELETE", "/v1/jobs/1", NULL},
@@ -206,11 +208,11 @@ static void ask_again(const struct step *step, const char *path, const struct an
 
 static void whatever_changes_leaves_one_row(void **state)
 {
-        bool done[64] = {false};
+        bool done[96] = {false};
         char path[128], token[FGD_TOKEN_ID_SIZE] = "";
         assert_true(fgd_route_count <= COUNT_OF(done));
         for (size_t i = 0; i < COUNT_OF(steps); i++) {
-                bool is_open = strcmp(steps[i].path, "/v1/open") == 0;
+                bool is_open = strcmp(steps[i].path, "/v1/open") == 0 || strcmp(steps[i].path, "/v1/containers") == 0;
                 snprintf(path, sizeof path, "%s", steps[i].path);
                 if (strchr(path, '*'))
                         snprintf(strchr(path, '*'), 20, "%s", token);

@@ -109,6 +109,43 @@ static void every_policy_keeps_its_word(void **state)
         }
 }
 
+/* The same cluster with its nodes in another order: at each step the same score wins, as many lose, and for the same reasons. */
+static void order_decides_ties_alone(void **state)
+{
+        struct fg_cluster_shape shape[NODES], turned[NODES];
+        struct fg_cluster_pod pod[PODS];
+        seed = 11;
+        for (size_t i = 0; i < NODES; i++)
+                shape[i] = (struct fg_cluster_shape){8000 * (1 + (int)draw(4)), 16384, (uint8_t)draw(9), (uint8_t)draw(2)};
+        for (size_t i = 0; i < NODES; i++)
+                turned[NODES - 1 - i] = shape[i];
+        for (size_t i = 0; i < PODS; i++)
+                pod[i] = draw_pod();
+        for (const struct fg_cluster_policy *p = fg_cluster_policy_table; p->name; p++) {
+                FG_CLEANUP(fg_cluster_freep) struct fg_cluster *a = NULL, *b = NULL;
+                FG_CLEANUP(fg_mix_freep) struct fg_mix *m = NULL, *mb = NULL;
+                FG_CLEANUP(fg_chooser_freep) struct fg_chooser *ca = NULL, *cb = NULL;
+                assert_int_equal(fg_cluster_new(&a, shape, NODES), 0);
+                assert_int_equal(fg_cluster_new(&b, turned, NODES), 0);
+                assert_int_equal(fg_mix_new(&m, a, pod, PODS, 950), 0);
+                assert_int_equal(fg_mix_new(&mb, b, pod, PODS, 950), 0);
+                assert_int_equal(fg_chooser_new(&ca, a, m, p, 1), 0);
+                assert_int_equal(fg_chooser_new(&cb, b, mb, p, 1), 0);
+                for (size_t i = 0; i < PODS && !p->random; i++) {
+                        struct fg_cluster_why x, y;
+                        struct fg_cluster_place place;
+                        assert_int_equal(fg_chooser_explain(ca, &pod[i], &x), 0);
+                        assert_int_equal(fg_chooser_explain(cb, &pod[i], &y), 0);
+                        assert_memory_equal(&x, &y, sizeof x);
+                        if (fg_chooser_choose(ca, &pod[i], &place) < 0)
+                                continue;
+                        assert_int_equal(fg_cluster_take(a, &pod[i], place), 0);
+                        place.node = NODES - 1 - place.node;
+                        assert_int_equal(fg_cluster_take(b, &pod[i], place), 0);
+                }
+        }
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
         struct fg_cluster_shape one = {8000, 1024, 2, 0};
@@ -130,6 +167,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_policy_keeps_its_word),
+                cmocka_unit_test(order_decides_ties_alone),
                 cmocka_unit_test(what_does_not_fit_is_refused),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

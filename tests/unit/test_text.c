@@ -54,8 +54,30 @@ static void growth(void **state)
         fgd_text_clear(&text);
 }
 
+/* A long answer's block is the next one's: once, and with nothing of the other in it. */
+static void spare(void **state)
+{
+        char *block = NULL;
+        for (unsigned round = 0; round < 4; round++) {
+                struct fgd_text a = {0}, b = {0};
+                for (unsigned i = 0; i < 60000; i++) {
+                        fgd_text_add(&a, "a");
+                        fgd_text_add(&b, "b");
+                }
+                assert_int_equal(strspn(a.data, "a"), 60000);
+                assert_int_equal(strspn(b.data, "b"), 60000);
+                assert_ptr_not_equal(a.data, b.data);
+                if (block)
+                        assert_ptr_equal(a.data, block); /* it was the first to need it */
+                block = a.data;
+                fgd_text_free(a.data);
+                fgd_text_clear(&b);
+        }
+        fgd_text_free(NULL);
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(times), cmocka_unit_test(values), cmocka_unit_test(growth)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(times), cmocka_unit_test(values), cmocka_unit_test(growth), cmocka_unit_test(spare)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,14 +85,14 @@ void fgc_session_notice_fork(void)
 
 static int session_open(void)
 {
-        const char *path = getenv(FG_ATTACH_ENV);
+        const char *path = fg_session_path();
 
         if (!session_watching) {
                 pthread_atfork(session_before_fork, session_after_fork_parent, session_after_fork_child);
                 session_watching = true;
         }
         fg_store_relaxed(&session_process, getpid());
-        if (!path || !*path)
+        if (!path)
                 return -SESSION_NO_PATH;
         return fg_session_open(path, FG_API_CUDA, &session);
 }

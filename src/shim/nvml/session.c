@@ -39,10 +39,10 @@ static void session_after_fork_child(void)
 
 static int session_open(void)
 {
-        const char *path = getenv(FG_ATTACH_ENV);
+        const char *path = fg_session_path();
         int r;
 
-        if (!path || !*path)
+        if (!path)
                 return -EDESTADDRREQ;
         r = fg_session_open(path, FG_API_NVML, &session);
         if (r == 0)

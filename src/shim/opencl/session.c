@@ -39,10 +39,10 @@ static void session_refuse(const char *why, int error)
 
 static void session_attach(void)
 {
-        const char *path = getenv(FG_ATTACH_ENV);
+        const char *path = fg_session_path();
         int r;
 
-        if (!path || !*path) {
+        if (!path) {
                 session_refuse(FG_ATTACH_ENV " is not set; start the program with `fastgpu run`", 0);
                 return;
         }

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/box.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "cdi/cdi.h"
+#include "daemon/attach_link.h"
+#include "daemon/attach_server.h"
+#include "daemon/manager.h"
+#include "daemon/set_file.h"
+#include "daemon/tenants.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define EACH_MAX 16u /* a set of at most so many is published vGPU by vGPU as well */
+
+struct fgd_boxes {
+        TAILQ_HEAD(, fgd_view) published; /* newest first */
+        char folder[PATH_MAX];            /* of specs; "": engines are not told */
+        json_t *common;                   /* NULL: not looked for yet, or it cannot be had */
+        char failure[FG_ERROR_MAX];       /* said last, so that it is said once */
+};
+
+static void find_folder(const struct fgd_manager *m, char *ret, size_t size)
+{
+        const char *option = m->options.text[FG_OPT_CDI_DIR];
+        bool is_system = !m->paths.is_private && geteuid() == 0;
+        if (!*option)
+                option = is_system ? "/run/cdi" : "";
+        snprintf(ret, size, "%s", strcmp(option, "none") == 0 ? "" : option);
+}
+
+int fgd_box_new(struct fgd_manager *m, struct fg_error *err)
+{
+        m->boxes = calloc(1, sizeof *m->boxes);
+        if (!m->boxes)
+                return fg_error_set(err, -ENOMEM, "out of memory");
+        TAILQ_INIT(&m->boxes->published);
+        find_folder(m, m->boxes->folder, sizeof m->boxes->folder);
+        return 0;
+}
+
+bool fgd_box_any(const struct fgd_manager *m)
+{
+        return m->boxes && !TAILQ_EMPTY(&m->boxes->published);
+}
+
+static bool has_cuda(const struct fgd_manager *m)
+{
+        for (uint32_t i = 0; i < m->devices; i++)
+                if (m->device[i]->present && strcmp(m->device[i]->api, "cuda") == 0)
+                        return true;
+        return false;
+}
+
+/* What all containers get is looked for when it is first needed: the tree may be mended while the daemon runs. */
+static int need_common(struct fgd_manager *m, struct fg_error *err)
+{
+        char prefix[PATH_MAX - 16], tree[PATH_MAX], work[PATH_MAX];
+        if (m->boxes->common)
+                return 0;
+        int r = fg_paths_prefix(prefix, sizeof prefix, err);
+        snprintf(tree, sizeof tree, "%s/lib/fastgpu", prefix);
+        snprintf(work, sizeof work, "%s/cdi", m->paths.run);
+        const struct fg_cdi_host host = {tree, work, m->options.text[FG_OPT_SIM], m->options.text[FG_OPT_DRIVER_PATH], has_cuda(m)};
+        if (r == 0)
+                r = fg_mkdirs(work, 0755, err);
+        if (r == 0)
+                r = fg_cdi_prepare(&host, err);
+        if (r == 0)
+                m->boxes->common = fg_cdi_common(&host, err);
+        return r < 0 ? r : m->boxes->common ? 0 : err->code;
+}
+
+static json_t *edits_of(const struct fgd_view *view, struct fg_error *err)
+{
+        const char *uuid[FGD_DEVICES_MAX];
+        char folder[PATH_MAX], name[FG_CDI_NAME_MAX];
+        size_t count = 0;
+        uint32_t first = view->index < 0 ? 0 : (uint32_t)view->index, end = view->index < 0 ? view->set->count : first + 1;
+        bool seen[FGD_DEVICES_MAX] = {0}, is_real = !view->manager->options.text[FG_OPT_SIM][0];
+        for (uint32_t i = first; i < end; i++) {
+                const struct fgd_device *device = view->set->vgpu[i].device;
+                if (!device || seen[device->id] || !is_real || strncmp(device->key, "cuda/", 5) != 0)
+                        continue;
+                seen[device->id] = true;
+                uuid[count++] = device->key + 5;
+        }
+        fgd_attach_box_path(view, folder, sizeof folder);
+        fgd_box_device(view, name, sizeof name);
+        return fg_cdi_of_view(&(struct fg_cdi_view){name, folder, uuid, count}, err);
+}
+
+const char *fgd_box_device(const struct fgd_view *view, char *buf, size_t size)
+{
+        const struct fgd_set *set = view->set;
+        char name[FG_CDI_NAME_MAX];
+        const char *project = set->project != view->manager->tenants->standard ? set->project->name : "";
+        if (!view->manager->boxes->folder[0] || fg_cdi_name(project, set->name, view->index, name) < 0)
+                return NULL;
+        snprintf(buf, size, "%s", name);
+        return buf;
+}
+
+/* A vGPU whose device cannot be handed out is left out, and the others stay. */
+static int add_view(json_t *spec, const struct fgd_view *view, struct fg_error *err)
+{
+        char name[FG_CDI_NAME_MAX];
+        if (!fgd_box_device(view, name, sizeof name))
+                return 0;
+        json_t *edits = edits_of(view, err);
+        if (!edits)
+                return err->code == -ENOMEM ? -ENOMEM : 0;
+        return fg_cdi_spec_add(spec, name, edits);
+}
+
+/* Of those published, the newest so many; the others leave the list, but their sockets stay: containers may have them. */
+static int write_spec(struct fgd_manager *m, struct fg_error *err)
+{
+        struct fgd_view *view, *next;
+        uint64_t count = 0;
+        int r = need_common(m, err);
+        if (r < 0)
+                return r;
+        json_t *spec = fg_cdi_spec_new(json_incref(m->boxes->common));
+        FGD_TAILQ_EACH_SAFE(view, &m->boxes->published, published, next) {
+                if (count++ < m->options.value[FG_OPT_CDI_MAX]) {
+                        r = r < 0 || !spec ? -ENOMEM : add_view(spec, view, err);
+                        continue;
+                }
+                TAILQ_REMOVE(&m->boxes->published, view, published);
+                view->is_published = false;
+        }
+        r = r < 0 || !spec ? fg_error_set(err, -ENOMEM, "out of memory") : fg_cdi_spec_write(spec, m->boxes->folder, err);
+        json_decref(spec);
+        return r;
+}
+
+/* Containers are not what a vGPU is made for first: if engines cannot be told, that is a problem to be shown, and no reason to fail. */
+static void tell_engines(struct fgd_manager *m)
+{
+        struct fgd_boxes *boxes = m->boxes;
+        struct fg_error err = {0}, ignored = {0};
+        if (!boxes->folder[0])
+                return;
+        int r = TAILQ_EMPTY(&boxes->published) ? fg_cdi_spec_remove(boxes->folder, &err) : write_spec(m, &err);
+        if (r < 0) {
+                fg_cdi_spec_remove(boxes->folder, &ignored); /* rather no devices than those of yesterday */
+                if (strcmp(boxes->failure, err.text) != 0)
+                        fgd_manager_note(m, "container engines know no vGPUs: %s", err.text);
+        }
+        snprintf(boxes->failure, sizeof boxes->failure, "%s", r < 0 ? err.text : "");
+}
+
+static void publish(struct fgd_view *view)
+{
+        struct fgd_boxes *boxes = view->manager->boxes;
+        char folder[PATH_MAX];
+        if (!boxes->folder[0])
+                return;
+        if (view->is_published)
+                TAILQ_REMOVE(&boxes->published, view, published);
+        TAILQ_INSERT_HEAD(&boxes->published, view, published);
+        view->is_published = true;
+        /* When, is to be known to the next daemon. */
+        fgd_attach_box_path(view, folder, sizeof folder);
+        utimensat(AT_FDCWD, folder, NULL, 0);
+}
+
+static int publish_view(struct fgd_manager *m, struct fgd_set *set, int64_t index)
+{
+        struct fg_error err = {0};
+        struct fgd_view *view;
+        int r = fgd_attach_listen_box(m, set, index, &view, &err);
+        if (r < 0)
+                fgd_manager_note(m, "containers cannot be given %s: %s", set->name, err.text);
+        else
+                publish(view);
+        return r;
+}
+
+static bool is_for_engines(const struct fgd_set *set)
+{
+        return !set->ephemeral && !set->job;
+}
+
+static void publish_set(struct fgd_manager *m, struct fgd_set *set)
+{
+        uint32_t each = set->count > 1 && set->count <= EACH_MAX ? set->count : 0;
+        int r = 0;
+        for (uint32_t i = each; r == 0 && i-- > 0;)
+                r = publish_view(m, set, i);
+        if (r == 0)
+                publish_view(m, set, -1);
+}
+
+void fgd_box_created(struct fgd_manager *m, struct fgd_set *set)
+{
+        if (!m->boxes->folder[0] || !is_for_engines(set))
+                return;
+        publish_set(m, set);
+        tell_engines(m);
+}
+
+void fgd_box_removing(struct fgd_manager *m, struct fgd_set *set)
+{
+        bool any = false;
+        for (struct fgd_view *view = set->views; view; view = view->next)
+                if (view->is_published) {
+                        TAILQ_REMOVE(&m->boxes->published, view, published);
+                        view->is_published = false;
+                        any = true;
+                }
+        if (any)
+                tell_engines(m);
+}
+
+int fgd_box_open(struct fgd_manager *m, struct fgd_set *set, int64_t index, struct fgd_view **ret, json_t **ret_edits,
+                 struct fgd_problem *problem)
+{
+        struct fg_error err = {0};
+        int r = need_common(m, &err);
+        if (r == 0)
+                r = fgd_attach_listen_box(m, set, index, ret, &err);
+        json_t *own = r == 0 ? edits_of(*ret, &err) : NULL;
+        *ret_edits = own ? fg_cdi_merge(m->boxes->common, own) : NULL;
+        json_decref(own);
+        if (!*ret_edits)
+                return fgd_problem_set(problem, r == -ENOSPC || r == -EROFS ? FGD_STORAGE : FGD_INTERNAL, "%s", err.text[0] ? err.text : "out of memory");
+        publish(*ret);
+        tell_engines(m);
+        return 0;
+}
+
+void fgd_box_devices_changed(struct fgd_manager *m)
+{
+        if (!m->boxes)
+                return;
+        json_decref(m->boxes->common);
+        m->boxes->common = NULL;
+        tell_engines(m);
+}
+
+struct found {
+        struct fgd_set *set;
+        int64_t index;
+        struct timespec when;
+};
+
+static int by_age(const void *a, const void *b)
+{
+        const struct timespec *x = &((const struct found *)a)->when, *y = &((const struct found *)b)->when;
+        if (x->tv_sec != y->tv_sec)
+                return x->tv_sec < y->tv_sec ? -1 : 1;
+        return x->tv_nsec < y->tv_nsec ? -1 : x->tv_nsec > y->tv_nsec;
+}
+
+/* The boxes that an earlier daemon left, oldest first. Those of sets that are gone are removed. */
+static size_t find_left(struct fgd_manager *m, struct found **ret)
+{
+        char path[PATH_MAX], file[PATH_MAX];
+        struct stat st;
+        size_t count = 0, room = 0;
+        snprintf(path, sizeof path, "%s/containers", m->paths.run);
+        DIR *folder = opendir(path);
+        *ret = NULL;
+        for (struct dirent *e; folder && (e = readdir(folder));) {
+                struct found found = {0};
+                if (e->d_name[0] == '.')
+                        continue;
+                snprintf(file, sizeof file, "%s/%s", path, e->d_name);
+                found.set = fgd_set_of_file(m, e->d_name, &found.index);
+                if (!found.set || stat(file, &st) < 0) {
+                        fgd_folder_remove(file);
+                        continue;
+                }
+                found.when = st.st_mtim;
+                if (count == room) {
+                        room = room ? 2 * room : 64;
+                        void *more = realloc(*ret, room * sizeof found);
+                        if (!more)
+                                break;
+                        *ret = more;
+                }
+                (*ret)[count++] = found;
+        }
+        if (folder)
+                closedir(folder);
+        return count;
+}
+
+void fgd_box_adopt(struct fgd_manager *m)
+{
+        fg_autofree struct found *left = NULL;
+        struct fgd_set *set;
+        size_t count = find_left(m, &left), behind = 0;
+        if (count)
+                qsort(left, count, sizeof *left, by_age);
+        TAILQ_FOREACH(set, &m->sets, order)
+                behind += is_for_engines(set);
+        /* After a boot there is none: what was made last is what will be used first. */
+        TAILQ_FOREACH(set, &m->sets, order)
+                if (m->boxes->folder[0] && is_for_engines(set) && behind-- <= m->options.value[FG_OPT_CDI_MAX])
+                        publish_set(m, set);
+        for (size_t i = 0; i < count; i++)
+                publish_view(m, left[i].set, left[i].index);
+}
+
+void fgd_box_free(struct fgd_manager *m)
+{
+        struct fg_error err = {0};
+        if (!m->boxes)
+                return;
+        if (m->boxes->folder[0] && fgd_box_any(m) && fg_cdi_spec_remove(m->boxes->folder, &err) < 0)
+                fg_log_warning("%s", err.text);
+        json_decref(m->boxes->common);
+        free(m->boxes);
+        m->boxes = NULL;
+}

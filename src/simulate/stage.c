@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "simulate/stage.h"
+
+#include "base/cleanup.h"
+#include "simulate/random.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int64_t fg_replay_capacity(const struct fg_replay_nodes *nodes)
+{
+        int64_t sum = 0;
+        for (size_t i = 0; i < nodes->count; i++)
+                sum += (int64_t)nodes->shape[i].gpus * FG_CLUSTER_GPU;
+        return sum;
+}
+
+int fg_replay_shuffled(const struct fg_replay_nodes *nodes, uint64_t *random, struct fg_cluster **ret)
+{
+        fg_autofree struct fg_cluster_shape *shape = malloc(nodes->count * sizeof(*shape));
+        if (!shape)
+                return -ENOMEM;
+        memcpy(shape, nodes->shape, nodes->count * sizeof(*shape));
+        for (size_t i = nodes->count; i > 1; i--) {
+                size_t j = fg_replay_below(random, i);
+                struct fg_cluster_shape swap = shape[i - 1];
+                shape[i - 1] = shape[j];
+                shape[j] = swap;
+        }
+        return fg_cluster_new(ret, shape, nodes->count);
+}
+
+int fg_replay_chooser(const struct fg_cluster *c, const struct fg_mix *mix, const struct fg_replay_policy *policy, uint64_t seed,
+                      struct fg_chooser **ret)
+{
+        int r = fg_chooser_new(ret, c, mix, policy->policy, seed);
+        if (r == 0 && policy->any_tie)
+                fg_chooser_shuffle_ties(*ret);
+        return r;
+}

@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Containers with vGPUs, started by the engines themselves: they see their slice, their quota is exact, and what cannot be kept is
+not started."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+
+from e2e import INSIDE as PROGRAM
+from e2e import MIB, PYTHON, main, wait_until
+from node import Node
+import room as rooms
+
+DEVICE = "fastgpu.dev/vgpu="
+SOCKET = rooms.INSIDE + "/attach.sock"
+
+
+class ContainerTest(unittest.TestCase):
+    def setUp(self):
+        self.node = Node(FASTGPU_CDI_DIR="/run/cdi", **self.environment())
+        self.addCleanup(self.node.close)
+
+    def environment(self):
+        return {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.room = rooms.Room()
+        cls.addClassCleanup(cls.room.close)
+        cls.program = cls.room.put(PROGRAM)
+
+    def podman(self, device, *words, options=(), code=0, **kwargs):
+        """Runs to the end; returns what it wrote, or with code=None what it was."""
+        chosen = [f"--device={DEVICE}{device}"] if device else []
+        done = self.room.podman(*words, options=[*chosen, *options], **kwargs)
+        if code is None:
+            return done
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout
+
+    def inside(self, device, *words, options=(), prefix=()):
+        return json.loads(self.podman(device, *prefix, PYTHON, self.program, *map(str, words), options=options).splitlines()[-1])
+
+
+@unittest.skipUnless(shutil.which("podman"), "podman is not installed: NOT TESTED")
+class Podman(ContainerTest):
+    def test_a_container_is_its_vgpus(self):
+        odd = 37 * MIB + 12345
+        self.node.json("create", "--name", "q", "--gpus", "2", "--memory", f"{odd},64M", "--compute", "50,30")
+        self.assertEqual(self.inside("q", "fill"), [odd, 64 * MIB])
+        self.assertEqual([d["memory"] for d in self.inside("q::1", "devices")], [64 * MIB])
+        self.assertEqual(self.node.usage("q/0")["memory_peak"], odd)
+        self.assertGreater(self.node.usage("q/0")["refusals"], 0)
+        wait_until(lambda: self.node.usage("q/0")["memory_used"] == 0, 5, "memory back after the container's end")
+        if shutil.which("clinfo"):
+            said = self.podman("q", "clinfo", "--raw", "--prop", "CL_DEVICE_GLOBAL_MEM_SIZE").split()
+            self.assertEqual([int(word) for word in said if word.isdigit()], [odd, 64 * MIB])
+
+    def test_limits_outlive_tricks(self):
+        """Environment cleared or forged, another user, a folder in front of the libraries: still the vGPU and nothing else."""
+        self.node.json("create", "--name", "t", "--memory", "32M", "--compute", "20")
+        slice_only = [32 * MIB]
+
+        def seen(prefix=(), **kwargs):
+            return [d["memory"] for d in self.inside("t", "devices", prefix=prefix, **kwargs)]
+
+        self.assertNotIn(32 * MIB, [d["memory"] for d in self.inside(None, "devices")])
+        self.assertEqual(seen(["env", "-i"]), slice_only)
+        self.assertEqual(seen(["env", "-u", "OPENCL_LAYERS"]), slice_only)
+        self.assertEqual(seen(options=["--env=OPENCL_LAYERS=/nowhere.so", "--env=FASTGPU_ATTACH=/tmp/forged.sock"]), slice_only)
+        self.assertEqual(seen(options=["--user=1234:1234", "--env=HOME=/tmp"]), slice_only)
+        self.assertEqual(seen(options=["--read-only", "--env=HOME=/tmp"]), slice_only)
+        for trick in (f"umount {rooms.INSIDE}", "umount /etc/ld.so.preload", "rm -f /etc/ld.so.preload", f"rm -f {SOCKET}",
+                      f"mount -t tmpfs none {rooms.INSIDE}", "echo > /etc/ld.so.preload"):
+            self.assertNotEqual(self.podman("t", "sh", "-c", trick, code=None).returncode, 0, trick)
+
+    def test_other_vgpus_are_out_of_reach(self):
+        self.node.json("create", "--name", "mine", "--memory", "32M", "--compute", "20")
+        self.node.json("create", "--name", "theirs", "--memory", "32M", "--compute", "20")
+        self.assertEqual(self.podman("mine", "sh", "-c", f"ls {rooms.INSIDE}; find / -xdev -name '*.sock' 2>/dev/null; true").split(),
+                         ["attach.sock"])
+        self.assertNotIn("theirs", self.podman("mine", "cat", "/proc/self/mountinfo"))
+
+    def test_what_cannot_be_kept_is_not_started(self):
+        refused = self.podman("nobody", "true", code=None)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn(DEVICE + "nobody", refused.stderr)
+        self.node.json("create", "--name", "gone", "--memory", "32M", "--compute", "20")
+        self.podman("gone", "true")
+        self.node.fastgpu("delete", "gone")
+        self.assertIn(DEVICE + "gone", self.podman("gone", "true", code=None).stderr)
+        # Without the daemon a container has no devices at all.
+        self.node.json("create", "--name", "left", "--memory", "32M", "--compute", "20")
+        self.node.stop_daemon(signal.SIGKILL)
+        self.assertIn("left", self.room.devices())
+        done = self.podman("left", PYTHON, self.program, "devices", code=None)
+        self.assertIn("no vGPU", done.stderr)
+        self.assertNotIn('"memory"', done.stdout)
+
+    def test_a_running_container_finds_the_next_daemon(self):
+        self.node.json("create", "--name", "d", "--memory", "32M", "--compute", "20")
+        script = f"{PYTHON} {self.program} ask 1; read line; {PYTHON} {self.program} fill"
+        store = [f"--root={self.room.dir}/store2", f"--runroot={self.room.dir}/runroot2", "--storage-driver=vfs",
+                 "--cgroup-manager=cgroupfs", "--events-backend=none", f"--tmpdir={self.room.dir}/tmp2"]
+        box = self.node.popen(["podman", *store, "run", "--rm", "-i", "--network=none", *rooms.ULIMITS, f"--device={DEVICE}d", "--rootfs",
+                               self.room.root, "sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.assertEqual(json.loads(box.stdout.readline()), "ok")
+        self.node.stop_daemon(signal.SIGKILL)
+        self.node.fastgpu("list")  # starts the next one
+        box.stdin.write("go\n")
+        box.stdin.flush()
+        self.assertEqual(json.loads(box.stdout.readline()), [32 * MIB])
+        self.assertEqual(box.wait(30), 0)
+
+
+class Spec(ContainerTest):
+    """The file that engines read."""
+
+    def make(self, name, *options):
+        return self.node.json("create", "--name", name, "--memory", "1M", "--compute", "0.1", *options)
+
+    def test_every_change_is_in_it_before_the_answer(self):
+        self.make("a")
+        self.assertEqual(self.room.devices(), ["a"])
+        self.make("b", "--gpus", "3")
+        self.assertEqual(self.room.devices(), ["b", "b::0", "b::1", "b::2", "a"])
+        self.node.fastgpu("resize", "b", "--memory", "2M")
+        self.node.fastgpu("delete", "b")
+        self.assertEqual(self.room.devices(), ["a"])
+        spec = self.room.spec()
+        self.assertEqual(spec["cdiVersion"], "0.3.0")
+        self.assertNotIn("hooks", json.dumps(spec))
+        self.make("7up")
+        self.assertEqual(self.room.spec()["cdiVersion"], "0.5.0")
+        self.assertEqual(os.listdir("/run/cdi"), ["fastgpu.dev-vgpu.json"])
+        folder = spec["devices"][0]["containerEdits"]["mounts"][0]["hostPath"]
+        self.assertEqual(os.listdir(folder), ["attach.sock"])
+        self.node.fastgpu("delete", "a", "7up")
+        self.assertIsNone(self.room.spec())
+        self.assertFalse(os.path.exists(folder))
+
+    def test_a_clean_stop_removes_it_and_a_start_restores_it(self):
+        self.make("a")
+        self.make("b")
+        self.node.stop_daemon(signal.SIGTERM)
+        self.assertIsNone(self.room.spec())
+        self.node.fastgpu("list")
+        self.assertEqual(self.room.devices(), ["b", "a"])
+
+    def test_a_run_and_a_bad_name_are_not_in_it(self):
+        self.node.fastgpu("run", "--", "true")
+        self.assertIsNone(self.room.spec())
+        self.make("a-")
+        self.assertEqual(self.room.devices(), [])
+        self.make("a")
+        self.assertEqual(self.room.devices(), ["a"])
+
+    def test_a_folder_that_cannot_be_written_is_said(self):
+        self.node.env["FASTGPU_CDI_DIR"] = "/proc/none"
+        self.make("a")
+        self.assertIn("/proc/none", " ".join(self.node.get("/v1/devices")["problems"]))
+
+
+class SpecOfFew(ContainerTest):
+    def environment(self):
+        return {"FASTGPU_CDI_MAX": "3"}
+
+    def test_engines_are_told_of_the_newest(self):
+        for name in "abcde":
+            self.node.json("create", "--name", name, "--memory", "1M", "--compute", "0.1")
+        self.assertEqual(self.room.devices(), ["e", "d", "c"])
+        status, box = self.node.request("POST", "/v1/containers", {"target": "a"})
+        self.assertEqual((status, box["device"]), (200, "a"))
+        self.assertEqual(self.room.devices(), ["a", "e", "d"])
+        self.assertIn({"hostPath": box["folder"], "containerPath": rooms.INSIDE, "options": ["bind", "ro", "nosuid", "nodev"]},
+                      box["edits"]["mounts"])
+        self.node.stop_daemon(signal.SIGKILL)
+        self.node.fastgpu("list")
+        self.assertEqual(self.room.devices(), ["a", "e", "d"])
+
+
+if __name__ == "__main__":
+    rooms.enter()
+    main()

@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""fastgpu-runtime between an engine and crun or runc: what a container gets, who may ask for it, and what is not started."""
+import json
+import os
+import shutil
+import subprocess
+import time
+import unittest
+
+from e2e import INSIDE as PROGRAM
+from e2e import MIB, PYTHON, main, wait_until
+from node import Node, tool
+import room as rooms
+
+RUNTIME = tool("bin", "fastgpu-runtime")
+NAME = "FASTGPU_VISIBLE_DEVICES="
+HOOK = {"path": "/usr/bin/nvidia-container-runtime-hook", "args": ["nvidia-container-runtime-hook", "prestart"]}
+
+
+def needs(*programs):
+    missing = [p for p in programs if not shutil.which(p)]
+    return unittest.skipIf(missing, f"{' and '.join(missing)} not installed: NOT TESTED")
+
+
+class RuntimeTest(unittest.TestCase):
+    real = "crun"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.room = rooms.Room()
+        cls.addClassCleanup(cls.room.close)
+        cls.program = cls.room.put(PROGRAM)
+
+    def setUp(self):
+        self.node = Node()
+        self.addCleanup(self.node.close)
+        self.policy = os.path.join(self.node.dir, "runtime.conf")
+        self.allow()
+        # Engines do not hand their environment on; the test's node is told by a script in between.
+        self.runtime = os.path.join(self.node.dir, "fastgpu")
+        with open(self.runtime, "w", encoding="utf-8") as f:
+            f.write(f'#!/bin/sh\nFASTGPU_STATE_DIR={self.node.dir} FASTGPU_RUNTIME_CONF={self.policy} exec {RUNTIME} "$@"\n')
+        os.chmod(self.runtime, 0o755)
+        self.node.json("create", "--name", "q", "--gpus", "2", "--memory", "37M,64M", "--compute", "50,30")
+
+    def allow(self, text=""):
+        with open(self.policy, "w", encoding="utf-8") as f:
+            f.write(f"runtime = {shutil.which(self.real)}\n{text}")
+
+
+@needs("crun")
+class Bundle(RuntimeTest):
+    """crun alone, with a config.json of the test's."""
+
+    def config(self, *env, edit=None):
+        bundle = os.path.join(self.room.dir, "bundle")
+        shutil.rmtree(bundle, ignore_errors=True)
+        os.makedirs(bundle)
+        subprocess.run(["crun", "spec"], cwd=bundle, check=True)
+        self.path = os.path.join(bundle, "config.json")
+        with open(self.path, encoding="utf-8") as f:
+            config = json.load(f)
+        config["root"] = {"path": self.room.root, "readonly": False}
+        config["process"].update(terminal=False, args=[PYTHON, self.program, "devices"])
+        config["process"]["env"] = ["PATH=/usr/bin:/bin", "HOME=/tmp", *env]
+        config["linux"]["namespaces"] = [n for n in config["linux"]["namespaces"] if n["type"] != "cgroup"]
+        if edit:
+            edit(config)
+        text = json.dumps(config)
+        with open(self.path, "w", encoding="utf-8") as f:
+            f.write(text)
+        return bundle
+
+    def run_box(self, *env, edit=None, options=()):
+        bundle = self.config(*env, edit=edit)
+        return subprocess.run([self.runtime, f"--root={self.room.dir}/crun", *options, "run", "--bundle", bundle, "box"],
+                              capture_output=True, text=True, timeout=60, check=False)
+
+    def memory(self, *env, edit=None):
+        done = self.run_box(*env, edit=edit)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return [d["memory"] for d in json.loads(done.stdout.splitlines()[-1])]
+
+    def refused(self, *env, says=(), edit=None):
+        log = os.path.join(self.room.dir, "log")
+        done = self.run_box(*env, edit=edit, options=["--log", log, "--log-format=json"])
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stdout, "")
+        with open(log, encoding="utf-8") as f:
+            last = json.loads(f.read().splitlines()[-1])
+        self.assertEqual(last["level"], "error")
+        for text in ("FastGPU: ", *says):
+            self.assertIn(text, last["msg"])
+            self.assertIn(text, done.stderr)
+        with open(self.path, encoding="utf-8") as f:
+            self.assertNotIn("libfastgpu", f.read())
+
+    def test_a_container_is_its_vgpus(self):
+        self.assertEqual(self.memory(NAME + "q"), [37 * MIB, 64 * MIB])
+        self.assertEqual(self.memory(NAME + "q/1", "OPENCL_LAYERS=/forged.so"), [64 * MIB])
+        self.assertEqual(self.memory(edit=lambda c: c.update(annotations={"fastgpu.dev/vgpu": "q/0"})), [37 * MIB])
+
+        def clear(config):
+            config["process"]["args"] = ["env", "-i", *config["process"]["args"]]
+        self.assertEqual(self.memory(NAME + "q/1", edit=clear), [64 * MIB])
+
+    def test_others_go_through_as_they_are(self):
+        for env in ([], [NAME + "none"], [NAME]):
+            bundle = self.config(*env)
+            with open(self.path, "rb") as f:
+                before = f.read()
+            done = subprocess.run([self.runtime, f"--root={self.room.dir}/crun", "run", "--bundle", bundle, "box"], capture_output=True,
+                                  text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with open(self.path, "rb") as f:
+                self.assertEqual(f.read(), before)
+        self.assertIn("crun", subprocess.run([self.runtime, "--version"], capture_output=True, text=True, check=True).stdout)
+
+    def test_what_cannot_be_kept_is_not_started(self):
+        self.refused(NAME + "nobody", says=["nobody", "fastgpu"])
+        self.refused(NAME + "q/2", says=["q/2"])
+        self.refused(NAME + "q,other", says=["one set", "fastgpu create"])
+        self.refused(NAME + "../../etc", says=["does not name a vGPU"])
+        self.refused(NAME + "q", says=["/dev/nvidia0", "leave out"],
+                     edit=lambda c: c["linux"].update(devices=[{"path": "/dev/nvidia0", "type": "c", "major": 1, "minor": 3}]))
+        self.refused(NAME + "q", says=["a driver of its own"],
+                     edit=lambda c: c["mounts"].append({"destination": "/usr/lib/x86_64-linux-gnu/libcuda.so.550.1", "type": "bind", "source": "/etc/passwd"}))
+        self.refused(NAME + "q", says=["process.env"], edit=lambda c: c["process"].update(env={}) or c.update(annotations={"fastgpu.dev/vgpu": "q"}))
+        self.node.stop_daemon(15)
+        self.refused(NAME + "q", says=["no fastgpud answers", "systemctl start fastgpud"])
+
+    def test_policy(self):
+        self.allow("env = off\n")
+        self.refused(NAME + "q", says=["env = off", "annotation"])
+        self.assertEqual(self.memory(edit=lambda c: c.update(annotations={"fastgpu.dev/vgpu": "q/0"})), [37 * MIB])
+        self.allow("enf = off\n")
+        self.refused(NAME + "q", says=["line 2", "enf"])
+
+    def test_gpus_of_docker(self):
+        """What dockerd makes of --gpus: a hook of NVIDIA's, which must not run, and a variable behind those of the image."""
+        def hooked(config):
+            config["hooks"] = {"prestart": [HOOK]}
+        asked = "NVIDIA_VISIBLE_DEVICES="
+        # Nobody said what --gpus is about: nothing of ours, the hook stays (and there is no such program).
+        self.assertNotEqual(self.run_box(asked + "all", edit=hooked).returncode, 0)
+        self.allow("gpus = q\n")
+        self.assertEqual(self.memory(asked + "void", asked + "0,1", edit=hooked), [37 * MIB, 64 * MIB])
+        self.assertEqual(self.memory(asked + "all", edit=hooked), [37 * MIB, 64 * MIB])
+        self.assertEqual(self.memory(asked + "0", edit=hooked), [37 * MIB])
+        self.assertEqual(self.memory(asked + "q/1", edit=hooked), [64 * MIB])
+        self.refused(asked + "0,1,2", says=["--gpus 3", '"q" has 2', "fastgpu create --gpus 3"], edit=hooked)
+        # An image that says so has no hook, and gets nothing.
+        self.assertNotEqual(self.memory(asked + "all"), [37 * MIB, 64 * MIB])
+
+
+@needs("podman", "crun")
+class Podman(RuntimeTest):
+    def test_by_annotation(self):
+        store = [f"--root={self.room.dir}/store", f"--runroot={self.room.dir}/runroot", "--storage-driver=vfs", "--cgroup-manager=cgroupfs",
+                 "--events-backend=none", f"--tmpdir={self.room.dir}/tmp", f"--runtime={self.runtime}"]
+
+        def run(name):
+            return subprocess.run(["podman", *store, "run", "--rm", "--network=none", *rooms.ULIMITS, f"--annotation=fastgpu.dev/vgpu={name}",
+                                   "--rootfs", self.room.root, PYTHON, self.program, "fill"], capture_output=True, text=True, timeout=60, check=False)
+        done = run("q/1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout), [64 * MIB])
+        done = run("nobody")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("FastGPU: ", done.stderr)
+        self.assertIn("nobody", done.stderr)
+
+
+@needs("dockerd", "docker", "runc", "containerd")
+class Docker(RuntimeTest):
+    real = "runc"
+
+    def setUp(self):
+        super().setUp()
+        self.host = f"unix://{self.room.dir}/docker.sock"
+        self.path = os.path.join(self.room.dir, "path")
+        os.makedirs(self.path, exist_ok=True)
+        # dockerd knows --gpus once it sees a program of this name; it is never run, as our runtime takes the hook out.
+        with open(os.path.join(self.path, "nvidia-container-runtime-hook"), "w", encoding="utf-8") as f:
+            f.write("#!/bin/sh\nexit 1\n")
+        os.chmod(f.name, 0o755)
+        log = open(os.path.join(self.room.dir, "dockerd.log"), "w", encoding="utf-8")
+        self.addCleanup(log.close)
+        self.dockerd = subprocess.Popen(
+            ["dockerd", f"--data-root={self.room.dir}/data", f"--exec-root={self.room.dir}/exec", f"--pidfile={self.room.dir}/docker.pid",
+             f"--host={self.host}", "--iptables=false", "--ip-forward=false", "--bridge=none", f"--add-runtime=fastgpu={self.runtime}"],
+            env={**os.environ, "PATH": f"{self.path}:{os.environ['PATH']}"}, stdout=log, stderr=log)
+        self.addCleanup(self.stop)
+        wait_until(lambda: self.dockerd.poll() is not None or self.docker("version").returncode == 0, 60, "dockerd answers")
+        self.assertIsNone(self.dockerd.poll())
+        tar = subprocess.Popen(["tar", "-C", self.room.root, "--exclude=./proc/*", "--exclude=./usr", "-c", "."], stdout=subprocess.PIPE)
+        subprocess.run(["docker", f"--host={self.host}", "import", "-", "tiny:1"], stdin=tar.stdout, capture_output=True, check=True)
+        tar.stdout.close()
+        tar.wait()
+
+    def stop(self):
+        self.dockerd.terminate()
+        self.dockerd.wait(30)
+        time.sleep(0.2)
+
+    def docker(self, *words):
+        return subprocess.run(["docker", f"--host={self.host}", *words], capture_output=True, text=True, timeout=120, check=False)
+
+    def box(self, *options, code=0):
+        done = self.docker("run", "--rm", "--network=none", f"--volume={self.room.root}/usr:/usr", "--runtime=fastgpu", *options, "tiny:1",
+                           PYTHON, self.program, "fill")
+        if code is None:
+            return done
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def test_every_way_to_ask(self):
+        self.assertEqual(self.box("--env=" + NAME + "q"), [37 * MIB, 64 * MIB])
+        self.assertEqual(self.box("--env=" + NAME + "q/1"), [64 * MIB])
+        refused = self.box("--env=" + NAME + "nobody", code=None)
+        self.assertEqual(refused.returncode, 125)
+        self.assertIn("FastGPU: ", refused.stderr)
+        self.assertIn("nobody", refused.stderr)
+        self.allow("gpus = q\n")
+        self.assertEqual(self.box("--gpus=2"), [37 * MIB, 64 * MIB])
+        self.assertEqual(self.box("--gpus=all"), [37 * MIB, 64 * MIB])
+        self.assertEqual(self.box("--gpus=1"), [37 * MIB])
+        self.assertEqual(self.box('--gpus="device=q/1"'), [64 * MIB])
+        self.assertIn("--gpus 3", self.box("--gpus=3", code=None).stderr)
+
+
+if __name__ == "__main__":
+    rooms.enter()
+    main()
