@@ -55,6 +55,7 @@ function themeButton() {
     applyTheme();
     draw();
   }});
+  frame.drawTheme = draw;
   draw();
   return b;
 }
@@ -170,7 +171,7 @@ function begin() {
 // The link's code goes from the address line before anything else is done with it.
 async function boot() {
   applyTheme();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => themeChanged());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { themeChanged(); if (frame.drawTheme) frame.drawTheme(); });
   api.on("denied", (problem) => { api.keepToken(null); logInForm(problem); });
   live.on("phase", phase);
   live.on("tick", pulse);

@@ -119,15 +119,16 @@ function times(u, ticks) {
   });
 }
 
-function options(U, spec, width, height) {
+function options(U, spec, width, height, ready) {
   const grid = {stroke: color("line"), width: 1};
   const axis = {stroke: color("muted"), grid, ticks: {show: false}, font: "11px system-ui, sans-serif"};
   const value = (u, v) => (v === null || v === undefined ? "–" : spec.format(v));
   return {
     width, height,
-    padding: [8, 8, 0, 0],
+    padding: [8, 26, 0, 0],
     cursor: {points: {size: 6}, y: false, drag: {x: false, y: false}},
     legend: {live: true},
+    hooks: {ready: [ready]},
     scales: {x: {time: true, range: spec.between ? (u, min, max) => spec.between() || [min, max] : undefined}, y: {range: (u, min, max) => [0, spec.max || Math.max(max || 0, spec.atLeast || 0) * 1.08 || 1]}},
     axes: [{...axis, space: 76, size: 28, values: times}, {...axis, incrs: spec.binary ? BINARY : undefined, size: spec.axis || 64, values: (u, ticks) => ticks.map((t) => spec.format(t)), space: 32}],
     series: [{}, ...spec.series.map((s) => ({
@@ -148,17 +149,16 @@ export function chart(spec) {
     const U = await load();
     if (gone || !data || !place.clientWidth) return;
     if (plot) plot.destroy();
-    plot = new U(options(U, spec, place.clientWidth, height), data, place);
-    newest();
+    plot = new U(options(U, spec, place.clientWidth, height, newest), data, place);
   };
   // Nobody points at it: the legend tells the newest that is known.
-  const newest = () => {
-    if (plot.cursor.idx !== null && plot.cursor.idx !== undefined) return;
+  const newest = (u = plot) => {
+    if (u.cursor.idx !== null && u.cursor.idx !== undefined) return;
     let last = data[0].length - 1;
     while (last > 0 && data.slice(1).every((c) => c[last] === null)) last--;
-    if (last >= 0) plot.setLegend({idx: last});
+    if (last >= 0) u.setLegend({idx: last});
   };
-  place.addEventListener("mouseleave", () => { if (plot) setTimeout(newest, 0); });
+  place.addEventListener("mouseleave", () => { if (plot) setTimeout(() => newest(), 0); });
   const observer = new ResizeObserver(() => { if (plot) plot.setSize({width: place.clientWidth, height}); else if (data) make(); });
   observer.observe(place);
   drawn.add(make);

@@ -91,7 +91,8 @@ class Vgpu {
   figure(now, used, gpu, wait, waits, refusals, processes, active, what) {
     const dt = now - this.seenAt;
     // The first figure has nothing before it to be compared with.
-    if (this.seenAt && dt > 0) {
+    const known = this.seenAt && dt > 0;
+    if (known) {
       this.got = Math.max(0, (gpu - this.seen) / dt);
       this.waiting = Math.max(0, (wait - this.seenWait) / dt);
     }
@@ -104,7 +105,7 @@ class Vgpu {
     this.processes = processes;
     this.active = active === 1;
     this.state = what;
-    this.ring.push(now / 1e9, used, this.got, this.waiting);
+    if (known) this.ring.push(now / 1e9, used, this.got, this.waiting);
   }
 }
 
@@ -136,7 +137,7 @@ function addUpDevices(now) {
   for (const v of state.vgpus.values()) sum.set(v.info.device, (sum.get(v.info.device) || 0) + v.got);
   for (const d of state.devices) {
     d.busy = Math.min(1, sum.get(d.id) || 0);
-    deviceRing(d.id).push(now / 1e9, d.busy);
+    if (state.ticks) deviceRing(d.id).push(now / 1e9, d.busy);
   }
 }
 
@@ -289,16 +290,15 @@ async function tick(mine) {
 
 // First, and whenever the daemon was gone: all of it anew.
 async function begin() {
-  const [who, version, projects] = await Promise.all([api.get("/v1/whoami"), api.get("/v1/version"), api.get("/v1/projects?limit=1000")]);
+  const sets = reloadSets();
+  sets.catch(() => {});
+  const [who, version, projects] = await Promise.all([api.get("/v1/whoami"), api.get("/v1/version"), api.get("/v1/projects?limit=1000"), loadDevices()]);
   state.who = who;
   state.version = version;
   state.projects = projects.projects.map((p) => p.name);
-  await loadDevices();
   lastDevices = performance.now();
-  const sets = reloadSets();
   enter("live");
   tell("change");
-  sets.catch(() => {});
   listen();
 }
 

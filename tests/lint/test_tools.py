@@ -262,5 +262,55 @@ class Openapi(unittest.TestCase):
                 self.assertIn(why, out.stderr)
 
 
+class Web(unittest.TestCase):
+    """What checks and packs the dashboard's files."""
+
+    def setUp(self):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="fastgpu-lint."))
+        self.addCleanup(shutil.rmtree, self.root)
+        shutil.copytree(TOOLS.parent / "web", self.root / "web")
+
+    def run_tool(self, tool, *args):
+        done = subprocess.run([TOOLS / tool, *args], capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    def vendor(self, words=None):
+        code, said = self.run_tool("check-vendor", "--root", self.root)
+        self.assertEqual(code, 1 if words else 0, said)
+        self.assertIn(words or "", said)
+
+    def test_what_others_wrote_is_as_they_wrote_it(self):
+        uplot = self.root / "web/vendor/uplot"
+        self.vendor()
+        (uplot / "more.js").write_text("x")
+        self.vendor("more.js: not named")
+        (uplot / "more.js").unlink()
+        with open(uplot / "uPlot.esm.js", "a") as f:
+            f.write("\n")
+        self.vendor("uPlot.esm.js: is not the file")
+        shutil.copy(TOOLS.parent / "web/vendor/uplot/uPlot.esm.js", uplot)
+        (uplot / "LICENSE").unlink()
+        self.vendor("no LICENSE")
+        shutil.copytree(uplot, self.root / "web/vendor/else")
+        (self.root / "web/vendor/else/VENDORED").write_text("package jquery\nversion 1\nlicense MIT\n")
+        self.vendor("jquery under MIT is not among")
+
+    def test_files_are_packed_whole_or_not_at_all(self):
+        web = self.root / "pack"
+        web.mkdir()
+        (web / "index.html").write_text('<script src="/assets/@HASH@/a.js"></script>@PRELOAD@')
+        (web / "a.js").write_text('import {b} from "./b.js";')
+        (web / "b.js").write_text("export const b = 1;")
+        code, said = self.run_tool("gen-assets", "--list", web, "index.html", "a.js", "b.js")
+        self.assertEqual((code, len(said.splitlines())), (0, 3), said)
+        first = said.splitlines()[1].split()[2]
+        (web / "b.js").write_text("export const b = 2;")
+        self.assertNotEqual(self.run_tool("gen-assets", "--list", web, "index.html", "a.js", "b.js")[1].splitlines()[1].split()[2], first, "another content, another name")
+        for files, words in ((["index.html", "a.js"], 'a.js: there is no "./b.js"'), (["index.html", "a.exe"], "nobody knows the type"), (["index.html", "c.js"], "No such file")):
+            code, said = self.run_tool("gen-assets", web, *files)
+            self.assertEqual(code, 1)
+            self.assertIn(words, said)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=0)

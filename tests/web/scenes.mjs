@@ -5,6 +5,8 @@ import {run} from "./browser.mjs";
 import * as first from "./scenes_first.mjs";
 import * as work from "./scenes_work.mjs";
 import * as trouble from "./scenes_trouble.mjs";
+import * as pictures from "./scenes_pictures.mjs";
+import * as measure from "./scenes_measure.mjs";
 
-const scenes = {...first, ...work, ...trouble};
+const scenes = {...first, ...work, ...trouble, ...measure, ...pictures};
 run(scenes[process.argv[2]]);

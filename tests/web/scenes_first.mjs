@@ -84,7 +84,7 @@ export async function axe(browser) {
     const result = await page.evaluate((only) => window.axe.run(document, {resultTypes: ["violations"], ...(only ? {runOnly: only} : {})}), rules || null);
     for (const v of result.violations) if (["serious", "critical"].includes(v.impact)) found.push(`${what}: ${v.id}: ${v.nodes.slice(0, 3).map((n) => `${n.target} ${n.failureSummary}`).join(" | ")}`);
   };
-  const all = [...PAGES, `vgpus/${encodeURIComponent("vision:train-resnet/0")}`, "queue/3"];
+  const all = [...PAGES, `vgpus/${encodeURIComponent("imaging:train-resnet/0")}`, "queue/3"];
   for (const scheme of ["light", "dark"]) {
     await page.emulateMedia({colorScheme: scheme});
     for (const where of all) {

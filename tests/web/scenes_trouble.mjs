@@ -51,7 +51,7 @@ async function poisoned(browser) {
 
 // What the daemon itself lets somebody name: commands and logs.
 async function named(browser) {
-  await host("ok", "POST", "/v1/jobs", {command: ["sh", "-c", "printf '<script>window.pwned=1</script>\\033[2J\\033]0;x\\007\\342\\200\\256abc\\n'; head -c 100000 /dev/zero | tr '\\0' x"], memory: "1M", compute: "0.1", project: "vision"});
+  await host("ok", "POST", "/v1/jobs", {command: ["sh", "-c", "printf '<script>window.pwned=1</script>\\033[2J\\033]0;x\\007\\342\\200\\256abc\\n'; head -c 100000 /dev/zero | tr '\\0' x"], memory: "1M", compute: "0.1", project: "imaging"});
   const {page, wrong} = await open(browser, await host("link"));
   await ready(page);
   await go(page, "queue");

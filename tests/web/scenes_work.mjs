@@ -27,9 +27,9 @@ export async function vgpus(browser) {
   await ready(page);
   await go(page, "vgpus");
   await page.click("main .button.primary");
-  await submit(page, {Name: "from-page", Project: "vision", "Memory of each": "512M", "Compute of each, %": "2", Device: "3"});
+  await submit(page, {Name: "from-page", Project: "imaging", "Memory of each": "512M", "Compute of each, %": "2", Device: "3"});
   await closed(page);
-  const made = await get("/v1/vgpus/vision:from-page");
+  const made = await get("/v1/vgpus/imaging:from-page");
   assert.deepEqual([made.vgpus[0].memory, made.vgpus[0].share, made.vgpus[0].device], [512 << 20, 20, 3]);
   await page.click("a:has-text('from-page/0')");
   await page.waitForSelector(".drawer canvas");
@@ -39,31 +39,31 @@ export async function vgpus(browser) {
   await page.waitForSelector("dialog .notice.bad");
   await submit(page, {Memory: "768M", "Compute, %": "3"});
   await closed(page);
-  const resized = await get("/v1/vgpus/vision:from-page");
+  const resized = await get("/v1/vgpus/imaging:from-page");
   assert.deepEqual([resized.vgpus[0].memory, resized.vgpus[0].share], [768 << 20, 30]);
   await until(page, () => /768 MiB/.test(document.querySelector(".vt").innerText), null, "the row tells the new quota");
   await page.click(".drawer .button:has-text('Suspend')");
   await page.waitForSelector(".drawer .button:has-text('Resume')");
-  assert.equal((await get("/v1/vgpus/vision:from-page")).vgpus[0].state, "suspended");
+  assert.equal((await get("/v1/vgpus/imaging:from-page")).vgpus[0].state, "suspended");
   await page.click(".drawer .button:has-text('Resume')");
   await page.waitForSelector(".drawer .button:has-text('Suspend')");
   await page.click(".drawer .button:has-text('Delete')");
   await page.click("dialog .button:has-text('Cancel')");
   await closed(page);
-  assert.equal((await get("/v1/vgpus/vision:from-page")).name, "from-page");
+  assert.equal((await get("/v1/vgpus/imaging:from-page")).name, "from-page");
   await page.click(".drawer .button:has-text('Delete')");
   await page.click("dialog .button.danger");
   await until(page, () => !document.querySelector(".drawer") && !/from-page/.test(document.querySelector(".vt").innerText), null, "it is gone from the list");
-  assert.ok(!(await get("/v1/vgpus?project=vision")).sets.some((s) => s.name === "from-page"));
+  assert.ok(!(await get("/v1/vgpus?project=imaging")).sets.some((s) => s.name === "from-page"));
   // What others do is told by the stream.
   await host("ok", "POST", "/v1/vgpus", {name: "by-another", project: "speech", memory: "1M", compute: "0.1", device: "0"});
   await page.waitForSelector("a:has-text('by-another/0')");
   await host("ok", "DELETE", "/v1/vgpus/speech:by-another");
   await until(page, () => !/by-another/.test(document.querySelector(".vt").innerText), null, "the other's is gone");
   // Got and asked: what the page says is what the daemon counted.
-  const before = await host("used", "vision:train-resnet");
+  const before = await host("used", "imaging:train-resnet");
   await page.waitForTimeout(2000);
-  const part = (await host("used", "vision:train-resnet")) - before;
+  const part = (await host("used", "imaging:train-resnet")) - before;
   await go(page, "vgpus");
   await until(page, () => [...document.querySelectorAll(".vt-space .vt-row")].some((r) => /train-resnet/.test(r.textContent) && /[1-9]\d* % of 30 %/.test(r.textContent)), null, "a share is shown");
   assert.ok(part > 0);
@@ -77,7 +77,7 @@ export async function jobs(browser) {
   await page.waitForSelector("a:has-text('needs-much')");
   await until(page, () => /it needs 90 % of share/.test(document.querySelector("main").textContent), null, "the reason is told");
   await page.click("main .button.primary");
-  await submit(page, {Command: "sh -c 'echo \"hello  from the page\"; echo two >&2; sleep 300'", Name: "from-page", Project: "vision", "Memory of each vGPU": "64M", "Compute of each vGPU, %": "1"});
+  await submit(page, {Command: "sh -c 'echo \"hello  from the page\"; echo two >&2; sleep 300'", Name: "from-page", Project: "imaging", "Memory of each vGPU": "64M", "Compute of each vGPU, %": "1"});
   await page.waitForSelector(".drawer pre");
   await until(page, () => document.querySelector(".drawer pre").textContent.includes("hello  from the page\ntwo\n"), null, "the log is followed");
   const id = Number((await page.url()).split("/").pop());
@@ -127,7 +127,7 @@ async function showing(browser) {
   await ready(page);
   await go(page, "money");
   await until(page, () => /EUR/.test(document.querySelector(".tiles").textContent) && /NVIDIA H100/.test(document.querySelector("main").textContent), null, "prices and budget");
-  await page.selectOption("main select", "vision");
+  await page.selectOption("main select", "imaging");
   await until(page, () => /By vGPU/.test(document.querySelector("main").textContent), null, "one project's");
   await go(page, "model");
   for (const w of ["last minute", "last day", "all time"]) { await page.click(`.segments button:text('${w}')`); await page.waitForSelector(`.segments [aria-pressed=true]:text('${w}')`); }

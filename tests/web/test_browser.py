@@ -41,7 +41,7 @@ class Host:
         self.world.start()
 
     def remote(self):
-        token = self.world.ok("POST", "/v1/tokens", {"user": "bob", "role": "viewer", "project": "vision"})["secret"]
+        token = self.world.ok("POST", "/v1/tokens", {"user": "bob", "role": "viewer", "project": "imaging"})["secret"]
         return {"url": f"https://127.0.0.1:{tls.port_of(self.world)}/", "viewer": token, "short": 3}
 
     def expiring(self, seconds):

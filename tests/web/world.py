@@ -98,28 +98,32 @@ class World(Daemon):
         self.ok("PUT", "/v1/prices", {"csv": "model,class,currency,price\n,,EUR,2.40\nNVIDIA H100,share,EUR,3.10\n"})
         for name in ("alice", "bob", "carol"):
             self.ok("POST", "/v1/users", {"name": name})
-        for project, members in (("vision", {"alice": "manager", "bob": "member"}), ("speech", {"carol": "member"})):
+        for project, members in (("imaging", {"alice": "manager", "bob": "member"}), ("speech", {"carol": "member"})):
             self.ok("POST", "/v1/projects", {"name": project})
             for user, role in members.items():
                 self.ok("PUT", f"/v1/projects/{project}/members/{user}", {"role": role})
         for project in more:
             self.ok("POST", "/v1/projects", {"name": project})
-        self.ok("PUT", "/v1/budgets/vision", {"amount": "1200", "currency": "EUR", "on_limit": "notify"})
+        self.ok("PUT", "/v1/budgets/imaging", {"amount": "1200", "currency": "EUR", "on_limit": "notify"})
         self.ok("PUT", "/v1/budgets/speech", {"amount": "0.05", "currency": "EUR", "on_limit": "notify"})
 
     def populate(self):
-        rows = [("train-resnet", "vision", 0, "24G", "30", 0.36, 19), ("notebook-alice", "vision", 0, "8G", "10", 0.0, 3), ("infer-api", "vision", 0, "16G", "25", 0.19, 12),
-                ("whisper-ft", "speech", 1, "40G", "50", 0.5, 33), ("tts-batch", "speech", 1, "20G", "25", 0.22, 9), ("eval", "vision", 2, "6G", "40", 0.33, 5),
-                ("align", "speech", 2, "4G", "20", 0.09, 1), ("rag-index", "vision", 3, "12G", "60", 0.52, 10)]
+        rows = [("train-resnet", "imaging", 0, "24G", "30", 0.36, 19), ("notebook-alice", "imaging", 0, "8G", "10", 0.0, 3), ("infer-api", "imaging", 0, "16G", "25", 0.19, 12),
+                ("whisper-ft", "speech", 1, "40G", "50", 0.5, 33), ("tts-batch", "speech", 1, "20G", "25", 0.22, 9), ("eval", "imaging", 2, "6G", "40", 0.33, 5),
+                ("align", "speech", 2, "4G", "20", 0.09, 1), ("rag-index", "imaging", 3, "12G", "60", 0.52, 10)]
         for name, project, device, memory, compute, part, used in rows:
             self.create(name, project=project, device=str(device), memory=memory, compute=compute)
             self.put_to_work(f"{project}:{name}", device, part, used * GIB)
         self.create("spare", project="speech", device="3", memory="2G", compute="10")
         self.ok("POST", "/v1/vgpus/speech:spare/suspend")
-        self.create("sweep", project="vision", gpus=3, memory="1G", compute="5", device="1")
+        self.create("sweep", project="imaging", gpus=3, memory="1G", compute="5", device="1")
+
+    def calibrate(self):
+        for device in self.ok("GET", "/v1/devices")["devices"]:
+            self.request("PUT", f"/v1/devices/{device['id']}/calibration", {"native_ppm": 930000 + 15000 * device["id"]})
 
     def jobs(self):
-        submit = lambda name, command, **f: self.ok("POST", "/v1/jobs", {"command": ["sh", "-c", command], "name": name, "project": "vision", "memory": "2G", "compute": "5", **f}, 201)["id"]
+        submit = lambda name, command, **f: self.ok("POST", "/v1/jobs", {"command": ["sh", "-c", command], "name": name, "project": "imaging", "memory": "2G", "compute": "5", **f}, 201)["id"]
         submit("prepare", "echo reading 12 shards; sleep 0.2; echo done")
         submit("broken", "echo 'Traceback: no such file: data.bin' >&2; exit 3")
         submit("train-large", "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo \"step $i loss 0.$((900-i))\"; sleep 0.3; done", time_limit="2h")

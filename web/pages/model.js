@@ -4,6 +4,7 @@
 import {h, fill, name} from "../dom.js";
 import * as api from "../api.js";
 import * as fmt from "../format.js";
+import * as live from "../live.js";
 import {chart} from "../chart.js";
 import {empty, meter, section, sorry, table} from "../ui.js";
 
@@ -22,12 +23,7 @@ function factor(row, key) {
   return h("span", {class: "num"}, row[key].toFixed(row[key] < 0.1 ? 3 : 2));
 }
 
-function gpuHours(ns) { return ns / 3.6e12; }
-
-function hoursText(ns) {
-  const s = ns / 1e9;
-  return s < 3600 ? `${fmt.seconds(s)} of GPU` : `${gpuHours(ns).toFixed(1)} GPU-hours`;
-}
+function gpuTime(ns) { return fmt.seconds(ns / 1e9); }
 
 // From all that could have been to what was kept, a step for each factor that is known.
 function waterfall(rows) {
@@ -43,20 +39,20 @@ function waterfall(rows) {
   const worst = steps.reduce((a, s) => (s.lost_ns > a ? s.lost_ns : a), 0);
   const kept = [...NAMES].reverse().map((n) => sum[n]).find((x) => x !== undefined);
   return h("div", {class: "fall"},
-    h("div", {class: "fall-row"}, h("span", {}, "Could be served"), h("div", {class: "fall-bar"}, h("i", {class: "fall-left", style: {width: "100%"}})), h("span", {class: "num"}, hoursText(sum.n0))),
+    h("div", {class: "fall-row"}, h("span", {}, "Could be served"), h("div", {class: "fall-bar"}, h("i", {class: "fall-left", style: {width: "100%"}})), h("span", {class: "num"}, gpuTime(sum.n0))),
     steps.map((s) => h("div", {class: `fall-row ${s.lost_ns === worst && worst > 0 ? "worst" : ""}`},
       h("span", {}, `${s.head}: `, h("span", {class: "muted"}, s.lost)),
       h("div", {class: "fall-bar"}, h("i", {class: "fall-left", style: {width: `${100 * s.left}%`}}), h("i", {class: "fall-gone", style: {width: `${100 * Math.max(0, s.gone)}%`}})),
-      h("span", {class: "num"}, `− ${hoursText(Math.max(0, s.lost_ns))}`))),
-    h("div", {class: "fall-row total"}, h("span", {}, steps.length === 4 ? "Useful work" : "Left, as far as is known"), h("div", {class: "fall-bar"}, h("i", {class: "fall-kept", style: {width: `${100 * kept / sum.n0}%`}})), h("span", {class: "num"}, `${hoursText(kept)}, ${fmt.percent(kept / sum.n0)}`)));
+      h("span", {class: "num"}, `− ${gpuTime(Math.max(0, s.lost_ns))}`))),
+    h("div", {class: "fall-row total"}, h("span", {}, steps.length === 4 ? "Useful work" : "Left, as far as is known"), h("div", {class: "fall-bar"}, h("i", {class: "fall-kept", style: {width: `${100 * kept / sum.n0}%`}})), h("span", {class: "num"}, `${gpuTime(kept)}, ${fmt.percent(kept / sum.n0)}`)));
 }
 
 function factorTable(rows, caption, none) {
   return table([
-    {head: "Name", get: (r) => name(r.name)},
+    {head: "Name", get: (r) => (r.kind === "device" ? h("span", {}, `#${r.name} `, name((live.state.devices.find((d) => String(d.id) === r.name) || {}).model)) : name(r.name))},
     {head: "P", class: "wide-cell", get: (r) => (r.p === undefined ? factor(r, "p") : h("div", {class: "two"}, h("span", {class: "num left"}, fmt.percent(r.p)), meter(r.p, {label: fmt.percent(r.p)})))},
     ...FACTORS.map((f) => ({head: h("abbr", {title: f.about}, f.head), class: "num", get: (r) => factor(r, f.key)})),
-    {head: "Held, not used", class: "num", get: (r) => hoursText(Math.max(0, r.counters_ns.n1 - r.counters_ns.n2))}], rows, {caption, none});
+    {head: "Held, not used", class: "num", get: (r) => gpuTime(Math.max(0, r.counters_ns.n1 - r.counters_ns.n2))}], rows, {caption, none});
 }
 
 // "What costs most": of vGPUs, what they held and did not use.
@@ -105,7 +101,10 @@ export function modelPage(place) {
       return;
     }
     const first = known[0];
-    plot.set([Array.from({length: first.points}, (_, i) => first.from_s + (i + 0.5) * first.step_s), ...["p", "s", "u", "v", "alpha"].map((k) => mean(known, k))]);
+    const columns = [Array.from({length: first.points}, (_, i) => first.from_s + (i + 0.5) * first.step_s), ...["p", "s", "u", "v", "alpha"].map((k) => mean(known, k))];
+    // What was before there was a daemon is not shown as nothing.
+    const begin = Math.max(0, columns[0].findIndex((_, i) => columns.slice(1).some((c) => c[i] !== null)) - 1);
+    plot.set(columns.map((c) => c.slice(begin)));
     said.textContent = mean(known, "v").every((v) => v === null) ? "V is known once a device was measured: fastgpu bench." : "";
   }
 
@@ -121,7 +120,7 @@ export function modelPage(place) {
         fill(fall, empty("Nothing to judge yet", "The factors come from whole minutes of metering; the first one ends soon."));
         fill(tables);
       } else {
-        fill(fall, section("Where it went", h("span", {class: "muted"}, WINDOWS[window]), waterfall(top)));
+        fill(fall, section("Where it went", h("span", {class: "muted"}, `GPU time, ${WINDOWS[window]}`), waterfall(top)));
         fill(tables, devices.length ? section("Devices", null, factorTable(devices, "Factors of devices")) : null, section("Projects", null, factorTable(kind("project"), "Factors of projects", "No project yet.")),
           section("What costs most", h("span", {class: "muted"}, "vGPUs, by what they hold and do not use"), factorTable(wasters(kind("vgpu")).slice(0, 25), "Factors of vGPUs", "No vGPU yet.")));
       }

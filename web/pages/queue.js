@@ -79,7 +79,7 @@ export function queuePage(place, target) {
   }
 
   const reason = {head: "Why it waits", class: "wide-cell", get: (j) => { const w = why.get(j.id); return w ? h("div", {class: "two"}, h("span", {class: "wrap"}, name(w.text)), w.remedy ? h("small", {class: "muted wrap"}, name(w.remedy)) : null) : h("span", {class: "muted"}, "–"); }};
-  const start = {head: "Starts", get: (j) => { const w = why.get(j.id); return w && w.start ? h("span", {class: "num", title: fmt.when(w.start)}, fmt.from(w.start)) : j.not_before ? h("span", {class: "num"}, fmt.from(j.not_before)) : h("span", {class: "muted"}, "not known"); }};
+  const start = {head: "Starts", get: (j) => { const w = why.get(j.id); return w && w.start ? h("span", {class: "num", title: fmt.when(w.start)}, fmt.from(w.start)) : j.not_before ? h("span", {class: "num"}, fmt.from(j.not_before)) : h("span", {class: "muted num"}, "not known"); }};
 
   function show(open, closed, total) {
     const busy = open.filter((j) => j.state !== "queued" && !(j.counts && !j.counts.running));

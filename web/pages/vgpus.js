@@ -42,7 +42,8 @@ const columns = [
     make: () => h("div", {class: "two"}, h("span", {class: "num"}), spark()),
     show: (node, v) => {
       setText(node.firstChild, `${fmt.part(v.got)} of ${v.info.share / 10} %`);
-      drawSpark(node.lastChild, v.ring.values("got", SPARK), {max: Math.max(v.info.share / 1000 * 1.25, 0.05), asked: v.info.share / 1000, room: SPARK});
+      const got = v.ring.values("got", SPARK);
+      drawSpark(node.lastChild, got, {max: Math.max(v.info.share / 1000 * 1.25, 0.05, ...got), asked: v.info.share / 1000, room: SPARK});
     }},
   {key: "waiting", head: "Waits", class: "col-num wide", sort: (v) => v.waiting, ...text((v) => (v.waiting ? `${fmt.seconds(v.waiting)}/s` : "–"), {class: "num", title: "seconds that its threads waited for the device in each second"})},
   {key: "refusals", head: "Refusals", class: "col-num wide", sort: (v) => v.refusals, ...text((v) => (v.refusals ? fmt.count(v.refusals) : "–"), {class: "num"})},
