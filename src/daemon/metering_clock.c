@@ -157,6 +157,7 @@ void fgd_metering_end(struct fgd_manager *m)
         int64_t at = fgd_metering_catch_up(mt);
         fgd_metering_settle(mt, mt->clock.window, at);
         fgd_metering_tell_away(mt);
+        fgd_metering_flush(m);
         mt->is_running = false;
         mt->has_ended = true;
         fgd_perf_save(m, true);

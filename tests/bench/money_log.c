@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define START 1793491200ll
+#define PIECE 128 /* lines: FGD_METER_PIECE */
 
 static double now_ms(void)
 {
@@ -36,8 +37,12 @@ static void fill(struct fg_meter_line *line, size_t count, int64_t seed)
                                                  .busy_us = i % 3 ? (seed + (int64_t)i * 7919) % (int64_t)(2 * FG_METER_WINDOW_US / count) : 0};
 }
 
-static void put(struct fgd_moneylog *log, const struct fg_meter_window *window, struct fg_meter_line *const *line, size_t count, int64_t start)
+/* ret: the longest piece, and its end, which is written and synced. */
+static void put(struct fgd_moneylog *log, const struct fg_meter_window *window, struct fg_meter_line *const *line, size_t count, int64_t start,
+                double ret[2])
 {
+        double before = now_ms(), now;
+        ret[0] = 0;
         struct fg_error err = {0};
         struct fg_bill_record head = {.type = FG_BILL_WINDOW, .window = {.start = start, .device = "d0", .model = "m", .wall = window->wall_us,
                                       .beta = window->beta_ppm, .lines = (int64_t)count, .idle = window->idle}};
@@ -57,8 +62,14 @@ static void put(struct fgd_moneylog *log, const struct fg_meter_window *window, 
                 u->conserved_cap = l->conserved_cap_us, u->reserved = l->reserved, u->burst = l->burst, u->surcharge = l->surcharge;
                 u->unused = l->unused, u->credit = l->credit, u->rebate = l->rebate;
                 must(fgd_moneylog_add(log, &record, &err), "usage", &err);
+                if (i % PIECE == PIECE - 1 || i + 1 == count) {
+                        now = now_ms();
+                        ret[0] = now - before > ret[0] ? now - before : ret[0];
+                        before = now;
+                }
         }
         must(fgd_moneylog_end(log, &err), "end", &err);
+        ret[1] = now_ms() - before;
 }
 
 static double open_ms(const char *folder, uint64_t *ret_trusted)
@@ -84,6 +95,7 @@ int main(int argc, char **argv)
         size_t count = strtoul(argv[2], NULL, 10), minutes = strtoul(argv[3], NULL, 10);
         struct fg_meter_line *line = calloc(count, sizeof *line), **view = calloc(count, sizeof *view);
         double *settle = calloc(minutes + 1, sizeof *settle), *record = calloc(minutes + 1, sizeof *record);
+        double (*part)[2] = calloc(minutes + 1, sizeof *part);
         struct fgd_moneylog *log;
         struct fg_error err = {0};
         char path[4096];
@@ -98,7 +110,7 @@ int main(int argc, char **argv)
                 must(fg_meter_settle(&window, view, count, &err), "settle", &err);
                 settle[i] = now_ms() - before;
                 before = now_ms();
-                put(log, &window, view, count, START + (int64_t)i * 60);
+                put(log, &window, view, count, START + (int64_t)i * 60, part[i]);
                 record[i] = now_ms() - before;
         }
         double before = now_ms();
@@ -122,6 +134,11 @@ int main(int argc, char **argv)
         printf("], \"record\": [");
         for (size_t i = 0; i < minutes; i++)
                 printf("%s%.3f", i ? ", " : "", record[i]);
+        for (int which = 0; which < 2; which++) {
+                printf("], \"%s\": [", which ? "end" : "piece");
+                for (size_t i = 0; i < minutes; i++)
+                        printf("%s%.3f", i ? ", " : "", part[i][which]);
+        }
         puts("]}");
         return 0;
 }

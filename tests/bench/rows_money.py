@@ -30,7 +30,7 @@ def start(row, context):
 
 def minute(row, context):
     said = make(10000, 3 if context.quick else 10)
-    return row.result(f"settled {median(said['settle']):.1f} ms, on record {median(said['record']):.0f} ms, books kept {said['keep']:.0f} ms", True,
+    return row.result(f"settled {median(said['settle']):.1f} ms, on record {median(said['record']):.0f} ms (longest piece {median(said['piece']):.1f} ms, its end {median(said['end']):.1f} ms), books kept {said['keep']:.0f} ms", True,
                       f"of {os.cpu_count()} processors", data=said)
 
 
