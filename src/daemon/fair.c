@@ -130,6 +130,8 @@ void fgd_fair_charge(struct fgd_fair *fair, struct fgd_caller *caller, uint64_t 
 void fgd_fair_push(struct fgd_fair *fair, struct fgd_caller *caller, struct fgd_task *task)
 {
         if (TAILQ_EMPTY(&caller->tasks)) {
+                if (caller->left > FGD_FAIR_QUANTUM)
+                        caller->left = FGD_FAIR_QUANTUM; /* it goes before, not on and on */
                 if (caller->left >= 0)
                         TAILQ_INSERT_HEAD(&fair->active, caller, active);
                 else

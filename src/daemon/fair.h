@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#define FGD_FAIR_QUANTUM 50000u    /* ns that a caller is given each time round */
+#define FGD_FAIR_QUANTUM 50000     /* ns that a caller is given each time round */
 #define FGD_FAIR_CREDIT  200000    /* ns that he may have saved */
 #define FGD_FAIR_DEBT    20000000  /* ns that he may owe: what took longer is forgiven */
 #define FGD_FAIR_PART    4u        /* he saves one part in so many of the time that passes */

@@ -271,7 +271,7 @@ enum MHD_Result fgd_exchange_step(void *user, struct MHD_Connection *connection,
         if (*size) {
                 append(e, data, *size);
                 *size = 0;
-                return MHD_YES;
+                return e->size > FGD_BODY_USER ? fgd_turn_read(e) : MHD_YES;
         }
         if (!e->answered && fgd_http_asset(e, e->method, &result)) {
                 e->told = true;

@@ -128,7 +128,9 @@ void fgd_http_wake(struct fgd_http *http);
 
 /* The whole request is here: it is served now, or in its caller's turn. */
 enum MHD_Result fgd_turn_take(struct fgd_exchange *exchange);
-/* The same, now in any case. */
+/* Some of its long body was read: it is read on in the next turn of the loop, or in its caller's. */
+enum MHD_Result fgd_turn_read(struct fgd_exchange *exchange);
+/* The whole request is here, and it is served now in any case. */
 enum MHD_Result fgd_turn_now(struct fgd_exchange *exchange);
 /* It waits no longer. */
 void fgd_turn_leave(struct fgd_exchange *exchange);

@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "daemon/manager.h"
 
+#define READ_NS 8000 /* what it takes the library to read what it reads at once, some 16 KiB */
+
 void fgd_turn_leave(struct fgd_exchange *e)
 {
         fgd_fair_remove(e->http->manager->fair, &e->task);
@@ -46,6 +48,32 @@ enum MHD_Result fgd_turn_now(struct fgd_exchange *e)
         else
                 fgd_pause_begin(e);
         MHD_suspend_connection(e->connection);
+        return MHD_YES;
+}
+
+static void on_read(struct fgd_task *task)
+{
+        struct fgd_exchange *e = (struct fgd_exchange *)((char *)task - offsetof(struct fgd_exchange, task));
+        TAILQ_REMOVE(&e->http->queued, e, order);
+        MHD_resume_connection(e->connection);
+        fgd_http_wake(e->http);
+}
+
+enum MHD_Result fgd_turn_read(struct fgd_exchange *e)
+{
+        struct fgd_fair *fair = e->http->manager->fair;
+        uint64_t now = fg_now();
+        struct fgd_caller *caller = fgd_fair_caller(fair, e->caller, now);
+        if (!caller)
+                return MHD_YES;
+        fgd_fair_charge(fair, caller, READ_NS);
+        if (fgd_fair_admits(fair, caller, now))
+                return MHD_YES;
+        e->task.run = on_read;
+        if (fgd_fair_later(e->http->manager, e->caller, &e->task)) {
+                TAILQ_INSERT_TAIL(&e->http->queued, e, order);
+                MHD_suspend_connection(e->connection);
+        }
         return MHD_YES;
 }
 
