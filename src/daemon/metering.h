@@ -89,7 +89,7 @@ int fgd_metering_flush(struct fgd_manager *manager);
 bool fgd_metering_waits(const struct fgd_manager *manager); /* settled windows are not on record yet */
 /* Billing time, unix us. Before fgd_metering_begin(): the time of day; after fgd_metering_end(): when that was. */
 int64_t fgd_metering_now(struct fgd_manager *manager);
-/* A wall clock that is an hour or more from billing time, as a JSON string, after a comma when `text` holds one already. */
+/* A wall clock that is far from billing time, as a JSON string, after a comma when `text` holds one already. */
 void fgd_metering_problems(struct fgd_manager *manager, bool *first, struct fgd_text *text);
 
 /* Makes room for the vGPUs of a set that is about to be added, so that nothing can fail afterwards. */

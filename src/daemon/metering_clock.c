@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define MINUTE_US      60000000ll
+#define BEHIND_MOST    (1440 * MINUTE_US)
 #define SAVE_ALL_EVERY 60 /* minutes: the sums of vGPUs are many */
 
 static int64_t read_clock(clockid_t which)
@@ -53,7 +54,8 @@ static void look_at_step(struct fgd_metering *mt, const struct fgd_clocks *now)
         mt->told_of_step = is_off;
 }
 
-/* Daemons that follow each other within a minute are ahead of the wall clock by as many: only what is more than that is amiss. */
+/* Each daemon that follows another within a minute takes a minute of its own, and billing time is ahead by as many: a wall clock that is
+ * behind by some hours need not be wrong. */
 void fgd_metering_problems(struct fgd_manager *m, bool *first, struct fgd_text *text)
 {
         char said[160];
@@ -63,7 +65,7 @@ void fgd_metering_problems(struct fgd_manager *m, bool *first, struct fgd_text *
         fgd_metering_catch_up(m->metering);
         m->metering->read(m->metering->read_user, &now);
         int64_t ahead = fgd_billing_ahead(&m->metering->clock, &now);
-        if (llabs(ahead) <= FGD_BILLING_LEAP_US)
+        if (ahead <= FGD_BILLING_LEAP_US && ahead >= -BEHIND_MOST)
                 return;
         snprintf(said, sizeof said, "the wall clock is %lld s %s billing time: set it right; bills go by billing time",
                  llabs(ahead) / 1000000, ahead > 0 ? "ahead of" : "behind");
