@@ -50,7 +50,7 @@ class Metrics(harness.Case):
     def test_stale_figures_go_and_never_repeat(self):
         with Simulated("1xH100", telemetry_interval=1) as d:
             wait_until(lambda: scrape(d).all("DCGM_FI_DEV_GPU_TEMP"), "figures")
-            helper, = d.watchers(b"--sample")
+            helper = d.helper(b"--sample")
             os.kill(helper, signal.SIGSTOP)
             wait_until(lambda: not any(n.startswith("DCGM_") for n in scrape(d).names()), "they are gone")
             self.assertGreater(scrape(d).all("fastgpu_telemetry_age_seconds")[0][1], 3)
