@@ -3,7 +3,7 @@
 import os
 import shutil
 
-from harness import Daemon
+from harness import Daemon, wait_until
 
 NVML = os.environ["TEST_SIM_NVML"]
 
@@ -27,3 +27,8 @@ class Simulated(Daemon):
                     if mode in c.read():
                         found.append(int(pid))
         return found
+
+    def helper(self, mode):
+        """The one helper with this argument; the kernel's list may miss it for a moment, while another child goes."""
+        wait_until(lambda: self.watchers(mode), f"a helper {mode}")
+        return self.watchers(mode)[0]

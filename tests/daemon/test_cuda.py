@@ -151,7 +151,7 @@ class Cuda(harness.Case):
     def test_sensors_that_are_silent_turn_stale(self):
         with Simulated("1xH100", telemetry_interval=1) as d:
             wait_until(lambda: "telemetry" in d.device(), "figures")
-            helper, = d.watchers(b"--sample")
+            helper = d.helper(b"--sample")
             os.kill(helper, signal.SIGSTOP)
             wait_until(lambda: d.device()["telemetry"]["stale"], "a helper that hangs: stale")
             os.kill(helper, signal.SIGKILL)

@@ -50,7 +50,7 @@ class Metrics(harness.Case):
     def test_stale_figures_go_and_never_repeat(self):
         with Simulated("1xH100", telemetry_interval=1) as d:
             wait_until(lambda: scrape(d).all("DCGM_FI_DEV_GPU_TEMP"), "figures")
-            helper, = d.watchers(b"--sample")
+            helper = d.helper(b"--sample")
             os.kill(helper, signal.SIGSTOP)
             wait_until(lambda: not any(n.startswith("DCGM_") for n in scrape(d).names()), "they are gone")
             self.assertGreater(scrape(d).all("fastgpu_telemetry_age_seconds")[0][1], 3)
@@ -65,6 +65,19 @@ class Metrics(harness.Case):
             s = scrape(d)
             self.assertEqual(s.one("fastgpu_device_present", model="NVIDIA H100 80GB HBM3"), 0)
             self.assertEqual(s.all("DCGM_FI_DEV_GPU_TEMP"), [])
+
+    def test_a_fault_of_the_device_is_told(self):
+        """A program's Xid, once the driver has told of it, until the daemon listens anew."""
+        with tempfile.NamedTemporaryFile("w", suffix=".sim") as f:
+            f.write("[gpu]\nmodel = H100\n[fault]\nat = cuMemAlloc*\nkind = xid\nxid = 31\n")
+            f.flush()
+            with Simulated(f.name, telemetry_interval=1) as d:
+                wait_until(lambda: scrape(d).all("DCGM_FI_DEV_XID_ERRORS"), "figures")
+                self.assertEqual(scrape(d).one("DCGM_FI_DEV_XID_ERRORS"), 0)
+                env = {**os.environ, "FASTGPU_SIM": f.name, "FASTGPU_SIM_STATE": d.root, "LD_LIBRARY_PATH": os.path.dirname(os.environ["TEST_SIM_NVML"])}
+                self.assertNotEqual(subprocess.run([os.environ["TEST_CUDA_VECTORS"]], env=env, stderr=subprocess.DEVNULL, timeout=60).returncode, 0)
+                wait_until(lambda: scrape(d).one("DCGM_FI_DEV_XID_ERRORS") == 31, "the Xid")
+                self.assertEqual(d.device()["telemetry"]["xid"], 31)
 
     def test_what_a_vgpu_has(self):
         with Daemon() as d:

@@ -29,8 +29,8 @@ class Scale(harness.Case):
         begin = time.monotonic()
         d.start()
         self.said("restart", time.monotonic() - begin, d.process.pid)
-        # 20 MiB, and the books of the minute that was put on record at the stop: some 500 bytes for each vGPU.
-        self.assertLessEqual(resident_kib(d.process.pid), 26 * 1024)
+        # 20 MiB, the books of the minute that was put on record at the stop, and the figures of use: some 700 bytes for each vGPU.
+        self.assertLessEqual(resident_kib(d.process.pid), 32 * 1024)
 
     def test_idle(self):
         with Daemon() as d:
@@ -50,7 +50,7 @@ class Scale(harness.Case):
             self.refused(d, "POST", "/v1/vgpus", {"compute": "0.1"}, 409, "no-capacity")
             self.restart(d)
             self.assertEqual(len(d.ok("GET", "/v1/vgpus/big")["vgpus"]), MANY)
-            self.assertLessEqual(resident_kib(d.process.pid), 26 * 1024)
+            self.assertLessEqual(resident_kib(d.process.pid), 32 * 1024)
             self.assertEqual(d.request("DELETE", "/v1/vgpus/big")[0], 204)
             self.assertEqual([x["share_free"] for x in d.ok("GET", "/v1/devices")["devices"]], [1000] * 10)
 
@@ -64,7 +64,7 @@ class Scale(harness.Case):
             self.said("single creates", time.monotonic() - begin, d.process.pid)
             self.restart(d)
             self.assertEqual(d.names(), [f"v{n}" for n in range(MANY)])
-            self.assertLessEqual(resident_kib(d.process.pid), 26 * 1024)
+            self.assertLessEqual(resident_kib(d.process.pid), 32 * 1024)
 
 
 harness.main()

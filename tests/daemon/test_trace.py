@@ -145,6 +145,11 @@ class Endings(harness.Case):
             d.create(f"s{i}", memory="1M", compute=1)
             d.ok("DELETE", f"/v1/vgpus/s{i}")
 
+    def helper(self, d):
+        """The kernel's list may miss one for a moment, while another child goes."""
+        wait_until(lambda: helpers(d.process.pid), "the helper is there")
+        return helpers(d.process.pid)[0]
+
     def collector(self, *answers):
         c = Collector(*answers)
         self.addCleanup(c.close)
@@ -211,8 +216,8 @@ class Endings(harness.Case):
         silent = self.collector(never)
         for url in (silent.url, self.collector(endless).url, self.collector(away).url, gone, "http://no-such-host.invalid:4318"):
             d = self.daemon(url)
-            self.churn(d)
-            helper, = helpers(d.process.pid)
+            self.churn(d, 5)
+            helper = self.helper(d)
             if url == silent.url:
                 wait_until(lambda: silent.requests, "it waits for the answer")
             self.churn(d, 5)
@@ -226,7 +231,7 @@ class Endings(harness.Case):
         """The pipe fills, the rest is dropped, and the daemon goes on."""
         d = self.daemon(self.collector().url)
         self.churn(d, 1)
-        helper, = helpers(d.process.pid)
+        helper = self.helper(d)
         os.kill(helper, signal.SIGSTOP)
         with open(f"/proc/{helper}/fd/0", "rb") as pipe:
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)

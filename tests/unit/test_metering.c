@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "base/log.h"
+#include "bill/sums.h"
 #include "daemon/events.h"
 #include "daemon/journal.h"
 #include "daemon/manager.h"
@@ -232,6 +233,45 @@ static void suspended_it_holds_its_memory(void **state)
         fgd_metering_state(&set->vgpu[0], FG_METER_HOLD);
         pass(2 * MINUTE);
         assert_int_equal(seen.line[0].reserved, 250000 * MINUTE); /* beyond the window in which it was said */
+}
+
+/* What /metrics tells of a vGPU is what was settled, minute by minute: never less than before, never more than there was time. */
+static void totals_are_what_was_settled(void **state)
+{
+        start(0);
+        struct fgd_set *set[2] = {create("a", 1, MEMORY / 4, 250, FG_MODE_SHARE, 0), create("b", 1, MEMORY / 4, 250, FG_MODE_CAP, 0)};
+        struct fgd_meter_total want[2] = {0};
+        for (int minute = 0; minute < 5; minute++) {
+                pass(30 * SEC);
+                use(set[0], 50 * SEC); /* together more than there was time for, and more than in half a minute */
+                use(set[1], (minute % 2 ? 40 : 5) * SEC);
+                const struct fgd_meter_total *total = &set[0]->vgpu[0].meter->total;
+                assert_int_equal(total->busy_us, want[0].busy_us); /* the open minute is not in it */
+                pass(30 * SEC);
+                assert_int_equal(seen.count, 2);
+                for (int i = 0; i < 2; i++) {
+                        want[i].busy_us += seen.line[i].conserved_us;
+                        want[i].reserved += seen.line[i].reserved;
+                        want[i].burst += seen.line[i].burst;
+                        total = &set[i]->vgpu[0].meter->total;
+                        assert_int_equal(total->busy_us, want[i].busy_us);
+                        assert_true(total->reserved == want[i].reserved && total->burst == want[i].burst);
+                        assert_int_equal(total->busy_last_us, seen.line[i].conserved_us);
+                        assert_int_equal(total->last, seen.start[0]);
+                }
+                assert_true(want[0].busy_us + want[1].busy_us <= seen.wall);
+        }
+        assert_true(want[0].busy_us > 0 && want[0].burst > 0 && want[1].busy_us > 0);
+        struct fg_bill_sums sums = {0};
+        struct fg_bill_cell cell = {.busy = 7, .reserved = 5, .burst = 3};
+        assert_int_equal(fg_bill_texts_number(&sums.texts, "", &cell.vgpu), 0);
+        assert_int_equal(fg_bill_texts_number(&sums.texts, set[0]->vgpu[0].meter->uuid, &cell.vgpu), 0);
+        assert_int_equal(fg_bill_sums_reserve(&sums, 1), 0);
+        fg_bill_sums_add(&sums, &cell);
+        fgd_metering_recall(manager, &sums);
+        assert_int_equal(set[0]->vgpu[0].meter->total.busy_us, want[0].busy_us + 7);
+        assert_int_equal(set[1]->vgpu[0].meter->total.busy_us, want[1].busy_us);
+        fg_bill_sums_clear(&sums);
 }
 
 static void what_we_took_is_not_paid(void **state)
@@ -709,6 +749,7 @@ int main(void)
                 TEST(suspended_it_holds_its_memory),
                 TEST(what_we_took_is_not_paid),
                 TEST(a_device_that_is_away_is_a_gap),
+                TEST(totals_are_what_was_settled),
                 TEST(each_mode_gets_its_device_time),
                 TEST(forged_time_is_no_ones_bill),
                 TEST(what_is_deleted_is_settled_with_the_others),
