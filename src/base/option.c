@@ -38,6 +38,8 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
                              "off|report|kill"},
         [FG_OPT_WATCHDOG_INTERVAL] = {"watchdog-interval", "250", "ms", FG_OPTION_COUNT, 50, 60000,
                                       "Time between looks at the processes on NVIDIA GPUs"},
+        [FG_OPT_TELEMETRY_INTERVAL] = {"telemetry-interval", "5", "s", FG_OPTION_COUNT, 0, 3600,
+                                       "Time between looks at temperature, power and clocks of NVIDIA GPUs; 0: never"},
         [FG_OPT_LISTEN] = {"listen", "", "", FG_OPTION_ADDRESS, 0, 0,
                            "Where remote callers are answered, over TLS: HOST:PORT, [IPV6]:PORT or :PORT for all addresses; empty: nowhere"},
         [FG_OPT_TLS_CERT] = {"tls-cert", "", "", FG_OPTION_TEXT, 0, 0,
@@ -75,6 +77,11 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
                                  "The most that the history of use takes on the disk; what is oldest goes; 0: no history"},
         [FG_OPT_HISTORY_MINUTES] = {"history-minutes", "604800", "s", FG_OPTION_COUNT, 3600, 31622400,
                                     "Time for which the history is kept minute by minute; hour by hour it is kept for a year"},
+        [FG_OPT_OTLP_ENDPOINT] = {"otlp-endpoint", "", "", FG_OPTION_TEXT, 0, 0,
+                                  "Where the lives of jobs and vGPUs are sent as traces over OTLP/HTTP, such as http://localhost:4318; empty: "
+                                  "where OTEL_EXPORTER_OTLP_ENDPOINT says, else nowhere"},
+        [FG_OPT_METRICS_LIMIT] = {"metrics-limit", "5000", "", FG_OPTION_COUNT, 1, 100000,
+                                  "vGPUs, and as many projects, that one answer of /metrics tells of; how many are left out is told"},
 };
 
 static const struct {

@@ -25,6 +25,7 @@ enum fg_option_id {
         FG_OPT_SIM,              /* text: spec of simulated GPUs */
         FG_OPT_WATCHDOG,         /* enum fg_watchdog */
         FG_OPT_WATCHDOG_INTERVAL, /* ms */
+        FG_OPT_TELEMETRY_INTERVAL, /* s; 0: never */
         FG_OPT_LISTEN,           /* address for remote callers; empty: none */
         FG_OPT_TLS_CERT,         /* text: path of the certificate (chain) in PEM */
         FG_OPT_TLS_KEY,          /* text: path of its key */
@@ -43,6 +44,8 @@ enum fg_option_id {
         FG_OPT_IDLE_LEASE, /* s; 0: none */
         FG_OPT_HISTORY_SIZE,    /* bytes; 0: no history */
         FG_OPT_HISTORY_MINUTES, /* s that minutes are kept one by one */
+        FG_OPT_OTLP_ENDPOINT, /* text: URL of a collector; empty: the environment's, if there is one */
+        FG_OPT_METRICS_LIMIT, /* rows of each kind in /metrics */
         FG_OPT_COUNT
 };
 

@@ -3,6 +3,7 @@
 #include "daemon/api_internal.h"
 
 #include "base/clock.h"
+#include "daemon/metrics.h"
 #include "daemon/rate.h"
 
 #include <stdio.h>
@@ -56,7 +57,9 @@ static int run_handler(struct fgd_call *call)
         int64_t user = call->who.user ? call->who.user->id : 0;
         uint64_t begin = fg_now();
         int r = call->route->handle(call);
-        fgd_rate_spent(call->manager, user, fg_now() - begin);
+        uint64_t spent = fg_now() - begin;
+        fgd_rate_spent(call->manager, user, spent);
+        fgd_metrics_turn(call->manager, spent);
         if (r >= 0 && call->route->need >= FGD_NEED_VIEWER && !call->is_checked)
                 return fgd_problem_set(&call->problem, FGD_INTERNAL, "it was not looked at whether this is allowed");
         return r;
@@ -164,6 +167,7 @@ int fgd_api_handle(struct fgd_manager *m, const struct fgd_request *request, uns
                 return 1;
         }
         if (r < 0) {
+                fgd_metrics_refused(m, call.problem.type);
                 fgd_text_clear(&call.text);
                 fgd_problem_write(&call.problem, &call.text);
                 call.status = fgd_problem_status(&call.problem);

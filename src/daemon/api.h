@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The API of docs/api.md, without sockets: a request in, a status and JSON out. */
+ * The API of docs/api.md, without sockets: a request in, a status and JSON out (but for /metrics, text). */
 #ifndef FGD_API_H
 #define FGD_API_H
 
@@ -28,9 +28,11 @@ struct fgd_request {
         bool remote;             /* came over the network: the socket has no credentials */
         const char *from;        /* where the caller is, for the audit: "pid 17 uid 1000", "192.0.2.1"; NULL: unknown */
         const char *authorization;   /* the header's value; NULL: none */
+        const char *accept;          /* the header's value; NULL: none */
         const char *idempotency_key; /* the header's value; NULL: none */
         struct fgd_later *later; /* NULL: whatever would take time is refused */
         char *allow;           /* FGD_ALLOW_SIZE bytes, empty: the methods that the path has, when this one is not among them. NULL: nobody asks */
+        const char **content_type; /* of the answer, if it succeeds; left alone: JSON. NULL: nobody asks */
         unsigned *retry_after;   /* seconds for the answer's Retry-After, also of a later one; left at 0: none. NULL: nobody asks */
 };
 

@@ -120,6 +120,7 @@ bool fgd_decode(const char *text, size_t len, char *ret, size_t size);
 int fgd_handle_version(struct fgd_call *call);
 int fgd_handle_openapi(struct fgd_call *call);
 int fgd_handle_devices(struct fgd_call *call);
+int fgd_handle_metrics(struct fgd_call *call);
 int fgd_handle_list(struct fgd_call *call);
 int fgd_handle_inspect(struct fgd_call *call);
 int fgd_handle_create(struct fgd_call *call);

@@ -12,6 +12,7 @@
 const struct fgd_route fgd_routes[] = {
         ROUTE("GET", "/v1/version", fgd_handle_version, NOTHING, 200, READS),
         ROUTE("GET", "/v1/openapi.json", fgd_handle_openapi, NOTHING, 200, READS),
+        ROUTE("GET", "/metrics", fgd_handle_metrics, CALLER, 200, READS),
         ROUTE("GET", "/v1/whoami", fgd_handle_whoami, CALLER, 200, READS),
         ROUTE("GET", "/v1/devices", fgd_handle_devices, CALLER, 200, READS),
         ROUTE("GET", "/v1/vgpus", fgd_handle_list, CALLER, 200, READS),

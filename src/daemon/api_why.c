@@ -14,7 +14,7 @@ struct answer {
         uint64_t start; /* us of the queue's clock; FG_QUEUE_UNKNOWN */
 };
 
-static const char *const reason_names[] = {
+const char *const fgd_why_names[FGD_WHY_NAMES] = {
         [FG_QUEUE_GOES] = "goes",
         [FG_QUEUE_RUNS] = "runs",
         [FG_QUEUE_LEAVES] = "makes-room",
@@ -199,7 +199,7 @@ static int ask_queue(struct fgd_call *call, const struct fgd_run *run, struct an
         fgd_jobs_scene(call->manager, device, &scene);
         if (fg_queue_why(call->manager->jobs->queue, &scene, run->entry, &why) < 0)
                 return fgd_problem_set(&call->problem, FGD_INTERNAL, "out of memory");
-        a->reason = reason_names[why.reason];
+        a->reason = fgd_why_names[why.reason];
         a->start = why.start;
         say_reason(call, run, &why, a);
         return 0;

@@ -6,6 +6,7 @@
 #include "daemon/registry.h"
 #include "daemon/tenants.h"
 #include "daemon/usage.h"
+#include "daemon/telemetry.h"
 #include "daemon/watchdog.h"
 
 #include <stdio.h>
@@ -38,6 +39,7 @@ void fgd_write_device(const struct fgd_manager *m, const struct fgd_device *d, s
                 fgd_text_bool(text, "opencl", d->opencl);
         }
         fgd_watchdog_write_device(m, d, text);
+        fgd_telemetry_write_device(m, d, text);
         fgd_text_field(text, "state", d->present ? "ok" : "lost");
         fgd_text_field(text, "tier", "soft");
         fgd_text_add(text, "}");

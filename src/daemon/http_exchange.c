@@ -106,7 +106,7 @@ static void set_headers(const struct fgd_exchange *e, struct MHD_Response *respo
         char number[12];
         if (status != 204)
                 MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-                                        status >= 400 ? "application/problem+json" : "application/json");
+                                        status >= 400 ? "application/problem+json" : e->content_type ? e->content_type : "application/json");
         if (status == 401)
                 MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
         if (status == 405)
@@ -210,8 +210,8 @@ static enum MHD_Result answer(struct fgd_exchange *e, const char *method)
         struct fgd_request request = {.method = method, .path = e->path, .query = e->query, .body = e->body, .body_size = e->size,
                                       .peer = remote ? -1 : fd, .remote = remote, .from = from, .later = &e->later,
                                       .authorization = header(e, MHD_HTTP_HEADER_AUTHORIZATION),
-                                      .idempotency_key = header(e, "Idempotency-Key"), .retry_after = &e->retry_after,
-                                      .allow = e->allow};
+                                      .idempotency_key = header(e, "Idempotency-Key"), .accept = header(e, MHD_HTTP_HEADER_ACCEPT), .retry_after = &e->retry_after,
+                                      .allow = e->allow, .content_type = &e->content_type};
         write_from(e, fd, from, sizeof from);
         if (e->too_large || e->too_much || e->refused) {
                 const char *type;

@@ -69,6 +69,7 @@ struct fgd_exchange {
         unsigned status, retry_after;
         uint64_t paused_at;
         char allow[FGD_ALLOW_SIZE];
+        const char *content_type; /* of an answer that is no refusal; NULL: JSON */
         char *json;
         struct fgd_later later;
         TAILQ_ENTRY(fgd_exchange) order; /* while waiting */

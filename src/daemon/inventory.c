@@ -5,6 +5,7 @@
 #include "daemon/events.h"
 #include "daemon/manager.h"
 #include "daemon/registry.h"
+#include "daemon/telemetry.h"
 #include "daemon/watchdog.h"
 
 #include <errno.h>
@@ -163,6 +164,7 @@ static void conclude(struct fgd_inventory *inventory, bool sure)
         }
         fgd_registry_audit(m);
         fgd_watchdog_update(m);
+        fgd_telemetry_update(m);
         if (!m->devices)
                 fg_log_warning("no device was found");
         inventory->scanned = true;
@@ -264,7 +266,8 @@ static int start_backend(struct fgd_inventory *inventory)
         sd_event *event = inventory->manager->event;
         struct fg_error err = {0};
         for (; inventory->backend < fgd_backend_count; inventory->backend++) {
-                int r = fgd_probe_spawn(inventory->manager, &fgd_backend_table[inventory->backend], 0, &inventory->pid, &inventory->pidfd, &inventory->output, &err);
+                int r = fgd_probe_spawn(inventory->manager, &fgd_backend_table[inventory->backend], NULL, 0, &inventory->pid, &inventory->pidfd,
+                                        &inventory->output, &err);
                 if (r < 0) {
                         inventory->unsure = true;
                         fgd_inventory_complain(inventory, "%s", err.text);

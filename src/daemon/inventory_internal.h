@@ -38,8 +38,9 @@ struct fgd_inventory {
 };
 
 __attribute__((format(printf, 2, 3))) void fgd_inventory_complain(struct fgd_inventory *inventory, const char *format, ...);
-/* Starts the helper of a row: its pidfd and the reading end of its output. `watch_ms` not 0: it is to go on, at that interval. */
-int fgd_probe_spawn(const struct fgd_manager *manager, const struct fgd_backend *backend, unsigned watch_ms, pid_t *ret_pid, int *ret_pidfd, int *ret_output, struct fg_error *err);
+/* Starts the helper of a row: its pidfd and the reading end of its output. `mode` not NULL: the argument that makes it go on, every `ms`. */
+int fgd_probe_spawn(const struct fgd_manager *manager, const struct fgd_backend *backend, const char *mode, unsigned ms, pid_t *ret_pid,
+                    int *ret_pidfd, int *ret_output, struct fg_error *err);
 /* Takes in what a helper printed. -EPROTO when it did not get to the end. */
 int fgd_probe_parse(struct fgd_inventory *inventory, const struct fgd_backend *backend, char *text);
 /* A device that was seen: known or new. */

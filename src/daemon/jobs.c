@@ -7,6 +7,7 @@
 #include "daemon/job_log.h"
 #include "daemon/manager.h"
 #include "daemon/store_jobs.h"
+#include "daemon/trace.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -208,6 +209,7 @@ void fgd_job_remove(struct fgd_manager *m, struct fgd_job *job)
         struct fgd_jobs *jobs = m->jobs;
         struct fgd_run *run;
         fgd_log_ended(m, job);
+        fgd_trace_job_over(m, job);
         while ((run = TAILQ_FIRST(&job->runs)))
                 fgd_run_remove(m, run);
         fgd_table_remove(&jobs->by_id, &job->by_id);

@@ -230,6 +230,12 @@ void fgd_run_charge(struct fgd_manager *manager, struct fgd_run *run, uint64_t n
 void fgd_jobs_charge(struct fgd_manager *manager);
 int fgd_jobs_save_standings(struct fgd_manager *manager);
 
+/* --- api_why.c --- */
+
+/* Of enum fg_queue_reason, as the API and /metrics call them. */
+#define FGD_WHY_NAMES (FG_QUEUE_PASS_FULL + 1u)
+extern const char *const fgd_why_names[FGD_WHY_NAMES];
+
 /* --- jobs_run.c --- */
 
 /* Makes the run's vGPUs at these places and starts its runner. */

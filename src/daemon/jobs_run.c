@@ -8,9 +8,11 @@
 #include "daemon/events.h"
 #include "daemon/jobs_launch.h"
 #include "daemon/manager.h"
+#include "daemon/metrics.h"
 #include "daemon/pages.h"
 #include "daemon/registry.h"
 #include "daemon/store_jobs.h"
+#include "daemon/trace.h"
 #include "daemon/vgpus.h"
 
 #include <errno.h>
@@ -146,6 +148,8 @@ void fgd_run_start(struct fgd_manager *m, struct fgd_run *run, const struct fg_q
                 fgd_job_move(m, job, 1, -1);
                 return put_off(m, run, problem.type == FGD_QUOTA ? FGD_HOLD_ORGANISATION : FGD_HOLD_FAILED, problem.detail);
         }
+        if (run->attempt == 0)
+                fgd_metrics_started(job, fgd_wall_ms());
         fgd_job_feed(m, job);
         fgd_run_launch(m, run);
 }
@@ -297,6 +301,7 @@ void fgd_run_closed(struct fgd_manager *m, struct fgd_run *run)
         char folder[PATH_MAX];
         struct fg_error ignored = {0};
         say_end(m, run);
+        fgd_trace_run_over(m, run, &result);
         fgd_run_folder(m, job, run->index, run->attempt, folder, sizeof folder);
         run->active->set = NULL;
         if (result.log == 0 || result.state == FGD_JOB_QUEUED)

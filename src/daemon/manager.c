@@ -12,6 +12,7 @@
 #include "daemon/jobs.h"
 #include "daemon/journal.h"
 #include "daemon/metering.h"
+#include "daemon/metrics.h"
 #include "daemon/money.h"
 #include "daemon/rate.h"
 #include "daemon/registry.h"
@@ -19,6 +20,8 @@
 #include "daemon/usage.h"
 #include "daemon/use.h"
 #include "daemon/vgpus.h"
+#include "daemon/telemetry.h"
+#include "daemon/trace.h"
 #include "daemon/watchdog.h"
 
 #include <errno.h>
@@ -84,6 +87,8 @@ static int make_parts(struct fgd_manager *m, struct fg_error *err)
                 r = fgd_attach_new(m, err);
         if (r == 0)
                 r = fgd_metering_new(m, err);
+        if (r == 0)
+                r = fgd_metrics_new(m, err);
         if (r == 0)
                 r = fgd_tenants_new(m, err);
         if (r == 0)
@@ -166,11 +171,14 @@ void fgd_manager_free(struct fgd_manager *m)
         if (m->store)
                 fgd_usage_persist(m);
         fgd_watchdog_free(m->watchdog);
+        fgd_telemetry_free(m->telemetry);
         fgd_remote_free(m->remote);
         fgd_http_free(m->http);
         fgd_attach_free(m);
         free_sets(m);
         fgd_metering_free(m);
+        fgd_metrics_free(m);
+        fgd_trace_free(m);
         fgd_journal_free(m);
         fgd_tenants_free(m);
         fgd_rate_free(m);

@@ -24,6 +24,8 @@ struct fgd_events;
 struct fgd_metering;
 struct fgd_money;
 struct fgd_history;
+struct fgd_metrics;
+struct fgd_trace;
 struct fgd_rate;
 struct fgd_lease;
 struct fgd_jobs;
@@ -47,6 +49,8 @@ struct fgd_manager {
         struct fgd_metering *metering;
         struct fgd_money *money; /* NULL: not started */
         struct fgd_history *history; /* NULL: none is kept */
+        struct fgd_metrics *metrics;
+        struct fgd_trace *trace; /* NULL: nobody is told */
         struct fgd_lease *lease;
         struct fgd_set_list sets; /* in the order they were made */
         struct fgd_table set_names; /* by project and name */
@@ -55,6 +59,7 @@ struct fgd_manager {
         struct fgd_jobs *jobs;
         struct fgd_inventory *inventory;
         struct fgd_watchdog *watchdog; /* NULL: nothing to watch */
+        struct fgd_telemetry *telemetry; /* NULL: no sensors to read */
         struct fgd_http *http;
         struct fgd_remote *remote; /* NULL: nobody elsewhere is to be answered */
         struct fgd_attach *attach;

@@ -71,6 +71,9 @@ void fgd_metering_free(struct fgd_manager *manager);                     /* afte
 /* Before fgd_metering_begin(); without one, windows are settled and forgotten. */
 void fgd_metering_sink(struct fgd_manager *manager, const struct fgd_meter_sink *sink);
 
+/* What is on record of the vGPUs that there are, so that their totals go on from there. Before fgd_metering_begin(). */
+struct fg_bill_sums;
+void fgd_metering_recall(struct fgd_manager *manager, const struct fg_bill_sums *sums);
 /* Starts to meter what there is. `last_end`: unix s, the end of the last window on record, 0: none. Billing time goes on
  * from the later of that and of now, so that no minute comes twice. Called once, when the devices are known. */
 int fgd_metering_begin(struct fgd_manager *manager, int64_t last_end, struct fg_error *err);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "daemon/events.h"
 #include "daemon/manager.h"
+#include "daemon/metrics.h"
 
 #include <stdlib.h>
 
@@ -53,6 +54,8 @@ static void look_at_step(struct fgd_metering *mt, const struct fgd_clocks *now)
 static int on_timer(sd_event_source *source, uint64_t usec, void *user)
 {
         struct fgd_metering *mt = user;
+        int64_t late = read_clock(CLOCK_BOOTTIME) - mt->clock.until;
+        fgd_metrics_turn(mt->manager, late > 0 ? (uint64_t)late * 1000 : 0);
         fgd_metering_catch_up(mt);
         if (mt->save)
                 fgd_perf_save(mt->manager, mt->clock.window / MINUTE_US % SAVE_ALL_EVERY == 0);

@@ -34,6 +34,15 @@ struct fgd_meter_names {
         struct fgd_history_look look;
 };
 
+/* Of all settled minutes of one vGPU, also of those that earlier daemons put on record. */
+struct fgd_meter_total {
+        fg_int128 reserved, burst; /* ppm*us */
+        int64_t busy_us;
+        uint32_t windows;          /* settled since the start; of the last one: */
+        int64_t last;              /* unix s, its beginning */
+        int64_t busy_last_us, wall_us;
+};
+
 /* One vGPU. There are many: what few of them need is allocated when it is needed. */
 struct fgd_meter {
         struct fgd_vgpu *vgpu; /* NULL: gone; the line waits for the window's end */
@@ -48,6 +57,7 @@ struct fgd_meter {
         int64_t share_ns, cap_ns;      /* of that, what the open window has */
         int64_t day;                   /* of `sum` */
         struct fgd_meter_sum sum;
+        struct fgd_meter_total total;
         struct fgd_perf *perf;         /* once it was busy; before that only `idle`, its life sum */
         struct fgd_perf_sum idle;
         bool is_idle_changed;          /* `idle` is not in the store */

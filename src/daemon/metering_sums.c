@@ -71,6 +71,17 @@ static struct fgd_meter_account *get(struct fgd_metering *mt, const struct fgd_m
         return account;
 }
 
+static void add_total(struct fgd_meter_total *total, const struct fg_meter_window *window, const struct fg_meter_line *line, int64_t start)
+{
+        total->busy_us += line->conserved_us;
+        total->reserved += line->reserved;
+        total->burst += line->burst;
+        total->windows++;
+        total->last = start;
+        total->busy_last_us = line->conserved_us;
+        total->wall_us = window->wall_us;
+}
+
 void fgd_meter_count(struct fgd_metering *mt, struct fgd_meter_device *md, const struct fg_meter_window *window,
                      const struct fg_meter_line *line, int64_t start)
 {
@@ -84,7 +95,8 @@ void fgd_meter_count(struct fgd_metering *mt, struct fgd_meter_device *md, const
                 add(&account->sum, line);
                 turn(&meter->day, &meter->sum, start);
                 add(&meter->sum, line);
-                add(&md->sum, line++);
+                add(&md->sum, line);
+                add_total(&meter->total, window, line++, start);
         }
         md->day_wall += window->wall_us;
         md->day_idle += window->idle;

@@ -36,6 +36,7 @@ struct fgd_run;
 struct fgd_user;
 struct fgd_meter;
 struct fgd_metering;
+struct fgd_set_trace;
 
 /* Cumulative counters, in the order of the store's columns. `peak` is a maximum, the others are sums. */
 struct fgd_counters {
@@ -106,6 +107,7 @@ struct fgd_set {
         TAILQ_ENTRY(fgd_set) order;
         TAILQ_HEAD(, fgd_use) uses; /* runners and attached processes */
         struct fgd_view *views;
+        struct fgd_set_trace *trace; /* NULL: nothing is to be remembered for its trace */
         struct fgd_ending *ending; /* being deleted by force */
         struct fgd_vgpu vgpu[];
 };

@@ -309,7 +309,8 @@ int fgd_money_start(struct fgd_manager *manager, struct fg_error *err)
                 return fg_error_set(err, -ENOMEM, "out of memory");
         money->manager = manager;
         manager->money = money;
-        open_log(money);
+        if (open_log(money) == 0)
+                fgd_metering_recall(manager, fg_bill_books_sums(fgd_moneylog_books(money->log)));
         const struct fgd_meter_sink sink = {on_window, on_gap, money};
         fgd_metering_sink(manager, &sink);
         int r = sd_event_add_time_relative(manager->event, &money->timer, CLOCK_BOOTTIME, TICK_USEC, 1000000, on_timer, money);

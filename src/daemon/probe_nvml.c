@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fastgpu-probe-nvml [--driver-path FOLDER] [--contexts 1] [--watch MS]: prints the machine's NVIDIA GPUs as fastgpu-probe-opencl prints OpenCL
- * devices; with --watch it goes on, a line per GPU and look, until its parent is gone. A program of its own, because NVML
+ * fastgpu-probe-nvml [--driver-path FOLDER] [--contexts 1] [--watch MS] [--sample MS]: prints the machine's NVIDIA GPUs as
+ * fastgpu-probe-opencl prints OpenCL devices; with --watch (its processes) or --sample (its sensors) it goes on, a line per GPU and look,
+ * until its parent is gone. A program of its own, because NVML
  * hangs, crashes and takes milliseconds a call. */
 #include "daemon/probe_nvml.h"
 
@@ -21,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define GPUS_MAX 64u
+#define GPUS_MAX FGD_NVML_GPUS
 #define MIG_MAX  16u
 
 static FILE *out;
@@ -211,17 +212,34 @@ static void print_look(nvmlDevice_t device)
         put_line(&line);
 }
 
-static int watch(unsigned ms)
+static void print_sample(unsigned index, nvmlDevice_t device)
 {
+        struct fgd_text line = {0};
+        if (fgd_nvml_sample(&nvml, index, device, &line))
+                put_line(&line);
+}
+
+static void watch_one(unsigned index, nvmlDevice_t device)
+{
+        print_look(device);
+}
+
+/* Goes on with all that can be made into vGPUs. */
+static int go_on(unsigned ms, bool samples)
+{
+        void (*look)(unsigned index, nvmlDevice_t device) = samples ? print_sample : watch_one;
         nvmlDevice_t gpu[GPUS_MAX], part[MIG_MAX];
         unsigned gpus = list_gpus(gpu);
         const char *mig;
         struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+        if (samples)
+                fgd_nvml_events_begin(&nvml, gpu, gpus);
         for (;;) {
+                fgd_nvml_events_take(&nvml);
                 for (unsigned i = 0; i < gpus; i++) {
                         unsigned parts = list_parts(gpu[i], part, &mig);
                         for (unsigned j = 0; j < parts; j++)
-                                print_look(part[j]);
+                                look(i, part[j]);
                 }
                 if (fflush(out) != 0)
                         return EXIT_FAILURE; /* nobody listens any more */
@@ -233,7 +251,8 @@ static int watch(unsigned ms)
 
 struct request {
         const char *folder;
-        unsigned watch;
+        unsigned every; /* ms; 0: does not go on */
+        bool samples;
         bool contexts;
 };
 
@@ -243,8 +262,8 @@ static int take_arguments(int argc, char **argv, struct request *ret)
         for (int i = 1; i < argc; i += 2) {
                 if (i + 1 < argc && strcmp(argv[i], "--driver-path") == 0)
                         ret->folder = argv[i + 1];
-                else if (i + 1 < argc && strcmp(argv[i], "--watch") == 0 && atoi(argv[i + 1]) > 0)
-                        ret->watch = (unsigned)atoi(argv[i + 1]);
+                else if (i + 1 < argc && (strcmp(argv[i], "--watch") == 0 || strcmp(argv[i], "--sample") == 0) && atoi(argv[i + 1]) > 0)
+                        ret->every = (unsigned)atoi(argv[i + 1]), ret->samples = strcmp(argv[i], "--sample") == 0;
                 else if (i + 1 < argc && strcmp(argv[i], "--contexts") == 0)
                         ret->contexts = true;
                 else
@@ -313,8 +332,8 @@ int main(int argc, char **argv)
         else if (ready != NVML_SUCCESS)
                 complain_of_starting(ready, request.folder, why);
         if (r == 0 && ready == NVML_SUCCESS) {
-                if (request.watch)
-                        return watch(request.watch);
+                if (request.every)
+                        return go_on(request.every, request.samples);
                 print_devices();
                 if (request.contexts)
                         print_contexts(request.folder);

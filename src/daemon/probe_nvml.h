@@ -4,12 +4,14 @@
 #define FGD_PROBE_NVML_H
 
 #include "abi/nvml.h"
+#include "daemon/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define FGD_NVML_PROCESSES 1024u
+#define FGD_NVML_GPUS      64u
 
 /* One row per symbol; the second list is of those that a driver may lack. */
 #define FGD_NVML_NEEDED(X)               \
@@ -33,7 +35,21 @@
         X(nvmlDeviceGetComputeRunningProcesses_v2)  \
         X(nvmlDeviceGetComputeRunningProcesses_v3)  \
         X(nvmlDeviceGetGraphicsRunningProcesses_v2) \
-        X(nvmlDeviceGetGraphicsRunningProcesses_v3)
+        X(nvmlDeviceGetGraphicsRunningProcesses_v3) \
+        X(nvmlDeviceGetMemoryInfo_v2)               \
+        X(nvmlDeviceGetTemperature)                 \
+        X(nvmlDeviceGetFieldValues)                 \
+        X(nvmlDeviceGetPowerUsage)                  \
+        X(nvmlDeviceGetEnforcedPowerLimit)          \
+        X(nvmlDeviceGetTotalEnergyConsumption)      \
+        X(nvmlDeviceGetEncoderUtilization)          \
+        X(nvmlDeviceGetDecoderUtilization)          \
+        X(nvmlDeviceGetClockInfo)                   \
+        X(nvmlDeviceGetPcieReplayCounter)           \
+        X(nvmlDeviceGetRemappedRows)                \
+        X(nvmlEventSetCreate)                       \
+        X(nvmlDeviceRegisterEvents)                 \
+        X(nvmlEventSetWait_v2)
 
 struct fgd_nvml {
 #define X(name) __typeof__(name) *name;
@@ -52,5 +68,11 @@ unsigned fgd_nvml_multiprocessors(const struct fgd_nvml *nvml, nvmlDevice_t devi
 bool fgd_nvml_contexts_begin(const char *folder);
 /* Bytes that a context on the device of that UUID takes; 0: not known. */
 uint64_t fgd_nvml_context_bytes(const struct fgd_nvml *nvml, nvmlDevice_t device, const char *uuid);
+
+/* Errors of these GPUs are listened for from here on; taken in when they are asked for. */
+void fgd_nvml_events_begin(const struct fgd_nvml *nvml, const nvmlDevice_t *gpu, unsigned count);
+void fgd_nvml_events_take(const struct fgd_nvml *nvml);
+/* An open line with every figure that NVML has of the device, a part of the GPU `index`. False: it is lost, and there is no line. */
+bool fgd_nvml_sample(const struct fgd_nvml *nvml, unsigned index, nvmlDevice_t device, struct fgd_text *line);
 
 #endif

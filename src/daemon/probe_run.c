@@ -91,25 +91,26 @@ static bool wants_contexts(const struct fgd_manager *m)
 }
 
 /* Arguments and environment that say where the driver is. */
-static int run_helper(const struct fgd_manager *m, const struct fgd_backend *backend, char *path, unsigned watch_ms, int output, pid_t *ret)
+static int run_helper(const struct fgd_manager *m, const struct fgd_backend *backend, char *path, const char *mode, unsigned ms, int output,
+                      pid_t *ret)
 {
         char folder[FG_DRIVER_PATH_MAX], number[16], sim[FG_OPTION_TEXT_MAX + 16];
         const char *argv[8] = {path};
         int n = 1;
         fgd_driver_path(m, folder);
-        snprintf(number, sizeof number, "%u", watch_ms);
+        snprintf(number, sizeof number, "%u", ms);
         snprintf(sim, sizeof sim, "FASTGPU_SIM=%s", m->options.text[FG_OPT_SIM]);
         if (strcmp(backend->name, "cuda") == 0 && folder[0])
                 argv[n++] = "--driver-path", argv[n++] = folder;
-        if (strcmp(backend->name, "cuda") == 0 && !watch_ms && wants_contexts(m))
+        if (strcmp(backend->name, "cuda") == 0 && !mode && wants_contexts(m))
                 argv[n++] = "--contexts", argv[n++] = "1";
-        if (watch_ms)
-                argv[n++] = "--watch", argv[n++] = number;
+        if (mode)
+                argv[n++] = mode, argv[n++] = number;
         return spawn((char *const *)argv, m->options.text[FG_OPT_SIM][0] ? sim : NULL, output, ret);
 }
 
-int fgd_probe_spawn(const struct fgd_manager *m, const struct fgd_backend *backend, unsigned watch_ms, pid_t *ret_pid, int *ret_pidfd,
-                    int *ret_output, struct fg_error *err)
+int fgd_probe_spawn(const struct fgd_manager *m, const struct fgd_backend *backend, const char *mode, unsigned ms, pid_t *ret_pid,
+                    int *ret_pidfd, int *ret_output, struct fg_error *err)
 {
         char prefix[PATH_MAX - 128], path[PATH_MAX];
         int ends[2];
@@ -120,7 +121,7 @@ int fgd_probe_spawn(const struct fgd_manager *m, const struct fgd_backend *backe
         snprintf(path, sizeof path, "%s/lib/fastgpu/%s", prefix, backend->program);
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return fg_error_set(err, -errno, "cannot start %s: %m", path);
-        r = run_helper(m, backend, path, watch_ms, ends[1], &pid);
+        r = run_helper(m, backend, path, mode, ms, ends[1], &pid);
         close(ends[1]);
         if (r < 0) {
                 close(ends[0]);

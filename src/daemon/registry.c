@@ -7,6 +7,7 @@
 #include "daemon/metering.h"
 #include "daemon/quota.h"
 #include "daemon/tenants.h"
+#include "daemon/trace.h"
 #include "daemon/watchdog.h"
 
 #include <errno.h>
@@ -55,6 +56,7 @@ void fgd_set_free(struct fgd_set *set)
 {
         for (uint32_t i = 0; i < set->count; i++)
                 fgd_metering_drop(&set->vgpu[i]);
+        fgd_set_trace_free(set->trace);
         free(set);
 }
 

@@ -3,6 +3,7 @@
 
 #include "daemon/events.h"
 #include "daemon/manager.h"
+#include "daemon/metrics.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -166,6 +167,7 @@ void fgd_project_add(struct fgd_manager *m, struct fgd_project *project)
         t->project_count++;
         if (strcmp(project->name, FGD_DEFAULT_PROJECT) == 0)
                 t->standard = project;
+        fgd_metrics_projects_changed(m);
 }
 
 void fgd_project_remove(struct fgd_manager *m, struct fgd_project *project)
@@ -180,6 +182,8 @@ void fgd_project_remove(struct fgd_manager *m, struct fgd_project *project)
         TAILQ_REMOVE(&t->projects, project, order);
         t->project_count--;
         free(project->perf);
+        fgd_project_figures_free(project->figures);
+        fgd_metrics_projects_changed(m);
         free(project);
 }
 

@@ -63,6 +63,7 @@ struct fgd_project {
         int64_t id, created;
         char name[64], description[FGD_DESCRIPTION_MAX * 4 + 1];
         struct fgd_perf *perf; /* NULL: nothing of it was metered */
+        struct fgd_project_figures *figures; /* NULL: it has had no job since the start */
         int64_t idle_lease;     /* s, 0: none; FGD_LEASE_DEFAULT: the daemon's */
         uint64_t lease_seconds; /* what holds of the two */
         uint32_t sets, member_count;

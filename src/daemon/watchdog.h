@@ -23,4 +23,7 @@ void fgd_watchdog_write_device(const struct fgd_manager *manager, const struct f
 /* "findings": [ … ] */
 void fgd_watchdog_write_findings(const struct fgd_manager *manager, struct fgd_text *text);
 
+/* How many there are of a kind (enum fgd_finding_kind) now. */
+uint32_t fgd_watchdog_findings(const struct fgd_manager *manager, unsigned kind);
+
 #endif

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the watchdog's files share: watchdog.c (the helper and its lines), watchdog_judge.c (what a line means). */
+ * What the watchdog's files share: watchdog.c (when it runs, what it says), watchdog_judge.c (what a line means). */
 #ifndef FGD_WATCHDOG_INTERNAL_H
 #define FGD_WATCHDOG_INTERNAL_H
 
+#include "daemon/feed.h"
 #include "daemon/model.h"
 #include "daemon/watchdog.h"
 
 #include <jansson.h>
-#include <sys/types.h>
-#include <systemd/sd-event.h>
 
-#define FGD_WATCH_LINE      (1u << 17)
 #define FGD_WATCH_PROCESSES 1024u
 #define FGD_WATCH_FINDINGS  64u
 #define FGD_WATCH_NAME      64u
+#define FGD_WATCH_FORGET    (10 * FG_NSEC_PER_SEC) /* findings that were not seen again */
 
 struct fgd_watch_process {
         uint32_t pid; /* in the driver's PID namespace, which must be the daemon's */
@@ -46,13 +45,7 @@ struct fgd_finding {
 
 struct fgd_watchdog {
         struct fgd_manager *manager;
-        pid_t pid; /* 0: no helper runs */
-        int pidfd, output;
-        sd_event_source *exited, *readable, *timer;
-        uint32_t failures; /* ends of the helper since it last said something */
-        uint64_t started_at, heard_at;
-        char *line;
-        size_t size;
+        struct fgd_feed feed;
         struct fgd_look *look[FGD_DEVICES_MAX]; /* by id; NULL: not watched */
         struct fgd_finding finding[FGD_WATCH_FINDINGS];
         uint32_t findings;

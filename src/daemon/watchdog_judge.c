@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #define SLACK       (16ull << 20) /* the driver rounds; a reading may be older than a free */
-#define FORGET      (10 * FG_NSEC_PER_SEC)
 
 /* --- who a process is --- */
 
@@ -59,7 +58,7 @@ static struct fgd_finding *finding_of(struct fgd_watchdog *w, enum fgd_finding_k
                         return f;
         }
         for (uint32_t i = 0; i < w->findings; i++)
-                if (now - w->finding[i].seen_at > FORGET)
+                if (now - w->finding[i].seen_at > FGD_WATCH_FORGET)
                         w->finding[i--] = w->finding[--w->findings];
         if (w->findings == FGD_WATCH_FINDINGS)
                 return NULL;

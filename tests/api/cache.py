@@ -59,4 +59,5 @@ def program(name):
 
 if __name__ == "__main__":
     """cache.py TEST: runs it with the environment's interpreter."""
-    os.execv(program("python3"), ["python3", *sys.argv[1:]])
+    python = program("python3")
+    os.execv(python, [python, *sys.argv[1:]])  # by its own name it finds its packages

@@ -7,30 +7,9 @@ import tempfile
 
 import harness
 from harness import Daemon, wait_until
+from simulated import NVML, Simulated
 
-NVML = os.environ["TEST_SIM_NVML"]
 GIB = 1 << 30
-
-
-class Simulated(Daemon):
-    def __init__(self, sim, **options):
-        super().__init__(sim=sim, **options)
-        os.makedirs(os.path.join(self.root, "lib/fastgpu/sim"))
-        shutil.copy(NVML, os.path.join(self.root, "lib/fastgpu/sim/libnvidia-ml.so.1"))
-        self.env["FASTGPU_SIM_STATE"] = self.root
-
-    def device(self, index=0):
-        return self.ok("GET", "/v1/devices")["devices"][index]
-
-    def watchers(self):
-        """The watchdog's helpers: children of the daemon."""
-        found = []
-        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as f:
-            for pid in f.read().split():
-                with open(f"/proc/{pid}/cmdline", "rb") as c:
-                    if b"--watch" in c.read():
-                        found.append(int(pid))
-        return found
 
 
 class Cuda(harness.Case):
@@ -150,6 +129,35 @@ class Cuda(harness.Case):
             d.ok("DELETE", "/v1/vgpus/a", status=204)
             wait_until(lambda: d.watchers() == [], "the helper is gone with the last vGPU")
             self.assertNotIn("watch", d.device())
+
+    def test_sensors_are_read_with_or_without_vgpus(self):
+        with Simulated("2xH100", telemetry_interval=1) as d:
+            wait_until(lambda: "telemetry" in d.device(1), "figures")
+            for i in range(2):
+                told = d.device(i)["telemetry"]
+                self.assertEqual((told["index"], told["stale"], told["xid"], told["remap_failed"]), (i, False, 0, 0))
+                self.assertTrue(20 <= told["temperature_c"] <= 110 and 0 < told["power_mw"] <= told["power_limit_mw"], told)
+                self.assertEqual(told["memory_used"] + told["memory_free"] + told["memory_reserved"], 80 * GIB)
+                self.assertTrue({"sm_clock_mhz", "memory_clock_mhz", "energy_mj", "utilization", "pcie_replays"} <= set(told), told)
+            self.assertNotIn("telemetry", d.device(2))  # of OpenCL nothing is known
+
+    def test_sensors_of_a_driver_that_has_few(self):
+        d = self.with_fake_nvml()
+        d.start()
+        wait_until(lambda: "telemetry" in d.ok("GET", "/v1/devices")["devices"][0], "figures")
+        told = d.ok("GET", "/v1/devices")["devices"][0]["telemetry"]
+        self.assertEqual(set(told), {"stale", "age_ms", "index", "memory_used", "memory_free"})
+
+    def test_sensors_that_are_silent_turn_stale(self):
+        with Simulated("1xH100", telemetry_interval=1) as d:
+            wait_until(lambda: "telemetry" in d.device(), "figures")
+            helper, = d.watchers(b"--sample")
+            os.kill(helper, signal.SIGSTOP)
+            wait_until(lambda: d.device()["telemetry"]["stale"], "a helper that hangs: stale")
+            os.kill(helper, signal.SIGKILL)
+            wait_until(lambda: not d.device()["telemetry"]["stale"], "figures again")
+        with Simulated("1xH100", telemetry_interval=0) as d:
+            self.assertEqual(d.watchers(b"--sample"), [])
 
     def test_watchdog_off(self):
         with Simulated("1xH100", watchdog="off") as d:

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Lines of the watchdog's helper, which may be a driver's chatter as well: whatever they say, the figures stay within bounds and
+ * Lines of the watchdog's and the telemetry's helpers, which may be a driver's chatter as well: whatever they say, the figures stay within bounds and
  * the answers are whole. */
 #include "base/log.h"
 #include "daemon/manager.h"
+#include "daemon/telemetry.h"
 #include "daemon/watchdog_internal.h"
 
 #include <assert.h>
@@ -18,6 +19,7 @@ static void check_answers(const struct fgd_manager *m, const struct fgd_device *
         fgd_text_add(&text, "{");
         fgd_watchdog_write_device(m, device, &text);
         fgd_watchdog_write_findings(m, &text);
+        fgd_telemetry_write_device(m, device, &text);
         fgd_text_add(&text, "}");
         json_t *object = text.failed ? NULL : json_loads(text.data, JSON_REJECT_DUPLICATES, NULL);
         assert(text.failed || object);
@@ -41,17 +43,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         m.device[0] = &device;
         m.devices = 1;
         m.watchdog = w;
+        m.telemetry = fgd_telemetry_new(&m);
+        if (!m.telemetry)
+                abort();
         m.options.value[FG_OPT_WATCHDOG] = FG_WATCHDOG_REPORT;
         m.options.value[FG_OPT_WATCHDOG_INTERVAL] = 250;
         w->manager = &m;
-        for (char *line; (line = strsep(&rest, "\n"));)
+        for (char *line; (line = strsep(&rest, "\n"));) {
                 fgd_watchdog_take(w, line);
+                fgd_telemetry_take(m.telemetry, line);
+        }
         assert(w->findings <= FGD_WATCH_FINDINGS);
         assert(!w->look[0] || w->look[0]->processes <= FGD_WATCH_PROCESSES);
         assert(!w->look[0] || w->look[0]->utilization <= 100);
         check_answers(&m, &device);
         free(w->look[0]);
         free(w);
+        fgd_telemetry_free(m.telemetry);
         free(text);
         return 0;
 }
