@@ -144,17 +144,15 @@ static const struct series {
 #define SERIES (sizeof table / sizeof *table)
 
 /* Bits of the table. */
-static int read_series(struct fgd_call *call, enum fgd_history_kind kind, const char *list, uint64_t *ret)
+static int read_series(struct fgd_call *call, const char *list, uint64_t *ret)
 {
-        *ret = 0;
-        for (size_t i = 0; !*list && i < SERIES; i++)
-                *ret |= table[i].of >> kind & 1 ? 1ull << i : 0;
+        *ret = *list ? 0 : UINT64_MAX;
         while (*list) {
                 size_t i = 0, len = strcspn(list, ",");
-                while (i < SERIES && (strlen(table[i].name) != len || memcmp(table[i].name, list, len) != 0 || !(table[i].of >> kind & 1)))
+                while (i < SERIES && (strlen(table[i].name) != len || memcmp(table[i].name, list, len) != 0))
                         i++;
                 if (i == SERIES)
-                        return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "there is no series \"%.*s\" of this; without \"series\" the answer has all",
+                        return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "there is no series \"%.*s\"; without \"series\" the answer has all",
                                                len < 40 ? (int)len : 40, list);
                 *ret |= 1ull << i;
                 list += len + (list[len] == ',');
@@ -205,7 +203,7 @@ int fgd_history_write(struct fgd_call *call, const struct fgd_history_subjects_o
 {
         struct fgd_text *text = &call->text;
         uint64_t which;
-        if (read_series(call, about->kind, series, &which) < 0)
+        if (read_series(call, series, &which) < 0)
                 return -1;
         fgd_text_add(text, "{");
         fgd_text_field(text, "kind", about->kind_name);
@@ -224,7 +222,7 @@ int fgd_history_write(struct fgd_call *call, const struct fgd_history_subjects_o
         fgd_text_name(text, "series");
         fgd_text_add(text, "{");
         for (size_t i = 0; i < SERIES; i++)
-                if (which >> i & 1 && (!table[i].is_optional || is_anywhere(&table[i], range, answer)))
+                if (which >> i & 1 && table[i].of >> about->kind & 1 && (!table[i].is_optional || is_anywhere(&table[i], range, answer)))
                         write_series(text, &table[i], range, answer);
         fgd_text_add(text, "}}\n");
         return 0;

@@ -5,6 +5,7 @@
 #include "daemon/manager.h"
 #include "daemon/metering_internal.h"
 #include "daemon/money.h"
+#include "daemon/telemetry.h"
 #include "daemon/tenants.h"
 
 #include <stdio.h>
@@ -145,6 +146,16 @@ void fgd_history_line(struct fgd_meter_device *md, struct fgd_meter *meter, cons
         add_to(h, fgd_history_of(h, FGD_HISTORY_DEVICE, md->device->uuid), start, &row, currency);
 }
 
+/* What the driver told last of it in this minute. Energy as the power then for all of the minute: its own counter is not of every GPU. */
+static void take_sensors(const struct fgd_manager *m, const struct fgd_device *device, struct fgd_history_row *row, uint64_t wall_us)
+{
+        uint64_t value;
+        if (fgd_telemetry_get(m, device, FGD_SAMPLE_TEMPERATURE, &value))
+                row->value[FGD_H_TEMPERATURE] = value + 1;
+        if (fgd_telemetry_get(m, device, FGD_SAMPLE_POWER, &value))
+                row->value[FGD_H_ENERGY] = value * wall_us / 1000000;
+}
+
 /* Of a device its own figures count, not the sums. */
 void fgd_history_window(struct fgd_meter_device *md, const struct fg_meter_window *window, const struct fgd_perf_sum *sum, int64_t start)
 {
@@ -155,6 +166,7 @@ void fgd_history_window(struct fgd_meter_device *md, const struct fg_meter_windo
         take_counters(s->sum, sum);
         s->sum->value[FGD_H_WALL] = (uint64_t)window->wall_us;
         s->sum->value[FGD_H_IDLE] = (uint64_t)(window->idle / FG_PPM);
+        take_sensors(h->manager, md->device, s->sum, (uint64_t)window->wall_us);
 }
 
 void fgd_history_turn(struct fgd_manager *m, int64_t start)

@@ -6,7 +6,8 @@ import os
 import signal
 
 import people
-from harness import MEMORY, Case, Daemon, main
+from harness import MEMORY, Case, Daemon, main, wait_until
+from simulated import Simulated
 
 
 class OfOthers(people.Case):
@@ -84,6 +85,19 @@ class History(Case):
             self.assertEqual((row["vgpu"], row["exists"]), (uuid, False))
             self.refused(d, "GET", "/v1/vgpus/a/history", None, 404, "not-found")
             self.assertEqual(sum(self.known(d.ok("GET", f"/v1/history/{uuid}?step=60"), "refusals")), 1)
+
+    def test_sensors(self):
+        with Simulated("1xH100", telemetry_interval=1) as d:
+            wait_until(lambda: "telemetry" in d.device(), "figures")
+            d.create("a", memory=1 << 30, compute=50, device="0")
+            d.stop()
+            d.start()
+            reply = d.ok("GET", "/v1/devices/0/history")
+            self.assertEqual((reply["kind"], reply["name"]), ("device", "0"))
+            for series, low, high in (("temperature_c", 20, 110), ("power_w", 1, 1000)):
+                values = self.known(reply, series)
+                self.assertEqual(len(values), 1)
+                self.assertTrue(low <= values[0] <= high, (series, values))
 
     def test_damage_stops_nothing(self):
         with Daemon() as d:
