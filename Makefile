@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. meson does the work; `make` leaves a complete runnable tree in out/.
 BUILD ?= build
-.PHONY: all test check asan tsan fuzz bench lint gpu-check gpu-bundle clean format
+.PHONY: all test check asan tsan fuzz bench lint gpu-check gpu-bundle dist clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -43,6 +43,10 @@ gpu-check: all
 # One archive with all that gpu-check needs, for a machine without a compiler or a package registry.
 gpu-bundle: all
 	@tools/gpu-bundle --build $(BUILD)
+
+# What `make` built, as one archive with install.sh.
+dist: all
+	@tools/dist
 
 format:
 	@find src include examples tests -name '*.[ch]' | xargs clang-format -i

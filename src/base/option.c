@@ -62,8 +62,9 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
                                 "Output of each job that is kept; what comes later is dropped and counted"},
         [FG_OPT_JOB_PIDS_MAX] = {"job-pids-max", "4096", "", FG_OPTION_COUNT, 0, 4194304,
                                  "Processes and threads of each job, where a cgroup can bound them; 0: any number"},
-        [FG_OPT_QUEUE_POLICY] = {"queue-policy", "fair", "", FG_OPTION_CHOICE, 0, 1,
-                                 "Which job goes first: fair (the project that has had least for its weight) or fifo", "fair|fifo"},
+        [FG_OPT_QUEUE_POLICY] = {"queue-policy", "learned", "", FG_OPTION_CHOICE, 0, 2,
+                                 "Which job goes first: learned and fair take the project that has had least for its weight, and in it learned the job that "
+                                 "should take least device time, fair the one submitted first; fifo the one submitted first of all", "fair|fifo|learned"},
         [FG_OPT_SHARE_HALF_LIFE] = {"share-half-life", "604800", "s", FG_OPTION_COUNT, 0, 31536000,
                                     "Time after which what a project has used counts for half in the job queue; 0: it always counts"},
         [FG_OPT_MIN_RUN] = {"min-run", "300", "s", FG_OPTION_COUNT, 0, 31536000,
@@ -77,6 +78,9 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
                                  "The most that the history of use takes on the disk; what is oldest goes; 0: no history"},
         [FG_OPT_HISTORY_MINUTES] = {"history-minutes", "604800", "s", FG_OPTION_COUNT, 3600, 31622400,
                                     "Time for which the history is kept minute by minute; hour by hour it is kept for a year"},
+        [FG_OPT_OTLP_ENDPOINT] = {"otlp-endpoint", "", "", FG_OPTION_TEXT, 0, 0,
+                                  "Where the lives of jobs and vGPUs are sent as traces over OTLP/HTTP, such as http://localhost:4318; empty: "
+                                  "where OTEL_EXPORTER_OTLP_ENDPOINT says, else nowhere"},
         [FG_OPT_METRICS_LIMIT] = {"metrics-limit", "5000", "", FG_OPTION_COUNT, 1, 100000,
                                   "vGPUs, and as many projects, that one answer of /metrics tells of; how many are left out is told"},
         [FG_OPT_CDI_DIR] = {"cdi-dir", "", "", FG_OPTION_TEXT, 0, 0,

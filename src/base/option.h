@@ -44,6 +44,7 @@ enum fg_option_id {
         FG_OPT_IDLE_LEASE, /* s; 0: none */
         FG_OPT_HISTORY_SIZE,    /* bytes; 0: no history */
         FG_OPT_HISTORY_MINUTES, /* s that minutes are kept one by one */
+        FG_OPT_OTLP_ENDPOINT, /* text: URL of a collector; empty: the environment's, if there is one */
         FG_OPT_METRICS_LIMIT, /* rows of each kind in /metrics */
         FG_OPT_CDI_DIR,    /* text: folder of CDI specs, "" as fits, or "none" */
         FG_OPT_CDI_MAX,    /* devices in the spec */

@@ -19,7 +19,7 @@ struct row {
 enum value {
         COST, LIST_COST, ACCOUNT, ACCOUNT_TYPE, CURRENCY, MONTH_END, MONTH_START, CATEGORY, NOTHING, DESCRIPTION, FREQUENCY, DAY_END, DAY_START, BUSY,
         BUSY_UNIT, UNIT_PRICE, INVOICE, PROVIDER, PRICING, QUANTITY, UNIT, RESOURCE, RESOURCE_NAME, RESOURCE_TYPE, SERVICE_CATEGORY, SERVICE,
-        SUBCATEGORY, SKU, SKU_METER, SKU_PRICE, PROJECT, PROJECT_TYPE, TAGS, MODE, SECONDS, DEVICE, USER, FIRST, LAST
+        SUBCATEGORY, SKU, SKU_METER, SKU_DETAILS, SKU_PRICE, PROJECT, PROJECT_TYPE, TAGS, MODE, SECONDS, DEVICE, USER, FIRST, LAST
 };
 
 static const struct {
@@ -62,6 +62,7 @@ static const struct {
         {"ServiceSubcategory", SUBCATEGORY, "String"},
         {"SkuId", SKU, "String"},
         {"SkuMeter", SKU_METER, "String"},
+        {"SkuPriceDetails", SKU_DETAILS, "JSON"},
         {"SkuPriceId", SKU_PRICE, "String"},
         {"SubAccountId", PROJECT, "String"},
         {"SubAccountName", PROJECT, "String"},
@@ -149,6 +150,15 @@ static bool print_common(FILE *f, const struct row *row, enum value value)
         return true;
 }
 
+/* Device time in ppm*us. What was used beyond the reserve is on the row that charges for it, if there is one. */
+static int64_t consumed(const struct row *row)
+{
+        const struct fg_bill_cell *cell = row->cell;
+        if (row->kind == FG_BILL_BURST)
+                return cell->burst;
+        return cell->busy * FG_PPM - (cell->surcharge ? cell->burst : 0);
+}
+
 static void print_value(FILE *f, const struct row *row, enum value value)
 {
         const struct fg_bill_cell *cell = row->cell;
@@ -159,8 +169,8 @@ static void print_value(FILE *f, const struct row *row, enum value value)
         bool is_usage = row->kind <= FG_BILL_BURST;
         switch (value) {
         case DESCRIPTION: snprintf(buf, sizeof(buf), "vGPU %.80s: %s", text_of(row, cell->name), kinds[row->kind].text); break;
-        case BUSY: text = is_usage && row->kind == FG_BILL_RESERVED ? fg_seconds_format((fg_int128)cell->busy * FG_PPM, number, sizeof(number)) : ""; break;
-        case BUSY_UNIT: text = row->kind == FG_BILL_RESERVED ? "GPU-Seconds" : ""; break;
+        case BUSY: text = is_usage ? fg_seconds_format(consumed(row), number, sizeof(number)) : ""; break;
+        case BUSY_UNIT: text = is_usage ? "GPU-Seconds" : ""; break;
         case UNIT_PRICE: text = fg_money_format(cell->price, fg_currency_decimals(row->bill->currency), number, sizeof(number)); break;
         case PRICING: text = kinds[row->kind].pricing; break;
         case QUANTITY: text = fg_hours_format(row->quantity, number, sizeof(number)); break;
@@ -170,6 +180,7 @@ static void print_value(FILE *f, const struct row *row, enum value value)
         case RESOURCE_TYPE: text = "vGPU"; break;
         case SKU: snprintf(buf, sizeof(buf), "vgpu-%s", class); break;
         case SKU_METER: text = kinds[row->kind].meter; break;
+        case SKU_DETAILS: snprintf(buf, sizeof(buf), "{\"x_Class\": \"%s\"}", class); break;
         case SKU_PRICE: snprintf(buf, sizeof(buf), "vgpu-%s-%" PRId64, class, cell->price); break;
         case TAGS: text = "{}"; break;
         case MODE: text = class; break;

@@ -34,6 +34,15 @@ int fg_cdi_spec_add(json_t *spec, const char *name, json_t *edits)
         return 0;
 }
 
+/* json_dumpfd() would write every word by itself. */
+static int write_text(int fd, const json_t *spec)
+{
+        fg_autofree char *text = json_dumps(spec, JSON_COMPACT);
+        ssize_t size = text ? (ssize_t)strlen(text) : 0;
+        errno = text ? EIO : ENOMEM;
+        return text && write(fd, text, (size_t)size) == size ? 0 : -1;
+}
+
 /* The temporary name does not end in .json, so that no engine takes it for a spec. */
 int fg_cdi_spec_write(json_t *spec, const char *folder, struct fg_error *err)
 {
@@ -47,7 +56,7 @@ int fg_cdi_spec_write(json_t *spec, const char *folder, struct fg_error *err)
         fg_autoclose int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
         if (fd < 0)
                 return fg_error_set(err, -errno, "cannot create %s: %m", temporary);
-        r = fchmod(fd, 0644) < 0 || json_dumpfd(spec, fd, JSON_COMPACT) < 0 || write(fd, "\n", 1) != 1 || rename(temporary, path) < 0 ? -errno : 0;
+        r = fchmod(fd, 0644) < 0 || write_text(fd, spec) < 0 || rename(temporary, path) < 0 ? -errno : 0;
         if (r < 0) {
                 unlink(temporary);
                 return fg_error_set(err, r ? r : -EIO, "cannot write %s: %m", path);

@@ -36,6 +36,12 @@ const char *cli_word(const struct cli_words *words, const char *option)
         return NULL;
 }
 
+int cli_words(const char *verb, const struct argp *argp, int argc, char **argv, struct cli_words *ret)
+{
+        *ret = (struct cli_words){.table = argp->options};
+        return cli_parse(verb, argp, argc, argv, ret);
+}
+
 static bool takes(const struct cli_action *action, const char *option)
 {
         size_t len = strlen(option);
@@ -77,8 +83,8 @@ static int check(const char *verb, const struct cli_action *action, const struct
 
 int cli_action_run(const char *verb, const struct argp *argp, const struct cli_action *actions, int argc, char **argv)
 {
-        struct cli_words words = {.table = argp->options};
-        int code = cli_parse(verb, argp, argc, argv, &words);
+        struct cli_words words;
+        int code = cli_words(verb, argp, argc, argv, &words);
         if (code)
                 return code;
         if (words.count == 0)

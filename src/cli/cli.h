@@ -149,6 +149,8 @@ struct cli_action {
 
 /* For .parser; input is a struct cli_words. */
 error_t cli_action_parse(int key, char *arg, struct argp_state *state);
+/* Parses with that parser. 0, or the exit code, said. */
+int cli_words(const char *verb, const struct argp *argp, int argc, char **argv, struct cli_words *ret);
 /* Parses, checks and runs one of `actions`. */
 int cli_action_run(const char *verb, const struct argp *argp, const struct cli_action *actions, int argc, char **argv);
 /* The value of an option; NULL: not given. */
@@ -203,6 +205,7 @@ CLI_VERB(price);
 CLI_VERB(usage);
 CLI_VERB(invoice);
 CLI_VERB(export);
+CLI_VERB(report);
 CLI_VERB(budget);
 CLI_VERB(create);
 CLI_VERB(list);
@@ -229,13 +232,15 @@ CLI_VERB(token);
 CLI_VERB(events);
 CLI_VERB(audit);
 CLI_VERB(simulate);
+CLI_VERB(container);
+CLI_VERB(docker);
 CLI_VERB(doctor);
 CLI_VERB(version);
 CLI_VERB(help);
 #undef CLI_VERB
 int cli_project_verb(int argc, char **argv);
 extern const struct argp cli_project_argp;
-extern const struct cli_action cli_user_actions[], cli_project_actions[], cli_token_actions[];
+extern const struct cli_action cli_docker_actions[], cli_user_actions[], cli_project_actions[], cli_token_actions[];
 
 /* No such verb: says so, and which was probably meant. Returns CLI_USAGE. */
 int cli_help_unknown(const char *verb);

@@ -82,6 +82,7 @@ int cli_doctor(int argc, char **argv)
         cli_doctor_system(&report);
         cli_doctor_opencl(&report);
         cli_doctor_nvidia(&report);
+        cli_doctor_containers(&report);
         cli_doctor_daemon(&report);
         if (o.json) {
                 cli_autojson json_t *all = json_pack("{s:b, s:O}", "ok", report.failed == 0, "findings", findings);

@@ -5,15 +5,18 @@
 #include "base/paths.h"
 #include "cli/table.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const struct argp_option option_table[] = {
         {"verify", 'v', NULL, 0, "Make the bill again from the signed records, and name any that was touched", 1},
         {"save", 's', "FOLDER", 0, "Keep the records and proofs of each invoice there, a file each", 1},
-        {"from", 'f', "FILE", 0, "--verify: check this file, kept by --save, without the daemon", 1},
+        {"from", 'f', "FILE", 0, "--verify: check this file, or all of this folder, kept by --save, without the daemon", 1},
         {"all", 'a', NULL, 0, "Of all projects (admins)", 1},
         CLI_OPTION_PROJECT, CLI_OPTION_JSON, {0}};
 
@@ -108,6 +111,36 @@ static int check_file(const struct cli_words *words, const char *path)
         return code;
 }
 
+static int is_bundle(const struct dirent *entry)
+{
+        const char *dot = strrchr(entry->d_name, '.');
+        return dot && strcmp(dot, ".bundle") == 0;
+}
+
+/* All that --save left there, each by itself; the worst of them counts. */
+static int check_folder(const struct cli_words *words, const char *folder)
+{
+        struct dirent **entry = NULL;
+        char path[PATH_MAX];
+        int count = scandir(folder, &entry, is_bundle, alphasort), code = 0;
+        if (count < 0)
+                return cli_fail(CLI_NOT_FOUND, "cannot read %s: %m", folder);
+        for (int i = 0; i < count; i++) {
+                snprintf(path, sizeof path, "%s/%s", folder, entry[i]->d_name);
+                int r = check_file(words, path);
+                code = r ? r : code;
+                free(entry[i]);
+        }
+        free(entry);
+        return count ? code : cli_fail(CLI_NOT_FOUND, "there is no *.bundle in %s: fastgpu invoice MONTH --save %s puts them there", folder, folder);
+}
+
+static int check_from(const struct cli_words *words, const char *path)
+{
+        struct stat st;
+        return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? check_folder(words, path) : check_file(words, path);
+}
+
 static int show(const struct cli_words *words)
 {
         cli_autojson json_t *reply = NULL;
@@ -144,9 +177,9 @@ int cli_invoice(int argc, char **argv)
                 return code;
         const char *from = cli_word(&words, "from");
         if (from && (words.count || !cli_word(&words, "verify")))
-                return cli_fail(CLI_USAGE, "--from takes no month and belongs to --verify: fastgpu invoice --verify --from FILE");
+                return cli_fail(CLI_USAGE, "--from takes no month and belongs to --verify: fastgpu invoice --verify --from FILE-OR-FOLDER");
         if (from)
-                return check_file(&words, from);
+                return check_from(&words, from);
         if (words.count != 1 || strlen(words.args[0]) > 20)
                 return cli_fail(CLI_USAGE, "of which month? Type: fastgpu invoice 2026-11");
         return show(&words);

@@ -6,7 +6,6 @@
 #include "cli/job.h"
 #include "cli/table.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,44 +29,8 @@ static const struct argp_option option_table[] = {
         CLI_OPTION_JSON,
         {0}};
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-        struct options *o = state->input;
-        struct fg_error err = {0};
-        switch (key) {
-        case CLI_KEY_JSON:
-                o->json = true;
-                return 0;
-        case CLI_KEY_PROJECT:
-                return cli_project_take(arg);
-        case 's':
-                o->state = arg;
-                return 0;
-        case 'a':
-                o->all = true;
-                return 0;
-        case 'M':
-                o->mine = true;
-                return 0;
-        case 'l':
-                if (fg_count_parse("--limit", arg, 1, 1000000, &o->limit, &err) == 0)
-                        return 0;
-                cli_fail(0, "%s", err.text);
-                return EINVAL;
-        case ARGP_KEY_ARG:
-                if (o->id) {
-                        cli_fail(0, "jobs takes one job, yet \"%s\" was given after \"%s\"", arg, o->id);
-                        return EINVAL;
-                }
-                o->id = arg;
-                return 0;
-        default:
-                return ARGP_ERR_UNKNOWN;
-        }
-}
-
 const struct argp cli_jobs_argp = {.options = option_table,
-                                   .parser = parse,
+                                   .parser = cli_action_parse,
                                    .args_doc = "[JOB]",
                                    .doc = "List the jobs that have not ended, newest first; or one job with the elements of its array."};
 
@@ -103,9 +66,9 @@ static void add_reason(struct cli_table *table, struct fg_client *client, const 
         char path[64];
         const json_t *counts = json_object_get(job, "counts");
         if (counts && strcmp(cli_text(job, "state"), "queued") != 0) {
-                cli_table_add(table, "%llu queued, %llu running, %llu done, %llu failed", (unsigned long long)cli_number(counts, "queued"),
+                cli_table_add(table, "%llu queued, %llu running, %llu done, %llu failed, %llu cancelled", (unsigned long long)cli_number(counts, "queued"),
                               (unsigned long long)cli_number(counts, "running"), (unsigned long long)cli_number(counts, "done"),
-                              (unsigned long long)cli_number(counts, "failed"));
+                              (unsigned long long)cli_number(counts, "failed"), (unsigned long long)cli_number(counts, "cancelled"));
                 return;
         }
         if (strcmp(cli_text(job, "state"), "queued") == 0 && client && ++*asked <= REASONS_MAX) {
@@ -220,15 +183,32 @@ static int print_all(struct fg_client *client, const struct options *o, const js
         return cli_table_print(table, stdout, 0) < 0 ? cli_fail(CLI_FAILED, "out of memory") : 0;
 }
 
+static int read_options(int argc, char **argv, struct options *ret)
+{
+        struct cli_words words;
+        struct fg_error err = {0};
+        int code = cli_words("jobs", &cli_jobs_argp, argc, argv, &words);
+        if (code)
+                return code;
+        const char *limit = cli_word(&words, "limit");
+        *ret = (struct options){.json = words.json, .all = cli_word(&words, "all"), .mine = cli_word(&words, "mine"), .state = cli_word(&words, "state"),
+                                .id = words.count ? words.args[0] : NULL};
+        if (limit && fg_count_parse("--limit", limit, 1, 1000000, &ret->limit, &err) < 0)
+                return cli_fail(CLI_USAGE, "%s", err.text);
+        if (words.count > 1)
+                return cli_fail(CLI_USAGE, "jobs takes one job, yet \"%s\" was given after \"%s\"", words.args[1], words.args[0]);
+        if (ret->id && !cli_job_is_id(ret->id))
+                return cli_fail(CLI_USAGE, "\"%s\" is not a job: it is a number like 17, or 17/3 for an element of an array", ret->id);
+        return 0;
+}
+
 int cli_jobs(int argc, char **argv)
 {
         struct options o = {0};
         cli_autoclient struct fg_client *client = NULL;
         cli_autojson json_t *all = json_array();
         const char *project = NULL;
-        int code = cli_parse("jobs", &cli_jobs_argp, argc, argv, &o);
-        if (code == 0 && o.id && !cli_job_is_id(o.id))
-                code = cli_fail(CLI_USAGE, "\"%s\" is not a job: it is a number like 17, or 17/3 for an element of an array", o.id);
+        int code = read_options(argc, argv, &o);
         if (code == 0)
                 code = cli_project(&project);
         if (code == 0)

@@ -3,18 +3,9 @@
 #include "cli/cli.h"
 #include "cli/table.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *const windows[] = {"minute", "hour", "day", "life"};
-#define WINDOWS (sizeof windows / sizeof windows[0])
-
-struct options {
-        bool json, explain;
-        const char *window, *name;
-};
 
 static const struct argp_option option_table[] = {
         {"window", 'w', "WINDOW", 0, "minute, hour (the default), day or life", 1},
@@ -23,45 +14,8 @@ static const struct argp_option option_table[] = {
         CLI_OPTION_JSON,
         {0}};
 
-static error_t take_window(struct options *o, const char *arg)
-{
-        for (size_t i = 0; i < WINDOWS; i++)
-                if (strcmp(windows[i], arg) == 0) {
-                        o->window = windows[i];
-                        return 0;
-                }
-        cli_fail(0, "--window \"%s\" is not minute, hour, day or life", arg);
-        return EINVAL;
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-        struct options *o = state->input;
-        switch (key) {
-        case CLI_KEY_JSON:
-                o->json = true;
-                return 0;
-        case CLI_KEY_PROJECT:
-                return cli_project_take(arg);
-        case 'e':
-                o->explain = true;
-                return 0;
-        case 'w':
-                return take_window(o, arg);
-        case ARGP_KEY_ARG:
-                if (o->name) {
-                        cli_fail(0, "perf takes one name, yet \"%s\" was given too", arg);
-                        return EINVAL;
-                }
-                o->name = arg;
-                return 0;
-        default:
-                return ARGP_ERR_UNKNOWN;
-        }
-}
-
 const struct argp cli_perf_argp = {.options = option_table,
-                                   .parser = parse,
+                                   .parser = cli_action_parse,
                                    .doc = "Show how well the GPUs are used: P = alpha * U * S * V, of what was wanted the part that became useful "
                                           "work. S: of what was wanted, what was held; U: of that, what was busy; V: the speed against the bare "
                                           "device; alpha: of the work, what was kept. Without a NAME: devices and projects."};
@@ -165,37 +119,45 @@ static int explain(const json_t *reply)
         return 0;
 }
 
-static int make_path(const struct options *o, char *ret, size_t size)
+static int make_path(const struct cli_words *words, char *ret, size_t size)
 {
-        const char *project = NULL, *window = o->window ? o->window : "hour";
+        static const char *const windows[] = {"minute", "hour", "day", "life", NULL};
+        const char *project = NULL, *window = cli_word(words, "window") ? cli_word(words, "window") : "hour", *name = words->count ? words->args[0] : NULL;
+        const char *const *known = windows;
         char vgpu[256];
         int64_t index;
+        while (*known && strcmp(*known, window) != 0)
+                known++;
+        if (!*known)
+                return cli_fail(CLI_USAGE, "--window \"%s\" is not minute, hour, day or life", window);
+        if (words->count > 1)
+                return cli_fail(CLI_USAGE, "perf takes one name, yet \"%s\" was given too", words->args[1]);
         int code = cli_project(&project);
         if (code)
                 return code;
-        if (o->name && (code = cli_vgpu_path(o->name, vgpu, sizeof vgpu, &index)))
+        if (name && (code = cli_vgpu_path(name, vgpu, sizeof vgpu, &index)))
                 return code;
-        snprintf(ret, size, "/v1/perf%s?window=%s%s%s", o->name ? vgpu + strlen("/v1/vgpus") : "", window, project ? "&project=" : "",
+        snprintf(ret, size, "/v1/perf%s?window=%s%s%s", name ? vgpu + strlen("/v1/vgpus") : "", window, project ? "&project=" : "",
                  project ? project : "");
         return 0;
 }
 
 int cli_perf(int argc, char **argv)
 {
-        struct options o = {0};
+        struct cli_words words;
         char path[512];
         cli_autojson json_t *reply = NULL;
-        int code = cli_parse("perf", &cli_perf_argp, argc, argv, &o);
+        int code = cli_words("perf", &cli_perf_argp, argc, argv, &words);
         if (code == 0)
-                code = make_path(&o, path, sizeof path);
+                code = make_path(&words, path, sizeof path);
         if (code == 0)
-                code = cli_call("GET", path, NULL, o.name, &reply);
+                code = cli_call("GET", path, NULL, words.count ? words.args[0] : NULL, &reply);
         if (code)
                 return code;
-        if (o.json) {
+        if (words.json) {
                 cli_print_json(reply, stdout);
                 return 0;
         }
         code = print_rows(json_object_get(reply, "perf"));
-        return code || !o.explain ? code : explain(reply);
+        return code || !cli_word(&words, "explain") ? code : explain(reply);
 }

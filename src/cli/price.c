@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "bill/price.h"
+#include "cli/price.h"
 #include "base/cleanup.h"
 #include "base/size.h"
 #include "cli/table.h"
@@ -114,8 +114,7 @@ static int set(const struct options *o)
         return 0;
 }
 
-/* The list as bill/price.h knows it, to look up the row that is in force as the daemon does. */
-static int take_prices(const json_t *reply, struct fg_bill_prices *ret)
+int cli_prices_take(const json_t *reply, struct fg_bill_prices *ret)
 {
         fg_autofree char *csv = NULL;
         size_t size, i;
@@ -212,7 +211,7 @@ static int estimate(const struct options *o, const json_t *list)
                 return cli_fail(CLI_NOT_FOUND, "there is no device%s%s", o->wish.device ? " " : "", o->wish.device ? o->wish.device : "");
         code = rate_of(body, cli_number(device, "memory"), &rate);
         if (code == 0)
-                code = take_prices(list, &prices);
+                code = cli_prices_take(list, &prices);
         if (code == 0)
                 code = print_estimate(o, fg_bill_prices_find(&prices, cli_text(device, "uuid"), cli_text(device, "model"),
                                                              o->wish.mode ? o->wish.mode : "share", time(NULL)), device, rate);
@@ -232,7 +231,7 @@ void cli_price_hint(struct fg_client *client, const json_t *wish, char *ret, siz
             cli_request(client, "GET", "/v1/devices", NULL, &devices))
                 return;
         const json_t *device = find_device(json_object_get(devices, "devices"), *wanted ? wanted : NULL);
-        if (!device || rate_of(wish, cli_number(device, "memory"), &rate) || take_prices(list, &prices))
+        if (!device || rate_of(wish, cli_number(device, "memory"), &rate) || cli_prices_take(list, &prices))
                 return;
         if (rate == 0) /* neither memory nor compute: a whole device */
                 rate = FG_PPM * (json_object_get(wish, "gpus") ? cli_number(wish, "gpus") : 1);

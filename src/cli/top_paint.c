@@ -112,8 +112,8 @@ static void paint_message(const struct cli_top_screen *s)
         } else if (*s->message) {
                 line(s, row, s->message, CLI_WARN);
         } else if (s->view == CLI_TOP_JOB && s->why) {
-                snprintf(text, sizeof text, "%s: %s%s%s", cli_text(s->why, "name"), cli_text(s->why, "text"), *cli_text(s->why, "remedy") ? "; " : "",
-                         cli_text(s->why, "remedy"));
+                const char *more = *cli_text(s->why, "prediction") ? cli_text(s->why, "prediction") : cli_text(s->why, "remedy");
+                snprintf(text, sizeof text, "%s: %s%s%s", cli_text(s->why, "name"), cli_text(s->why, "text"), *more ? "; " : "", more);
                 line(s, row, text, CLI_PLAIN);
         }
 }

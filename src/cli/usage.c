@@ -45,8 +45,7 @@ static int build(const struct cli_words *words, char *path, size_t size, const c
 static int begin(const char *verb, const struct argp *argp, int argc, char **argv, int max, struct cli_words *words)
 {
         struct cli_witness witness;
-        *words = (struct cli_words){.table = argp->options};
-        int code = cli_parse(verb, argp, argc, argv, words);
+        int code = cli_words(verb, argp, argc, argv, words);
         if (code == 0 && words->count > max)
                 code = cli_fail(CLI_USAGE, "%s: \"%s\" is too much; type `fastgpu help %s`", verb, words->args[max], verb);
         return code ? code : cli_witness(&witness);

@@ -90,12 +90,9 @@ static int serve(struct fgd_call *call)
         return run_handler(call);
 }
 
-/* Every request that would change something leaves a row, also one for a path that is none. */
-static int open_audit(struct fgd_call *call)
+static int begin_row(struct fgd_call *call)
 {
         const struct fgd_request *request = call->request;
-        if (call->route ? call->route->effect == FGD_READS : strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)
-                return 0;
         struct fgd_audit *row = fgd_journal_begin(call->manager);
         if (!row)
                 return fgd_problem_set(&call->problem, FGD_INTERNAL, "out of memory");
@@ -110,21 +107,24 @@ static int open_audit(struct fgd_call *call)
         return 0;
 }
 
+/* Every request that would change something leaves a row, also one for a path that is none. */
+static int open_audit(struct fgd_call *call)
+{
+        const char *method = call->request->method;
+        bool reads = call->route ? call->route->effect == FGD_READS : strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+        return reads ? 0 : begin_row(call);
+}
+
 void fgd_api_refused(struct fgd_manager *m, const struct fgd_request *request, unsigned status, const char *type)
 {
-        struct fgd_problem ignored = {0};
         struct fgd_call call = {.manager = m, .request = request, .status = status, .who = {.actor = "anonymous", .via = "network"}};
         const char *from = request->from ? request->from : "", *uid = request->remote ? NULL : strstr(from, "uid ");
-        char source[80];
         fgd_route_match(&call);
         if (!request->remote)
                 snprintf(call.who.via, sizeof call.who.via, "%s", uid ? uid : "");
         if (open_audit(&call) < 0 || !call.audit)
                 return;
-        /* A source of its own: these are no guesses, and cost nobody his chance to say who he is. */
-        snprintf(source, sizeof source, "early %s", uid ? uid + 4 : from);
-        fgd_rate_failure(m, source, &ignored);
-        call.audit->is_flood = ignored.type == FGD_RATE_LIMITED;
+        call.audit->is_flood = true;
         fgd_journal_end(m, call.audit, status, type);
 }
 
@@ -134,6 +134,9 @@ static void close_audit(struct fgd_call *call, int result)
         const char *problem = result < 0 ? fgd_problem_type_name(&call->problem) : call->is_replay ? "replay" : "";
         journal->ready = NULL;
         journal->reply = NULL;
+        /* One who only reads, beyond his rate: counted, too. */
+        if (result < 0 && call->problem.type == FGD_RATE_LIMITED && !call->audit)
+                begin_row(call);
         if (call->audit)
                 fgd_journal_end(call->manager, call->audit, result < 0 ? fgd_problem_status(&call->problem) : call->status, problem);
         journal->current = NULL;

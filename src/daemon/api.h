@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct fgd_manager;
 struct fgd_sink;
@@ -35,6 +36,7 @@ struct fgd_request {
         const char *last_event_id;   /* the header's value; NULL: none */
         const struct fgd_sink *sink; /* NULL: who asks does not take a stream */
         struct fgd_stream **stream;  /* of a stream that was begun: the caller's, with an empty answer */
+        uint64_t caller;         /* in whose turn it is served; fair.h */
         struct fgd_later *later; /* NULL: whatever would take time is refused */
         char *allow;           /* FGD_ALLOW_SIZE bytes, empty: the methods that the path has, when this one is not among them. NULL: nobody asks */
         const char **content_type; /* of the answer, if it succeeds; left alone: JSON. NULL: nobody asks */
@@ -45,8 +47,11 @@ struct fgd_request {
  * request->later is told. */
 int fgd_api_handle(struct fgd_manager *manager, const struct fgd_request *request, unsigned *ret_status, char **ret_json);
 
-/* It was refused before it was known who asks, since it could not be kept: written down if it would have changed something. Beyond the
- * rate of bad credentials of one source such rows are counted, not added. `type`: the refusal's. */
+/* It was refused before it was known who asks, since it could not be kept: counted in the audit if it would have changed something.
+ * `type`: the refusal's. */
 void fgd_api_refused(struct fgd_manager *manager, const struct fgd_request *request, unsigned status, const char *type);
+
+/* Whoever still waits for one was told otherwise. */
+void fgd_listings_free(struct fgd_manager *manager);
 
 #endif

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <systemd/sd-id128.h>
 
 #define DAY      86400
 #define SET_MAX  64  /* vGPUs of a set that are added up */
@@ -232,6 +233,19 @@ static int take(void *user, const struct fgd_history_who *who)
         return page->count > page->limit;
 }
 
+static bool exists(const struct fgd_manager *m, const char *uuid)
+{
+        const struct fgd_set *set;
+        sd_id128_t id;
+        if (sd_id128_from_string(uuid, &id) < 0)
+                return false;
+        TAILQ_FOREACH(set, &m->sets, order)
+                for (uint32_t i = 0; i < set->count; i++)
+                        if (memcmp(set->vgpu[i].uuid, id.bytes, sizeof id.bytes) == 0)
+                                return true;
+        return false;
+}
+
 static int write_page(struct fgd_call *call, const struct page *page, const struct fgd_history_range *range)
 {
         for (size_t i = 0; i < page->count && i < page->limit; i++) {
@@ -239,7 +253,7 @@ static int write_page(struct fgd_call *call, const struct page *page, const stru
                 if (get(call, FGD_HISTORY_VGPU, page->who[i].key, range, &answer) < 0)
                         return -1;
                 fgd_text_add(&call->text, i ? ", " : "");
-                fgd_history_write_sum(&call->text, &page->who[i], range, &answer);
+                fgd_history_write_sum(&call->text, &page->who[i], exists(call->manager, page->who[i].key), range, &answer);
         }
         fgd_page_end(&call->text, page->count ? page->who[(page->count > page->limit ? page->limit : page->count) - 1].id : 0, page->count > page->limit);
         return 0;

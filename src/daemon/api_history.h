@@ -19,7 +19,7 @@ struct fgd_history_subjects_of {
 int fgd_history_write(struct fgd_call *call, const struct fgd_history_subjects_of *about, const struct fgd_history_range *range,
                       const struct fgd_history_answer *answer, const char *series);
 /* A vGPU's row of the summary. */
-void fgd_history_write_sum(struct fgd_text *text, const struct fgd_history_who *who, const struct fgd_history_range *range,
+void fgd_history_write_sum(struct fgd_text *text, const struct fgd_history_who *who, bool exists, const struct fgd_history_range *range,
                            const struct fgd_history_answer *answer);
 /* "from" to "until_s", after "{". */
 void fgd_history_write_range(struct fgd_text *text, const struct fgd_history_range *range);

@@ -230,28 +230,54 @@ int fgd_history_write(struct fgd_call *call, const struct fgd_history_subjects_o
         return 0;
 }
 
+/* Of the clock: how many it existed in, how many of them it used its device in, and the most that it used, permille. */
+struct hours {
+        uint64_t count, busy, busiest;
+};
+
+static void end_hour(struct hours *hours, const struct fgd_history_row *row)
+{
+        uint64_t wall = row->value[FGD_H_WALL], busy = row->value[FGD_H_BUSY];
+        uint64_t share = wall && busy < UINT64_MAX / 2000 ? (busy * 1000 + wall - 1) / wall : 0;
+        hours->count++;
+        hours->busy += busy > 0;
+        hours->busiest = share > hours->busiest ? share : hours->busiest;
+}
+
+static struct hours count_hours(const struct fgd_history_range *range, const struct fgd_history_answer *answer, struct fgd_history_row *sum)
+{
+        struct hours hours = {0};
+        struct fgd_history_row of_hour = {0};
+        int64_t points = (range->until - range->from) / range->step, last = -1;
+        for (int64_t i = 0; i < points; i++) {
+                int64_t hour = (range->from + i * range->step) / FGD_HISTORY_HOUR;
+                const struct fgd_history_point *point = &answer->point[i];
+                if (!point->is_known)
+                        continue;
+                if (last >= 0 && hour != last)
+                        end_hour(&hours, &of_hour);
+                if (hour != last)
+                        of_hour = (struct fgd_history_row){0};
+                fgd_history_fold(&of_hour, &point->row);
+                fgd_history_fold(sum, &point->row);
+                last = hour;
+        }
+        if (last >= 0)
+                end_hour(&hours, &of_hour);
+        return hours;
+}
+
 static void write_total(struct fgd_text *text, const char *name, uint64_t value, uint64_t unit)
 {
         fgd_text_name(text, name);
         write_part(text, value, unit);
 }
 
-void fgd_history_write_sum(struct fgd_text *text, const struct fgd_history_who *who, const struct fgd_history_range *range,
+void fgd_history_write_sum(struct fgd_text *text, const struct fgd_history_who *who, bool exists, const struct fgd_history_range *range,
                            const struct fgd_history_answer *answer)
 {
         struct fgd_history_row sum = {0};
-        int64_t points = (range->until - range->from) / range->step, last_hour = -1, last_busy = -1;
-        uint64_t hours = 0, busy = 0;
-        for (int64_t i = 0; i < points; i++) {
-                int64_t hour = (range->from + i * range->step) / FGD_HISTORY_HOUR;
-                if (!answer->point[i].is_known)
-                        continue;
-                fgd_history_fold(&sum, &answer->point[i].row);
-                hours += hour != last_hour;
-                last_hour = hour;
-                busy += answer->point[i].row.value[FGD_H_BUSY] && hour != last_busy;
-                last_busy = answer->point[i].row.value[FGD_H_BUSY] ? hour : last_busy;
-        }
+        const struct hours hours = count_hours(range, answer, &sum);
         fgd_text_add(text, "{");
         fgd_text_field(text, "vgpu", who->key);
         fgd_text_field(text, "name", who->name);
@@ -259,7 +285,7 @@ void fgd_history_write_sum(struct fgd_text *text, const struct fgd_history_who *
         fgd_text_field(text, "device", who->device);
         fgd_text_number(text, "first_s", (uint64_t)who->first);
         fgd_text_number(text, "last_s", (uint64_t)who->last);
-        fgd_text_bool(text, "exists", who->is_live);
+        fgd_text_bool(text, "exists", exists);
         write_total(text, "metered_seconds", sum.value[FGD_H_WALL], 1000);
         write_total(text, "gpu_seconds", sum.value[FGD_H_BUSY], 1000);
         write_total(text, "reserved_gpu_seconds", sum.value[FGD_H_RESERVED], 1000);
@@ -273,7 +299,8 @@ void fgd_history_write_sum(struct fgd_text *text, const struct fgd_history_who *
         fgd_text_number(text, "share", sum.value[FGD_H_SHARE]);
         write_total(text, "throttled_seconds", sum.value[FGD_H_WAIT], 1000);
         fgd_text_number(text, "refusals", sum.value[FGD_H_REFUSALS]);
-        fgd_text_number(text, "hours", hours);
-        fgd_text_number(text, "busy_hours", busy);
+        fgd_text_number(text, "hours", hours.count);
+        fgd_text_number(text, "busy_hours", hours.busy);
+        fgd_text_number(text, "busiest_hour_share", hours.busiest);
         fgd_text_add(text, "}");
 }

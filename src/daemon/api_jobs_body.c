@@ -201,7 +201,7 @@ static int read_currency(struct fgd_call *call, const char *text, char ret[FG_CU
         const struct fg_bill_prices *prices = money && money->log ? fg_bill_books_prices(fgd_moneylog_books(money->log)) : NULL;
         struct fg_error err = {0};
         if (!text && (!prices || !prices->count))
-                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"budget\" needs a \"currency\", such as \"EUR\": there is no price list to tell it");
+                return fgd_problem_set(&call->problem, FGD_NOT_FOUND, "in which currency? There is no price list to tell: give one with the budget, such as \"EUR\"");
         if (fg_currency_parse(text ? text : prices->row[0].currency, ret, &err) < 0)
                 return fgd_problem_from(&call->problem, FGD_BAD_REQUEST, &err);
         return 0;
@@ -230,7 +230,7 @@ int fgd_body_budget(struct fgd_call *call, json_t *body, bool *ret_given, struct
                 return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"budget\" needs an \"amount\", such as \"10\"");
         if (fg_price_parse(amount, &ret->amount, &err) < 0)
                 return fgd_problem_from(&call->problem, FGD_BAD_REQUEST, &err);
-        return read_currency(call, currency, ret->currency);
+        return ret->amount || currency ? read_currency(call, currency, ret->currency) : 0;
 }
 
 /* --- the command --- */
@@ -353,6 +353,28 @@ static void make_command(const struct fg_job_spec *spec, char *ret, size_t size)
                         *c = ' ';
 }
 
+/* What is run, for people: of `python -u train.py` the script, not the interpreter that all of them have. */
+static const char *program_of(const struct fg_job_spec *spec)
+{
+        static const char *const interpreters[] = {"python", "sh", "bash", "Rscript", "julia", "perl", "ruby", "node", "torchrun", "accelerate", "deepspeed"};
+        static const char *const endings[] = {".py", ".sh", ".R", ".jl", ".pl", ".rb", ".js"};
+        const char *base = strrchr(spec->argv[0], '/') ? strrchr(spec->argv[0], '/') + 1 : spec->argv[0], *script = NULL;
+        bool runs_scripts = false;
+        for (size_t i = 0; i < sizeof interpreters / sizeof *interpreters; i++) {
+                size_t n = strlen(interpreters[i]);
+                runs_scripts |= strncmp(base, interpreters[i], n) == 0 && base[n + strspn(base + n, "0123456789.")] == '\0';
+        }
+        for (size_t i = 1; runs_scripts && i < spec->argc && !script; i++)
+                if (spec->argv[i][0] != '-' && strcmp(spec->argv[i], "launch") != 0)
+                        script = spec->argv[i];
+        for (size_t i = 0; script && i < sizeof endings / sizeof *endings; i++) {
+                size_t n = strlen(script), m = strlen(endings[i]);
+                if (n > m && strcmp(script + n - m, endings[i]) == 0 && !strchr(script, ' '))
+                        return script;
+        }
+        return spec->argv[0];
+}
+
 /* After the program, as far as a name allows. */
 static void make_name(const char *program, char ret[64])
 {
@@ -378,7 +400,7 @@ static int read_spec(struct fgd_call *call, json_t *body, struct fgd_submit *s, 
         s->spec = *ret;
         make_command(&spec, s->command, sizeof s->command);
         if (!s->name[0])
-                make_name(spec.argv[0], s->name);
+                make_name(program_of(&spec), s->name);
         return 0;
 }
 

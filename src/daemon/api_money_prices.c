@@ -81,7 +81,7 @@ static int refuse_write(struct fgd_call *call, int r, const struct fg_error *err
 static int put_prices(struct fgd_call *call, struct fgd_moneylog *log, const struct fg_bill_prices *prices, struct fg_error *err)
 {
         int64_t now = now_of(call);
-        if (call->manager->money->is_behind)
+        if (fgd_metering_flush(call->manager) < 0 && !*fgd_moneylog_trouble(log))
                 return fg_error_set(err, -EAGAIN, "minutes that were before it wait to be put on record, and would have the new prices: try again "
                                     "when the money log can be written");
         return fgd_moneylog_prices(log, prices, now, err);
@@ -191,6 +191,7 @@ int fgd_handle_budget_put(struct fgd_call *call)
                 return -1;
         snprintf(record.budget.project, sizeof record.budget.project, "%s", project->name);
         record.budget.time = now_of(call);
+        fgd_metering_flush(call->manager);
         fgd_moneylog_begin(log);
         int r = fgd_moneylog_add(log, &record, &err);
         if (r == 0)

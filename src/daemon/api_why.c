@@ -11,7 +11,7 @@
 
 struct answer {
         const char *reason; /* stable */
-        char text[400], remedy[256];
+        char text[400], remedy[256], prediction[FGD_LEARN_EXPLAIN];
         uint64_t start; /* us of the queue's clock; FG_QUEUE_UNKNOWN */
 };
 
@@ -153,7 +153,7 @@ static void say_reason(struct fgd_call *call, const struct fgd_run *run, const s
                 snprintf(a->text, sizeof a->text, "it starts now");
                 break;
         case FG_QUEUE_RUNS:
-                snprintf(a->text, sizeof a->text, "it runs; it waits for nothing");
+                snprintf(a->text, sizeof a->text, "%s", fgd_run_state(run) == FGD_JOB_STARTING ? "it is being started" : "it runs; it waits for nothing");
                 break;
         case FG_QUEUE_LEAVES:
                 snprintf(a->text, sizeof a->text, "it makes room for %s", other);
@@ -190,7 +190,7 @@ static void say_reason(struct fgd_call *call, const struct fgd_run *run, const s
                 snprintf(a->text, sizeof a->text, "the room goes to %s: its project has used less of what is its due", other);
                 break;
         case FG_QUEUE_BEHIND_OWN:
-                snprintf(a->text, sizeof a->text, "the room goes to earlier jobs of its own project, %s first", other);
+                snprintf(a->text, sizeof a->text, "the room goes to jobs of its own project that come before it, %s first", other);
                 break;
         case FG_QUEUE_RESERVED:
                 snprintf(a->text, sizeof a->text, "there is room, and it is kept for %s, which has waited for longer and needs more", other);
@@ -285,6 +285,8 @@ static void write_answer(struct fgd_call *call, const char *name, const char *st
         fgd_text_field(&call->text, "text", a->text);
         if (a->remedy[0])
                 fgd_text_field(&call->text, "remedy", a->remedy);
+        if (a->prediction[0])
+                fgd_text_field(&call->text, "prediction", a->prediction);
         if (a->start != FG_QUEUE_UNKNOWN) {
                 int64_t ahead = (int64_t)(a->start - fgd_jobs_now(jobs)) / 1000;
                 fgd_text_field(&call->text, "start", fgd_time_format(fgd_wall_ms() + ahead, when));
@@ -306,7 +308,9 @@ static int why_job(struct fgd_call *call, const struct fgd_job_ref *ref)
         char name[FGD_JOB_ID_SIZE];
         if (ref->job && explain_live(call, ref, &a) < 0)
                 return -1;
-        if (!ref->job)
+        if (ref->job)
+                fgd_learn_explain(call->manager, ref->job, a.prediction);
+        else
                 explain_over(call, ref, &a);
         if (ref->index >= 0)
                 snprintf(name, sizeof name, "%lld/%lld", (long long)ref->id, (long long)(ref->first + ref->index));

@@ -40,7 +40,7 @@ void fgd_write_device(const struct fgd_manager *m, const struct fgd_device *d, s
         fgd_text_add(text, "}");
 }
 
-void fgd_write_set(struct fgd_set *set, const char *note, struct fgd_text *text)
+void fgd_write_set_begin(const struct fgd_set *set, const char *note, struct fgd_text *text)
 {
         char created[32];
         fgd_text_add(text, "{\"name\": \"");
@@ -58,6 +58,11 @@ void fgd_write_set(struct fgd_set *set, const char *note, struct fgd_text *text)
         if (note[0])
                 fgd_text_field(text, "note", note);
         fgd_text_add(text, ", \"vgpus\": [");
+}
+
+void fgd_write_set(struct fgd_set *set, const char *note, struct fgd_text *text)
+{
+        fgd_write_set_begin(set, note, text);
         for (uint32_t i = 0; i < set->count; i++) {
                 fgd_text_add(text, i ? ", " : "");
                 fgd_write_vgpu(&set->vgpu[i], text);

@@ -9,10 +9,11 @@
 struct fgd_manager;
 
 void fgd_write_device(const struct fgd_manager *manager, const struct fgd_device *device, struct fgd_text *text);
-const char *fgd_vgpu_state(const struct fgd_vgpu *vgpu);
 /* api_vgpu.c */
 void fgd_write_vgpu(struct fgd_vgpu *vgpu, struct fgd_text *text);
-/* `note` may be empty. */
+const char *fgd_vgpu_state(const struct fgd_vgpu *vgpu);
+/* `note` may be empty. The beginning ends where the vGPUs come; "]}" closes it. */
+void fgd_write_set_begin(const struct fgd_set *set, const char *note, struct fgd_text *text);
 void fgd_write_set(struct fgd_set *set, const char *note, struct fgd_text *text);
 
 #endif

@@ -41,6 +41,7 @@ const char *fgd_history_trouble(const struct fgd_manager *manager);
 struct fgd_history_look {
         uint64_t memory, quota, wait_ns, refusals;
         uint32_t share;
+        int64_t created; /* unix s */
 };
 /* Of the minute so far, or until it was deleted. */
 struct fgd_history_look fgd_history_look(const struct fgd_vgpu *vgpu);
@@ -76,7 +77,6 @@ struct fgd_history_answer {
 struct fgd_history_who {
         char key[64], name[80], project[64], user[64], device[40];
         int64_t id, first, last; /* unix s */
-        bool is_live;
 };
 
 /* -ENOENT: nothing is known of it. */

@@ -16,7 +16,7 @@ struct fgd_history_look fgd_history_look(const struct fgd_vgpu *vgpu)
         struct fgd_counters all = vgpu->base;
         fgd_counters_add(&all, &vgpu->live);
         return (struct fgd_history_look){.memory = vgpu->memory_high < vgpu->memory ? vgpu->memory_high : vgpu->memory,
-                                         .quota = vgpu->memory, .share = vgpu->share, .wait_ns = all.wait_ns, .refusals = all.refusals};
+                                         .quota = vgpu->memory, .share = vgpu->share, .created = vgpu->set->created, .wait_ns = all.wait_ns, .refusals = all.refusals};
 }
 
 static struct fgd_history_look look_at(const struct fgd_meter *meter)
@@ -52,7 +52,7 @@ static struct fgd_history_subject *subject_of(struct fgd_history *h, const struc
         keep(&s->project, set ? set->project->name : names ? names->project : "");
         keep(&s->user, set ? set->owner ? set->owner->name : "" : names ? names->user : "");
         keep(&s->device, md->device->uuid);
-        if (set && set->created < start) {
+        if (look->created < start) {
                 s->wait_ns = look->wait_ns;
                 s->refusals = look->refusals;
         }

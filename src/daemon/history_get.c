@@ -98,7 +98,6 @@ static void read_who(sqlite3_stmt *q, struct fgd_history_who *ret)
 
 static void add_live(const struct fgd_history_subject *s, struct fgd_history_who *who)
 {
-        who->is_live = s && !s->is_gone;
         if (s && s->fed > who->last)
                 who->last = s->fed;
 }

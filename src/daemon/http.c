@@ -21,6 +21,7 @@ void fgd_http_drive(struct fgd_http *http)
 {
         MHD_UNSIGNED_LONG_LONG timeout = 0;
         unsigned before = http->peers;
+        fgd_fair_turn(http->manager->fair);
         MHD_run(http->daemon);
         /* It looks at its limit of connections only when it starts to run: one that closed makes room in the next turn. */
         if (http->peers == before && MHD_get_timeout(http->daemon, &timeout) != MHD_YES) {
@@ -31,7 +32,7 @@ void fgd_http_drive(struct fgd_http *http)
         sd_event_source_set_enabled(http->timer, SD_EVENT_ONESHOT);
 }
 
-void fgd_http_soon(struct fgd_http *http)
+void fgd_http_wake(struct fgd_http *http)
 {
         sd_event_source_set_time_relative(http->timer, 0);
         sd_event_source_set_enabled(http->timer, SD_EVENT_ONESHOT);
@@ -108,6 +109,7 @@ int fgd_http_start(struct fgd_manager *m, int socket, struct MHD_OptionItem *tls
         TAILQ_INIT(&http->silent);
         TAILQ_INIT(&http->sending);
         TAILQ_INIT(&http->waiting);
+        TAILQ_INIT(&http->queued);
         TAILQ_INIT(&http->paused);
         int r = start(http, socket, tls, err);
         if (r < 0)

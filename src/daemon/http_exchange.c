@@ -2,6 +2,7 @@
  * From libmicrohttpd's callbacks to one call of the API and back. */
 #include "daemon/http_source.h"
 
+#include "daemon/identity.h"
 #include "daemon/manager.h"
 #include "daemon/problem.h"
 
@@ -37,6 +38,8 @@ void *fgd_exchange_new(void *user, const char *uri, struct MHD_Connection *conne
         /* A kept connection may have been idle: the time of its next request begins with that. */
         if (e->peer && e->peer->served)
                 fgd_peer_enter(e->peer, FGD_PEER_SILENT);
+        if (e->peer)
+                e->peer->asked = e->peer->asking = true;
         return e;
 }
 
@@ -54,18 +57,19 @@ static bool is_over(size_t more, size_t all, size_t max, const size_t *of_source
 static void append(struct fgd_exchange *e, const char *data, size_t size)
 {
         struct fgd_source *source = source_of(e);
-        if (e->too_large || e->too_much || e->refused)
+        e->size += size;
+        e->too_large = e->too_large || e->size > FGD_BODY_MAX;
+        if (e->too_large || e->too_much || e->refused || e->size > e->most)
                 return;
-        e->too_large = e->size + size > FGD_BODY_MAX;
         e->too_much = is_over(size, e->http->bodies, BODIES_MAX, source ? &source->bodies : NULL);
-        char *more = e->too_large || e->too_much ? NULL : realloc(e->body, e->size + size);
+        char *more = e->too_much ? NULL : realloc(e->body, e->kept + size);
         if (!more) {
-                e->too_much = !e->too_large;
+                e->too_much = true;
                 return;
         }
-        memcpy(more + e->size, data, size);
+        memcpy(more + e->kept, data, size);
         e->body = more;
-        e->size += size;
+        e->kept += size;
         e->http->bodies += size;
         if (source)
                 source->bodies += size;
@@ -120,11 +124,14 @@ static void set_headers(const struct fgd_exchange *e, struct MHD_Response *respo
         MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, number);
 }
 
-static enum MHD_Result reply(struct fgd_exchange *e)
+enum MHD_Result fgd_exchange_reply(struct fgd_exchange *e)
 {
         static char sorry[] = "{\"type\": \"internal\", \"title\": \"something failed inside\", \"status\": 500, \"detail\": \"out of memory\"}\n";
         size_t size = e->json ? strlen(e->json) : 0;
         const char *type;
+        e->told = true;
+        if (e->stream)
+                return fgd_http_stream(e);
         if (!take_reply(e, size)) {
                 free(e->json);
                 e->too_much = true;
@@ -158,13 +165,19 @@ static void later_done(void *user, unsigned status, char *json)
         e->waiting = false;
         TAILQ_REMOVE(&e->http->waiting, e, order);
         MHD_resume_connection(e->connection);
-        fgd_http_soon(e->http);
+        fgd_http_wake(e->http);
 }
 
 void fgd_exchange_dismiss_all(struct fgd_http *http)
 {
         struct fgd_problem problem = {0};
         fgd_problem_set(&problem, FGD_BUSY, "the daemon ends; ask the next one");
+        struct fgd_exchange *e;
+        while ((e = TAILQ_FIRST(&http->queued))) {
+                fgd_turn_leave(e);
+                e->waiting = true;
+                TAILQ_INSERT_TAIL(&http->waiting, e, order);
+        }
         while (!TAILQ_EMPTY(&http->waiting)) {
                 struct fgd_text text = {0};
                 fgd_problem_write(&problem, &text);
@@ -194,15 +207,8 @@ static void write_from(const struct fgd_exchange *e, int peer, char *ret, size_t
                 fgd_source_print(&address, ret);
 }
 
-/* The whole request is here. */
-static enum MHD_Result answer(struct fgd_exchange *e, const char *method)
+int fgd_exchange_ask(struct fgd_exchange *e)
 {
-        int r = 0;
-        enum MHD_Result result;
-        if (fgd_http_asset(e, method, &result))
-                return result;
-        if (e->peer)
-                fgd_peer_enter(e->peer, FGD_PEER_BUSY);
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         char from[64];
         bool remote = e->http->lobby;
@@ -210,32 +216,32 @@ static enum MHD_Result answer(struct fgd_exchange *e, const char *method)
         _Static_assert(sizeof from >= FGD_FROM_MAX, "an address fits");
         e->later = (struct fgd_later){later_done, e};
         e->sink = (struct fgd_sink){fgd_http_stream_ready, e};
-        struct fgd_request request = {.method = method, .path = e->path, .query = e->query, .body = e->body, .body_size = e->size,
-                                      .peer = remote ? -1 : fd, .remote = remote, .from = from, .later = &e->later,
+        struct fgd_request request = {.method = e->method, .path = e->path, .query = e->query, .body = e->body, .body_size = e->size,
+                                      .peer = remote ? -1 : fd, .remote = remote, .from = from, .later = &e->later, .caller = e->caller,
                                       .authorization = header(e, MHD_HTTP_HEADER_AUTHORIZATION),
-                                      .idempotency_key = header(e, "Idempotency-Key"), .accept = header(e, MHD_HTTP_HEADER_ACCEPT), .retry_after = &e->retry_after,
-                                      .allow = e->allow, .content_type = &e->content_type, .last_event_id = header(e, "Last-Event-ID"), .stream = &e->stream,
+                                      .idempotency_key = header(e, "Idempotency-Key"),
+                                      .accept = header(e, MHD_HTTP_HEADER_ACCEPT), .retry_after = &e->retry_after,
+                                      .allow = e->allow, .content_type = &e->content_type,
+                                      .last_event_id = header(e, "Last-Event-ID"), .stream = &e->stream,
                                       .sink = fgd_http_wants_stream(header(e, MHD_HTTP_HEADER_ACCEPT)) ? &e->sink : NULL};
         write_from(e, fd, from, sizeof from);
         if (e->too_large || e->too_much || e->refused) {
                 const char *type;
                 e->json = early_problem(e, &e->status, &type);
                 fgd_api_refused(e->http->manager, &request, e->status, type);
-                return reply(e);
+                return 0;
         }
-        r = fgd_api_handle(e->http->manager, &request, &e->status, &e->json);
-        if (r == 0 && e->status == 429) {
-                fgd_pause_begin(e);
-                return MHD_YES;
-        }
-        if (e->stream)
-                return fgd_http_stream(e);
-        if (r == 0 || e->answered)
-                return reply(e);
-        e->waiting = true;
-        TAILQ_INSERT_TAIL(&e->http->waiting, e, order);
-        MHD_suspend_connection(e->connection);
-        return MHD_YES;
+        int r = fgd_api_handle(e->http->manager, &request, &e->status, &e->json);
+        return r == 0 || e->answered ? 0 : 1;
+}
+
+/* Whose request it is, and how much of a body is kept. */
+static void look_at_caller(struct fgd_exchange *e)
+{
+        uintptr_t place = (uintptr_t)(e->peer && e->peer->source ? (void *)e->peer->source : (void *)e->http);
+        bool is_admin;
+        e->caller = fgd_identity_key(e->http->manager, header(e, MHD_HTTP_HEADER_AUTHORIZATION), e->peer ? e->peer->uid : (uid_t)-1, place, &is_admin);
+        e->most = is_admin ? FGD_BODY_MAX : FGD_BODY_USER;
 }
 
 /* The head is here. What will be refused anyway is not kept in memory: a body that is too long, or anybody's who does not even say who
@@ -244,17 +250,20 @@ static enum MHD_Result begin(struct fgd_exchange *e, const char *method)
 {
         const char *length = header(e, MHD_HTTP_HEADER_CONTENT_LENGTH);
         unsigned long long size = length ? strtoull(length, NULL, 10) : 0;
+        snprintf(e->method, sizeof e->method, "%s", method);
         e->started = true;
         e->reading = strcmp(method, "GET") == 0;
         e->too_large = size > FGD_BODY_MAX;
         e->refused = e->http->lobby && !e->reading && !header(e, MHD_HTTP_HEADER_AUTHORIZATION);
-        return size > READ_ON_MAX ? answer(e, method) : MHD_YES;
+        look_at_caller(e);
+        return size > READ_ON_MAX ? fgd_turn_now(e) : MHD_YES;
 }
 
 enum MHD_Result fgd_exchange_step(void *user, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                                   const char *data, size_t *size, void **exchange)
 {
         struct fgd_exchange *e = *exchange;
+        enum MHD_Result result;
         if (!e)
                 return MHD_NO;
         if (!e->started)
@@ -262,9 +271,13 @@ enum MHD_Result fgd_exchange_step(void *user, struct MHD_Connection *connection,
         if (*size) {
                 append(e, data, *size);
                 *size = 0;
-                return MHD_YES;
+                return e->size > FGD_BODY_USER ? fgd_turn_read(e) : MHD_YES;
         }
-        return e->answered ? reply(e) : answer(e, method);
+        if (!e->answered && fgd_http_asset(e, e->method, &result)) {
+                e->told = true;
+                return result;
+        }
+        return e->answered ? fgd_exchange_reply(e) : fgd_turn_take(e);
 }
 
 void fgd_exchange_end(void *user, struct MHD_Connection *connection, void **exchange, enum MHD_RequestTerminationCode code)
@@ -273,18 +286,22 @@ void fgd_exchange_end(void *user, struct MHD_Connection *connection, void **exch
         if (!e)
                 return;
         struct fgd_source *source = source_of(e);
-        e->http->bodies -= e->size;
+        e->http->bodies -= e->kept;
         e->http->replies -= e->reply_size;
         if (source) {
-                source->bodies -= e->size;
+                source->bodies -= e->kept;
                 source->replies -= e->reply_size;
         }
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_HTTP_STATUS);
         if (e->peer) {
+                if (!e->told && info && info->http_status >= 400)
+                        fgd_peer_malformed(e->peer, info->http_status); /* it was the library that refused it */
                 e->peer->served = true;
+                e->peer->asking = false;
                 fgd_peer_enter(e->peer, FGD_PEER_SILENT);
         }
         /* What was not parsed is one block, which goes by itself (main.c). */
-        bool trim = e->size > TRIM_ABOVE && e->status != 413;
+        bool trim = e->kept > TRIM_ABOVE && e->status != 413;
         fgd_stream_close(e->stream);
         free(e->body);
         free(e->path);

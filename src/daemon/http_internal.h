@@ -4,6 +4,7 @@
 
 #include "daemon/api.h"
 #include "daemon/events.h"
+#include "daemon/fair.h"
 #include "daemon/http.h"
 
 #include <microhttpd.h>
@@ -30,9 +31,11 @@ enum fgd_peer_state {
 struct fgd_peer {
         struct fgd_http *http;
         int fd;
+        uid_t uid; /* of the process behind a unix socket; -1: not known, or remote */
         enum fgd_peer_state state;
         uint64_t since; /* when the state began; silent: when it was accepted, had its last answer or began its next request */
         bool served;    /* has had an answer */
+        bool asked, asking; /* its first words were those of a request; so are the last, to which there is no answer yet */
         TAILQ_ENTRY(fgd_peer) order; /* of http->silent or ->sending */
 
         struct fgd_source *source; /* remote: where it comes from; NULL: the unix socket */
@@ -52,6 +55,7 @@ struct fgd_http {
         unsigned limit, peers;
         size_t bodies, replies; /* bytes of unfinished requests and of unfinished answers */
         TAILQ_HEAD(fgd_exchange_list, fgd_exchange) waiting; /* for an answer that takes time */
+        struct fgd_exchange_list queued;    /* for their caller's turn */
         struct fgd_exchange_list paused;    /* answered with 429, to be told so later; oldest first */
         sd_event_source *pause;
         struct fgd_peer_list silent, sending; /* oldest first; silent: the lobby too */
@@ -64,9 +68,13 @@ struct fgd_exchange {
         struct fgd_peer *peer;
         struct MHD_Connection *connection;
         char *path, *query; /* one allocation */
-        char *body;
-        size_t size, reply_size;
-        bool started, reading, too_large, too_much, waiting, answered, refused;
+        char method[16];
+        char *body;           /* NULL: none, or not kept */
+        size_t size, kept, most; /* bytes that came; of them those in `body`; how many the caller may send: more are not kept */
+        size_t reply_size;
+        uint64_t caller;      /* in whose turn it is served; fair.h */
+        struct fgd_task task;
+        bool started, reading, too_large, too_much, waiting, answered, refused, told;
         unsigned status, retry_after;
         uint64_t paused_at;
         char allow[FGD_ALLOW_SIZE];
@@ -85,8 +93,6 @@ struct fgd_exchange {
 int fgd_http_start(struct fgd_manager *manager, int socket, struct MHD_OptionItem *tls, struct fgd_http **ret, struct fg_error *err);
 /* Lets the library do what it can. */
 void fgd_http_drive(struct fgd_http *http);
-/* The same, in the next turn: without a thread of its own it has no way to wake itself when a connection goes on. */
-void fgd_http_soon(struct fgd_http *http);
 /* A peer that has left the lobby. It is the library's from here on, or gone. */
 void fgd_http_hand_over(struct fgd_peer *peer);
 
@@ -111,11 +117,28 @@ bool fgd_http_wants_stream(const char *accept);
 void fgd_http_stream_ready(void *user);
 /* Answers with exchange->stream. */
 enum MHD_Result fgd_http_stream(struct fgd_exchange *exchange);
+/* The whole request is here, and it is its turn: asks the API. 0: the answer is there; 1: it comes later. */
+int fgd_exchange_ask(struct fgd_exchange *exchange);
+/* Its answer, which is there. */
+enum MHD_Result fgd_exchange_reply(struct fgd_exchange *exchange);
+/* Without a thread of its own the library has no way to wake itself: what was resumed goes on. */
+void fgd_http_wake(struct fgd_http *http);
+
+/* --- http_turn.c: whose turn it is --- */
+
+/* The whole request is here: it is served now, or in its caller's turn. */
+enum MHD_Result fgd_turn_take(struct fgd_exchange *exchange);
+/* Some of its long body was read: it is read on in the next turn of the loop, or in its caller's. */
+enum MHD_Result fgd_turn_read(struct fgd_exchange *exchange);
+/* The whole request is here, and it is served now in any case. */
+enum MHD_Result fgd_turn_now(struct fgd_exchange *exchange);
+/* It waits no longer. */
+void fgd_turn_leave(struct fgd_exchange *exchange);
 
 /* --- http_pause.c: who asks too much is told so, but not at once --- */
 
 int fgd_pause_watch(struct fgd_http *http);
-/* Its answer is there and waits. */
+/* Its answer is there and waits; the connection is suspended. */
 void fgd_pause_begin(struct fgd_exchange *exchange);
 /* All of them go on now. */
 void fgd_pause_end_all(struct fgd_http *http);
@@ -131,6 +154,8 @@ void fgd_peer_enter(struct fgd_peer *peer, enum fgd_peer_state state);
 void fgd_peer_cut(struct fgd_peer *peer);
 /* The library took a connection, or lets go of it. */
 void fgd_peer_change(void *http, struct MHD_Connection *connection, void **peer, enum MHD_ConnectionNotificationCode code);
+/* What it sent is no request, or none that came to an end: counted in the audit. */
+void fgd_peer_malformed(const struct fgd_peer *peer, unsigned status);
 /* Sets up the watch over time. */
 int fgd_peer_watch(struct fgd_http *http);
 

@@ -110,6 +110,8 @@ static int look(int fd)
 static void look_at(struct fgd_peer *peer)
 {
         int r = look(peer->fd);
+        if (r == -EPROTO)
+                fgd_peer_malformed(peer, 400);
         if (r < 0)
                 fgd_peer_cut(peer);
         else if (r > 0)

@@ -30,7 +30,7 @@ static int on_time(sd_event_source *source, uint64_t usec, void *user)
         uint64_t now = fg_now();
         for (unsigned n = 0; n < STEP_AT_ONCE && (e = TAILQ_FIRST(&http->paused)) && e->paused_at + PAUSE <= now; n++)
                 resume(e);
-        fgd_http_soon(http);
+        fgd_http_wake(http);
         e = TAILQ_FIRST(&http->paused);
         if (e)
                 arm(http, e->paused_at + PAUSE > now + STEP ? e->paused_at + PAUSE : now + STEP);
@@ -50,7 +50,6 @@ void fgd_pause_begin(struct fgd_exchange *e)
         if (TAILQ_EMPTY(&http->paused))
                 arm(http, e->paused_at + PAUSE);
         TAILQ_INSERT_TAIL(&http->paused, e, order);
-        MHD_suspend_connection(e->connection);
 }
 
 void fgd_pause_end_all(struct fgd_http *http)

@@ -5,8 +5,11 @@
 #include "daemon/http_lobby.h"
 
 #include "base/clock.h"
+#include "daemon/journal.h"
 #include "daemon/manager.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -38,8 +41,11 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
         struct fgd_http *http = user;
         struct fgd_peer *peer;
         uint64_t now = fg_now();
-        while ((peer = TAILQ_FIRST(&http->silent)) && peer->since + silent_time(http) <= now)
+        while ((peer = TAILQ_FIRST(&http->silent)) && peer->since + silent_time(http) <= now) {
+                if (peer->asking)
+                        fgd_peer_malformed(peer, 408);
                 fgd_peer_cut(peer);
+        }
         while ((peer = TAILQ_FIRST(&http->sending)) && peer->since + ANSWER_TIME <= now)
                 fgd_peer_cut(peer);
         http->deadline_at = UINT64_MAX;
@@ -85,11 +91,15 @@ static void join_list(struct fgd_peer *peer)
 
 struct fgd_peer *fgd_peer_new(struct fgd_http *http, int fd, struct fgd_source *source)
 {
+        struct ucred who;
+        socklen_t size = sizeof who;
         struct fgd_peer *peer = calloc(1, sizeof *peer);
         if (!peer)
                 return NULL;
         *peer = (struct fgd_peer){
-                .http = http, .fd = fd, .source = source, .state = http->lobby ? FGD_PEER_LOBBY : FGD_PEER_SILENT};
+                .http = http, .fd = fd, .uid = (uid_t)-1, .source = source, .state = http->lobby ? FGD_PEER_LOBBY : FGD_PEER_SILENT};
+        if (!source && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0)
+                peer->uid = who.uid;
         http->peers++;
         join_list(peer);
         return peer;
@@ -135,11 +145,36 @@ void fgd_peer_cut(struct fgd_peer *peer)
         shutdown(fd, SHUT_RDWR); /* the library sees the end and lets go */
 }
 
+void fgd_peer_malformed(const struct fgd_peer *peer, unsigned status)
+{
+        struct ucred who;
+        socklen_t size = sizeof who;
+        char from[64] = "";
+        if (peer->source)
+                fgd_source_name(peer->source, from);
+        else if (getsockopt(peer->fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0)
+                snprintf(from, sizeof from, "pid %d uid %u", (int)who.pid, who.uid);
+        fgd_journal_malformed(peer->http->manager, peer->uid, from, status);
+}
+
+/* The library ends a connection whose first words are no HTTP without a word to us: then it is not the other side that ended it, and there
+ * was time left. */
+static bool is_garbage(const struct fgd_peer *peer)
+{
+        char byte;
+        if (peer->asked || peer->state != FGD_PEER_SILENT || fg_now() - peer->since >= silent_time(peer->http) / 2)
+                return false;
+        ssize_t n = recv(peer->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        return n > 0 || (n < 0 && errno == EAGAIN);
+}
+
 void fgd_peer_change(void *user, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
 {
         struct fgd_http *http = user;
         struct fgd_peer *peer = *context;
         if (code != MHD_CONNECTION_NOTIFY_STARTED) {
+                if (peer && is_garbage(peer))
+                        fgd_peer_malformed(peer, 400);
                 if (peer)
                         fgd_peer_free(peer);
                 *context = NULL;

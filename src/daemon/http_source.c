@@ -70,11 +70,21 @@ void fgd_source_drop(struct fgd_sources *sources, struct fgd_source *source)
         free(source);
 }
 
+static void print(const unsigned char bytes[16], char ret[FGD_FROM_MAX])
+{
+        bool v4 = memcmp(bytes, mapped, sizeof mapped) == 0;
+        ret[0] = 0;
+        inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? bytes + 12 : bytes, ret, FGD_FROM_MAX);
+}
+
 void fgd_source_print(const struct sockaddr_storage *address, char ret[FGD_FROM_MAX])
 {
         unsigned char bytes[16];
         take_address(address, bytes);
-        bool v4 = memcmp(bytes, mapped, sizeof mapped) == 0;
-        ret[0] = 0;
-        inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? bytes + 12 : bytes, ret, FGD_FROM_MAX);
+        print(bytes, ret);
+}
+
+void fgd_source_name(const struct fgd_source *source, char ret[FGD_FROM_MAX])
+{
+        print(source->key, ret);
 }

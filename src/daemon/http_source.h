@@ -33,5 +33,7 @@ void fgd_source_drop(struct fgd_sources *sources, struct fgd_source *source);
 unsigned fgd_source_count(const struct fgd_sources *sources, const struct sockaddr_storage *address, struct fgd_source **ret);
 /* "192.0.2.1"; an IPv4 address that came through an IPv6 socket is one. */
 void fgd_source_print(const struct sockaddr_storage *address, char ret[FGD_FROM_MAX]);
+/* The same of a source: of IPv6 the /64. */
+void fgd_source_name(const struct fgd_source *source, char ret[FGD_FROM_MAX]);
 
 #endif

@@ -34,7 +34,7 @@ void fgd_http_stream_ready(void *user)
                 return;
         e->idle = false;
         MHD_resume_connection(e->connection);
-        fgd_http_soon(e->http);
+        fgd_http_wake(e->http);
 }
 
 bool fgd_http_wants_stream(const char *accept)

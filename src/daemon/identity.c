@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 static void set_user(struct fgd_principal *ret, struct fgd_user *user)
 {
@@ -85,6 +86,32 @@ int fgd_identify(struct fgd_manager *m, const struct fgd_request *request, struc
         fgd_problem_set(problem, FGD_UNAUTHORIZED, "a request over the network needs a token: Authorization: Bearer fgt_ID_SECRET; "
                         "\"fastgpu token create\" makes one");
         return fgd_rate_failure(m, request->from, problem);
+}
+
+/* What stands in front of a number, so that a user's is no address. */
+enum { KEY_OPERATOR = 1, KEY_USER, KEY_UID, KEY_PLACE };
+#define KEY(kind, number) ((uint64_t)(kind) << 60 | ((uint64_t)(number) & (UINT64_MAX >> 4)))
+
+uint64_t fgd_identity_key(struct fgd_manager *m, const char *authorization, uid_t uid, uint64_t place, bool *ret_is_admin)
+{
+        struct fgd_problem ignored;
+        const struct fgd_token *token;
+        bool is_local = uid != (uid_t)-1;
+        uint64_t elsewhere = is_local ? KEY(KEY_UID, uid) : KEY(KEY_PLACE, place);
+        *ret_is_admin = false;
+        if (authorization) {
+                if (fgd_token_verify(m, authorization, time(NULL), &token, &ignored) < 0)
+                        return elsewhere;
+                *ret_is_admin = token->user->admin && token->cap == FGD_ROLE_ADMIN && !token->project;
+                return KEY(KEY_USER, token->user->id);
+        }
+        if (is_local && (!fgd_tenants_on(m) || uid == 0 || uid == geteuid())) {
+                *ret_is_admin = true;
+                return KEY(KEY_OPERATOR, 0);
+        }
+        const struct fgd_user *user = is_local ? fgd_user_of_uid(m, uid) : NULL;
+        *ret_is_admin = user && user->admin;
+        return user ? KEY(KEY_USER, user->id) : elsewhere;
 }
 
 enum fgd_role fgd_role_in(const struct fgd_manager *m, const struct fgd_principal *who, const struct fgd_project *project)

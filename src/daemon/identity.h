@@ -6,6 +6,8 @@
 #include "daemon/problem.h"
 #include "daemon/tenants.h"
 
+#include <sys/types.h>
+
 struct fgd_request;
 
 struct fgd_principal {
@@ -21,6 +23,10 @@ struct fgd_principal {
 
 /* Fills `ret` as far as it goes also when it refuses, so that the refusal can be audited. */
 int fgd_identify(struct fgd_manager *manager, const struct fgd_request *request, struct fgd_principal *ret, struct fgd_problem *problem);
+
+/* Who is served in whose turn (fair.h): a user by whatever token, the operator, else where he calls from: `place`, which is not 0. Whether it
+ * is an admin, too. No more than a look: nothing is written down, and nobody is refused. */
+uint64_t fgd_identity_key(struct fgd_manager *manager, const char *authorization, uid_t uid, uint64_t place, bool *ret_is_admin);
 
 /* The role in a project: the user's at this moment, at most the token's. NONE: it does not exist for him. */
 enum fgd_role fgd_role_in(const struct fgd_manager *manager, const struct fgd_principal *who, const struct fgd_project *project);

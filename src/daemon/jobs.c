@@ -8,6 +8,7 @@
 #include "daemon/jobs_budget.h"
 #include "daemon/manager.h"
 #include "daemon/store_jobs.h"
+#include "daemon/trace.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -197,6 +198,7 @@ void fgd_job_add(struct fgd_manager *m, struct fgd_job *job)
         if (job->of_user)
                 job->of_user->jobs++;
         book(m, job, job->waiting, job->active);
+        fgd_learn_key(m, job);
 }
 
 void fgd_job_move(struct fgd_manager *m, struct fgd_job *job, int64_t waiting, int64_t active)
@@ -211,8 +213,10 @@ void fgd_job_remove(struct fgd_manager *m, struct fgd_job *job)
         struct fgd_jobs *jobs = m->jobs;
         struct fgd_run *run;
         fgd_log_ended(m, job);
+        fgd_trace_job_over(m, job);
         while ((run = TAILQ_FIRST(&job->runs)))
                 fgd_run_remove(m, run);
+        fgd_learn_forget(m, job);
         fgd_table_remove(&jobs->by_id, &job->by_id);
         TAILQ_REMOVE(&jobs->list, job, order);
         fgd_job_budget_put(m, job, &(struct fgd_job_limit){0});
@@ -239,8 +243,10 @@ void fgd_jobs_free(struct fgd_manager *m)
         if (!jobs)
                 return;
         fgd_log_free(m);
-        if (m->store && jobs->queue)
+        if (m->store && jobs->queue) {
                 fgd_jobs_charge(m);
+                fgd_learn_save(m, true);
+        }
         while ((active = TAILQ_FIRST(&jobs->active)))
                 fgd_active_free(m, active);
         while ((job = TAILQ_FIRST(&jobs->list))) {
@@ -261,6 +267,7 @@ void fgd_jobs_free(struct fgd_manager *m)
         fgd_table_clear(&jobs->accounts);
         fgd_table_clear(&jobs->by_id);
         fg_queue_free(jobs->queue);
+        fg_order_free(jobs->order);
         sd_event_source *const source[] = {jobs->pass, jobs->timer, jobs->forget};
         for (unsigned i = 0; i < sizeof source / sizeof *source; i++)
                 sd_event_source_disable_unref(source[i]);
@@ -270,6 +277,7 @@ void fgd_jobs_free(struct fgd_manager *m)
 
 int fgd_jobs_new(struct fgd_manager *m, struct fg_error *err)
 {
+        static struct fg_queue_keys keys = {fgd_learn_key_of};
         struct fg_queue_config config = FG_QUEUE_DEFAULTS;
         struct fgd_jobs *jobs = m->jobs = calloc(1, sizeof *jobs);
         if (!jobs)
@@ -278,11 +286,14 @@ int fgd_jobs_new(struct fgd_manager *m, struct fg_error *err)
         TAILQ_INIT(&jobs->active);
         TAILQ_INIT(&jobs->budgets);
         config.policy = &fg_queue_policies[m->options.value[FG_OPT_QUEUE_POLICY]];
+        config.context = &keys;
         config.half_life = m->options.value[FG_OPT_SHARE_HALF_LIFE] * 1000000;
         config.min_run = m->options.value[FG_OPT_MIN_RUN] * 1000000;
         config.preempt = m->options.value[FG_OPT_PREEMPT] != 0;
         snprintf(jobs->folder, sizeof jobs->folder, "%s/jobs", m->paths.state);
         int r = fg_queue_new(&config, &jobs->queue);
+        if (r == 0)
+                r = fgd_learn_load(m);
         if (r == 0)
                 r = fgd_log_new(m);
         return r < 0 ? fg_error_set(err, r, "cannot make the job queue: %m") : 0;

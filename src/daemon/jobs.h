@@ -15,6 +15,7 @@
 #include "daemon/problem.h"
 #include "daemon/quota.h"
 #include "sched/money.h"
+#include "sched/order.h"
 #include "sched/queue.h"
 
 #include <limits.h>
@@ -113,6 +114,7 @@ struct fgd_active {
         enum fgd_job_state final;             /* what it will be when its vGPUs are gone; QUEUED: it is tried again */
         uint64_t charged_ns;
         bool is_suspending;             /* to be suspended once its runner can be told */
+        bool is_by_itself;              /* how long it ran tells how long others of its kind will */
         bool has_ended;                 /* nothing of it lives; its vGPUs go */
         sd_event_source *again;         /* what failed is tried again */
 };
@@ -128,6 +130,7 @@ struct fgd_job {
         uint8_t *settled; /* by element from `next` on: has a row in the store; NULL: none */
         int64_t id, submitted, not_before, started, ended; /* submitted, started, ended: unix ms; not_before: unix s; 0: none */
         uint64_t memory;
+        uint64_t key; /* jobs_learn.c: its place in the order of its project */
         uint32_t uid, gpus, device, first, count, at_once, time_limit; /* device: FG_QUEUE_ANY; at_once 0: all; time_limit: s, 0: none */
         uint32_t next;                                                 /* elements from here on are not in the queue yet */
         uint32_t done, failed, cancelled, waiting, active;
@@ -152,6 +155,10 @@ struct fgd_jobs {
         char folder[PATH_MAX];                 /* of the jobs' own folders */
         sd_event_source *pass, *timer, *forget;
         struct fgd_log_waits *logs;
+        struct fg_order *order;                /* what was learned of jobs that ended */
+        struct fgd_job *rekey;                 /* the next one whose key is looked at in this round; NULL: no round */
+        uint64_t rekey_at, learned_at;         /* fg_now() of the last round, of the last save */
+        bool has_learned, has_learned_more;    /* since the last save, since the last round */
         uint64_t quiet_until;                  /* us of fg_now(): no pass before */
         uint64_t minute_at;                    /* fg_now() of the last look that comes once a minute */
         uint32_t soft_holds;                   /* runs held until then */
@@ -252,6 +259,26 @@ int fgd_jobs_save_standings(struct fgd_manager *manager);
 /* Of enum fg_queue_reason, as the API and /metrics call them. */
 #define FGD_WHY_NAMES (FG_QUEUE_PASS_FULL + 1u)
 extern const char *const fgd_why_names[FGD_WHY_NAMES];
+
+/* --- jobs_learn.c: how long jobs ran, and what order follows --- */
+
+#define FGD_LEARN_EXPLAIN 192u
+
+/* What an earlier daemon learned; from nothing where that is missing or damaged. -ENOMEM. */
+int fgd_learn_load(struct fgd_manager *manager);
+/* At most every ten minutes unless `now`. Trouble is logged. */
+void fgd_learn_save(struct fgd_manager *manager, bool now);
+/* It ended by itself after that much running. */
+void fgd_learn_end(struct fgd_manager *manager, const struct fgd_job *job, uint64_t ran_ms);
+/* Sets job->key, before any run of it is in the queue. */
+void fgd_learn_key(struct fgd_manager *manager, struct fgd_job *job);
+uint64_t fgd_learn_key_of(const void *run);
+/* Part of a round over all keys, if one is due: once a minute, or a few seconds after the last when more was learned. true: there is more to do. */
+bool fgd_learn_refresh(struct fgd_manager *manager);
+/* The job goes away. */
+void fgd_learn_forget(struct fgd_manager *manager, const struct fgd_job *job);
+/* "predicted 14 min from 212 earlier runs of `train.py` by this project"; "" while nothing is known. */
+const char *fgd_learn_explain(const struct fgd_manager *manager, const struct fgd_job *job, char buf[FGD_LEARN_EXPLAIN]);
 
 /* --- jobs_run.c --- */
 

@@ -259,6 +259,7 @@ static int run_passes(struct fgd_manager *m)
         struct fg_queue_device device[FGD_DEVICES_MAX];
         struct fg_queue_scene scene;
         struct fg_queue_plan plan;
+        bool more = fgd_learn_refresh(m);
         for (unsigned round = 0; round < ROUNDS; round++) {
                 fgd_jobs_settle_accounts(m);
                 fgd_jobs_scene(m, device, &scene);
@@ -267,11 +268,13 @@ static int run_passes(struct fgd_manager *m)
                         return r;
                 for (size_t i = 0; i < plan.count; i++)
                         carry_out(m, &plan.decision[i]);
-                if (plan.count == 0) {
+                if (plan.count == 0 && !more) {
                         tell_demand(m, &scene);
                         look_at(m, plan.wake);
                         return 0;
                 }
+                if (plan.count == 0)
+                        break;
         }
         fgd_jobs_kick(m);
         return 0;
@@ -329,6 +332,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
         if (now - m->jobs->minute_at >= MINUTE_USEC * 900) {
                 m->jobs->minute_at = now;
                 fgd_jobs_charge(m);
+                fgd_learn_save(m, false);
                 release_all(m);
                 TAILQ_FOREACH(job, &m->jobs->list, order)
                         if (job->next < job->count)

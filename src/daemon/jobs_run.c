@@ -12,6 +12,7 @@
 #include "daemon/pages.h"
 #include "daemon/registry.h"
 #include "daemon/store_jobs.h"
+#include "daemon/trace.h"
 #include "daemon/vgpus.h"
 
 #include <errno.h>
@@ -224,6 +225,7 @@ static void conclude(struct fgd_run *run, const struct fg_job_status *status)
         explain(run->job, status, result->why, sizeof result->why);
         result->ended = status->ended ? status->ended : fgd_wall_ms();
         active->has_ended = true;
+        active->is_by_itself = status->why == FG_JOB_WHY_EXIT && !fgd_run_is_cancelled(run);
         if (again)
                 active->final = FGD_JOB_QUEUED;
         else if (status->why == FG_JOB_WHY_EXIT && status->code == 0)
@@ -309,8 +311,11 @@ void fgd_run_closed(struct fgd_manager *m, struct fgd_run *run)
         char folder[PATH_MAX];
         struct fg_error ignored = {0};
         say_end(m, run);
+        fgd_trace_run_over(m, run, &result);
         fgd_run_folder(m, job, run->index, run->attempt, folder, sizeof folder);
         run->active->set = NULL;
+        if (run->active->is_by_itself)
+                fgd_learn_end(m, job, result.ran);
         if (result.log == 0 || result.state == FGD_JOB_QUEUED)
                 fgd_job_dir_remove(folder, &ignored);
         if (result.state == FGD_JOB_QUEUED)

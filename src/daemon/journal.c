@@ -25,7 +25,7 @@ static int write_rows(struct fgd_journal *j, struct fg_error *err)
         TAILQ_FOREACH(row, &j->amended, order)
                 if (r == 0)
                         r = fgd_store_amend_audit(j->manager->store, row, err);
-        return r;
+        return r < 0 ? r : fgd_flood_write(j, err);
 }
 
 static int write_events(struct fgd_journal *j, const struct fgd_event_list *list, struct fg_error *err)
@@ -89,6 +89,7 @@ static void settle(void *user, bool is_committed)
 {
         struct fgd_journal *j = user;
         clear_events(&j->staged);
+        fgd_flood_settle(j, is_committed);
         if (!is_committed) {
                 if (j->current && j->is_written)
                         j->current->seq = 0;
@@ -127,7 +128,7 @@ int fgd_journal_flush(struct fgd_manager *m)
 {
         struct fgd_journal *j = m->journal;
         struct fg_error err = {0};
-        if (TAILQ_EMPTY(&j->pending) && TAILQ_EMPTY(&j->amended) && TAILQ_EMPTY(&j->noted))
+        if (TAILQ_EMPTY(&j->pending) && TAILQ_EMPTY(&j->amended) && TAILQ_EMPTY(&j->noted) && !j->is_flood_dirty)
                 return 0;
         int r = fgd_store_flush(m->store, &err);
         if (r < 0 && !j->failed)
@@ -144,6 +145,7 @@ int fgd_journal_new(struct fgd_manager *m, struct fg_error *err)
         j->manager = m;
         TAILQ_INIT(&j->pending);
         TAILQ_INIT(&j->amended);
+        TAILQ_INIT(&j->floods);
         TAILQ_INIT(&j->staged);
         TAILQ_INIT(&j->noted);
         m->journal = j;
@@ -162,6 +164,8 @@ void fgd_journal_free(struct fgd_manager *m)
         sd_event_source_disable_unref(j->timer);
         clear_rows(&j->pending);
         clear_rows(&j->amended);
+        clear_rows(&j->floods);
+        sd_event_source_disable_unref(j->flood_timer);
         clear_events(&j->staged);
         clear_events(&j->noted);
         free(j);
@@ -181,35 +185,10 @@ struct fgd_audit *fgd_journal_begin(struct fgd_manager *m)
         return row;
 }
 
-/* A process of this machine has another number each time; elsewhere the address is what there is. */
-static bool is_same_place(const struct fgd_audit *a, const struct fgd_audit *b)
-{
-        return strncmp(a->from, "pid ", 4) == 0 || strcmp(a->from, b->from) == 0;
-}
-
-/* What a flood repeats is one row with a count: it must not push out what others did. */
-static bool merge(struct fgd_journal *j, const struct fgd_audit *row)
-{
-        struct fgd_audit *other;
-        unsigned looked = 0;
-        if (row->status != 429 && !row->is_flood)
-                return false;
-        TAILQ_FOREACH_REVERSE(other, &j->pending, fgd_audit_list, order) {
-                if (++looked > FGD_AUDIT_MERGED)
-                        return false;
-                if (other->status == row->status && strcmp(other->actor, row->actor) == 0 && strcmp(other->via, row->via) == 0 &&
-                    strcmp(other->action, row->action) == 0 && is_same_place(other, row)) {
-                        other->count++;
-                        return true;
-                }
-        }
-        return false;
-}
-
 static void wait_for_write(struct fgd_journal *j, struct fgd_audit *row)
 {
-        if (merge(j, row)) {
-                free(row);
+        if (row->is_flood || row->status == 429) {
+                fgd_flood_add(j, row);
                 return;
         }
         TAILQ_INSERT_TAIL(&j->pending, row, order);

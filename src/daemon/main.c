@@ -13,6 +13,7 @@
 #include "daemon/metering.h"
 #include "daemon/money.h"
 #include "daemon/remote.h"
+#include "daemon/trace.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -132,6 +133,7 @@ static void on_first_scan(void *user)
                 sd_event_exit(m->event, EXIT_FAILURE);
                 return;
         }
+        fgd_trace_start(m);
         fgd_jobs_adopt(m);
         fgd_remote_new(m);
         fgd_manager_active(m);

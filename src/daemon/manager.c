@@ -5,10 +5,12 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/api.h"
 #include "daemon/arbiter.h"
 #include "daemon/attach_server.h"
 #include "daemon/history.h"
 #include "daemon/box.h"
+#include "daemon/fair.h"
 #include "daemon/http.h"
 #include "daemon/jobs.h"
 #include "daemon/journal.h"
@@ -22,6 +24,7 @@
 #include "daemon/use.h"
 #include "daemon/vgpus.h"
 #include "daemon/telemetry.h"
+#include "daemon/trace.h"
 #include "daemon/watchdog.h"
 
 #include <errno.h>
@@ -110,6 +113,8 @@ static int make_parts(struct fgd_manager *m, struct fg_error *err)
                 r = fgd_tenants_new(m, err);
         if (r == 0)
                 r = fgd_rate_new(m, err);
+        if (r == 0 && fgd_fair_start(m) < 0)
+                r = fg_error_set(err, -ENOMEM, "out of memory");
         if (r == 0 && fgd_events_new(m) < 0)
                 r = fg_error_set(err, -ENOMEM, "out of memory");
         if (r == 0)
@@ -129,6 +134,7 @@ int fgd_manager_new(const struct fg_paths *paths, const struct fg_options *optio
         m->started = fg_now();
         TAILQ_INIT(&m->sets);
         TAILQ_INIT(&m->pages);
+        TAILQ_INIT(&m->listings);
         fgd_manager_active(m);
         int r = sd_id128_get_boot(&boot);
         if (r < 0)
@@ -196,9 +202,12 @@ void fgd_manager_free(struct fgd_manager *m)
         free_sets(m);
         fgd_metering_free(m);
         fgd_metrics_free(m);
+        fgd_trace_free(m);
         fgd_journal_free(m);
         fgd_tenants_free(m);
         fgd_rate_free(m);
+        fgd_listings_free(m);
+        fgd_fair_stop(m);
         for (uint32_t i = 0; i < m->devices; i++) {
                 fgd_arbiter_free(m->device[i]->arbiter);
                 free(m->device[i]);

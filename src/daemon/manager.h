@@ -27,9 +27,11 @@ struct fgd_metering;
 struct fgd_money;
 struct fgd_history;
 struct fgd_metrics;
+struct fgd_trace;
 struct fgd_rate;
 struct fgd_lease;
 struct fgd_jobs;
+struct fgd_fair;
 
 #define FGD_NOTES 32u
 
@@ -45,6 +47,8 @@ struct fgd_manager {
         uint32_t devices;
         struct fgd_tenants *tenants;
         struct fgd_rate *rate;
+        struct fgd_fair *fair;
+        TAILQ_HEAD(, fgd_listing) listings; /* that are being written */
         struct fgd_journal *journal;
         struct fgd_events *events;
         struct fgd_streams *streams;
@@ -52,6 +56,7 @@ struct fgd_manager {
         struct fgd_money *money; /* NULL: not started */
         struct fgd_history *history; /* NULL: none is kept */
         struct fgd_metrics *metrics;
+        struct fgd_trace *trace; /* NULL: nobody is told */
         struct fgd_lease *lease;
         struct fgd_set_list sets; /* in the order they were made */
         struct fgd_table set_names; /* by project and name */
@@ -69,6 +74,7 @@ struct fgd_manager {
         struct fgd_process_table processes;
         uint32_t use_count, lingering; /* uses; those whose connection is gone while the process lives */
 
+        sd_event_source *fair_turn; /* while there are tasks */
         sd_event_source *life[5]; /* signals, damage, folder */
         sd_event_source *persist_timer, *linger_timer, *idle_timer, *folder_timer;
         uint64_t last_activity;

@@ -32,7 +32,7 @@ struct fgd_meter_who {
         bool cap;                        /* its mode at the end of its line */
 };
 
-/* A settled window. Times within it are metered us since the minute began: a window that billing time was made to take a
+/* A settled window, or a piece of one. Times within it are metered us since the minute began: a window that billing time was made to take a
  * little longer is up to FG_METER_WALL_MAX long, one that was metered in part has the wall_us of that part. */
 struct fgd_meter_report {
         struct fgd_device *device;
@@ -41,6 +41,7 @@ struct fgd_meter_report {
         struct fg_meter_line *const *line; /* in the order in which odd units were given out */
         const struct fgd_meter_who *who;
         size_t count;        /* at least 1 */
+        size_t first, here;  /* `line` and `who` are of first .. first + here - 1 */
         int64_t unbilled_us; /* device time that is in no line: used while nobody metered, or more than there is wall */
 };
 
@@ -51,14 +52,17 @@ struct fgd_meter_gap {
         const char *reason;        /* "down", "suspended", "clock", "lost" or "storage" */
 };
 
-/* Called on the main thread at each minute's edge, once for each device that had a vGPU in it. An error means that it is
- * not on record: it is kept and offered again, in order, at the next edge. FGD_METER_KEPT are kept at most; then the oldest
- * becomes a gap ("storage"). Neither may make, change or delete vGPUs. */
+/* Called on the main thread at each minute's edge, once for each device that had a vGPU in it. A window of more than FGD_METER_PIECE
+ * lines comes in pieces, turn by turn of the event loop; it is one record all the same, which the last piece completes. A gap
+ * between them has it begin again. An error means that it is not on record: it is kept and offered again, in order and from its
+ * beginning, at the next edge. FGD_METER_KEPT are kept at most; then the oldest becomes a gap ("storage"). Neither may make, change or
+ * delete vGPUs. */
 typedef int (*fgd_meter_sink_t)(void *user, const struct fgd_meter_report *report, struct fg_error *err);
 typedef int (*fgd_meter_gap_t)(void *user, const struct fgd_meter_gap *gap, struct fg_error *err);
 
 #define FGD_METER_KEPT       60u        /* windows of all devices that are not on record yet */
 #define FGD_METER_KEPT_BYTES (32u << 20)
+#define FGD_METER_PIECE      128u
 #define FGD_METER_JOB_MAX    64u
 
 struct fgd_meter_sink {
@@ -80,6 +84,9 @@ void fgd_metering_recall(struct fgd_manager *manager, const struct fg_bill_sums 
 int fgd_metering_begin(struct fgd_manager *manager, int64_t last_end, struct fg_error *err);
 /* The daemon ends in good order: settles what is open, as far as it went. Nothing is metered afterwards. */
 void fgd_metering_end(struct fgd_manager *manager);
+/* Hands over all that waits, now: before anything else goes on record. 0: nothing waits any more. */
+int fgd_metering_flush(struct fgd_manager *manager);
+bool fgd_metering_waits(const struct fgd_manager *manager); /* settled windows are not on record yet */
 /* Billing time, unix us. Before fgd_metering_begin(): the time of day; after fgd_metering_end(): when that was. */
 int64_t fgd_metering_now(struct fgd_manager *manager);
 /* A wall clock that is far from billing time, as a JSON string, after a comma when `text` holds one already. */

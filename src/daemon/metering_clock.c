@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define MINUTE_US      60000000ll
+#define BEHIND_MOST    (1440 * MINUTE_US)
 #define SAVE_ALL_EVERY 60 /* minutes: the sums of vGPUs are many */
 
 static int64_t read_clock(clockid_t which)
@@ -53,6 +54,8 @@ static void look_at_step(struct fgd_metering *mt, const struct fgd_clocks *now)
         mt->told_of_step = is_off;
 }
 
+/* Each daemon that follows another within a minute takes a minute of its own, and billing time is ahead by as many: a wall clock that is
+ * behind by some hours need not be wrong. */
 void fgd_metering_problems(struct fgd_manager *m, bool *first, struct fgd_text *text)
 {
         char said[160];
@@ -62,7 +65,7 @@ void fgd_metering_problems(struct fgd_manager *m, bool *first, struct fgd_text *
         fgd_metering_catch_up(m->metering);
         m->metering->read(m->metering->read_user, &now);
         int64_t ahead = fgd_billing_ahead(&m->metering->clock, &now);
-        if (llabs(ahead) <= FGD_BILLING_STEP_US)
+        if (ahead <= FGD_BILLING_LEAP_US && ahead >= -BEHIND_MOST)
                 return;
         snprintf(said, sizeof said, "the wall clock is %lld s %s billing time: set it right; bills go by billing time",
                  llabs(ahead) / 1000000, ahead > 0 ? "ahead of" : "behind");
@@ -156,6 +159,7 @@ void fgd_metering_end(struct fgd_manager *m)
         int64_t at = fgd_metering_catch_up(mt);
         fgd_metering_settle(mt, mt->clock.window, at);
         fgd_metering_tell_away(mt);
+        fgd_metering_flush(m);
         mt->is_running = false;
         mt->has_ended = true;
         fgd_perf_save(m, true);

@@ -103,6 +103,7 @@ struct fgd_metering {
         struct fgd_kept_list kept;
         size_t kept_count, kept_bytes;
         bool told_of_kept;
+        sd_event_source *pump; /* hands over large windows, piece by piece */
         struct fgd_table accounts;
         struct fgd_meter_account rest; /* those beyond the bound */
 };

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "daemon/manager.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,15 +19,25 @@ struct fgd_kept_window {
         struct fg_meter_window window;
         char *packed; /* of each line: its segments, what follows them, who it is, his strings */
         size_t size;
+        const char *at; /* behind the lines that were handed over */
+        size_t done;
 };
 
 #define TAIL offsetof(struct fg_meter_line, segments) /* the rest of a line, in one piece */
+
+static void begin_again(struct fgd_kept_window *kept)
+{
+        kept->at = kept->packed;
+        kept->done = 0;
+}
 
 void fgd_metering_gap(struct fgd_metering *mt, struct fgd_device *device, int64_t start, int64_t until, const char *reason)
 {
         struct fgd_meter_gap gap = {.device = device, .start = start, .until = until, .reason = reason};
         struct fg_error err = {0};
         fg_log_info("not metered: %lld s of billing time from %lld (%s)", (long long)(until - start), (long long)start, reason);
+        if (!TAILQ_EMPTY(&mt->kept))
+                begin_again(TAILQ_FIRST(&mt->kept));
         if (mt->sink.gap && mt->sink.gap(mt->sink.user, &gap, &err) < 0)
                 fg_log_warning("that gap is not on record: %s", err.text);
 }
@@ -90,6 +101,7 @@ static struct fgd_kept_window *pack(const struct fgd_meter_report *report)
         }
         kept->report = *report;
         kept->window = *report->window;
+        begin_again(kept);
         return kept;
 }
 
@@ -124,37 +136,93 @@ static int hand_over(struct fgd_metering *mt, const struct fgd_meter_report *rep
         if (r < 0 && !mt->told_of_kept)
                 fgd_manager_note(mt->manager, "the bills of device %u are not on record (%s): kept in memory and tried again each minute",
                                  report->device->id, err.text);
-        mt->told_of_kept = r < 0;
+        if (r < 0 || report->first + report->here == report->count)
+                mt->told_of_kept = r < 0;
         return r;
 }
 
-/* -ENOMEM counts as not on record. */
-static int offer(struct fgd_metering *mt, const struct fgd_kept_window *kept)
+/* The next piece of it. 0: it is on record; 1: there is more; below 0: it is not, and begins again. -ENOMEM counts as that. */
+static int offer(struct fgd_metering *mt, struct fgd_kept_window *kept)
 {
+        struct fg_meter_line line[FGD_METER_PIECE], *lines[FGD_METER_PIECE];
+        struct fgd_meter_who who[FGD_METER_PIECE];
         struct fgd_meter_report report = kept->report;
-        fg_autofree struct fg_meter_line *line = calloc(report.count, sizeof *line);
-        fg_autofree struct fg_meter_line **lines = calloc(report.count, sizeof(struct fg_meter_line *));
-        fg_autofree struct fgd_meter_who *who = calloc(report.count, sizeof *who);
-        const char *at = kept->packed;
-        if (!line || !lines || !who)
-                return -1;
-        for (size_t i = 0; i < report.count; i++) {
-                at = unpack_line(at, &line[i], &who[i]);
+        size_t left = report.count - kept->done;
+        report.first = kept->done;
+        report.here = left < FGD_METER_PIECE ? left : FGD_METER_PIECE;
+        for (size_t i = 0; i < report.here; i++) {
+                kept->at = unpack_line(kept->at, &line[i], &who[i]);
                 lines[i] = &line[i];
         }
         report.window = &kept->window;
         report.line = lines;
         report.who = who;
-        return hand_over(mt, &report);
+        kept->done += report.here;
+        int r = hand_over(mt, &report);
+        if (r < 0)
+                begin_again(kept);
+        return r < 0 ? r : left > report.here;
+}
+
+static int offer_all(struct fgd_metering *mt, struct fgd_kept_window *kept)
+{
+        int r;
+        while ((r = offer(mt, kept)) > 0)
+                ;
+        if (r == 0)
+                kept_free(mt, kept);
+        return r;
+}
+
+static int flush(struct fgd_metering *mt)
+{
+        struct fgd_kept_window *kept;
+        while ((kept = TAILQ_FIRST(&mt->kept)) && offer_all(mt, kept) == 0)
+                ;
+        return kept ? -EAGAIN : 0;
+}
+
+int fgd_metering_flush(struct fgd_manager *m)
+{
+        return flush(m->metering);
+}
+
+bool fgd_metering_waits(const struct fgd_manager *m)
+{
+        return !TAILQ_EMPTY(&m->metering->kept);
+}
+
+static int on_turn(sd_event_source *source, void *user)
+{
+        struct fgd_metering *mt = user;
+        struct fgd_kept_window *kept = TAILQ_FIRST(&mt->kept);
+        int r = kept ? offer(mt, kept) : -ENOENT;
+        if (r == 0)
+                kept_free(mt, kept);
+        return r < 0 || TAILQ_EMPTY(&mt->kept) ? 0 : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static void start_pump(struct fgd_metering *mt)
+{
+        int r = mt->pump ? sd_event_source_set_enabled(mt->pump, SD_EVENT_ONESHOT)
+                         : sd_event_add_defer(mt->manager->event, &mt->pump, on_turn, mt);
+        if (r < 0)
+                flush(mt);
 }
 
 void fgd_metering_report(struct fgd_metering *mt, const struct fgd_meter_report *report)
 {
         struct fgd_kept_window *kept;
-        while ((kept = TAILQ_FIRST(&mt->kept)) && offer(mt, kept) == 0)
-                kept_free(mt, kept);
-        if (kept || hand_over(mt, report) < 0)
-                keep(mt, report);
+        while ((kept = TAILQ_FIRST(&mt->kept)) && kept->report.count <= FGD_METER_PIECE && offer_all(mt, kept) == 0)
+                ;
+        if (!kept && report->count <= FGD_METER_PIECE && hand_over(mt, report) == 0)
+                return;
+        if (mt->kept_bytes > FGD_METER_KEPT_BYTES / 2)
+                flush(mt);
+        keep(mt, report);
+        kept = TAILQ_FIRST(&mt->kept);
+        if (kept && kept->report.count > FGD_METER_PIECE)
+                start_pump(mt);
 }
 
 void fgd_metering_kept_free(struct fgd_metering *mt)
@@ -162,4 +230,5 @@ void fgd_metering_kept_free(struct fgd_metering *mt)
         struct fgd_kept_window *kept;
         while ((kept = TAILQ_FIRST(&mt->kept)))
                 kept_free(mt, kept);
+        mt->pump = sd_event_source_disable_unref(mt->pump);
 }

@@ -61,7 +61,7 @@ static void tell(struct fgd_metering *mt, struct fgd_meter_device *md, const str
 {
         fg_autofree struct fgd_meter_who *who = calloc(md->count, sizeof *who);
         struct fgd_meter_report report = {.device = md->device, .start = start, .window = window, .line = line, .who = who,
-                                          .count = md->count, .unbilled_us = md->unbilled_us};
+                                          .count = md->count, .here = md->count, .unbilled_us = md->unbilled_us};
         struct fgd_meter *meter;
         size_t n = 0;
         if (!who) {

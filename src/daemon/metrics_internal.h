@@ -22,6 +22,7 @@ enum fgd_metric_of {
         FGD_OF_DEVICE,
         FGD_OF_FINDING, /* kinds of findings */
         FGD_OF_REFUSAL, /* types of refusals */
+        /* Bounded by what they are of up to here; behind it by metrics-limit. */
         FGD_OF_GPU,     /* NVIDIA GPUs that are sampled, with dcgm-exporter's labels */
         FGD_OF_CONTAINER, /* vGPUs on those, the same */
         FGD_OF_VGPU,

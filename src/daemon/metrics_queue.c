@@ -15,12 +15,12 @@
 const uint32_t fgd_wait_bounds[FGD_WAIT_BUCKETS] = {1, 5, 15, 60, 300, 900, 3600, 14400, 43200, 86400, 604800};
 
 /* Behind the queue's own. */
-enum { OWNER = FGD_WHY_NAMES, ORGANISATION, START_FAILED, UNEXAMINED, REASONS };
+enum { BUDGET = FGD_WHY_NAMES, OWNER, ORGANISATION, START_FAILED, UNEXAMINED, REASONS };
 _Static_assert(REASONS <= FGD_PENDING_REASONS, "a count for each");
 
 const char *fgd_pending_reason(unsigned reason)
 {
-        static const char *const more[] = {"owner", "quota-organisation", "start-failed", "unexamined"};
+        static const char *const more[] = {"budget", "owner", "quota-organisation", "start-failed", "unexamined"};
         if (reason < FGD_WHY_NAMES)
                 return fgd_why_names[reason];
         return reason < REASONS ? more[reason - FGD_WHY_NAMES] : NULL;
@@ -81,6 +81,8 @@ static unsigned ask_queue(struct asking *a, const struct fgd_run *run)
 static unsigned reason_of_run(struct asking *a, const struct fgd_run *run)
 {
         switch ((enum fgd_job_hold)run->hold) {
+        case FGD_HOLD_BUDGET:
+                return BUDGET;
         case FGD_HOLD_OWNER:
                 return OWNER;
         case FGD_HOLD_ORGANISATION:

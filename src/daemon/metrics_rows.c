@@ -20,7 +20,7 @@ const char *fgd_device_gpu(const struct fgd_device *device)
 static bool begin_row(struct fgd_scrape *s, enum fgd_metric_of of, const void *object, fg_int128 number)
 {
         struct fgd_metric_rows *rows = &s->rows[of];
-        if (rows->count >= s->manager->options.value[FG_OPT_METRICS_LIMIT]) {
+        if (of > FGD_OF_GPU && rows->count >= s->manager->options.value[FG_OPT_METRICS_LIMIT]) {
                 rows->dropped++;
                 return false;
         }
@@ -101,7 +101,7 @@ static void collect_node(struct fgd_scrape *s)
                         end_row(s);
                 }
         for (int type = 0; type < FGD_PROBLEM_TYPES; type++)
-                if (m->metrics->refused[type] && begin_row(s, FGD_OF_REFUSAL, NULL, m->metrics->refused[type])) {
+                if (begin_row(s, FGD_OF_REFUSAL, NULL, m->metrics->refused[type])) {
                         label(s, "type", fgd_problem_type_name(&(struct fgd_problem){.type = (enum fgd_problem_type)type}));
                         end_row(s);
                 }

@@ -36,6 +36,7 @@ struct fgd_run;
 struct fgd_user;
 struct fgd_meter;
 struct fgd_metering;
+struct fgd_set_trace;
 
 /* Cumulative counters, in the order of the store's columns. `peak` is a maximum, the others are sums. */
 struct fgd_counters {
@@ -96,6 +97,7 @@ struct fgd_set {
         int64_t active_at; /* ms of CLOCK_BOOTTIME, possibly before 0: last known to have used device time; lease.h */
         int64_t active_wall; /* the same as unix time, s, to tell people when a lease ends */
         uint64_t lease_gpu_ns; /* what it had used then */
+        uint32_t changes; /* how often what it was given, or whether it is paused, has changed since it is known */
         bool is_warned, lease_dirty; /* its end was announced; differs from the store */
         int64_t job;    /* whose it is, and of which element; 0: a person's */
         uint32_t element;
@@ -107,6 +109,7 @@ struct fgd_set {
         TAILQ_ENTRY(fgd_set) order;
         TAILQ_HEAD(, fgd_use) uses; /* runners and attached processes */
         struct fgd_view *views;
+        struct fgd_set_trace *trace; /* NULL: nothing is to be remembered for its trace */
         struct fgd_ending *ending; /* being deleted by force */
         struct fgd_vgpu vgpu[];
 };

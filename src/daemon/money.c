@@ -34,6 +34,8 @@ static int open_log(struct fgd_money *money)
                 return r;
         }
         money->why[0] = '\0';
+        fg_log_info("money log: %llu records, %llu of them as they were kept", (unsigned long long)fgd_moneylog_size(money->log),
+                    (unsigned long long)fgd_moneylog_trusted(money->log));
         if (*fgd_moneylog_trouble(money->log))
                 fgd_manager_note(money->manager, "nothing is billed: %s", fgd_moneylog_trouble(money->log));
         return 0;
@@ -82,20 +84,23 @@ static int put_window(struct fgd_money *money, const struct fgd_meter_report *re
         w->wall = report->window->wall_us, w->beta = report->window->beta_ppm, w->idle = report->window->idle;
         w->lines = (int64_t)report->count;
         w->unbilled = report->unbilled_us > 0 ? report->unbilled_us : 0;
-        fgd_moneylog_begin(money->log);
-        int r = fgd_moneylog_add(money->log, &record, err);
-        for (size_t i = 0; r == 0 && i < report->count; i++)
+        int r = 0;
+        if (report->first == 0) {
+                fgd_moneylog_begin(money->log);
+                r = fgd_moneylog_add(money->log, &record, err);
+        }
+        for (size_t i = 0; r == 0 && i < report->here; i++)
                 r = put_usage(money, report, i, err);
-        return r < 0 ? r : fgd_moneylog_end(money->log, err);
+        return r < 0 || report->first + report->here < report->count ? r : fgd_moneylog_end(money->log, err);
 }
 
 /* A cause is said once, until it is gone. */
-static int report_failure(struct fgd_money *money, int r, const struct fg_error *err)
+static int report_failure(struct fgd_money *money, bool is_whole, int r, const struct fg_error *err)
 {
         if (r < 0 && !money->is_failure_said && (!money->log || !*fgd_moneylog_trouble(money->log)))
                 fgd_manager_note(money->manager, "usage cannot be put on record; it is kept and tried again: %s", err->text);
-        money->is_failure_said = r < 0;
-        money->is_behind = r < 0;
+        if (r < 0 || is_whole)
+                money->is_failure_said = r < 0;
         return r;
 }
 
@@ -106,7 +111,7 @@ static int on_window(void *user, const struct fgd_meter_report *report, struct f
         int r = refuse(money, &why);
         if (r == 0)
                 r = put_window(money, report, &why);
-        report_failure(money, r, &why);
+        report_failure(money, report->first + report->here == report->count, r, &why);
         return r < 0 ? fg_error_set(err, r, "%s", why.text) : 0;
 }
 
@@ -142,7 +147,7 @@ static int invoice_due(struct fgd_money *money, int64_t now)
         int64_t month, next, from, until;
         struct fg_error err = {0};
         fg_bill_month_of(now - FGD_MONEY_SETTLE_S, &month, &next);
-        if (money->is_behind || money->invoiced == month)
+        if (fgd_metering_waits(money->manager) || money->invoiced == month)
                 return 0;
         for (uint32_t i = 0; i < sums->count; i++) {
                 const struct fg_bill_cell *cell = &sums->cell[i];
@@ -304,7 +309,8 @@ void fgd_money_tick(struct fgd_money *money)
         if (fgd_moneylog_sign(money->log, now, &err) < 0)
                 fg_log_warning("%s", err.text);
         uint64_t sums = fg_bill_books_sums(fgd_moneylog_books(money->log))->count;
-        keep_books(money, now, sums > FGD_MONEY_KEEP ? sums : FGD_MONEY_KEEP);
+        if (!fgd_metering_waits(money->manager)) /* one of them may be half in the books */
+                keep_books(money, now, sums > FGD_MONEY_KEEP ? sums : FGD_MONEY_KEEP);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *user)

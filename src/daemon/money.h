@@ -22,7 +22,6 @@ struct fgd_money {
         sd_event_source *timer;
         struct fgd_money_check *check;
         char why[FG_ERROR_MAX]; /* the log could not be opened; "" */
-        bool is_behind;         /* a window could not be put on record, and will be offered again */
         bool is_failure_said;
         int64_t invoiced;       /* the beginning of the month up to which invoices were made */
         int64_t budget_month;   /* of `warned` */

@@ -7,6 +7,7 @@
 #include "daemon/metering.h"
 #include "daemon/quota.h"
 #include "daemon/tenants.h"
+#include "daemon/trace.h"
 #include "daemon/watchdog.h"
 
 #include <errno.h>
@@ -55,6 +56,7 @@ void fgd_set_free(struct fgd_set *set)
 {
         for (uint32_t i = 0; i < set->count; i++)
                 fgd_metering_drop(&set->vgpu[i]);
+        fgd_set_trace_free(set->trace);
         free(set);
 }
 
@@ -125,6 +127,7 @@ void fgd_registry_pause(struct fgd_manager *m, struct fgd_set *set, bool is_paus
                         demand.more[FGD_QUOTA_SHARE] += set->vgpu[i].share;
         }
         set->is_paused = is_paused;
+        set->changes++;
         for (uint32_t i = 0; i < set->count; i++)
                 fgd_vgpu_promise(&set->vgpu[i]);
         if (is_paused)

@@ -92,7 +92,7 @@
         X(SWEEP_TOKENS, "DELETE FROM tokens WHERE expires<?1 OR (revoked<>0 AND created<?1)")                             \
         X(ADD_AUDIT, "INSERT INTO audit(time,actor,via,origin,action,target,project,project_name,status,problem,count) "  \
                      "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")                                                        \
-        X(AMEND_AUDIT, "UPDATE audit SET status=?2,problem=?3 WHERE seq=?1")                                              \
+        X(AMEND_AUDIT, "UPDATE audit SET status=?2,problem=?3,count=?4 WHERE seq=?1")                                        \
         X(TRIM_AUDIT, "DELETE FROM audit WHERE seq<=?1")                                                                  \
         X(READ_AUDIT, "SELECT " FGD_AUDIT_COLUMNS " FROM audit WHERE seq<?1 ORDER BY seq DESC")                           \
         X(READ_AUDIT_OF, "SELECT " FGD_AUDIT_COLUMNS " FROM audit WHERE project=?2 AND seq<?1 ORDER BY seq DESC")         \

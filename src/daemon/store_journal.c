@@ -27,7 +27,8 @@ int fgd_store_put_audit(struct fgd_store *store, const struct fgd_audit *row, in
 
 int fgd_store_amend_audit(struct fgd_store *store, const struct fgd_audit *row, struct fg_error *err)
 {
-        return fgd_sql_run(store, FGD_SQL_AMEND_AUDIT, err, "iit", row->seq, (int64_t)row->status, row->problem);
+        return fgd_sql_run(store, FGD_SQL_AMEND_AUDIT, err, "iiti", row->seq, (int64_t)row->status, row->problem,
+                           (int64_t)row->count);
 }
 
 int fgd_store_put_event(struct fgd_store *store, const struct fgd_event *event, struct fg_error *err)

@@ -15,6 +15,8 @@ int fgd_usage_fold(struct fgd_manager *manager, struct fgd_vgpu *vgpu, struct fg
 int fgd_usage_persist(struct fgd_manager *manager);
 /* The periodic write runs while pages are mapped, and only then. It unmaps what nobody holds any more. */
 void fgd_usage_watch(struct fgd_manager *manager);
+/* Nothing has ever used it. */
+bool fgd_usage_is_none(const struct fgd_vgpu *vgpu);
 /* What changes all the time. */
 struct fgd_figures {
         uint64_t memory_used, gpu_ns, waits, wait_ns, refusals;
@@ -22,8 +24,6 @@ struct fgd_figures {
         bool active;
 };
 void fgd_usage_figures(struct fgd_vgpu *vgpu, struct fgd_figures *ret);
-/* Nothing has ever used it. */
-bool fgd_usage_is_none(const struct fgd_vgpu *vgpu);
 /* "usage": {…} of one vGPU */
 void fgd_usage_write(struct fgd_vgpu *vgpu, struct fgd_text *text);
 

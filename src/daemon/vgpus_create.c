@@ -9,6 +9,7 @@
 #include "daemon/manager.h"
 #include "daemon/quota.h"
 #include "daemon/registry.h"
+#include "daemon/trace.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -171,10 +172,12 @@ static int keep(struct fgd_manager *m, struct fgd_set *set, struct fgd_problem *
         if (fgd_registry_reserve(m, set) < 0)
                 return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
         int r = write_set(m, set, problem);
-        if (r == 0)
+        if (r == 0) {
                 fgd_registry_add(m, set);
-        else if (set->owner)
+                fgd_trace_set_made(m, set);
+        } else if (set->owner) {
                 fgd_member_settle(m, fgd_member_find(m, set->owner, set->project));
+        }
         return r;
 }
 

@@ -10,6 +10,7 @@
 #include "daemon/lease.h"
 #include "daemon/manager.h"
 #include "daemon/registry.h"
+#include "daemon/trace.h"
 #include "daemon/use.h"
 
 #include <errno.h>
@@ -50,6 +51,7 @@ static int remove_set(struct fgd_manager *m, struct fgd_set *set, struct fgd_pro
                 if (set->vgpu[i].had_pages)
                         fgd_pages_delete(m, set->vgpu[i].uuid);
         }
+        fgd_trace_set_gone(m, set);
         fgd_registry_remove(m, set);
         fgd_set_free(set);
         if (run)

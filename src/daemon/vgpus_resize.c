@@ -12,6 +12,7 @@
 #include "daemon/metering.h"
 #include "daemon/quota.h"
 #include "daemon/registry.h"
+#include "daemon/trace.h"
 #include "ledger/ledger.h"
 
 #include <stdio.h>
@@ -162,6 +163,8 @@ int fgd_vgpus_resize(struct fgd_manager *m, const struct fgd_resize *resize, str
         struct fgd_demand demand;
         demand_of(change, resize->count, &demand);
         fgd_quota_book(m, resize->set->project, resize->set->owner, &demand);
+        fgd_trace_set_event(m, resize->set, "vgpu.resized");
         apply(change, resize->count);
+        resize->set->changes++;
         return 0;
 }

@@ -11,6 +11,7 @@
 #include "daemon/quota.h"
 #include "daemon/registry.h"
 #include "daemon/store_lease.h"
+#include "daemon/trace.h"
 
 #include <stdio.h>
 
@@ -74,6 +75,7 @@ int fgd_vgpus_suspend(struct fgd_manager *m, struct fgd_set *set, bool is_suspen
         if (fgd_store_suspend_set(m->store, set, is_suspended, &err) < 0)
                 return fgd_problem_set(problem, FGD_STORAGE, "\"%s\" was not %s: %s", set->name, is_suspended ? "suspended" : "resumed", err.text);
         fgd_registry_pause(m, set, is_suspended);
+        fgd_trace_set_event(m, set, is_suspended ? "vgpu.suspended" : "vgpu.resumed");
         fgd_vgpus_on_state(m, set);
         return 0;
 }

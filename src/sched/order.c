@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #define DECAY      0.98 /* of a class, for each of its finishes */
 #define SECOND     1e6
@@ -64,6 +65,44 @@ int fg_order_finish(struct fg_order *o, const struct fg_order_kind *kind, uint64
         return 0;
 }
 
+void fg_order_forget_running(struct fg_order *o)
+{
+        for (size_t i = 0; i < o->count; i++) {
+                if (o->class[i].runs_now)
+                        memset(o->class[i].running, 0, sizeof(o->class[i].running));
+                o->class[i].runs_now = false;
+        }
+}
+
+void fg_order_running(struct fg_order *o, const struct fg_order_kind *kind, uint64_t age)
+{
+        unsigned bucket = fg_order_bucket(age);
+        for (unsigned level = 0; level < FG_ORDER_LEVELS; level++) {
+                struct fg_order_class *class = fg_order_class_find(o, kind, level);
+                if (!class)
+                        continue;
+                class->running[bucket]++;
+                class->runs_now = true;
+        }
+}
+
+/* Kaplan and Meier's estimate (JASA 1958) with the wider class as prior: of those that got as far as a bucket, what part
+ * ended in it. Who runs in it now got as far, and is not heard of any more. */
+static void weigh(const struct fg_order_class *class, double prior_runs, double total, double weight[FG_ORDER_BUCKETS])
+{
+        double at_risk = total + prior_runs, alive = 1;
+        for (unsigned i = 0; i < FG_ORDER_BUCKETS; i++)
+                at_risk += (double)class->running[i];
+        for (unsigned i = 0; i < FG_ORDER_BUCKETS; i++) {
+                double ended = (double)class->weight[i] + prior_runs * weight[i];
+                double part = at_risk > ended ? ended / at_risk : 1;
+                at_risk -= ended + (double)class->running[i];
+                weight[i] = alive * part;
+                alive *= 1 - part;
+        }
+        weight[FG_ORDER_BUCKETS - 1] += alive;
+}
+
 void fg_order_predict(const struct fg_order *o, const struct fg_order_kind *kind, struct fg_order_prediction *ret)
 {
         *ret = (struct fg_order_prediction){.mean = 3600 * SECOND};
@@ -77,7 +116,9 @@ void fg_order_predict(const struct fg_order *o, const struct fg_order_kind *kind
                 double total = 0;
                 for (unsigned i = 0; i < FG_ORDER_BUCKETS; i++)
                         total += (double)class->weight[i];
-                for (unsigned i = 0; i < FG_ORDER_BUCKETS; i++)
+                if (class->runs_now)
+                        weigh(class, prior[level], total, ret->weight);
+                for (unsigned i = 0; !class->runs_now && i < FG_ORDER_BUCKETS; i++)
                         ret->weight[i] = ((double)class->weight[i] + prior[level] * ret->weight[i]) /
                                          (total + prior[level]);
                 ret->mean = (class->work + prior[level] * ret->mean) / (total + prior[level]);

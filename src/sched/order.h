@@ -37,6 +37,12 @@ size_t fg_order_classes(const struct fg_order *o);
 /* It finished by itself after that much running, suspensions not counted. -EINVAL: a share of 0; -ENOMEM. */
 int fg_order_finish(struct fg_order *o, const struct fg_order_kind *kind, uint64_t ran);
 
+/* Jobs that run say that theirs are longer than their age: without them a class is taken for as short as what finished of
+ * it so far. Told anew each time before keys are made: forget, then each that has run at all. Classes that nothing
+ * finished of hear nothing. Neither saved nor counted. */
+void fg_order_forget_running(struct fg_order *o);
+void fg_order_running(struct fg_order *o, const struct fg_order_kind *kind, uint64_t age);
+
 struct fg_order_prediction {
         double weight[FG_ORDER_BUCKETS]; /* of each length; together 1 */
         double mean;                     /* us */
@@ -64,6 +70,7 @@ struct fg_order_job {
 struct fg_order_policy {
         const char *name, *about;
         bool preempts, oracle, blocks; /* oracle: knows lengths, simulator only; blocks: the first one holds up all */
+        double margin; /* of learned ones that preempt: a job is suspended for one whose key times this is still less */
         double (*key)(const struct fg_order *o, const struct fg_order_job *job); /* least first */
 };
 extern const struct fg_order_policy fg_order_policies[]; /* ends with a row without a name */

@@ -10,6 +10,8 @@ struct fg_order_class {
         uint64_t runs, touched;
         double work; /* decayed sum of lengths, us */
         float weight[FG_ORDER_BUCKETS];
+        float running[FG_ORDER_BUCKETS]; /* jobs, by age */
+        bool runs_now;                   /* there are any */
         uint32_t next; /* of the same hash; FG_ORDER_NONE: the last */
         uint8_t level;
 };

@@ -6,6 +6,7 @@
 
 #define SECOND    1e6
 #define GUARD     5.0             /* pinned in front once it waited for that many predicted lengths */
+#define GUARD_MEAN 50.0           /* without preemption: sooner, and under overload all are pinned */
 #define GUARD_MIN (3600 * SECOND) /* and for that long */
 
 /* What is left of the bucket that the age is in: lengths within a bucket are taken as even. */
@@ -77,33 +78,41 @@ static double by_attained(const struct fg_order *o, const struct fg_order_job *j
         return queue * 1e18 + (double)job->submitted;
 }
 
+/* What has waited for much longer than it should run goes first, in the order of submission: keys below 0. */
+static bool is_pinned(const struct fg_order_job *job, double most)
+{
+        return (double)job->waited > GUARD_MIN && (double)job->waited > most;
+}
+
+static double pinned(const struct fg_order_job *job)
+{
+        return (double)job->submitted - 1e19;
+}
+
 static double by_mean(const struct fg_order *o, const struct fg_order_job *job)
 {
         struct fg_order_prediction p;
         fg_order_predict(o, &job->kind, &p);
-        return p.mean * gpus(job);
+        return is_pinned(job, GUARD_MEAN * p.mean) ? pinned(job) : p.mean * gpus(job);
 }
 
-/* What has waited for much longer than it should run goes first, in the order of submission: keys below 0. */
 static double by_gittins(const struct fg_order *o, const struct fg_order_job *job)
 {
         struct fg_order_prediction p;
         fg_order_predict(o, &job->kind, &p);
-        double span = 1 / fg_order_index(&p, (double)job->age), waited = (double)job->waited;
-        if (waited > GUARD_MIN && waited > GUARD * span)
-                return (double)job->submitted - 1e19;
-        return span * gpus(job);
+        double span = 1 / fg_order_index(&p, (double)job->age);
+        return is_pinned(job, GUARD * span) ? pinned(job) : span * gpus(job);
 }
 
 const struct fg_order_policy fg_order_policies[] = {
-        {"fifo", "first come, first served; the first holds up all", false, false, true, by_submission},
-        {"fifo-skip", "first come, first served; what does not fit is passed over", false, false, false, by_submission},
-        {"sjf", "oracle: the shortest first", false, true, false, by_length},
-        {"srtf", "oracle: the shortest rest first, preempting", true, true, false, by_rest},
-        {"2d-las", "the least GPU time attained first, in three queues, preempting", true, false, false, by_attained},
-        {"mean", "learned: the least mean GPU time of its class first", false, false, false, by_mean},
-        {"gittins", "learned: the best chance to finish soon first, suspending", true, false, false, by_gittins},
-        {NULL, NULL, false, false, false, NULL},
+        {"fifo", "first come, first served; the first holds up all", false, false, true, 0, by_submission},
+        {"fifo-skip", "first come, first served; what does not fit is passed over", false, false, false, 0, by_submission},
+        {"sjf", "oracle: the shortest first", false, true, false, 0, by_length},
+        {"srtf", "oracle: the shortest rest first, preempting", true, true, false, 0, by_rest},
+        {"2d-las", "the least GPU time attained first, in three queues, preempting", true, false, false, 0, by_attained},
+        {"mean", "learned: the least mean GPU time of its class first", false, false, false, 0, by_mean},
+        {"gittins", "learned: the best chance to finish soon first, suspending", true, false, false, 2, by_gittins},
+        {NULL, NULL, false, false, false, 0, NULL},
 };
 
 const struct fg_order_policy *fg_order_policy_find(const char *name)

@@ -45,6 +45,10 @@ struct fg_queue_policy {
         bool by_share; /* projects by weighted decayed use; else all jobs of a class by key alone */
         uint64_t (*key)(const struct fg_queue_wish *wish, void *context); /* least first; < 2^63 */
 };
+/* Context of "learned": the number that the daemon keeps with an owner, fg_order_key() of late. NULL: submission. */
+struct fg_queue_keys {
+        uint64_t (*of)(const void *owner);
+};
 extern const struct fg_queue_policy fg_queue_policies[]; /* ends with a row without a name */
 
 struct fg_queue_config {
@@ -172,7 +176,7 @@ enum fg_queue_reason {
         FG_QUEUE_NO_SHARE,
         FG_QUEUE_BEHIND_CLASS, /* the room goes to: a higher class */
         FG_QUEUE_BEHIND_SHARE, /* ... a project with a better claim */
-        FG_QUEUE_BEHIND_OWN,   /* ... earlier jobs of its own project */
+        FG_QUEUE_BEHIND_OWN,   /* ... jobs of its own project that come first */
         FG_QUEUE_RESERVED,     /* there is room, kept for `other` */
         FG_QUEUE_PREEMPTING,   /* others are being made to leave for it */
         FG_QUEUE_PASS_FULL,    /* not looked at: more decisions than fit into one pass */

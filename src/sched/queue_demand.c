@@ -7,7 +7,7 @@ struct pour {
         const struct fg_queue_scene *scene;
         const struct fg_queue_account *only; /* NULL: of every project */
         uint32_t *room;                      /* of each device: what may still be poured */
-        uint64_t poured;
+        uint64_t left, poured;               /* left: of all rooms */
 };
 
 static bool may_use(const struct pour *pour, const struct fg_queue_want *want, size_t d)
@@ -27,6 +27,7 @@ static uint64_t pour_on(struct pour *pour, size_t d, uint64_t share)
 
         pour->room[d] -= (uint32_t)taken;
         pour->poured += taken;
+        pour->left -= taken;
         return taken;
 }
 
@@ -35,7 +36,7 @@ static void pour_want(struct pour *pour, const struct fg_queue_want *want, uint6
 {
         size_t devices = pour->scene->devices, able = 1;
 
-        while (share && able) {
+        while (share && able && pour->left) {
                 uint64_t part;
 
                 able = 0;
@@ -74,7 +75,8 @@ static void pour_lane(struct pour *pour, struct fg_queue_lane *lane, enum choice
 {
         struct fg_queue_node *node = fg_queue_tree_first(&lane->groups);
 
-        for (; node; node = fg_queue_tree_next(node)) {
+        /* Where there is nothing left, only what the quotas admit is still to be found. */
+        for (; node && (pour->left || !pour->only); node = fg_queue_tree_next(node)) {
                 struct fg_queue_group *group = fg_queue_group_of(node);
 
                 if ((group->want.where == FG_QUEUE_WHERE_ANY) == (choice == FREE))
@@ -96,7 +98,7 @@ static void pour_class(struct pour *pour, struct fg_queue_class *class, enum cho
 static void pour_all(struct fg_queue *q, struct pour *pour)
 {
         for (enum choice choice = FIXED; choice < CHOICES; choice++)
-                for (size_t c = FG_QUEUE_CLASSES; c-- > 0;) {
+                for (size_t c = choice == PINNED && !q->pinned ? 0 : FG_QUEUE_CLASSES; c-- > 0;) {
                         pour_class(pour, &q->class[c], choice);
                         if (pour->only && pour->only->lane[c] && choice != FIXED)
                                 pour_lane(pour, pour->only->lane[c], choice);
@@ -116,7 +118,7 @@ void fg_queue_demand(struct fg_queue *q, const struct fg_queue_scene *scene, uin
         struct pour pour = {.scene = scene, .room = ret};
 
         for (size_t d = 0; d < scene->devices; d++)
-                ret[d] = free_of(&scene->device[d]);
+                pour.left += ret[d] = free_of(&scene->device[d]);
         for (struct fg_queue_account *a = q->accounts; a; a = a->next)
                 a->asked = (struct fg_queue_amounts){0};
         fg_queue_wake_due(q, scene->now);
@@ -134,6 +136,7 @@ uint64_t fg_queue_demand_of(struct fg_queue *q, const struct fg_queue_scene *sce
                 scratch[d] = scene->device[d].usable ? scene->device[d].share : 0;
                 most += scratch[d];
         }
+        pour.left = most;
         pour_all(q, &pour);
         most = most > held ? most - held : 0;
         return pour.poured < most ? pour.poured : most;

@@ -150,6 +150,8 @@ static void settle(struct fg_queue *q, struct fg_queue_group *group, bool listed
         struct fg_queue_node *first = fg_queue_tree_first(&group->jobs);
         bool had = lane->groups.root != NULL;
 
+        if (group->want.where != FG_QUEUE_WHERE_ANY)
+                q->pinned += (size_t)(first != NULL) - (size_t)listed;
         if (listed && first && first->key == group->node.key && first->order == group->node.order)
                 return;
         if (listed)

@@ -111,6 +111,7 @@ struct fg_queue {
         struct fg_queue_tree held, waiting, running;
         struct fg_queue_group **bucket;
         size_t buckets, groups;
+        size_t pinned; /* groups with queued jobs that insist on a device or a kind */
         struct fg_queue_account *accounts;
         struct fg_queue_decision *decision; /* of the last pass */
         struct fg_queue_place *place;

@@ -9,9 +9,16 @@ static uint64_t by_submission(const struct fg_queue_wish *wish, void *context)
         return wish->submitted;
 }
 
+static uint64_t by_kept(const struct fg_queue_wish *wish, void *context)
+{
+        const struct fg_queue_keys *keys = context;
+        return keys ? keys->of(wish->owner) : wish->submitted;
+}
+
 const struct fg_queue_policy fg_queue_policies[] = {
         {"fair", true, by_submission},
         {"fifo", false, by_submission},
+        {"learned", true, by_kept},
         {NULL, false, NULL},
 };
 

@@ -36,9 +36,14 @@ static struct fg_order_kind kind_of(const struct job *job)
         return (struct fg_order_kind){.project = job->is->project, .share = job->is->gpus * 1000};
 }
 
+static int64_t age_of(const struct replay *r, const struct job *job)
+{
+        return job->ran + (job->state == RUNS ? r->now - job->since : 0);
+}
+
 static double key_of(const struct replay *r, const struct job *job)
 {
-        int64_t age = job->ran + (job->state == RUNS ? r->now - job->since : 0);
+        int64_t age = age_of(r, job);
         int64_t rest = job->state == RUNS ? job->end - r->now : job->rest;
         struct fg_order_job view = {.kind = kind_of(job), .submitted = (uint64_t)job->is->submitted * US,
                 .waited = (uint64_t)(r->now - job->is->submitted - age) * US, .age = (uint64_t)age * US,
@@ -85,6 +90,20 @@ static int arrive_and_leave(struct replay *r)
                 r->active[r->actives++] = job;
         }
         return 0;
+}
+
+static void make_keys(struct replay *r)
+{
+        fg_order_forget_running(r->order);
+        for (size_t i = 0; r->policy->margin > 0 && i < r->actives; i++) {
+                struct fg_order_kind kind = kind_of(r->active[i]);
+                int64_t age = age_of(r, r->active[i]);
+                if (age > 0)
+                        fg_order_running(r->order, &kind, (uint64_t)age * US);
+        }
+        for (size_t i = 0; i < r->actives; i++)
+                if (r->policy->preempts || r->active[i]->state == WAITS)
+                        r->active[i]->key = key_of(r, r->active[i]);
 }
 
 /* Nearly in order already, so insertion costs next to nothing; ties by submission. */
@@ -138,12 +157,14 @@ static void round_by_count(struct replay *r)
         }
 }
 
-/* Room by suspending what has a larger key, the largest first; whoever turns out not to be needed stays. */
+/* Room by suspending what has a key larger by the policy's margin, the largest first; whoever turns out not to be needed
+ * stays. */
 static bool make_room(struct replay *r, struct job *job, struct job **victim)
 {
         size_t victims = 0;
         bool fits = false;
-        for (size_t i = r->actives; i-- > 0 && r->active[i]->key > job->key && !fits;) {
+        double least = job->key > 0 ? job->key * r->policy->margin : job->key;
+        for (size_t i = r->actives; i-- > 0 && r->active[i]->key > least && !fits;) {
                 struct job *other = r->active[i];
                 if (other->state != RUNS || other->since == r->now)
                         continue;
@@ -191,15 +212,13 @@ static int replay(struct replay *r, struct job **victim)
                 if (e < 0 || r->ended == r->jobs)
                         return e;
                 if (r->policy->preempts || r->now - keyed >= ROUND) {
-                        for (size_t i = 0; i < r->actives; i++)
-                                if (r->policy->preempts || r->active[i]->state == WAITS)
-                                        r->active[i]->key = key_of(r, r->active[i]);
+                        make_keys(r);
                         keyed = r->now;
                 }
                 sort(r);
                 if (!r->policy->preempts)
                         start_what_fits(r);
-                else if (r->policy->oracle || strcmp(r->policy->name, "2d-las") == 0)
+                else if (r->policy->margin == 0)
                         round_by_count(r);
                 else
                         round_by_place(r, victim);

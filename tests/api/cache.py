@@ -10,6 +10,8 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WANTED = os.path.join(HERE, "requirements.txt")
+PYTHON = sys.executable
+FROM_SOURCE = ()  # packages that the registry has in no other form
 
 
 def skip(why):
@@ -19,7 +21,7 @@ def skip(why):
 
 def folder():
     with open(WANTED, "rb") as f:
-        key = hashlib.sha256(f.read() + sys.version.encode()).hexdigest()[:16]
+        key = hashlib.sha256(f.read() + (sys.version if PYTHON == sys.executable else PYTHON).encode()).hexdigest()[:16]
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.path.join(base, "fastgpu-tests", "api-" + key)
 
@@ -33,12 +35,12 @@ def make(path):
     """An interpreter's path is written into the environment, so it is made where it stays; the mark says that it is whole."""
     shutil.rmtree(path, ignore_errors=True)
     python = os.path.join(path, "bin", "python3")
-    why = run(sys.executable, "-m", "venv", path) or \
-        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "--retries", "1", "--timeout", "20",
+    why = run(PYTHON, "-m", "venv", path) or \
+        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", *(f"--no-binary={name}" for name in FROM_SOURCE), "--retries", "1", "--timeout", "20",
             "-r", WANTED)
     if why:
         shutil.rmtree(path, ignore_errors=True)
-        skip(f"the packages of tests/api/requirements.txt cannot be had: {why}")
+        skip(f"the packages of tests/api/{os.path.basename(WANTED)} cannot be had: {why}")
     open(os.path.join(path, "whole"), "w").close()
 
 
@@ -59,4 +61,5 @@ def program(name):
 
 if __name__ == "__main__":
     """cache.py TEST: runs it with the environment's interpreter."""
-    os.execv(program("python3"), ["python3", *sys.argv[1:]])
+    python = program("python3")
+    os.execv(python, [python, *sys.argv[1:]])  # by its own name it finds its packages

@@ -191,10 +191,17 @@ static void run(struct connection *all)
                         ask(&all[i]);
         }
         for (uint64_t at = begin; at < end; at = now()) {
-                for (unsigned i = 0; option.interval && i < option.connections; i++)
+                uint64_t next = end;
+                for (unsigned i = 0; option.interval && i < option.connections; i++) {
                         if (!all[i].busy && all[i].due <= at)
                                 ask(&all[i]);
-                int n = epoll_wait(epoll_fd, event, EVENTS, 1);
+                        if (!all[i].busy && all[i].due < next)
+                                next = all[i].due;
+                }
+                /* To the microsecond: what it oversleeps would be counted as the server's. */
+                at = now();
+                const struct timespec wait = {.tv_nsec = next > at ? (long)(next - at < 1000000 ? next - at : 1000000) : 0};
+                int n = epoll_pwait2(epoll_fd, event, EVENTS, &wait, NULL);
                 for (int i = 0; i < n; i++) {
                         struct connection *c = event[i].data.ptr;
                         if (event[i].events & EPOLLOUT)

@@ -13,7 +13,7 @@ from row import Row
 from rows_daemon import MANY, MANY_DEVICES, cpu_seconds, create_many, resident_mb
 
 LOAD = tool("lib", "fastgpu", "bench", "api-load")
-READS = ("/v1/version", "/v1/devices", "/v1/vgpus/v1", "/v1/vgpus?limit=10")
+READS = ("/v1/version", "/v1/devices", "/v1/vgpus/v1", "/v1/vgpus?limit=10", "/v1/vgpus")
 CONFIG = """daemon off; worker_processes 1; pid {0}/pid; error_log {0}/error;
 events {{ worker_connections 512; }}
 http {{ access_log off; keepalive_requests 1000000000; default_type application/json; open_file_cache max=100;

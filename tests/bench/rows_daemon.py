@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon and the command line: what they cost when nothing happens, and when much does."""
+import json
 import os
 import subprocess
 import signal
+import tempfile
 import time
 
 from load import median
-from node import FASTGPU, Node
+from node import FASTGPU, Node, tool
 from row import Row
+
+HISTORY_MAKE = tool("lib", "fastgpu", "bench", "history-make")
 
 MANY = 10000
 MANY_DEVICES = 10  # a device has 1000 permille to give
@@ -86,8 +90,21 @@ def many(row, context):
                       f"start of an empty daemon {fresh:.2f} s", data={"created": created, "restart": restart, "fresh": fresh})
 
 
+def history(row, context):
+    """A day of busy vGPUs, at the pace of the machine."""
+    count, minutes = 1000, 240 if context.quick else 1440
+    with tempfile.TemporaryDirectory(prefix="fastgpu-bench.") as folder:
+        out = subprocess.run([HISTORY_MAKE, "--many", str(count), os.path.join(folder, "state"), "1795600800", str(minutes)],
+                             check=True, capture_output=True, text=True)
+    got = json.loads(out.stdout)
+    day = got["bytes"] / count * 1000 / minutes * 1440 / 1e6
+    return row.result(f"{day:.1f} MB; {got['chart_ms']:.1f} ms, of a project {got['project_chart_ms']:.1f} ms", day <= 50 and got["chart_ms"] <= 100,
+                      f"rows as they are {20 * 8 * 1000 * 1440 / 1e6:.0f} MB", data=got)
+
+
 ROWS = {
     "run": Row("fastgpu run X -- true over true", "≤ 10 ms", "", run_true),
     "idle": Row("fastgpud idle", "≤ 0.2 % CPU, ≤ 15 MB", "", idle),
+    "history": Row("a day of history of 1000 busy vGPUs; a chart of 24 h", "≤ 50 MB, ≤ 100 ms", "", history),
     "many": Row("10 000 vGPUs: created, restart ready", "≤ 10 s, ≤ 1 s", "", many),
 }

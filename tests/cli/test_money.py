@@ -172,7 +172,27 @@ class Month(Case):
             self.assertIn(f"record {number} (usage): it is not what was signed", done.stdout)
         self.refused("invoice", "--verify", "--from", self.file("cut", text[: len(text) // 2]), code=1)
         self.refused("invoice", "--verify", "--from", os.path.join(self.home, "none"), code=3)
-        self.refused("invoice", "--verify", "--from", self.home, code=1)
+
+    def test_a_folder_of_bundles_is_checked_without_the_daemon(self):
+        folder = os.path.join(self.home, "bills")
+        self.fastgpu("invoice", "2026-11", "--all", "--save", folder)
+        self.d.stop()
+        with open(os.path.join(folder, "README"), "w", encoding="utf-8") as f:
+            f.write("of no interest")
+        said = self.fastgpu("invoice", "--verify", "--from", folder).stdout
+        numbers = ("lab-2026-11-1", "ops-2026-11-1", "vision-2026-11-1")
+        for number in numbers:
+            self.assertRegex(said, rf"invoice {number}, .*: all is well")
+        path = os.path.join(folder, "ops-2026-11-1.bundle")
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text.replace('"reserved":', '"reserved":1'))
+        done = self.fastgpu("invoice", "--verify", "--from", folder, code=1)
+        self.assertEqual(done.stdout.count("all is well"), 2)
+        self.assertIn("ops-2026-11-1.bundle is not what was signed", done.stderr)
+        os.mkdir(os.path.join(self.home, "empty"))
+        self.assertIn("no *.bundle", self.refused("invoice", "--verify", "--from", os.path.join(self.home, "empty"), code=3))
 
     def test_focus(self):
         path = os.path.join(self.home, "meta.json")
@@ -191,6 +211,12 @@ class Month(Case):
             self.assertRegex(row["BilledCost"], r"\A-?\d+\.\d+\Z")
             self.assertTrue(row["ChargeCategory"] != "Usage" or row["PricingUnit"] == "GPU-Hours")
             billed[row["InvoiceId"]] += decimal.Decimal(row["BilledCost"])
+            # Rules of the specification that hold where units and prices are published.
+            self.assertEqual((row["ConsumedQuantity"] != "", row["ConsumedUnit"] != ""), (row["ChargeCategory"] == "Usage",) * 2, row)
+            self.assertGreaterEqual(decimal.Decimal(row["ConsumedQuantity"] or 0), 0)
+            self.assertEqual(row["SkuPriceDetails"] != "", row["SkuPriceId"] != "")
+            if row["SkuPriceDetails"]:
+                self.assertEqual(json.loads(row["SkuPriceDetails"]), {"x_Class": row["x_Mode"]})
         self.assertEqual(billed, payable)
         with open(path, encoding="utf-8") as f:
             meta = json.load(f)

@@ -10,9 +10,9 @@ import unittest
 from bench import Case, ROOT
 from fake_daemon import Server
 
-VERBS = ["devices", "create", "list", "inspect", "resize", "suspend", "resume", "delete", "run", "submit", "jobs", "logs", "cancel",
+VERBS = ["devices", "create", "list", "inspect", "resize", "suspend", "resume", "delete", "run", "container", "submit", "jobs", "logs", "cancel",
          "why", "top", "dashboard", "login", "logout", "whoami", "user", "project", "token",
-         "price", "usage", "invoice", "export", "budget", "events", "audit", "perf", "bench", "simulate", "doctor", "version", "help"]
+         "price", "usage", "invoice", "export", "budget", "report", "events", "audit", "perf", "bench", "simulate", "docker", "doctor", "version", "help"]
 
 
 class Help(Case):

@@ -116,7 +116,7 @@ class Daemon:
         for folder in ("bin", "lib/fastgpu", "fake"):
             os.makedirs(os.path.join(self.root, folder))
         self.program = shutil.copy(DAEMON, os.path.join(self.root, "bin"))
-        for probe in (PROBE, PROBE.replace("opencl", "nvml")):
+        for probe in (PROBE, PROBE.replace("opencl", "nvml"), PROBE.replace("probe-opencl", "otlp")):
             shutil.copy(probe, os.path.join(self.root, "lib/fastgpu"))
         if RUNNER:
             shutil.copy(RUNNER, os.path.join(self.root, "lib/fastgpu"))

@@ -6,6 +6,7 @@ import time
 
 import harness
 import people
+import tls
 from people import Person
 
 
@@ -132,6 +133,89 @@ class Audit(people.Case):
         self.restart(signal.SIGKILL)
         self.operator.ok("POST", "/v1/projects", {"name": "last"})
         self.assertEqual(self.audit()[0]["seq"], seq + 1)  # goes on where it was
+
+
+class Attacks(people.Case):
+    """What is refused before it is looked at: seen, counted, and never more than a row a minute of each caller."""
+
+    options = {"listen": "127.0.0.1:0", "request_timeout": 2, "rate_limit": 2}
+    GARBAGE = (b"GET\r\n\r\n", b"\x01\x02\x03\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nno header\r\n\r\n",
+               b"POST /v1/vgpus HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+               b"POST /v1/vgpus HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+
+    def counted(self, **wanted):
+        rows = [r for r in self.audit() if all(r.get(k) == v for k, v in wanted.items())]
+        return len(rows), sum(r.get("count", 1) for r in rows)
+
+    def throw(self, s, data):
+        """Sends it, hears it out, and stays: who leaves at the instant at which he is thrown out may have left by himself."""
+        self.addCleanup(s.close)
+        try:
+            s.sendall(data)
+            while s.recv(4096):
+                pass
+        except OSError:
+            pass
+
+    def local(self, uid=None):
+        c = harness.Connection(self.d.socket, uid=uid)
+        c.connect()
+        return c.sock
+
+    def test_what_is_no_request(self):
+        for _ in range(5):
+            for data in self.GARBAGE:
+                self.throw(self.local(people.NOBODY), data)
+        for uid in (None, people.NOBODY):
+            self.local(uid).close()  # who only looks whether somebody is there is no attacker
+        rows, count = self.counted(action="?", via=f"uid {people.NOBODY}", actor="anonymous", problem="bad-request")
+        self.assertEqual(count, 5 * len(self.GARBAGE))
+        self.assertLessEqual(rows, 2)  # answered 400 and 505
+        self.assertEqual(self.counted(action="?"), (rows, count))
+
+    def test_over_the_network(self):
+        port = tls.port_of(self.d)
+        for n in range(4):
+            for source in ("127.0.0.2", "127.0.0.3"):
+                self.throw(tls.plain(port, source), b"GET / HTTP/1.1\r\n\r\n" if n % 2 else b"\xff" * 99)
+                self.throw(tls.wrapped(port, source), self.GARBAGE[n + 1])
+        self.assertEqual(self.counted(action="?", via="network", **{"from": "127.0.0.2"})[1], 8)
+        self.assertEqual(self.counted(action="?", via="network", **{"from": "127.0.0.3"})[1], 8)
+        self.assertLessEqual(self.counted(action="?")[0], 4)
+
+    def test_too_slow(self):
+        slow = [self.local(people.NOBODY) for _ in range(7)]
+        for s in slow:
+            s.sendall(b"GET /v1/version HTTP/1.1\r\nX: ")
+        for s in slow:
+            self.throw(s, b"y")
+        self.assertEqual(self.counted(status=408, via=f"uid {people.NOBODY}"), (1, 7))
+
+    def test_beyond_the_rate(self):
+        """Reading too much is seen as well, and a second caller is not hidden behind the first."""
+        self.populate()
+        refused = {}
+        for name, caller, method in (("bob", self.bob, "GET"), ("carol", self.carol, "DELETE")):
+            refused[name] = asked = 0
+            while refused[name] < 15 and asked < 1000:
+                refused[name] += caller.request(method, f"/v1/vgpus/x{asked}")[0] == 429
+                asked += 1
+            self.assertEqual(refused[name], 15)
+        for name in refused:
+            self.assertEqual(self.counted(actor=name, status=429), (1, refused[name]))
+        self.d.stop(signal.SIGKILL)  # after it was looked at
+        self.d.start()
+        people.open_door(self.d)
+        for name in refused:
+            self.assertEqual(self.counted(actor=name, status=429), (1, refused[name]))
+
+    def test_from_everywhere(self):
+        """More attackers than there are rows for: the rest share one."""
+        port = tls.port_of(self.d)
+        for n in range(400):
+            self.throw(tls.plain(port, f"127.1.{n // 200}.{n % 200 + 1}"), b"\xff" * 99)
+        self.assertEqual(self.counted(action="?")[0], 256)
+        self.assertEqual(self.counted(actor="many", status=429), (1, 400 - 256))
 
 
 class Events(people.Case):

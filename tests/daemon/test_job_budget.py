@@ -125,7 +125,8 @@ class Budget(jobs.Case):
 
 class WithoutPrices(jobs.Case):
     def test_no_currency(self):
-        self.refused(self.d, "POST", "/v1/jobs", {"command": ["true"], "memory": "1M", "budget": {"amount": "5"}}, 400, "bad-request", "price list")
+        self.refused(self.d, "POST", "/v1/jobs", {"command": ["true"], "memory": "1M", "budget": {"amount": "5"}}, 404, "not-found", "price list")
+        self.assertNotIn("budget", self.job(self.submit("true", budget={"amount": "0"})))
         job = self.submit("true", budget={"amount": "5", "currency": "EUR"})
         self.assertEqual(self.ends(job)["budget"], {"amount": "5.00", "currency": "EUR", "spent": "0.00"})
 

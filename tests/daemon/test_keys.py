@@ -112,7 +112,7 @@ class Rates(people.Case):
         passed = sum(status == 200 for status, _ in answers)
         self.assertGreaterEqual(passed, 10)
         self.assertLessEqual(passed, 10 + int(spent * 5) + 1)
-        status, reply = answers[-1]
+        status, reply = [a for a in answers if a[0] != 200][-1]  # each refusal takes a while, so now and then one passes
         self.assertEqual((status, reply["type"]), (429, "rate-limited"))
         self.assertTrue(1 <= reply["retry_after_ms"] <= 1000, reply)
         self.assertEqual(self.carol.request("GET", "/v1/whoami")[0], 200)

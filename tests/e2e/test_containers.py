@@ -45,6 +45,35 @@ class ContainerTest(unittest.TestCase):
         return json.loads(self.podman(device, *prefix, PYTHON, self.program, *map(str, words), options=options).splitlines()[-1])
 
 
+class Words(ContainerTest):
+    """What `fastgpu container` says, typed as it says."""
+
+    def setUp(self):
+        super().setUp()
+        self.node.json("create", "--name", "w", "--gpus", "2", "--memory", "32M,48M", "--compute", "20,20")
+
+    def words(self, *argv):
+        return self.node.fastgpu("container", *argv).stdout.split()
+
+    def test_engines(self):
+        self.assertEqual(self.words("w/1"), [f"--device={DEVICE}w::1"])
+        self.assertEqual(self.words("w", "--for", "docker"), ["--runtime=fastgpu", "--env=FASTGPU_VISIBLE_DEVICES=w"])
+        self.assertEqual(self.words("w/0", "--for", "ctr"), ["--runc-binary=fastgpu-runtime", "--env=FASTGPU_VISIBLE_DEVICES=w/0"])
+        for code, argv in ((2, []), (2, ["w", "w"]), (2, ["w", "--for", "lxc"]), (3, ["nobody"]), (3, ["w/2"])):
+            self.assertEqual(self.node.fastgpu("container", *argv, check=False).returncode, code, argv)
+
+    @unittest.skipUnless(shutil.which("bwrap"), "bubblewrap is not installed: NOT TESTED")
+    def test_bubblewrap(self):
+        def inside(*prefix):
+            done = subprocess.run(["bwrap", "--bind", self.room.root, "/", "--dev", "/dev", "--proc", "/proc", "--ro-bind", "/sys", "/sys", "--unshare-pid", "--unshare-ipc",
+                                   *self.words("w/1", "--for", "bwrap"), *prefix, PYTHON, self.program, "fill"], capture_output=True,
+                                  text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return json.loads(done.stdout.splitlines()[-1])
+        self.assertEqual(inside(), [48 * MIB])
+        self.assertEqual(inside("env", "-i"), [48 * MIB])
+
+
 @unittest.skipUnless(shutil.which("podman"), "podman is not installed: NOT TESTED")
 class Podman(ContainerTest):
     def test_a_container_is_its_vgpus(self):

@@ -179,18 +179,14 @@ class Docker(RuntimeTest):
     def setUp(self):
         super().setUp()
         self.host = f"unix://{self.room.dir}/docker.sock"
-        self.path = os.path.join(self.room.dir, "path")
-        os.makedirs(self.path, exist_ok=True)
-        # dockerd knows --gpus once it sees a program of this name; it is never run, as our runtime takes the hook out.
-        with open(os.path.join(self.path, "nvidia-container-runtime-hook"), "w", encoding="utf-8") as f:
-            f.write("#!/bin/sh\nexit 1\n")
-        os.chmod(f.name, 0o755)
+        # dockerd knows --gpus once it sees a program of NVIDIA's name; it is never run, as the runtime takes the hook out.
+        hook = tool("lib", "fastgpu", "docker")
         log = open(os.path.join(self.room.dir, "dockerd.log"), "w", encoding="utf-8")
         self.addCleanup(log.close)
         self.dockerd = subprocess.Popen(
             ["dockerd", f"--data-root={self.room.dir}/data", f"--exec-root={self.room.dir}/exec", f"--pidfile={self.room.dir}/docker.pid",
              f"--host={self.host}", "--iptables=false", "--ip-forward=false", "--bridge=none", f"--add-runtime=fastgpu={self.runtime}"],
-            env={**os.environ, "PATH": f"{self.path}:{os.environ['PATH']}"}, stdout=log, stderr=log)
+            env={**os.environ, "PATH": f"{os.environ['PATH']}:{hook}"}, stdout=log, stderr=log)
         self.addCleanup(self.stop)
         wait_until(lambda: self.dockerd.poll() is not None or self.docker("version").returncode == 0, 60, "dockerd answers")
         self.assertIsNone(self.dockerd.poll())

@@ -173,10 +173,10 @@ class Node:
 
 
 def alive(pid):
-    """Whether the process exists and is not just waiting to be buried."""
+    """Whether the process exists and is not just waiting to be buried. While threads of it are still ending, its sockets accept."""
     try:
         with open(f"/proc/{pid}/stat") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX" or len(os.listdir(f"/proc/{pid}/task")) > 1
     except (FileNotFoundError, ProcessLookupError):
         return False
 

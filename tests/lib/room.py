@@ -13,6 +13,7 @@ import tempfile
 
 ULIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]  # more may not be raised everywhere
 INSIDE = "/run/fastgpu-vgpu"
+SPEC = "fastgpu.dev-vgpu.json"
 
 
 def skip(why):
@@ -111,7 +112,7 @@ class Room:
     def spec(self):
         """What engines are told, or None."""
         try:
-            with open(os.path.join(self.cdi, "fastgpu.dev-vgpu.json"), encoding="utf-8") as f:
+            with open(os.path.join(self.cdi, SPEC), encoding="utf-8") as f:
                 return json.load(f)
         except FileNotFoundError:
             return None

@@ -57,7 +57,7 @@ static void defaults(void **state)
                 [FG_OPT_RATE_LIMIT] = 500, [FG_OPT_AUDIT_KEEP] = 1000000, [FG_OPT_EVENTS_KEEP] = 100000,
                 [FG_OPT_MAX_PER_SOURCE] = 64, [FG_OPT_BURST_PRICE] = 500000, [FG_OPT_IDLE_LEASE] = 43200, [FG_OPT_HISTORY_SIZE] = 1 << 30, [FG_OPT_HISTORY_MINUTES] = 604800,      [FG_OPT_CDI_MAX] = 128, [FG_OPT_JOBS_KEEP] = 10000,      [FG_OPT_JOB_LOG_MAX] = 64 << 20,
                 [FG_OPT_JOB_PIDS_MAX] = 4096,       [FG_OPT_SHARE_HALF_LIFE] = 604800, [FG_OPT_MIN_RUN] = 300,
-                [FG_OPT_PREEMPT] = 1,
+                [FG_OPT_PREEMPT] = 1,              [FG_OPT_QUEUE_POLICY] = 2,
         };
         const char *const files[] = {NULL, file, "/nonexistent/fastgpu.conf"};
         for (size_t f = 0; f < COUNT_OF(files); f++) {

@@ -27,7 +27,7 @@ static int failing; /* calls of the sink that are to fail */
 /* What was put on record. */
 static struct {
         int64_t start[FGD_DEVICES_MAX]; /* of the last window of each device */
-        size_t windows, lines, gaps, refused;
+        size_t windows, lines, gaps, refused, pieces, half;
         int64_t gap_s, busy, unbilled, wall;
         char reason[16];
         unsigned char minute[600]; /* since NOON, of device 0: in how many windows and gaps each is */
@@ -76,6 +76,16 @@ static int take_window(void *user, const struct fgd_meter_report *report, struct
                 seen.refused++;
                 return fg_error_set(err, -ENOSPC, "no room");
         }
+        assert_true(report->here > 0 && report->here <= FGD_METER_PIECE && report->first + report->here <= report->count);
+        assert_true(report->first == 0 || report->first == seen.half);
+        seen.pieces++;
+        seen.half = report->first + report->here;
+        if (report->count > FGD_METER_PIECE) { /* as a record it is of its last piece */
+                for (size_t i = 0; i < report->here; i++)
+                        assert_int_equal(report->who[i].name[0], 'm');
+                seen.windows += seen.half == report->count;
+                return 0;
+        }
         int64_t *last = &seen.start[report->device->id], paid = 0;
         assert_int_equal(report->start % 60, 0);
         assert_true(report->start > *last);
@@ -101,6 +111,7 @@ static int take_window(void *user, const struct fgd_meter_report *report, struct
 static int take_gap(void *user, const struct fgd_meter_gap *gap, struct fg_error *err)
 {
         assert_true(gap->until > gap->start);
+        seen.half = 0;
         cover(gap->device, gap->start, gap->until);
         snprintf(seen.reason, sizeof seen.reason, "%s", gap->reason);
         seen.gap_s += gap->until - gap->start;
@@ -126,7 +137,7 @@ static void start(int64_t last_end)
 static int set_up(void **state)
 {
         struct fg_options options = {0};
-        struct fg_paths paths = {.state = "/nonexistent/state", .run = "/nonexistent/run", .is_private = true};
+        struct fg_paths paths = {.state = "/dev/null/state", .run = "/dev/null/run", .is_private = true};
         struct fg_error err = {0};
         fg_log_set_level(0);
         memset(&seen, 0, sizeof seen);
@@ -151,7 +162,7 @@ static int tear_down(void **state)
 
 static struct fgd_set *create(const char *name, uint32_t gpus, uint64_t memory, uint32_t share, enum fg_mode mode, int device)
 {
-        struct fg_sched_want want[8];
+        struct fg_sched_want want[1000];
         struct fgd_problem problem = {0};
         struct fgd_set *set;
         for (uint32_t i = 0; i < gpus; i++)
@@ -395,6 +406,55 @@ static void no_minute_comes_twice(void **state)
         pass(MINUTE);
         assert_int_equal(seen.start[0], NOON + 60);
         assert_int_equal(seen.gaps, 0);
+}
+
+static bool turn(void)
+{
+        return sd_event_run(manager->event, 0) > 0 && fgd_metering_waits(manager);
+}
+
+/* A large window goes on record in pieces, turn by turn; what comes between has it begin again; it is there once. */
+static void a_large_window_comes_in_pieces(void **state)
+{
+        const size_t many = 5 * FGD_METER_PIECE + 7;
+        start(0);
+        create("many", (int)many, 1000, 1, FG_MODE_SHARE, 0);
+        pass(MINUTE);
+        assert_int_equal(seen.pieces, 0);
+        assert_true(fgd_metering_waits(manager));
+        while (turn())
+                ;
+        assert_int_equal(seen.pieces, 6);
+        assert_int_equal(seen.windows, 1);
+        /* A gap in the middle. */
+        pass(MINUTE);
+        turn();
+        turn();
+        fgd_metering_gap(manager->metering, NULL, NOON, NOON + 60, "clock");
+        while (turn())
+                ;
+        assert_int_equal(seen.pieces, 6 + 2 + 6);
+        assert_int_equal(seen.windows, 2);
+        /* A piece fails: the whole is tried again a minute later, before the next. */
+        pass(MINUTE);
+        turn();
+        failing = 1;
+        while (turn() && !seen.refused)
+                ;
+        assert_int_equal(seen.windows, 2);
+        pass(MINUTE);
+        while (turn())
+                ;
+        assert_int_equal(seen.windows, 4);
+        /* Whoever cannot wait. */
+        pass(MINUTE);
+        turn();
+        assert_int_equal(fgd_metering_flush(manager), 0);
+        assert_int_equal(seen.windows, 5);
+        assert_false(fgd_metering_waits(manager));
+        pass(30 * SEC);
+        fgd_metering_end(manager);
+        assert_int_equal(seen.windows, 6);
 }
 
 static void time_without_a_daemon_is_a_gap(void **state)
@@ -656,6 +716,7 @@ int main(void)
                 TEST(nothing_overtakes_what_waits),
                 TEST(what_waits_is_bounded),
                 TEST(no_minute_comes_twice),
+                TEST(a_large_window_comes_in_pieces),
                 TEST(time_without_a_daemon_is_a_gap),
                 TEST(counters_of_the_performance_model),
                 TEST(work_that_was_for_nothing),

@@ -100,6 +100,42 @@ static void test_against_a_straight_line(void **state)
         fg_order_free(o);
 }
 
+static double longer_than(const struct fg_order *o, uint64_t us)
+{
+        struct fg_order_prediction p;
+        double sum = 0, all = 0;
+        fg_order_predict(o, &some, &p);
+        for (unsigned i = 0; i < FG_ORDER_BUCKETS; i++) {
+                assert_true(p.weight[i] >= 0);
+                all += p.weight[i];
+                sum += i > fg_order_bucket(us) ? p.weight[i] : 0;
+        }
+        near(all, 1, 1e-6);
+        return sum;
+}
+
+/* As many run for an hour by now as ended after a minute: about half are longer, whatever ended first. */
+static void test_running_jobs_count(void **state)
+{
+        struct fg_order *o = make(64);
+        for (int i = 0; i < 20; i++)
+                assert_int_equal(fg_order_finish(o, &some, 60 * (uint64_t)S), 0);
+        double before = longer_than(o, 60 * (uint64_t)S);
+        assert_true(before < 0.05);
+        for (int i = 0; i < 20; i++)
+                fg_order_running(o, &some, 3600 * (uint64_t)S);
+        double half = longer_than(o, 60 * (uint64_t)S);
+        assert_true(half > 0.4 && half < 0.6);
+        near(longer_than(o, 3000 * (uint64_t)S), half, 0.2);
+        fg_order_forget_running(o);
+        near(longer_than(o, 60 * (uint64_t)S), before, 1e-9);
+        /* Younger ones than what ended say nothing against it. */
+        for (int i = 0; i < 20; i++)
+                fg_order_running(o, &some, 2 * (uint64_t)S);
+        assert_true(longer_than(o, 60 * (uint64_t)S) < 0.06);
+        fg_order_free(o);
+}
+
 /* Every end of a turn tried, its work summed in small steps. */
 static double tried(const struct fg_order_prediction *p, double age)
 {
@@ -234,6 +270,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_buckets),
                 cmocka_unit_test(test_against_a_straight_line),
+                cmocka_unit_test(test_running_jobs_count),
                 cmocka_unit_test(test_index_against_trying_all),
                 cmocka_unit_test(test_memory_is_bounded),
                 cmocka_unit_test(test_saved_and_restored),

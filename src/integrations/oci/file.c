@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,7 +36,11 @@ static int fill(int fd, const struct stat *like, const json_t *config)
 {
         if (fchown(fd, like->st_uid, like->st_gid) < 0 || fchmod(fd, like->st_mode & 07777) < 0)
                 return -errno;
-        return json_dumpfd(config, fd, JSON_COMPACT) < 0 ? -EIO : 0;
+        fg_autofree char *text = json_dumps(config, JSON_COMPACT);
+        ssize_t size = text ? (ssize_t)strlen(text) : 0;
+        if (!text || write(fd, text, (size_t)size) != size)
+                return text ? -EIO : -ENOMEM;
+        return 0;
 }
 
 int fgi_oci_write(const char *path, const json_t *config, struct fg_error *err)

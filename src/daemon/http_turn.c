@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A request that is complete is served at once if that keeps nobody waiting, else its connection is suspended until it is its caller's
+ * turn (fair.h). The library reads whatever came, from all, before we see any other event: a request that waits costs it nothing. */
+#include "daemon/http_internal.h"
+
+#include "base/clock.h"
+#include "daemon/manager.h"
+
+#define READ_NS 8000 /* what it takes the library to read what it reads at once, some 16 KiB */
+
+void fgd_turn_leave(struct fgd_exchange *e)
+{
+        fgd_fair_remove(e->http->manager->fair, &e->task);
+        TAILQ_REMOVE(&e->http->queued, e, order);
+}
+
+static void wait_for_answer(struct fgd_exchange *e)
+{
+        e->waiting = true;
+        TAILQ_INSERT_TAIL(&e->http->waiting, e, order);
+}
+
+/* The connection is suspended. */
+static void on_turn(struct fgd_task *task)
+{
+        struct fgd_exchange *e = (struct fgd_exchange *)((char *)task - offsetof(struct fgd_exchange, task));
+        TAILQ_REMOVE(&e->http->queued, e, order);
+        if (fgd_exchange_ask(e) > 0) {
+                wait_for_answer(e);
+        } else if (e->status == 429) {
+                fgd_pause_begin(e);
+        } else {
+                e->answered = true;
+                MHD_resume_connection(e->connection);
+                fgd_http_wake(e->http);
+        }
+}
+
+enum MHD_Result fgd_turn_now(struct fgd_exchange *e)
+{
+        if (e->peer)
+                fgd_peer_enter(e->peer, FGD_PEER_BUSY);
+        int r = fgd_exchange_ask(e);
+        if (r == 0 && e->status != 429)
+                return fgd_exchange_reply(e);
+        if (r > 0)
+                wait_for_answer(e);
+        else
+                fgd_pause_begin(e);
+        MHD_suspend_connection(e->connection);
+        return MHD_YES;
+}
+
+static void on_read(struct fgd_task *task)
+{
+        struct fgd_exchange *e = (struct fgd_exchange *)((char *)task - offsetof(struct fgd_exchange, task));
+        TAILQ_REMOVE(&e->http->queued, e, order);
+        MHD_resume_connection(e->connection);
+        fgd_http_wake(e->http);
+}
+
+enum MHD_Result fgd_turn_read(struct fgd_exchange *e)
+{
+        struct fgd_fair *fair = e->http->manager->fair;
+        uint64_t now = fg_now();
+        struct fgd_caller *caller = fgd_fair_caller(fair, e->caller, now);
+        if (!caller)
+                return MHD_YES;
+        fgd_fair_charge(fair, caller, READ_NS);
+        if (fgd_fair_admits(fair, caller, now))
+                return MHD_YES;
+        e->task.run = on_read;
+        if (fgd_fair_later(e->http->manager, e->caller, &e->task)) {
+                TAILQ_INSERT_TAIL(&e->http->queued, e, order);
+                MHD_suspend_connection(e->connection);
+        }
+        return MHD_YES;
+}
+
+enum MHD_Result fgd_turn_take(struct fgd_exchange *e)
+{
+        struct fgd_fair *fair = e->http->manager->fair;
+        uint64_t begin = fg_now();
+        struct fgd_caller *caller = fgd_fair_caller(fair, e->caller, begin);
+        e->task.run = on_turn;
+        if (caller && !fgd_fair_admits(fair, caller, begin) && fgd_fair_later(e->http->manager, e->caller, &e->task)) {
+                TAILQ_INSERT_TAIL(&e->http->queued, e, order);
+                if (e->peer)
+                        fgd_peer_enter(e->peer, FGD_PEER_BUSY);
+                MHD_suspend_connection(e->connection);
+                return MHD_YES;
+        }
+        enum MHD_Result r = fgd_turn_now(e);
+        if (caller)
+                fgd_fair_charge(fair, caller, fg_now() - begin);
+        return r;
+}

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a vGPU adds to the start of a container, and what ten thousand of them do. Engines need namespaces of their own, so the
+measurement is a process of its own: rows_containers.py [--quick] prints its figures as JSON."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib")]
+from load import median  # noqa: E402
+from node import Node, tool  # noqa: E402
+import room as rooms  # noqa: E402
+from row import Row  # noqa: E402
+
+MANY, MANY_DEVICES = 10000, 10
+
+
+def elapsed_ms(function):
+    start = time.perf_counter()
+    function()
+    return 1000 * (time.perf_counter() - start)
+
+
+def check(done):
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+
+
+class Starts:
+    """Ways to start a container that does nothing, taken in turn."""
+
+    def __init__(self, room, node):
+        self.room, self.node = room, node
+        self.bundle = {}
+        self.policy = os.path.join(node.dir, "runtime.conf")
+        with open(self.policy, "w", encoding="utf-8") as f:
+            f.write(f"runtime = {shutil.which('crun')}\n")
+
+    def podman(self, device):
+        options = [f"--device=fastgpu.dev/vgpu={device}"] if device else []
+        check(self.room.podman("true", options=options))
+
+    def make_bundle(self, name, *env):
+        bundle = os.path.join(self.room.dir, name)
+        os.makedirs(bundle)
+        subprocess.run(["crun", "spec"], cwd=bundle, check=True)
+        path = os.path.join(bundle, "config.json")
+        with open(path, encoding="utf-8") as f:
+            config = json.load(f)
+        config["root"] = {"path": self.room.root, "readonly": False}
+        config["process"].update(terminal=False, args=["true"], env=["PATH=/usr/bin", *env])
+        config["linux"]["namespaces"] = [n for n in config["linux"]["namespaces"] if n["type"] != "cgroup"]
+        self.bundle[name] = (bundle, json.dumps(config))
+
+    def runtime(self, program, name):
+        bundle, text = self.bundle[name]
+        with open(os.path.join(bundle, "config.json"), "w", encoding="utf-8") as f:
+            f.write(text)
+        env = {**os.environ, "FASTGPU_STATE_DIR": self.node.dir, "FASTGPU_RUNTIME_CONF": self.policy}
+        check(subprocess.run([program, f"--root={self.room.dir}/crun", "run", "--bundle", bundle, name], env=env, capture_output=True,
+                             text=True, check=False))
+
+
+def start(room, times):
+    with Node(FASTGPU_CDI_DIR="/run/cdi") as node:
+        node.json("create", "--name", "x", "--memory", "64M", "--compute", "50")
+        starts = Starts(room, node)
+        starts.make_bundle("bare")
+        starts.make_bundle("with", "FASTGPU_VISIBLE_DEVICES=x")
+        found = {"podman": [], "podman_vgpu": [], "crun": [], "runtime": [], "runtime_vgpu": []}
+        wrapper = tool("bin", "fastgpu-runtime")
+        for _ in range(times):
+            found["podman"].append(elapsed_ms(lambda: starts.podman(None)))
+            found["podman_vgpu"].append(elapsed_ms(lambda: starts.podman("x")))
+            found["crun"].append(elapsed_ms(lambda: starts.runtime("crun", "bare")))
+            found["runtime"].append(elapsed_ms(lambda: starts.runtime(wrapper, "bare")))
+            found["runtime_vgpu"].append(elapsed_ms(lambda: starts.runtime(wrapper, "with")))
+    return found
+
+
+def many(room, count, times):
+    """The daemon writes beside the folder that engines read: they are shown all of the spec, or one device of it, in turn."""
+    found = {"one": [], "of_many": [], "create_off": [], "create_on": [], "publish": [], "count": count}
+    beside = os.path.join(room.dir, "cdi")
+    with Node(FASTGPU_IDLE_EXIT="600", FASTGPU_CDI_DIR=beside, POCL_DEVICES=" ".join(["pthread"] * MANY_DEVICES)) as node:
+        starts = Starts(room, node)
+        node.fastgpu("devices")
+        for i in range(count):
+            found["create_on"].append(elapsed_ms(lambda: create(node, i)))
+        for i in range(times):
+            target = f"v{i * (count // times)}"
+            found["publish"].append(elapsed_ms(lambda: node.request("POST", "/v1/containers", {"target": target})))
+            for name in ("one", "of_many"):
+                show(room, beside, target if name == "one" else None)
+                found[name].append(elapsed_ms(lambda: starts.podman(target)))
+        with open(f"/proc/{node.daemon_pid()}/status", encoding="ascii") as f:
+            found["rss_kb"] = next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+    with Node(FASTGPU_IDLE_EXIT="600") as node:
+        node.fastgpu("devices")
+        for i in range(200):
+            found["create_off"].append(elapsed_ms(lambda: create(node, i, devices=1)))
+    return found
+
+
+def create(node, i, devices=MANY_DEVICES):
+    status, body = node.request("POST", "/v1/vgpus", {"name": f"v{i}", "memory": ["64K"], "compute": ["0.1"], "device": str(i % devices)})
+    if status != 201:
+        raise RuntimeError(f"vGPU {i}: {status} {body}")
+
+
+def show(room, folder, only):
+    with open(os.path.join(folder, rooms.SPEC), encoding="utf-8") as f:
+        spec = json.load(f)
+    if only:
+        spec["devices"] = [d for d in spec["devices"] if d["name"] == only]
+    with open(os.path.join(room.cdi, rooms.SPEC), "w", encoding="utf-8") as f:
+        json.dump(spec, f, separators=(",", ":"))
+
+
+def measured(quick):
+    done = subprocess.run([sys.executable, os.path.abspath(__file__), *(["--quick"] if quick else [])], stdout=subprocess.PIPE, text=True, check=False)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def containers(row, context):
+    found = measured(context.quick)
+    if not found:
+        return row.result("not measured: no engines here", None)
+    first, second = found["start"], found["many"]
+    ms = {name: median(values) for name, values in first.items()}
+    podman, runtime = ms["podman_vgpu"] - ms["podman"], ms["runtime_vgpu"] - ms["crun"]
+    ratio = median(second["of_many"]) / median(second["one"])
+    publish = median(second["publish"])
+    return [
+        row.result(f"{podman:.1f} ms", podman <= 20, f"{ms['podman']:.0f} ms without", what="podman, a vGPU by CDI", data=first),
+        row.result(f"{runtime:.1f} ms", runtime <= 20, f"crun alone {ms['crun']:.0f} ms, not asked for {ms['runtime'] - ms['crun']:.1f} ms more",
+                   what="fastgpu-runtime with a vGPU", data=first),
+        row.result(f"{ratio:.2f}", ratio <= 1.2, f"{median(second['one']):.0f} ms with one", what=f"podman run among {second['count']} vGPUs", goal="≤ 1.2 ×",
+                   data=second),
+        row.result(f"{publish:.1f} ms", publish <= 100, f"create: {median(second['create_on']):.2f} ms, {median(second['create_off']):.2f} ms without a spec",
+                   what=f"spec written among {second['count']} vGPUs", goal="≤ 100 ms", data=second),
+    ]
+
+
+ROWS = {"containers": Row("Start of a container", "≤ 20 ms", "", containers)}
+
+
+def main():
+    if not shutil.which("podman") or not shutil.which("crun"):
+        rooms.skip("podman and crun are not installed")
+    quick = "--quick" in sys.argv
+    rooms.enter()
+    with rooms.Room() as room:
+        print(json.dumps({"start": start(room, 5 if quick else 21), "many": many(room, 300 if quick else MANY, 5 if quick else 15)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One hostile caller: others are served before him, and nothing that he sends is taken for something else. Orders and counts, never times:
+the daemon is stopped while the requests are put before it, so that all of them are there when it looks."""
+import json
+import re
+import signal
+
+import harness
+import people
+from harness import Connection
+
+MANY = 60  # requests ahead
+FIRST = 3  # of them may be served before another's
+
+
+class Kept(Connection):
+    """A connection that was served once, so that the daemon knows it."""
+
+    def __init__(self, daemon, uid=None):
+        super().__init__(daemon.socket, uid=uid)
+        self.request("GET", "/v1/version")
+        self.getresponse().read()
+
+    def send(self, data):
+        if self.sock is None:
+            self.connect()
+        self.sock.sendall(data)
+
+    def heard(self):
+        """Status and head of the next answer."""
+        got = b""
+        while b"\r\n\r\n" not in got:
+            more = self.sock.recv(65536)
+            if not more:
+                return 0, got
+            got += more
+        head, _, body = got.partition(b"\r\n\r\n")
+        missing = int((re.search(rb"(?i)content-length: (\d+)", head) or [0, b"0"])[1]) - len(body)
+        while missing > 0:
+            missing -= len(self.sock.recv(missing))
+        return int(head[9:12]), head
+
+
+def text(method, path, body=b"", token=None, **headers):
+    lines = [f"{method} {path} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}"]
+    lines += [f"Authorization: Bearer {token}"] if token else []
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+class Order(people.Case):
+    options = {"rate_limit": 0}
+
+    def setUp(self):
+        super().setUp()
+        for name in ("mallory", "alice"):
+            self.operator.ok("POST", "/v1/users", {"name": name, **({"uid": people.ALICE} if name == "alice" else {})})
+            self.operator.ok("POST", "/v1/projects", {"name": name})
+            self.operator.ok("PUT", f"/v1/projects/{name}/members/{name}", {"role": "manager"})
+        self.bad, self.good = (self.operator.ok("POST", "/v1/tokens", {"user": name}) for name in ("mallory", "alice"))
+
+    def served_before(self, flood, mine, uid=None, first=False):
+        """How many of the flood are answered before the one that is sent last (or first), by the order of the audit's rows."""
+        hostile, good = [Kept(self.d) for _ in range(MANY)], Kept(self.d, uid)
+        begin = self.audit()[0]["seq"]
+        self.d.process.send_signal(signal.SIGSTOP)
+        harness.wait_until(lambda: harness.state(self.d.process.pid) == "T", "it is stopped")
+        for caller in [good] * first + hostile + [good] * (not first):
+            caller.send(mine if caller is good else flood)
+        self.d.process.send_signal(signal.SIGCONT)
+        status = good.heard()[0]
+        for caller in hostile:
+            self.assertGreaterEqual(caller.heard()[0], 400)
+        for caller in hostile + [good]:
+            caller.close()
+        rows = [r for r in reversed(self.audit()) if r["seq"] > begin]
+        at = [n for n, r in enumerate(rows) if r["actor"] == "alice"]
+        self.assertEqual((len(at), status), (1, 201), rows)
+        return at[0]
+
+    def test_many_small_ones_ahead(self):
+        """By a token, by several connections, whoever of them is accepted first."""
+        refused = text("DELETE", "/v1/vgpus/none", token=self.bad["secret"])
+        for n in range(6):
+            mine = text("POST", "/v1/vgpus", json.dumps({"name": f"a{n}", "memory": "1M", "compute": "0.1"}).encode(),
+                        token=self.good["secret"] if n % 2 else None)
+            self.assertLessEqual(self.served_before(refused, mine, people.ALICE, first=n % 3 == 0), FIRST)
+
+    def test_large_ones_ahead(self):
+        """Each takes a parser a thousand times as long as another's."""
+        body = b'{"memory": [' + b",".join([b"1"] * 30000) + b"]}"
+        mine = text("POST", "/v1/vgpus", b'{"name": "a", "memory": "1M", "compute": "0.1"}', token=self.good["secret"])
+        self.assertLessEqual(self.served_before(text("POST", "/v1/vgpus", body, token=self.bad["secret"]), mine), FIRST)
+
+    def test_with_her_name_on_them(self):
+        """Whoever knows the id of her token and not its secret does not stand in her queue."""
+        forged = self.good["secret"][:-64] + "0" * 64
+        mine = text("POST", "/v1/vgpus", b'{"name": "a", "memory": "1M", "compute": "0.1"}', token=self.good["secret"])
+        self.assertLessEqual(self.served_before(text("DELETE", "/v1/vgpus/none", token=forged), mine), FIRST)
+
+    def test_all_are_served(self):
+        """Nothing that waits is lost: many callers with many requests each, one after the other on each connection."""
+        callers = [(Kept(self.d, people.ALICE), None) for _ in range(20)] + [(Kept(self.d), self.bad["secret"]) for _ in range(20)] + \
+            [(Kept(self.d), None) for _ in range(20)]
+        self.d.process.send_signal(signal.SIGSTOP)
+        for caller, token in callers:
+            caller.send(text("GET", "/v1/whoami", token=token) * 10)
+        self.d.process.send_signal(signal.SIGCONT)
+        for caller, _ in callers:
+            got = b""
+            while got.count(b"HTTP/1.1 200 OK") < 10:
+                more = caller.sock.recv(65536)
+                self.assertTrue(more, got)
+                got += more
+            caller.close()
+
+    def test_leaving_while_waiting(self):
+        """Callers who do not wait for their turn leave nothing behind."""
+        hostile = [Kept(self.d) for _ in range(MANY)]
+        self.d.process.send_signal(signal.SIGSTOP)
+        for caller in hostile:
+            caller.send(text("DELETE", "/v1/vgpus/none", token=self.bad["secret"]))
+            caller.close()
+        self.d.process.send_signal(signal.SIGCONT)
+        self.assertEqual(self.operator.names(), [])
+        self.d.stop()
+        self.assertEqual(self.d.process.returncode, 0, self.d.logged())
+
+
+class Long(people.Case):
+    """Answers that are written in pieces, between which others are served."""
+
+    options = {"devices": 4}
+    COUNT = 2500
+
+    def setUp(self):
+        super().setUp()
+        c = self.d.connect()
+        c.request("POST", "/v1/vgpus", json.dumps({"name": "big", "gpus": self.COUNT, "memory": "64K", "compute": "0.1"}))
+        self.made = c.getresponse().read()
+
+    def body(self, path):
+        c = self.d.connect()
+        c.request("GET", path)
+        reply = c.getresponse()
+        self.assertEqual(reply.status, 200)
+        return reply.read()
+
+    def put_before(self, *requests):
+        """All of them at once; their statuses and bodies."""
+        callers = [Kept(self.d) for _ in requests]
+        self.d.process.send_signal(signal.SIGSTOP)
+        harness.wait_until(lambda: harness.state(self.d.process.pid) == "T", "it is stopped")
+        for caller, request in zip(callers, requests):
+            caller.send(request)
+        self.d.process.send_signal(signal.SIGCONT)
+        return callers
+
+    def test_same_bytes(self):
+        """As the answer to its making, which is written in one piece; in a list, with others, too."""
+        self.assertEqual(self.body("/v1/vgpus/big"), self.made)
+        small = [self.operator.create(f"s{n}", gpus=1 + n % 3) for n in range(60)]
+        listed = self.body("/v1/vgpus")
+        self.assertTrue(listed.startswith(b'{"sets": [' + self.made.rstrip(b"\n") + b', {"name": "s0"'), listed[-300:])
+        self.assertEqual(json.loads(listed)["sets"][1:], [{k: v for k, v in s.items() if k != "note"} for s in small])
+        self.assertEqual(set(json.loads(listed)), {"sets", "now_ns"})
+        page = json.loads(self.body("/v1/vgpus?limit=2"))
+        self.assertEqual([s["name"] for s in page["sets"]], ["big", "s0"])
+        rest = json.loads(self.body("/v1/vgpus?after=" + page["next"]))
+        self.assertEqual([s["name"] for s in rest["sets"]], [f"s{n}" for n in range(1, 60)])
+
+    def test_gone_meanwhile(self):
+        self.operator.create("after")
+        reader, lister, killer = self.put_before(text("GET", "/v1/vgpus/big"), text("GET", "/v1/vgpus"), text("DELETE", "/v1/vgpus/big"))
+        self.assertEqual(killer.heard()[0], 204)
+        self.assertIn(reader.heard()[0], (200, 404))  # before or after, and nothing in between
+        self.assertEqual(lister.heard()[0], 200)
+        self.assertEqual([s["name"] for s in json.loads(self.body("/v1/vgpus"))["sets"]], ["after"])
+
+    def test_changed_meanwhile(self):
+        """Never some as before and some as after."""
+        for memory in ("32K", "64K", "16K"):
+            reader = self.put_before(text("GET", "/v1/vgpus/big"), text("PATCH", "/v1/vgpus/big", json.dumps({"memory": memory}).encode()))[0]
+            got = reader.sock.makefile("rb")
+            head = [got.readline()]
+            while head[-1] != b"\r\n":
+                head.append(got.readline())
+            size = next(int(line.split(b":")[1]) for line in head if line.lower().startswith(b"content-length"))
+            told = json.loads(got.read(size))["vgpus"]
+            self.assertEqual((len(told), len({v["memory"] for v in told})), (self.COUNT, 1))
+
+    def test_the_end(self):
+        """Of the daemon, while many are being written; of their readers, too."""
+        callers = self.put_before(*[text("GET", "/v1/vgpus")] * 20)
+        for caller in callers[::2]:
+            caller.close()
+        self.d.stop()
+        self.assertEqual(self.d.process.returncode, 0, self.d.logged())
+
+
+class Words(people.Case):
+    """What is sent as a name stays a name: of a path, of a row, of a header."""
+
+    options = {"rate_limit": 0}
+    INJECTED = ("../../etc/passwd", "..%2f..%2fstore.db", "%2e%2e/%2e%2e", "a%00b", "a%0d%0aX-Evil:%201", "a';DROP%20TABLE%20vgpu;--", "a%22%20OR%20%221%22=%221",
+                "red:secret", "red%3Asecret", "red:secret%00", "*", "**", "%2a", "secret/0", "red:secret/0", "%", "%zz", "//", "a" * 5000)
+    PATHS = ("/v1/vgpus/{}", "/v1/jobs/{}", "/v1/projects/{}", "/v1/users/{}", "/v1/why/{}", "/v1/vgpus?project={}", "/v1/audit?actor={}",
+             "/v1/events?after={}", "/v1/invoices?month={}", "/{}")
+
+    def test_nothing_but_names(self):
+        self.populate()
+        self.operator.create("secret", project="red")
+        before = self.operator.ok("GET", "/v1/vgpus"), self.operator.ok("GET", "/v1/projects"), self.operator.ok("GET", "/v1/users")
+        caller, asked = Kept(self.d, people.CAROL), 0
+        for word in self.INJECTED:
+            for path in self.PATHS:
+                for method in ("GET", "DELETE"):
+                    caller.send(text(method, path.format(word), Idempotency_Key="x"))
+                    status, head = caller.heard()
+                    asked += method == "DELETE"
+                    self.assertIn(status, (200, 400, 401, 403, 404, 405, 409, 431, 414), (method, path, word))
+                    self.assertFalse(status == 200 and method == "DELETE", path)
+                    names = {line.split(b":")[0].lower() for line in head.split(b"\r\n")[1:]}
+                    self.assertLessEqual(names, {b"date", b"content-type", b"content-length", b"allow", b"connection"}, head)
+        rows = [r for r in self.audit() if r["actor"] == "carol"]
+        self.assertEqual(len(rows), asked)
+        self.assertTrue(all(r["status"] >= 400 for r in rows))
+        now = self.operator.ok("GET", "/v1/vgpus"), self.operator.ok("GET", "/v1/projects"), self.operator.ok("GET", "/v1/users")
+        for a, b in zip(before, now):
+            a.pop("now_ns", None), b.pop("now_ns", None)
+            self.assertEqual(a, b)
+
+    def test_in_bodies_and_headers(self):
+        self.populate()
+        self.operator.create("secret", project="red")
+        for word in ("../x", "x\r\nX-Evil: 1", "x'; DELETE FROM audit; --", "x\0y", "red:secret", "\u202ex", "x" * 70000):
+            for path, body in (("/v1/vgpus", {"name": word}), ("/v1/vgpus", {"name": "ok", "project": word}), ("/v1/open", {"target": word}),
+                               ("/v1/jobs", {"command": ["true"], "name": word}), ("/v1/tokens", {"name": "t", "project": word})):
+                status, reply = self.carol.request("POST", path, body)
+                self.assertGreaterEqual(status, 400, (path, word))
+                self.assertEqual(reply["status"], status)
+        for key in ("x'; DROP TABLE reply; --", "y\tz", "k" * 129, "\xff"):
+            status, _ = self.carol.request("POST", "/v1/vgpus", {"name": "never", "memory": "nonsense"}, Idempotency_Key=key)
+            self.assertEqual(status, 400)
+        self.assertEqual(self.operator.names(), ["red:secret"])
+        self.assertTrue(all(r["status"] >= 400 for r in self.audit() if r["actor"] == "carol"))
+
+
+people.require_root()
+harness.main()

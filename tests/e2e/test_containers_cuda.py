@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""CUDA programs in containers, on simulated GPUs: the drop-in is there under every name, the quota is exact, and an image's own driver
+is not found by its name."""
+import json
+import os
+import shutil
+import subprocess
+import unittest
+
+from e2e import MIB, main, wait_until
+from node import Node, tool
+import room as rooms
+
+PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside_cuda.py")
+PYTHON = "/usr/bin/python3"
+CONTEXT = 300 * MIB  # of a simulated H100
+OUT_OF_MEMORY = 2
+DRIVER = """import ctypes, sys
+cu = ctypes.CDLL(sys.argv[1])
+n, total = ctypes.c_int(), ctypes.c_size_t()
+print(cu.cuInit(0), cu.cuDeviceGetCount(ctypes.byref(n)), n.value, cu.cuDeviceTotalMem_v2(ctypes.byref(total), 0), total.value)
+"""
+
+
+@unittest.skipUnless(shutil.which("podman"), "podman is not installed: NOT TESTED")
+@unittest.skipUnless(os.access(PYTHON, os.X_OK), f"no {PYTHON}: NOT TESTED")
+class Cuda(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.room = rooms.Room()
+        cls.addClassCleanup(cls.room.close)
+        cls.program = cls.room.put(PROGRAM)
+        cls.node = Node(FASTGPU_CDI_DIR="/run/cdi", FASTGPU_SIM="1xH100:8G")
+        cls.addClassCleanup(cls.node.close)
+        cls.node.json("create", "--name", "a", "--gpus", "2", "--memory", "1G,512M", "--compute", "60,40", "--device", "0")
+        with open(os.path.join(cls.room.root, "opt", "driver.py"), "w", encoding="utf-8") as f:
+            f.write(DRIVER)
+
+    def podman(self, device, *words, options=(), **kwargs):
+        done = self.room.podman(*words, options=[f"--device=fastgpu.dev/vgpu={device}", *options], **kwargs)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def ask(self, device, *lines, prefix=(), options=()):
+        told = self.podman(device, *prefix, PYTHON, self.program, input="".join(f"{line}\n" for line in lines), options=["-i", *options])
+        return [json.loads(line) for line in told.splitlines()]
+
+    def test_quota_and_view(self):
+        vgpus = self.node.get("/v1/vgpus/a")["vgpus"]
+        slices = [{"memory": v["memory"], "uuid": v["uuid"]} for v in vgpus]
+        self.assertEqual(self.ask("a", "devices"), [0, slices])
+        room = (512 << 20) - CONTEXT
+        said = self.ask("a::1", "devices", "use 0", f"alloc {room + 1}", f"alloc {room}", "alloc 1")
+        self.assertEqual(said, [0, slices[1:], 0, OUT_OF_MEMORY, 0, OUT_OF_MEMORY])
+        wait_until(lambda: self.node.usage("a/1")["memory_used"] == 0, 5, "memory back after the container's end")
+
+    def seen(self, library, prefix=(), options=(), device="a::1"):
+        return self.podman(device, *prefix, PYTHON, "/opt/driver.py", library, options=options).split()
+
+    def test_the_driver_is_ours_by_every_name(self):
+        ours = ["0", "0", "1", "0", str(512 << 20)]
+        for name in ("libcuda.so.1", "/usr/lib/x86_64-linux-gnu/libcuda.so.1", "/usr/lib64/libcuda.so.1", "/usr/lib/fastgpu/libcuda.so.1",
+                     "/usr/lib/fastgpu/real/libcuda.so.1"):
+            self.assertEqual(self.seen(name), ours, name)
+        # An image's own driver in front of the search path, and where CUDA keeps its newer one.
+        for folder in ("/opt/mine", "/usr/local/cuda/compat"):
+            os.makedirs(self.room.root + folder, exist_ok=True)
+            shutil.copy(tool("lib", "fastgpu", "sim", "libcuda.so.1"), self.room.root + folder)
+            self.assertEqual(self.seen("libcuda.so.1", options=[f"--env=LD_LIBRARY_PATH={folder}"]), ours, folder)
+        self.assertIn("No such file", self.room.podman("ls", "/usr/local/cuda/compat/libcuda.so.1",
+                                                       options=["--device=fastgpu.dev/vgpu=a"]).stderr)
+
+    def test_without_its_environment_there_is_no_more(self):
+        """The simulator is found by a variable; without it there is no GPU at all. What matters: never a whole one."""
+        self.assertNotIn(str(8 << 30), self.seen("libcuda.so.1", prefix=["env", "-i", "PATH=/usr/bin"]))
+        self.assertNotIn(str(8 << 30), self.seen("libcuda.so.1", prefix=["env", "-u", "LD_PRELOAD", "-u", "FASTGPU_ATTACH"]))
+
+    def test_what_is_not_stopped(self):
+        """A copy of the driver under a path of the image's own, opened by that path: as documented, the whole GPU."""
+        os.makedirs(self.room.root + "/opt/own", exist_ok=True)
+        shutil.copy(tool("lib", "fastgpu", "sim", "libcuda.so.1"), self.room.root + "/opt/own/driver.so")
+        self.assertEqual(self.seen("/opt/own/driver.so"), ["0", "0", "1", "0", str(8 << 30)])
+
+
+if __name__ == "__main__":
+    rooms.enter()
+    main()

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The archive and its install.sh: what is unpacked and installed works where it lies, twice changes nothing, and goes without a trace."""
+import filecmp
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[:0] = [os.path.join(ROOT, "tests", "lib")]
+from node import Node, prefix, require_tree  # noqa: E402
+
+
+def run(*argv, code=0, **kwargs):
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, **kwargs)
+    if done.returncode != code:
+        raise AssertionError(f"{argv}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+class Install(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.dir = tempfile.mkdtemp(prefix="fastgpu-install-")
+        cls.addClassCleanup(shutil.rmtree, cls.dir, ignore_errors=True)
+        os.chmod(cls.dir, 0o755)
+        cls.archive = run(os.path.join(ROOT, "tools", "dist"), "--tree", prefix(), "--to", cls.dir).strip()
+        run("tar", "-C", cls.dir, "-xf", cls.archive)
+        cls.script = os.path.join(cls.dir, next(n for n in os.listdir(cls.dir) if not n.endswith(".gz")), "install.sh")
+
+    def setUp(self):
+        self.to = os.path.join(self.dir, "to")
+        self.addCleanup(shutil.rmtree, self.to, ignore_errors=True)
+
+    def files(self, folder):
+        return {os.path.join(at, name): os.lstat(os.path.join(at, name)).st_ino for at, _, names in os.walk(folder) for name in names}
+
+    def test_the_same_tree_makes_the_same_archive(self):
+        other = os.path.join(self.dir, "again")
+        os.mkdir(other)
+        again = run(os.path.join(ROOT, "tools", "dist"), "--tree", prefix(), "--to", other).strip()
+        self.assertTrue(filecmp.cmp(self.archive, again, shallow=False))
+
+    def test_install_twice_use_remove(self):
+        said = run(self.script, "--prefix", self.to)
+        self.assertIn(f"installed below {self.to}", said)
+        before = self.files(self.to)
+        with open(os.path.join(self.to, "lib/systemd/system/fastgpud.service"), encoding="utf-8") as f:
+            self.assertIn(f"ExecStart={self.to}/bin/fastgpud", f.read())
+        for name in ("share/man/man1/fastgpu.1", "share/bash-completion/completions/fastgpu", "share/doc/fastgpu/containers.md",
+                     "bin/fastgpu-runtime", "lib/fastgpu/libfastgpu-enter.so"):
+            self.assertIn(os.path.join(self.to, name), before)
+        self.assertIn("nothing was changed", run(self.script, "--prefix", self.to))
+        self.assertEqual(self.files(self.to), before)
+        with Node() as node:
+            program = os.path.join(self.to, "bin", "fastgpu")
+            run(program, "create", "--name", "x", "--memory", "32M", "--compute", "10", env=node.env)
+            self.assertEqual(run(program, "run", "x", "--", "echo", "inside", env=node.env), "inside\n")
+        # A file of an earlier version, one that was damaged, and one of somebody else's.
+        with open(os.path.join(self.to, "lib/fastgpu/installed"), "a", encoding="utf-8") as f:
+            f.write("lib/fastgpu/old.so\n")
+        for name, text in (("lib/fastgpu/old.so", "old"), ("share/man/man1/fastgpu.1", "damaged"), ("bin/other", "other")):
+            with open(os.path.join(self.to, name), "w", encoding="utf-8") as f:
+                f.write(text)
+        self.assertRegex(run(self.script, "--prefix", self.to), r": 1 of \d+ files were new or changed")
+        self.assertFalse(os.path.exists(os.path.join(self.to, "lib/fastgpu/old.so")))
+        self.assertIn("removed", run(self.script, f"--prefix={self.to}", "--uninstall"))
+        self.assertEqual(list(self.files(self.to)), [os.path.join(self.to, "bin", "other")])
+        self.assertEqual(os.listdir(self.to), ["bin"])
+        self.assertIn("nothing of FastGPU", run(self.script, "--prefix", self.to, "--uninstall", code=1))
+
+    @unittest.skipUnless(os.geteuid() == 0 and shutil.which("setpriv"), "needs root, to be somebody else: NOT TESTED")
+    def test_without_privileges_into_the_home_folder(self):
+        os.mkdir(self.to)
+        os.chown(self.to, 65534, 65534)
+        someone = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", f"HOME={self.to}"]
+        self.assertIn(f"below {self.to}/.local", run(*someone, self.script))
+        self.assertIn("Usage: fastgpu", run(*someone, f"{self.to}/.local/bin/fastgpu", "help"))
+        self.assertIn("cannot be written", run(*someone, self.script, "--prefix", "/usr/local", code=1))
+        run(*someone, self.script, "--uninstall")
+        self.assertEqual(list(self.files(self.to)), [])
+
+    def test_bad_input(self):
+        for words, says in ((["--prefx", "/x"], "no option \"--prefx\""), (["--prefix"], "needs a folder"), (["--prefix", "x"], "whole path"),
+                            (["--prefix", "/a b"], "blank"), (["--prefix", "/a:b"], "colon")):
+            self.assertIn(says, run(self.script, *words, code=2))
+
+
+if __name__ == "__main__":
+    require_tree()
+    unittest.main(verbosity=2)
