@@ -74,11 +74,10 @@ export function moneyPage(place) {
   const when = h("input", {type: "month", "aria-label": "Month", value: month(new Date()), max: month(new Date()), onchange: () => load()});
   const tiles = h("div", {class: "tiles"});
   const values = ["Spent", "Forecast", "Budget", "Today"].map((label) => { const v = h("span", {}, "–"); const f = h("span", {}, " "); const box = tile(label, v, f); tiles.append(box); return {v, f, box}; });
-  const bar = h("div");
   const body = h("div", {class: "grid two-up"});
   const said = h("div", {class: "notes"});
   const plot = chart({label: "Cost of each day", height: 200, between: () => [begins(shown) / 1000, begins(shown, 1) / 1000], format: (x) => fmt.money(String(x)), axis: 62, series: [{label: "Cost", tone: "accent", bars: true, fill: true}]});
-  place.append(h("div", {class: "page-head"}, h("h1", {}, "Money"), h("div", {class: "row end grow"}, when, pick)), tiles, said, bar, body);
+  place.append(h("div", {class: "page-head"}, h("h1", {}, "Money"), h("div", {class: "row end grow"}, when, pick)), tiles, said, body);
   const noDays = h("div", {class: "none"}, "Nothing was used in this month.");
   const daysBox = section("Cost of each day", null, noDays, plot.node);
   const whoBox = h("div");

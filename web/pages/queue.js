@@ -32,7 +32,7 @@ export function ending(j) {
 }
 
 const who = {head: "Job", get: (j) => h("div", {class: "two"}, h("a", {href: `#/queue/${j.id}`}, name(`${j.id} · ${j.name}`)), h("small", {class: "muted"}, name(`${j.project || ""} · ${j.owner}`)))};
-const what = {head: "Command", class: "wide-cell", get: (j) => h("span", {class: "cut"}, name(j.command))};
+const what = {head: "Command", class: "wide-cell optional", get: (j) => h("span", {class: "cut"}, name(j.command))};
 const size = {head: "Each", get: (j) => h("span", {class: "num"}, resources(j))};
 
 export async function submitJob() {
