@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #define BACKLOG 256
 
@@ -118,6 +119,22 @@ int fgd_attach_listen(struct fgd_manager *m, struct fgd_set *set, int64_t index,
         return view_new(m, set, index, false, path, err);
 }
 
+/* The folder of the socket. The one above it is there since the daemon started. */
+static int make_box(char *path, struct fg_error *err)
+{
+        char *slash = strrchr(path, '/');
+        int r = 0;
+        *slash = 0;
+        if (mkdir(path, 0755) == 0)
+                r = chmod(path, 0755) < 0 ? -errno : 0; /* whatever the umask took away */
+        else if (errno != EEXIST)
+                r = -errno;
+        if (r < 0)
+                fg_error_set(err, r, "cannot make the folder %s: %s", path, strerror(-r));
+        *slash = '/';
+        return r;
+}
+
 int fgd_attach_listen_box(struct fgd_manager *m, struct fgd_set *set, int64_t index, struct fgd_view **ret, struct fg_error *err)
 {
         char path[PATH_MAX];
@@ -125,10 +142,7 @@ int fgd_attach_listen_box(struct fgd_manager *m, struct fgd_set *set, int64_t in
         *ret = view_find(set, index, true);
         if (*ret && access(path, F_OK) == 0)
                 return 0;
-        char *slash = strrchr(path, '/');
-        *slash = 0;
-        int r = fg_mkdirs(path, 0755, err);
-        *slash = '/';
+        int r = make_box(path, err);
         if (r == 0)
                 r = view_new(m, set, index, true, path, err);
         if (r == 0)

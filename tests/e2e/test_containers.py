@@ -103,7 +103,8 @@ class Podman(ContainerTest):
         self.assertEqual(seen(options=["--user=1234:1234", "--env=HOME=/tmp"]), slice_only)
         self.assertEqual(seen(options=["--read-only", "--env=HOME=/tmp"]), slice_only)
         for trick in (f"umount {rooms.INSIDE}", "umount /etc/ld.so.preload", "rm -f /etc/ld.so.preload", f"rm -f {SOCKET}",
-                      f"mount -t tmpfs none {rooms.INSIDE}", "echo > /etc/ld.so.preload"):
+                      f"mount -t tmpfs none {rooms.INSIDE}", "echo > /etc/ld.so.preload",
+                      "mknod /tmp/fuse c 10 229 && head -c 1 /tmp/fuse", f"unshare -m umount {rooms.INSIDE}"):
             self.assertNotEqual(self.podman("t", "sh", "-c", trick, code=None).returncode, 0, trick)
 
     def test_other_vgpus_are_out_of_reach(self):
@@ -186,6 +187,29 @@ class Spec(ContainerTest):
         self.assertEqual(self.room.devices(), [])
         self.make("a")
         self.assertEqual(self.room.devices(), ["a"])
+
+    def test_doctor_says_which_file_counts(self):
+        self.make("a")
+        ours = self.room.spec()
+
+        def put(name, text):
+            path = os.path.join("/run/cdi", name)
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+            self.addCleanup(os.unlink, path)
+            return path
+
+        def said():
+            findings = json.loads(self.node.fastgpu("doctor", "--json", check=False).stdout)["findings"]
+            return [(f["verdict"], f["text"]) for f in findings if f["check"] == "cdi"]
+        self.assertEqual(said(), [("ok", "/run/cdi/fastgpu.dev-vgpu.json: 1 devices, version 0.3.0")])
+        broken = put("broken.json", "{")
+        nvidia = put("nvidia.json", '{"cdiVersion": "0.5.0", "kind": "nvidia.com/gpu", "devices": [{"name": "0"}]}')
+        put("other.json", json.dumps(ours))
+        found = said()
+        self.assertTrue(any(v == "warn" and broken in t and "dropped" in t for v, t in found), found)
+        self.assertTrue(any(v == "warn" and nvidia in t and "whole GPUs" in t for v, t in found), found)
+        self.assertTrue(any(v == "fail" and '"a"' in t and "drop it from both" in t for v, t in found), found)
 
     def test_a_folder_that_cannot_be_written_is_said(self):
         self.node.env["FASTGPU_CDI_DIR"] = "/proc/none"

@@ -172,6 +172,44 @@ class Podman(RuntimeTest):
         self.assertIn("nobody", done.stderr)
 
 
+@needs("containerd", "ctr", "runc")
+class Containerd(RuntimeTest):
+    real = "runc"
+
+    def setUp(self):
+        super().setUp()
+        self.socket = f"{self.room.dir}/containerd.sock"
+        config = os.path.join(self.room.dir, "containerd.toml")
+        with open(config, "w", encoding="utf-8") as f:
+            f.write(f'version = 2\nroot = "{self.room.dir}/c-root"\nstate = "{self.room.dir}/c-state"\n'
+                    f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "{self.socket}"\n')
+        with open(os.path.join(self.room.dir, "containerd.log"), "w", encoding="utf-8") as log:
+            self.containerd = subprocess.Popen(["containerd", "--config", config], stdout=log, stderr=log)
+        self.addCleanup(self.stop)
+        wait_until(lambda: self.containerd.poll() is not None or self.ctr("version").returncode == 0, 60, "containerd answers")
+        self.assertIsNone(self.containerd.poll())
+
+    def stop(self):
+        self.containerd.terminate()
+        self.containerd.wait(30)
+
+    def ctr(self, *words):
+        return subprocess.run(["ctr", "--address", self.socket, *words], capture_output=True, text=True, timeout=60, check=False)
+
+    def box(self, target):
+        return self.ctr("run", "--rm", f"--runc-binary={self.runtime}", f"--env={NAME}{target}", "--rootfs", self.room.root, "box", PYTHON,
+                        self.program, "fill")
+
+    def test_ctr(self):
+        done = self.box("q/1")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(json.loads(done.stdout.splitlines()[-1]), [64 * MIB])
+        done = self.box("nobody")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("FastGPU: ", done.stderr)
+        self.assertIn("nobody", done.stderr)
+
+
 @needs("dockerd", "docker", "runc", "containerd")
 class Docker(RuntimeTest):
     real = "runc"
