@@ -35,7 +35,7 @@ class Disk(harness.Case):
     def begin(self, options, run=None):
         """A daemon whose folder is a disk of its own; run: the options of another one for its sockets."""
         self.d = Daemon()
-        self.addCleanup(self.end)
+        self.addCleanup(self.end, self.d)
         self.clock = Clock(self.d)
         mount(self.d.state, options)
         if run:
@@ -46,12 +46,13 @@ class Disk(harness.Case):
         self.clock.pass_time(MINUTE)
         self.clock.pass_time(MINUTE)
 
-    def end(self):
-        self.d.stop(signal.SIGKILL)
-        self.d.end_jobs()
+    @staticmethod
+    def end(d):
+        d.stop(signal.SIGKILL)
+        d.end_jobs()
         for folder in ("run", ""):
-            subprocess.run(["umount", "-l", os.path.join(self.d.state, folder)], capture_output=True)
-        self.d.__exit__()
+            subprocess.run(["umount", "-l", os.path.join(d.state, folder)], capture_output=True)
+        d.__exit__()
 
     def picture(self):
         found = [self.d.ok("GET", path) for path in ("/v1/vgpus", "/v1/jobs", "/v1/quotas", "/v1/prices", "/v1/budgets", "/v1/projects")]
