@@ -264,6 +264,20 @@ static void settle(struct fgd_history *h, int r)
         }
 }
 
+static int write_once(struct fgd_history *h, bool is_end, struct fg_error *err)
+{
+        int r = fgd_history_begin(h, err);
+        return r < 0 ? r : fgd_history_end(h, write_all(h, is_end, err), err);
+}
+
+/* What is new must not wait for room that only its own transaction would make. */
+static int make_room(struct fgd_history *h)
+{
+        struct fg_error err = {0};
+        int r = fgd_history_begin(h, &err);
+        return r < 0 ? r : fgd_history_end(h, fgd_history_trim(h, &err), &err);
+}
+
 static void save(struct fgd_history *h, bool is_end)
 {
         struct fgd_history_subject *s;
@@ -271,8 +285,12 @@ static void save(struct fgd_history *h, bool is_end)
         TAILQ_FOREACH(s, &h->subjects, order)
                 retire_due(h, s);
         int r = is_usable(h) ? 0 : -EIO;
-        if (r == 0 && (r = fgd_history_begin(h, &err)) == 0)
-                r = fgd_history_end(h, write_all(h, is_end, &err), &err);
+        if (r == 0)
+                r = write_once(h, is_end, &err);
+        if (r == -ENOSPC && make_room(h) == 0) {
+                err = (struct fg_error){0};
+                r = write_once(h, is_end, &err);
+        }
         if (h->db)
                 judge(h, r, &err);
         settle(h, r);

@@ -248,10 +248,10 @@ int fgd_history_put_open(struct fgd_history *h, const struct fgd_history_subject
 }
 
 /* *ret: how many went. */
-static int trim(struct fgd_history *h, enum fgd_history_statement which, int64_t until, int *ret, struct fg_error *err)
+static int trim(struct fgd_history *h, enum fgd_history_statement which, int64_t until, int64_t rows, int *ret, struct fg_error *err)
 {
         sqlite3_bind_int64(h->statement[which], 1, until);
-        sqlite3_bind_int64(h->statement[which], 2, TRIM_ROWS);
+        sqlite3_bind_int64(h->statement[which], 2, rows);
         int r = step(h, which, err);
         *ret = r == 0 ? sqlite3_changes(h->db) : 0;
         return r;
@@ -265,22 +265,23 @@ static int64_t smaller(int64_t a, int64_t b)
 int fgd_history_trim(struct fgd_history *h, struct fg_error *err)
 {
         int64_t pages = 0, vacant = 0, oldest = -1, minutes = h->turned - (int64_t)h->manager->options.value[FG_OPT_HISTORY_MINUTES];
+        int64_t part = smaller((int64_t)h->pages_max / 16 + 8, TRIM_ROWS); /* of a small file not nearly all of it */
         int gone = 0;
-        int r = trim(h, FGD_HQ_TRIM_MINUTES, minutes, &gone, err);
+        int r = trim(h, FGD_HQ_TRIM_MINUTES, minutes, TRIM_ROWS, &gone, err);
         if (r == 0)
-                r = trim(h, FGD_HQ_TRIM_HOURS, h->turned - FGD_HISTORY_KEEP_S, &gone, err);
+                r = trim(h, FGD_HQ_TRIM_HOURS, h->turned - FGD_HISTORY_KEEP_S, TRIM_ROWS, &gone, err);
         if (r == 0)
                 r = number(h, FGD_HQ_PAGES, &pages, err);
         if (r == 0)
                 r = number(h, FGD_HQ_FREE_PAGES, &vacant, err);
         if (r == 0 && (uint64_t)(pages - vacant) > h->pages_max / 10 * 9) {
-                r = trim(h, FGD_HQ_TRIM_MINUTES, INT64_MAX, &gone, err);
+                r = trim(h, FGD_HQ_TRIM_MINUTES, INT64_MAX, part, &gone, err);
                 if (r == 0 && !gone)
-                        r = trim(h, FGD_HQ_TRIM_HOURS, INT64_MAX, &gone, err);
+                        r = trim(h, FGD_HQ_TRIM_HOURS, INT64_MAX, part, &gone, err);
         }
         if (r == 0)
                 r = number(h, FGD_HQ_OLDEST_HOUR, &oldest, err);
         if (r == 0 && oldest >= 0)
-                r = trim(h, FGD_HQ_TRIM_SUBJECTS, smaller(oldest, h->turned - FGD_HISTORY_HOURS_SPAN) - FGD_HISTORY_HOURS_SPAN, &gone, err);
+                r = trim(h, FGD_HQ_TRIM_SUBJECTS, smaller(oldest, h->turned - FGD_HISTORY_HOURS_SPAN) - FGD_HISTORY_HOURS_SPAN, TRIM_ROWS, &gone, err);
         return r;
 }

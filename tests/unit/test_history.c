@@ -432,15 +432,13 @@ static int64_t pages(void)
         return st.st_size;
 }
 
-static void its_size_is_bounded(void **state)
+/* A hundred that are busy. */
+static void fill(int64_t from, int64_t until)
 {
         struct fgd_history_row row = {0};
         char key[64];
         uint64_t seed = 5;
-        end();
-        history_size = 1 << 20;
-        begin();
-        for (int64_t minute = 0; minute < 2000; minute++) {
+        for (int64_t minute = from; minute < until; minute++) {
                 for (int i = 0; i < 100; i++) {
                         snprintf(key, sizeof key, "vgpu-%d", i);
                         struct fgd_history_subject *s = fgd_history_of(manager->history, FGD_HISTORY_VGPU, key);
@@ -452,6 +450,36 @@ static void its_size_is_bounded(void **state)
                 fgd_history_turn(manager, NOON + minute * 60);
                 fgd_history_save(manager);
         }
+}
+
+/* Nothing fits any more, also not what makes room: the oldest goes by itself, and writing goes on. */
+static void what_is_full_is_no_trap(void **state)
+{
+        char sql[64];
+        fill(0, 500);
+        struct fgd_history *h = manager->history;
+        h->pages_max = (uint64_t)pages() / 4096;
+        snprintf(sql, sizeof sql, "PRAGMA max_page_count=%llu", (unsigned long long)h->pages_max);
+        assert_int_equal(sqlite3_exec(h->db, sql, NULL, NULL, NULL), SQLITE_OK);
+        fill(500, 1000);
+        assert_string_equal(h->why, "");
+        struct fgd_history_point point[1000] = {0};
+        struct fgd_history_answer answer = {.point = point};
+        struct fgd_history_range range = {NOON, NOON + 1000 * 60, 60};
+        struct fg_error err = {0};
+        assert_int_equal(fgd_history_get(manager, FGD_HISTORY_VGPU, "vgpu-7", &range, &answer, &err), 0);
+        size_t known = 0;
+        for (int i = 700; i < 1000; i++)
+                known += point[i].is_known;
+        assert_true(known > 250);
+}
+
+static void its_size_is_bounded(void **state)
+{
+        end();
+        history_size = 1 << 20;
+        begin();
+        fill(0, 2000);
         assert_string_equal(fgd_history_trouble(manager), "");
         assert_int_equal(manager->notes, 0);
         assert_true(pages() <= 1 << 20);
@@ -507,6 +535,7 @@ int main(void)
                 TEST(damage_while_it_runs),
                 TEST(a_full_disk_is_said_once),
                 TEST(its_size_is_bounded),
+                TEST(what_is_full_is_no_trap),
                 TEST(what_is_old_goes),
                 TEST(off_is_off),
         };
