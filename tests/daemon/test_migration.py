@@ -157,7 +157,7 @@ class Migration(harness.Case):
                 # Each of many starts in one minute begins a minute of billing time: they are to begin anew.
                 shutil.rmtree(os.path.join(self.d.state, "money"), ignore_errors=True)
                 try:
-                    self.d.start(prefix=("strace", "-D", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={when}"))
+                    self.d.start(prefix=("strace", "-D", "-o", "/dev/null", "-P", self.store, "-P", self.store + "-wal", "-P", self.store + "-journal", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={when}"))
                     came_up = True
                 except AssertionError:
                     came_up = False
