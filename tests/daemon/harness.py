@@ -118,6 +118,9 @@ class Daemon:
         self.program = shutil.copy(DAEMON, os.path.join(self.root, "bin"))
         for probe in (PROBE, PROBE.replace("opencl", "nvml"), PROBE.replace("probe-opencl", "otlp")):
             shutil.copy(probe, os.path.join(self.root, "lib/fastgpu"))
+        for library in ("libfastgpu-opencl.so", "libfastgpu-enter.so"):  # for containers, which get them as they are
+            with open(os.path.join(self.root, "lib/fastgpu", library), "w"):
+                pass
         if RUNNER:
             shutil.copy(RUNNER, os.path.join(self.root, "lib/fastgpu"))
         with open(os.path.join(self.root, "bin", "fastgpu"), "w") as f:

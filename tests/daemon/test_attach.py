@@ -189,6 +189,37 @@ class Running(harness.Case):
         self.assertEqual(self.d.names(), ["a"])
 
 
+class Boxes(harness.Case):
+    """What containers get: a folder with a socket, which is the vGPU for whoever reaches it."""
+
+    def setUp(self):
+        self.d = Daemon().start()
+        self.addCleanup(self.d.__exit__)
+        self.d.create("a", gpus=2, memory=["100M", "50M"], compute=["10", "5"])
+
+    def test_a_box_is_its_vgpus(self):
+        status, box = self.d.request("POST", "/v1/containers", {"target": "a/1"})
+        self.assertEqual((status, box["name"], box["vgpus"]), (200, "a/1", 1))
+        self.assertNotIn("device", box)  # a private daemon tells no engine
+        self.assertIn({"hostPath": box["folder"], "containerPath": "/run/fastgpu-vgpu", "options": ["bind", "ro", "nosuid", "nodev"]},
+                      box["edits"]["mounts"])
+        path = os.path.join(box["folder"], "attach.sock")
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o666)
+        self.assertEqual(os.stat(os.path.dirname(box["folder"])).st_mode & 0o777, 0o700)
+        self.assertEqual(self.d.tenant(path).attached, 1)
+        self.assertEqual(self.d.request("DELETE", "/v1/vgpus/a")[0], 409)
+        self.d.stop(signal.SIGKILL)
+        self.d.start()
+        self.assertEqual(self.d.tenant(path).attached, 1)
+        self.assertEqual(self.d.request("DELETE", "/v1/vgpus/a?force=1")[0], 204)
+        self.assertFalse(os.path.exists(box["folder"]))
+
+    def test_refused(self):
+        for body, status, kind in (({"target": "b"}, 404, "not-found"), ({"target": "a/2"}, 404, "not-found"), ({}, 400, "bad-request"),
+                                   ({"target": "../a"}, 400, "bad-request"), ({"target": "a", "memory": "1M"}, 400, "bad-request")):
+            self.refused(self.d, "POST", "/v1/containers", body, status, kind)
+
+
 class Dying(harness.Case):
     def setUp(self):
         self.d = Daemon().start()

@@ -187,7 +187,8 @@ class Apart(people.Case):
     def test_the_same_words(self):
         """What is not visible is told exactly as what is not there."""
         for method, path, body in (("GET", "/v1/vgpus/{}", None), ("GET", "/v1/vgpus/{}/0", None), ("PATCH", "/v1/vgpus/{}", {"compute": "1"}),
-                                   ("DELETE", "/v1/vgpus/{}", None), ("DELETE", "/v1/vgpus/{}?force=1", None), ("POST", "/v1/open", {"target": "{}"})):
+                                   ("DELETE", "/v1/vgpus/{}", None), ("DELETE", "/v1/vgpus/{}?force=1", None), ("POST", "/v1/open", {"target": "{}"}),
+                                   ("POST", "/v1/containers", {"target": "{}"})):
             told = []
             for name in ("blue:secret", "blue:nosuch", "nosuch:secret"):
                 at, what = path.format(name), json.loads(json.dumps(body).replace("{}", name)) if body else None
@@ -206,6 +207,7 @@ class Apart(people.Case):
         self.denied(self.bob, "POST", "/v1/vgpus", {"name": "x", "project": "blue"}, 404, "not-found")
         self.denied(self.bob, "POST", "/v1/open", {"memory": "1M", "project": "blue"}, 404, "not-found")
         self.denied(self.bob, "POST", "/v1/open", {"target": "secret", "project": "blue"}, 404, "not-found")
+        self.denied(self.bob, "POST", "/v1/containers", {"target": "secret", "project": "blue"}, 404, "not-found")
         self.denied(self.bob, "GET", "/v1/vgpus?project=red&project=blue", None, 400, "bad-request")
         self.denied(self.bob, "GET", "/v1/vgpus?owner=carol", None, 400, "bad-request", "project")
 
