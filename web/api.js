@@ -56,7 +56,17 @@ async function send(path, options) {
   }
 }
 
+// Seconds by the daemon's clock, which is the one that what it keeps is dated by; this machine's may be wrong.
+let ahead = 0;
+export function now() { return Math.floor(Date.now() / 1000 + ahead); }
+
+function takeClock(response) {
+  const theirs = Date.parse(response.headers.get("Date"));
+  if (!Number.isNaN(theirs)) ahead = (theirs - Date.now()) / 1000;
+}
+
 async function answer(response) {
+  takeClock(response);
   if (response.ok) {
     listeners.back();
     return response.status === 204 ? null : response.json();

@@ -67,6 +67,13 @@ export async function vgpus(browser) {
   await go(page, "vgpus");
   await until(page, () => [...document.querySelectorAll(".vt-space .vt-row")].some((r) => /train-resnet/.test(r.textContent) && /[1-9]\d* % of 30 %/.test(r.textContent)), null, "a share is shown");
   assert.ok(part > 0);
+  // History is asked for by the daemon's clock, whatever this machine's says.
+  await page.clock.setFixedTime(new Date(Date.now() + 400 * 86400000));
+  await page.waitForTimeout(2000); // figures come, and with them the daemon's time
+  await go(page, `vgpus/${encodeURIComponent("imaging:train-resnet/0")}`);
+  const asked = page.waitForResponse((r) => /\/history\?/.test(r.url()));
+  await page.click(".drawer .segments button:text('24 h')");
+  assert.equal((await asked).status(), 200);
   clean(wrong);
 }
 

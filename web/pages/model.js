@@ -61,7 +61,7 @@ function wasters(rows) {
 }
 
 async function historyOf(devices) {
-  const until = Math.floor(Date.now() / 1000);
+  const until = api.now();
   return Promise.all(devices.map((d) => api.get(`/v1/devices/${api.seg(d.name)}/history?from=${until - 86400}&series=p,alpha,u,s,v`).catch((e) => e)));
 }
 

@@ -24,7 +24,7 @@ function rate(sums, known) {
 // What the daemon has kept of earlier times; it says itself why it has not.
 async function history(v, seconds, charts, said) {
   const path = `/v1/vgpus/${api.seg(`${v.set.project}:${v.set.name}`)}/${v.info.index}/history`;
-  const until = Math.floor(Date.now() / 1000);
+  const until = api.now();
   try {
     const a = await api.get(`${path}?from=${until - seconds}&series=${SERIES}`);
     const times = Array.from({length: a.points}, (_, i) => a.from_s + (i + 0.5) * a.step_s);
