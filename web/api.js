@@ -65,7 +65,7 @@ function takeClock(response) {
   if (!Number.isNaN(theirs)) ahead = (theirs - Date.now()) / 1000;
 }
 
-async function answer(response) {
+async function answer(response, used) {
   takeClock(response);
   if (response.ok) {
     listeners.back();
@@ -74,20 +74,23 @@ async function answer(response) {
   const problem = await problemOf(response);
   if (problem.isGone) listeners.gone(problem);
   else listeners.back();
-  if (response.status === 401) listeners.denied(problem);
+  // An old token's refusal says nothing of the one that has taken its place.
+  if (response.status === 401 && used === token) listeners.denied(problem);
   throw problem;
 }
 
 export async function get(path, {signal, patience = PATIENCE} = {}) {
   const limit = AbortSignal.timeout(patience);
-  return answer(await send(path, {headers: headers(), signal: signal ? AbortSignal.any([signal, limit]) : limit}));
+  const used = token;
+  return answer(await send(path, {headers: headers(), signal: signal ? AbortSignal.any([signal, limit]) : limit}), used);
 }
 
 // What changes something: asked once, and with a key where it makes something, so that asking again makes nothing twice.
 export async function change(method, path, body) {
   const more = body === undefined ? {} : {"Content-Type": "application/json"};
   if (method === "POST" && /^\/v1\/(vgpus|jobs|users|projects|tokens)$/.test(path)) more["Idempotency-Key"] = crypto.randomUUID();
-  return answer(await send(path, {method, headers: headers(more), body: body === undefined ? undefined : JSON.stringify(body)}));
+  const used = token;
+  return answer(await send(path, {method, headers: headers(more), body: body === undefined ? undefined : JSON.stringify(body)}), used);
 }
 
 // All pages of a list; each(rows) is called page by page.
@@ -115,8 +118,9 @@ export async function logIn(code) {
 export async function stream(path, lastId, onMessage, signal) {
   const extra = {Accept: "text/event-stream"};
   if (lastId !== null) extra["Last-Event-ID"] = String(lastId);
+  const used = token;
   const response = await send(path, {headers: headers(extra), signal});
-  if (!response.ok) { await answer(response); return; }
+  if (!response.ok) { await answer(response, used); return; }
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {

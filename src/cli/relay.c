@@ -3,6 +3,7 @@
 #include "cli/relay.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/paths.h"
 
 #include <arpa/inet.h>
@@ -105,11 +106,19 @@ static void refuse(int fd, unsigned status, const char *type, const char *why)
         say(fd, status, "application/problem+json", body);
 }
 
+/* What is left of a guest's time, in ms: all that it has to say comes within PATIENCE, however it comes. */
+static int left_of(uint64_t begin)
+{
+        uint64_t gone = (fg_now() - begin) / 1000000;
+        return gone < PATIENCE ? (int)(PATIENCE - gone) : 0;
+}
+
 /* Reads up to the empty line: the head's length, 0: it did not come. What came behind it is in `buffer` too. */
 static size_t read_head(int fd, char *buffer, size_t *ret_size)
 {
         size_t size = 0;
-        while (size < HEAD_MAX && wait_for(fd, POLLIN, PATIENCE)) {
+        uint64_t begin = fg_now();
+        while (size < HEAD_MAX && wait_for(fd, POLLIN, left_of(begin))) {
                 ssize_t n = recv(fd, buffer + size, HEAD_MAX - size, 0);
                 if (n <= 0)
                         return 0;
@@ -128,7 +137,8 @@ static size_t read_head(int fd, char *buffer, size_t *ret_size)
 static void log_in(struct cli_relay *relay, int fd, char *body, size_t got, size_t length)
 {
         char answer[CLI_RELAY_SECRET + 32];
-        while (got < length && wait_for(fd, POLLIN, PATIENCE)) {
+        uint64_t begin = fg_now();
+        while (got < length && wait_for(fd, POLLIN, left_of(begin))) {
                 ssize_t n = recv(fd, body + got, length - got, 0);
                 if (n <= 0)
                         return;
@@ -212,7 +222,7 @@ static void *run(void *user)
         /* What is left unread would take the answer back. */
         shutdown(guest->fd, SHUT_WR);
         char rest[4096];
-        while (wait_for(guest->fd, POLLIN, 1000) && recv(guest->fd, rest, sizeof rest, MSG_DONTWAIT) > 0)
+        for (int i = 0; i < 16 && wait_for(guest->fd, POLLIN, 250) && recv(guest->fd, rest, sizeof rest, MSG_DONTWAIT) > 0; i++)
                 ;
         close(guest->fd);
         pthread_mutex_lock(&guest->relay->lock);

@@ -181,8 +181,9 @@ static void put_row(const struct cli_report_row *row, FILE *out)
         cli_report_put(out, *user ? user : row->history ? "operator" : "–");
         fputs("</td>", out);
         put_did(row->history, out);
-        fprintf(out, "<td><data class=\"hours\" value=\"%s\">%.3f</data></td><td>", row->usage ? cli_text(row->usage, "billed_gpu_hours") : "",
-                row->usage ? strtod(cli_text(row->usage, "billed_gpu_hours"), NULL) : 0);
+        const char *hours = row->usage ? cli_text(row->usage, "billed_gpu_hours") : "";
+        bool is_number = hours[strspn(hours, "0123456789.")] == 0;
+        fprintf(out, "<td><data class=\"hours\" value=\"%s\">%.3f</data></td><td>", is_number ? hours : "", is_number ? strtod(hours, NULL) : 0);
         if (row->usage && *cli_text(row->usage, "currency"))
                 cli_report_put_money(out, cli_text(row->usage, "cost"), cli_text(row->usage, "currency"));
         else

@@ -69,7 +69,8 @@ static int run_handler(struct fgd_call *call)
 static int check_body(struct fgd_call *call)
 {
         uint32_t most = fgd_is_admin(&call->who) ? FGD_BODY_MAX : FGD_BODY_USER;
-        if (call->request->body_size <= most)
+        /* Nor is a body kept that was too long for him when it began, whatever he may have become meanwhile. */
+        if (call->request->body_size <= most && (call->request->body || !call->request->body_size))
                 return 0;
         return fgd_problem_set(&call->problem, FGD_TOO_LARGE, "the body has %zu bytes; %u are possible%s", call->request->body_size, most,
                                most < FGD_BODY_MAX ? " for who is no admin" : "");

@@ -111,12 +111,14 @@ int fgd_handle_figures(struct fgd_call *call)
         TAILQ_FOREACH(set, &call->manager->sets, order) {
                 if (set->id <= page.after)
                         continue;
-                has_more = rows.count >= page.limit || looks >= LOOKS_MAX;
+                /* There is more only if he may see it. */
+                bool is_told = fgd_call_lists(call, only, set);
+                has_more = looks >= LOOKS_MAX || (is_told && rows.count >= page.limit);
                 if (has_more)
                         break;
                 last = set->id;
                 looks++;
-                if (fgd_call_lists(call, only, set) && !add(&rows, set))
+                if (is_told && !add(&rows, set))
                         return fgd_problem_set(&call->problem, FGD_INTERNAL, "out of memory");
         }
         fgd_text_add(&call->text, "{");

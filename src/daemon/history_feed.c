@@ -71,7 +71,7 @@ static uint64_t since(uint64_t *before, uint64_t now)
 static uint64_t cost_of(struct fgd_history *h, const struct fgd_device *device, const struct fg_meter_line *line, int64_t start,
                         const char **ret_currency)
 {
-        bool is_cap = line->segment[line->segments - 1].cap;
+        bool is_cap = strcmp(fg_bill_mode(line), "cap") == 0; /* as on the bill */
         if (h->priced != device || h->priced_at != start)
                 for (int i = 0; i < 2; i++)
                         h->price[i] = fgd_money_price(h->manager, device, i, start, h->currency[i]);

@@ -58,7 +58,11 @@ static void take_live(struct getting *g, const struct fgd_history_subject *s, en
 {
         const struct fgd_history_block *block = &s->block[level];
         int64_t width = level == FGD_HISTORY_MINUTES ? FGD_HISTORY_MINUTE : FGD_HISTORY_HOUR;
-        take_block(g, block->data, block->size, block->start, width, s->currency);
+        /* Of an empty block the currency says nothing of what is older. */
+        int64_t start = block->start != block->next ? block->start : level == FGD_HISTORY_HOURS ? s->hour_at : 0;
+        if (!start)
+                return;
+        take_block(g, block->data, block->size, start, width, s->currency);
         for (uint32_t i = block->repeats; i > 0; i--)
                 take(g, block->next - (int64_t)i * width, &block->last);
         if (level == FGD_HISTORY_HOURS && s->hour_at)

@@ -22,18 +22,20 @@ void fgd_http_drive(struct fgd_http *http)
         MHD_UNSIGNED_LONG_LONG timeout = 0;
         unsigned before = http->peers;
         fgd_fair_turn(http->manager->fair);
+        http->is_woken = false;
         MHD_run(http->daemon);
         /* It looks at its limit of connections only when it starts to run: one that closed makes room in the next turn. */
-        if (http->peers == before && MHD_get_timeout(http->daemon, &timeout) != MHD_YES) {
+        if (!http->is_woken && http->peers == before && MHD_get_timeout(http->daemon, &timeout) != MHD_YES) {
                 sd_event_source_set_enabled(http->timer, SD_EVENT_OFF);
                 return;
         }
-        sd_event_source_set_time_relative(http->timer, timeout * 1000);
+        sd_event_source_set_time_relative(http->timer, http->is_woken ? 0 : timeout * 1000);
         sd_event_source_set_enabled(http->timer, SD_EVENT_ONESHOT);
 }
 
 void fgd_http_wake(struct fgd_http *http)
 {
+        http->is_woken = true;
         sd_event_source_set_time_relative(http->timer, 0);
         sd_event_source_set_enabled(http->timer, SD_EVENT_ONESHOT);
 }

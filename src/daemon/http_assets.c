@@ -57,10 +57,15 @@ static struct MHD_Response *compose(const struct fgd_exchange *e, const struct f
         return response;
 }
 
-bool fgd_http_asset(struct fgd_exchange *e, const char *method, enum MHD_Result *ret)
+bool fgd_http_is_asset(const struct fgd_exchange *e)
+{
+        return (strcmp(e->method, "GET") == 0 || strcmp(e->method, "HEAD") == 0) && fgd_asset_is_place(e->path);
+}
+
+bool fgd_http_asset(struct fgd_exchange *e, enum MHD_Result *ret)
 {
         unsigned status;
-        if ((strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) || !fgd_asset_is_place(e->path))
+        if (!fgd_http_is_asset(e))
                 return false;
         struct MHD_Response *response = compose(e, fgd_asset_find(e->path), &status);
         *ret = response ? MHD_queue_response(e->connection, status, response) : MHD_NO;

@@ -129,9 +129,12 @@ enum MHD_Result fgd_exchange_reply(struct fgd_exchange *e)
         static char sorry[] = "{\"type\": \"internal\", \"title\": \"something failed inside\", \"status\": 500, \"detail\": \"out of memory\"}\n";
         size_t size = e->json ? strlen(e->json) : 0;
         const char *type;
+        enum MHD_Result result;
         e->told = true;
         if (e->stream)
                 return fgd_http_stream(e);
+        if (!e->json && fgd_http_asset(e, &result))
+                return result;
         if (!take_reply(e, size)) {
                 free(e->json);
                 e->too_much = true;
@@ -171,8 +174,9 @@ static void later_done(void *user, unsigned status, char *json)
 void fgd_exchange_dismiss_all(struct fgd_http *http)
 {
         struct fgd_problem problem = {0};
-        fgd_problem_set(&problem, FGD_BUSY, "the daemon ends; ask the next one");
         struct fgd_exchange *e;
+        http->is_ending = true;
+        fgd_problem_set(&problem, FGD_BUSY, "the daemon ends; ask the next one");
         while ((e = TAILQ_FIRST(&http->queued))) {
                 fgd_turn_leave(e);
                 e->waiting = true;
@@ -214,9 +218,13 @@ int fgd_exchange_ask(struct fgd_exchange *e)
         bool remote = e->http->lobby;
         int fd = info ? info->connect_fd : -1;
         _Static_assert(sizeof from >= FGD_FROM_MAX, "an address fits");
+        if (fgd_http_is_asset(e)) { /* fgd_exchange_reply() knows them */
+                e->status = 200;
+                return 0;
+        }
         e->later = (struct fgd_later){later_done, e};
         e->sink = (struct fgd_sink){fgd_http_stream_ready, e};
-        struct fgd_request request = {.method = e->method, .path = e->path, .query = e->query, .body = e->body, .body_size = e->size,
+        struct fgd_request request = {.method = e->method, .path = e->path, .query = e->query, .body = e->kept == e->size ? e->body : NULL, .body_size = e->size,
                                       .peer = remote ? -1 : fd, .remote = remote, .from = from, .later = &e->later, .caller = e->caller,
                                       .authorization = header(e, MHD_HTTP_HEADER_AUTHORIZATION),
                                       .idempotency_key = header(e, "Idempotency-Key"),
@@ -263,19 +271,14 @@ enum MHD_Result fgd_exchange_step(void *user, struct MHD_Connection *connection,
                                   const char *data, size_t *size, void **exchange)
 {
         struct fgd_exchange *e = *exchange;
-        enum MHD_Result result;
-        if (!e)
+        if (!e || (e->http->is_ending && !e->answered))
                 return MHD_NO;
         if (!e->started)
                 return begin(e, method);
         if (*size) {
                 append(e, data, *size);
                 *size = 0;
-                return e->size > FGD_BODY_USER ? fgd_turn_read(e) : MHD_YES;
-        }
-        if (!e->answered && fgd_http_asset(e, e->method, &result)) {
-                e->told = true;
-                return result;
+                return e->size > FGD_BODY_USER && !e->answered ? fgd_turn_read(e) : MHD_YES;
         }
         return e->answered ? fgd_exchange_reply(e) : fgd_turn_take(e);
 }

@@ -60,6 +60,8 @@ struct fgd_http {
         sd_event_source *pause;
         struct fgd_peer_list silent, sending; /* oldest first; silent: the lobby too */
         struct fgd_peer *arriving; /* is being handed to the library */
+        bool is_ending;            /* the daemon ends: nothing new is served */
+        bool is_woken;             /* since the library began to run */
 };
 
 /* One request on its way. */
@@ -107,8 +109,10 @@ void fgd_exchange_end(void *http, struct MHD_Connection *connection, void **exch
 
 /* --- http_assets.c --- */
 
-/* Answers what is asked of the dashboard's files; false: it is none of them. */
-bool fgd_http_asset(struct fgd_exchange *exchange, const char *method, enum MHD_Result *ret);
+/* Whether it asks for one of the dashboard's files, or for one that is not there. */
+bool fgd_http_is_asset(const struct fgd_exchange *exchange);
+/* Answers it; false: it asks for something else. */
+bool fgd_http_asset(struct fgd_exchange *exchange, enum MHD_Result *ret);
 
 /* --- http_stream.c --- */
 
@@ -117,6 +121,9 @@ bool fgd_http_wants_stream(const char *accept);
 void fgd_http_stream_ready(void *user);
 /* Answers with exchange->stream. */
 enum MHD_Result fgd_http_stream(struct fgd_exchange *exchange);
+
+/* --- http_exchange.c: its turn --- */
+
 /* The whole request is here, and it is its turn: asks the API. 0: the answer is there; 1: it comes later. */
 int fgd_exchange_ask(struct fgd_exchange *exchange);
 /* Its answer, which is there. */

@@ -162,7 +162,7 @@ void fgd_peer_malformed(const struct fgd_peer *peer, unsigned status)
 static bool is_garbage(const struct fgd_peer *peer)
 {
         char byte;
-        if (peer->asked || peer->state != FGD_PEER_SILENT || fg_now() - peer->since >= silent_time(peer->http) / 2)
+        if (peer->http->is_ending || peer->asked || peer->state != FGD_PEER_SILENT || fg_now() - peer->since >= silent_time(peer->http) / 2)
                 return false;
         ssize_t n = recv(peer->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
         return n > 0 || (n < 0 && errno == EAGAIN);

@@ -63,7 +63,8 @@ enum MHD_Result fgd_turn_read(struct fgd_exchange *e)
 {
         struct fgd_fair *fair = e->http->manager->fair;
         uint64_t now = fg_now();
-        struct fgd_caller *caller = fgd_fair_caller(fair, e->caller, now);
+        /* It waits already: of a body in chunks the library hands on all that it has read, also once it is suspended. */
+        struct fgd_caller *caller = e->task.caller ? NULL : fgd_fair_caller(fair, e->caller, now);
         if (!caller)
                 return MHD_YES;
         fgd_fair_charge(fair, caller, READ_NS);

@@ -57,11 +57,9 @@ int fgd_job_budget_put(struct fgd_manager *m, struct fgd_job *job, const struct 
 static void let_go_on(struct fgd_manager *m, struct fgd_job *job)
 {
         struct fgd_run *run;
-        TAILQ_FOREACH(run, &job->runs, of_job) {
-                if (run->active)
-                        run->active->result.flags &= (uint8_t)~FGD_RUN_HELD;
-                fgd_run_hold(m, run, FGD_HOLD_NONE);
-        }
+        TAILQ_FOREACH(run, &job->runs, of_job)
+                if (run->hold == FGD_HOLD_BUDGET)
+                        fgd_run_hold(m, run, FGD_HOLD_NONE);
         fgd_jobs_kick(m);
 }
 

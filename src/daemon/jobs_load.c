@@ -136,7 +136,7 @@ static int take_run(void *user, int64_t id, const struct fgd_run_result *result)
         int r = settle_element(job, result->index);
         if (r < 0 || fgd_job_is_over(result->state))
                 return r;
-        struct fgd_run *run = fgd_run_add(m, job, result->index, result->attempt, result->flags & FGD_RUN_HELD && !job->hold ? FGD_HOLD_PERSON : FGD_HOLD_NONE);
+        struct fgd_run *run = fgd_run_add(m, job, result->index, result->attempt, result->flags & FGD_RUN_HELD ? FGD_HOLD_PERSON : FGD_HOLD_NONE);
         if (!run)
                 return -ENOMEM;
         run->has_row = true;

@@ -302,6 +302,11 @@ static int hold_all(struct fgd_manager *m, struct fgd_job *job, enum fgd_job_hol
                 return not_written(problem, &err);
         }
         TAILQ_FOREACH(run, &job->runs, of_job) {
+                if (hold == FGD_HOLD_BUDGET) {
+                        if (run->hold != FGD_HOLD_PERSON)
+                                apply_hold(m, run, hold);
+                        continue;
+                }
                 if (run->active)
                         run->active->result.flags = (uint8_t)((run->active->result.flags & ~FGD_RUN_HELD) | (hold ? FGD_RUN_HELD : 0));
                 apply_hold(m, run, hold);

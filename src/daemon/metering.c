@@ -184,6 +184,7 @@ void fgd_metering_look(struct fgd_manager *m)
                 mt->device[i].device = m->device[i];
                 m->device[i]->metering = mt;
                 mt->device[i].is_present = m->device[i]->present;
+                mt->device[i].was_away = mt->device[i].was_away || !m->device[i]->present;
         }
         TAILQ_FOREACH(set, &m->sets, order)
                 for (uint32_t i = 0; i < set->count; i++)

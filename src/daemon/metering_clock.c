@@ -78,6 +78,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
 {
         struct fgd_metering *mt = user;
         int64_t late = read_clock(CLOCK_BOOTTIME) - mt->clock.until;
+        int64_t awake = read_clock(CLOCK_MONOTONIC) - mt->clock.awake;
+        late = late < awake ? late : awake; /* nobody waits for a machine that sleeps */
         fgd_metrics_turn(mt->manager, late > 0 ? (uint64_t)late * 1000 : 0);
         fgd_metering_catch_up(mt);
         if (mt->save)
@@ -157,10 +159,10 @@ void fgd_metering_end(struct fgd_manager *m)
         if (!mt || !mt->is_running)
                 return;
         int64_t at = fgd_metering_catch_up(mt);
+        mt->has_ended = true; /* the open minute is not over: without a device it is no whole minute without it */
         fgd_metering_settle(mt, mt->clock.window, at);
         fgd_metering_tell_away(mt);
         fgd_metering_flush(m);
         mt->is_running = false;
-        mt->has_ended = true;
         fgd_perf_save(m, true);
 }

@@ -73,7 +73,7 @@ struct fgd_meter_device {
         struct fgd_device *device;
         struct fgd_meter_list lines; /* in the order in which they came */
         size_t count;
-        bool is_present;
+        bool is_present, was_away; /* now; at some time of the open window */
         int64_t wall;         /* of the open window, while it was there */
         int64_t away, away_until; /* unix s: whole minutes without it that are no gap yet; away_until 0: none */
         int64_t unbilled_us;

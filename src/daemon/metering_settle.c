@@ -117,7 +117,8 @@ static void settle_device(struct fgd_metering *mt, struct fgd_meter_device *md, 
         for (size_t i = 0; r == 0 && !md->wall && i < md->count; i++)
                 md->unbilled_us += all[i].busy_us + all[i].busy_cap_us;
         if (r == 0 && !md->wall) {
-                note_away(mt, md, start);
+                if (md->was_away && !mt->has_ended)
+                        note_away(mt, md, start);
                 return;
         }
         tell_away(mt, md);
@@ -138,6 +139,7 @@ static void open_next(struct fgd_metering *mt, struct fgd_meter_device *md)
 {
         struct fgd_meter *meter, *next;
         md->wall = 0;
+        md->was_away = !md->is_present;
         FGD_TAILQ_EACH_SAFE(meter, &md->lines, order, next) {
                 if (meter->vgpu) {
                         fgd_meter_open(meter, mt->clock.first);

@@ -101,7 +101,7 @@ static unsigned reason_of(struct asking *a, const struct fgd_job *job, int64_t n
 {
         const struct fgd_run *run;
         if (job->hold)
-                return FG_QUEUE_HELD;
+                return job->hold == FGD_HOLD_BUDGET ? BUDGET : FG_QUEUE_HELD;
         if (job->not_before * 1000 > now_ms)
                 return FG_QUEUE_NOT_BEFORE;
         TAILQ_FOREACH(run, &job->runs, of_job)
@@ -129,7 +129,7 @@ void fgd_metrics_count_pending(struct fgd_manager *m)
                         continue;
                 unsigned reason = reason_of(&asking, job, now);
                 f->pending[reason] += job->waiting;
-                if (reason != FG_QUEUE_HELD && reason != FG_QUEUE_NOT_BEFORE && (!f->oldest_ms || waits_since(job) < f->oldest_ms))
+                if (reason != FG_QUEUE_HELD && reason != BUDGET && reason != FG_QUEUE_NOT_BEFORE && (!f->oldest_ms || waits_since(job) < f->oldest_ms))
                         f->oldest_ms = waits_since(job);
         }
 }

@@ -23,6 +23,7 @@ struct fgd_moneylog_row {
 struct fgd_moneylog {
         int folder, records, hashes, index; /* descriptors */
         struct fg_bill_books *books;
+        bool is_forgotten; /* what was kept is wrong: nothing is kept until a start has read all again */
         struct fg_tlog_key key;
         bool has_key;
         struct fg_tlog_tree tree;

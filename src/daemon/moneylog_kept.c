@@ -123,6 +123,8 @@ int fgd_moneylog_keep(struct fgd_moneylog *log, int64_t now, struct fg_error *er
         fg_autofree char *data = NULL;
         uint8_t signature[crypto_sign_BYTES];
         size_t size;
+        if (log->is_forgotten)
+                return 0;
         fgd_moneylog_begin(log);
         int r = fgd_moneylog_sign(log, now, err);
         if (r < 0)
@@ -156,4 +158,5 @@ void fgd_moneylog_forget(struct fgd_moneylog *log)
 {
         unlinkat(log->folder, NAME, 0);
         log->kept = 0;
+        log->is_forgotten = true;
 }

@@ -71,7 +71,9 @@ int fgd_store_hold_job(struct fgd_store *store, const struct fgd_job *job, struc
         int r = fgd_sql_begin(store, err);
         if (r < 0)
                 return r;
-        r = fgd_sql_run(store, FGD_SQL_HOLD_RUNS, err, "ii", job->id, (int64_t)(job->hold != FGD_HOLD_NONE));
+        /* That an element is held is a person's word; a budget's is the job's alone. */
+        if (job->hold != FGD_HOLD_BUDGET)
+                r = fgd_sql_run(store, FGD_SQL_HOLD_RUNS, err, "ii", job->id, (int64_t)(job->hold != FGD_HOLD_NONE));
         return fgd_sql_finish(store, r < 0 ? r : step_job(store, job, err), true, err);
 }
 
@@ -81,8 +83,6 @@ int fgd_store_budget_job(struct fgd_store *store, const struct fgd_job *job, boo
         if (r < 0)
                 return r;
         r = fgd_store_step_budget(store, job, err);
-        if (r == 0 && goes_on)
-                r = fgd_sql_run(store, FGD_SQL_HOLD_RUNS, err, "ii", job->id, (int64_t)0);
         if (r == 0 && goes_on)
                 r = step_job(store, job, err);
         return fgd_sql_finish(store, r, true, err);

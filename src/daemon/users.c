@@ -63,8 +63,10 @@ int fgd_user_create(struct fgd_manager *m, const char *name, const struct fgd_us
         fgd_journal_ready(m, user);
         if (fgd_store_add_user(m->store, user, &err) < 0)
                 return fgd_problem_set(problem, FGD_STORAGE, "the user \"%s\" was not made: %s", name, err.text);
-        if (!fgd_tenants_on(m))
+        if (!fgd_tenants_on(m)) {
                 fg_log_info("the first user was made: from now on only users, the operator and tokens are admitted");
+                fgd_events_release(m); /* who reads along as the operator may be none from now on */
+        }
         fgd_user_add(m, FG_TAKE_PTR(user));
         return 0;
 }

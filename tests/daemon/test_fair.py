@@ -114,6 +114,35 @@ class Order(people.Case):
                 got += more
             caller.close()
 
+    def test_long_body_in_many_chunks(self):
+        """The library hands on all chunks that it has read, whether or not the connection waits for its turn by then."""
+        for token in (self.bad["secret"], self.good["secret"]):
+            callers = [Kept(self.d) for _ in range(4)]
+            head = text("POST", "/v1/vgpus", token=token, Transfer_Encoding="chunked").replace(b"Content-Length: 0\r\n", b"")
+            self.d.process.send_signal(signal.SIGSTOP)
+            for caller in callers:
+                caller.send(head + b"%x\r\n" % 66000 + b"x" * 66000 + b"\r\n" + b"1\r\nx\r\n" * 2000)
+            self.d.process.send_signal(signal.SIGCONT)
+            for caller in callers:
+                caller.send(b"1\r\nx\r\n" * 2000 + b"0\r\n\r\n")
+            for caller in callers:
+                self.assertEqual(caller.heard()[0], 413)
+                caller.close()
+        self.assertEqual(self.operator.names(), [])
+        self.d.stop()
+        self.assertEqual(self.d.process.returncode, 0, self.d.logged())
+
+    def test_end_in_a_flood(self):
+        """The daemon ends in good order while requests of all kinds wait, arrive and are being sent."""
+        callers = [Kept(self.d, people.ALICE if n % 2 else None) for n in range(40)]
+        self.d.process.send_signal(signal.SIGSTOP)
+        for n, caller in enumerate(callers):
+            caller.send((text("GET", "/v1/devices") + text("GET", "/v1/events?wait=9") + text("GET", "/v1/vgpus")) if n % 3 else
+                        text("POST", "/v1/vgpus", b"x" * 60000))
+        self.d.process.send_signal(signal.SIGTERM)
+        self.d.process.send_signal(signal.SIGCONT)
+        self.assertEqual(self.d.process.wait(20), 0, self.d.logged())
+
     def test_leaving_while_waiting(self):
         """Callers who do not wait for their turn leave nothing behind."""
         hostile = [Kept(self.d) for _ in range(MANY)]
