@@ -25,13 +25,14 @@ __all__ = ["AsyncClient", "BadRequest", "Busy", "Client", "Conflict", "DaemonUnr
            "NoCapacity", "NotFound", "QuotaExceeded", "Timeout", "Unauthorized", "Usage", "VGPU", "VGPUSet", "__version__"]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'fastgpu' has no attribute {name!r}")
-    from importlib import import_module
-    value = getattr(import_module("fastgpu." + _HOME[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # to a checker, what is not named above is a mistake
+    def __getattr__(name: str) -> object:
+        if name not in _HOME:
+            raise AttributeError(f"module 'fastgpu' has no attribute {name!r}")
+        from importlib import import_module
+        value = getattr(import_module("fastgpu." + _HOME[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> "list[str]":

@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
-from . import errors, keeper, target as targets
+from . import errors, target as targets
 from .objects import Device, Event, Job, VGPUSet
 from .wire import Connection, HungUp, NotThere
 
@@ -150,6 +150,7 @@ class Client:
 
     def _open(self, body: Dict[str, Any]) -> VGPUSet:
         """Not asked twice, but what may have come of the first time ends with its keeper."""
+        from . import keeper
         deadline = time.monotonic() + self.timeout
         message = self._message("POST", "/v1/open", body, None, None, close=True)
         connection = self._connection(deadline)  # says which socket it is that somebody answers at
@@ -171,6 +172,7 @@ class Client:
 
     def _give_back(self, made: VGPUSet) -> None:
         """Only what was made: not another one that has got its name since; and never by ending this process itself."""
+        from . import keeper
         uuid = made[0].uuid
         try:
             now = self.inspect(made)

@@ -2,6 +2,7 @@
 """What the daemon tells, as values. A field that it leaves out is None; `raw` is all that it said, newer fields too."""
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple, Type, TypeVar
 
@@ -63,6 +64,7 @@ class VGPUSet(_Object):
     created: str
     ephemeral: bool
     _client: Optional["Client"] = field(default=None, repr=False, compare=False)
+    _pid: int = field(default_factory=os.getpid, repr=False, compare=False)
 
     @property
     def vgpus(self) -> Tuple[VGPU, ...]:
@@ -97,6 +99,8 @@ class VGPUSet(_Object):
 
     def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
         from .errors import Error
+        if os.getpid() != self._pid:  # a fork that leaves the block as well: it is still the other's
+            return
         try:
             self.delete()
         except Error:

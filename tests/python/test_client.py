@@ -171,6 +171,30 @@ class Async(Case):
                     await client.inspect("none")
         asyncio.run(go())
 
+    def test_every_method(self):
+        for name in dir(fastgpu.Client):
+            self.assertTrue(name.startswith("_") or name in ("where", "is_remote") or hasattr(fastgpu.AsyncClient, name), name)
+
+        async def go():
+            client = fastgpu.AsyncClient("unix:" + self.d.socket)
+            await client.create("a", memory="1M", compute=1)
+            self.assertEqual((await client.suspend("a"))[0].state, "suspended")
+            self.assertEqual((await client.resume("a"))[0].state, "ready")
+            self.assertEqual((await client.inspect("a")).name, "a")
+            await client.delete("a")
+            self.assertEqual(len(await client.devices()), 2)
+            self.assertEqual((await client.version())["api"], 1)
+            self.assertEqual((await client.usage(), await client.price()), ([], []))
+            job = await client.submit(["echo", "x"], memory="1M", compute=1, env={"PATH": os.environ["PATH"]})
+            self.assertEqual([part async for part in client.logs(job, follow=True)], [b"x\n"])
+            self.assertEqual((await client.job(job)).state, "done")
+            late = await client.submit(["true"], memory="1M", not_before="1h")
+            self.assertEqual((await client.cancel(late)).state, "cancelled")
+            self.assertEqual([j.id async for j in client.jobs()], [late.id, job.id])
+            self.assertEqual((await client.request("GET", "/v1/whoami"))["operator"], True)
+            await client.close()
+        asyncio.run(go())
+
     def test_cancelled_leaves_nothing(self):
         async def go():
             client = fastgpu.AsyncClient("unix:" + self.d.socket)

@@ -73,6 +73,16 @@ class Deaths(Case):
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "lives\n", ""))
         self.nothing_left()
 
+    def test_fork_gives_nothing_back(self):
+        with self.client.create(memory="1M") as mine:
+            child = os.fork()
+            if not child:
+                mine.__exit__(None, None, None)
+                os._exit(0)
+            self.assertEqual(os.waitpid(child, 0)[1], 0)
+            self.assertEqual(self.d.names(), [mine.name])
+        self.assertEqual(self.d.names(), [])
+
     def test_fork_has_its_own_connection(self):
         self.client.devices()
         parent = self.client._idle[-1]
