@@ -51,10 +51,12 @@ class Deaths(Case):
                 self.nothing_left()
 
     def test_interrupt(self):
-        process, _ = self.hold("time.sleep(300)")
+        """It is this process's to deal with: meanwhile the vGPUs stay."""
+        process, _ = self.hold("try: time.sleep(300)\n except KeyboardInterrupt: time.sleep(0.2); print(len(list(client.list())))")
         os.killpg(process.pid, signal.SIGINT)
+        self.assertEqual(process.stdout.read(), "1\n")
         process.wait(30)
-        self.assertEqual(self.d.names(), [])  # given back by the with statement, which has ended
+        self.assertEqual(self.d.names(), [])
 
     def test_without_with(self):
         code = "import fastgpu; fastgpu.Client().create(memory='1M'); print(len(list(fastgpu.Client().list())))"
