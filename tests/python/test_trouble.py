@@ -52,7 +52,8 @@ class Deaths(Case):
 
     def test_interrupt(self):
         """It is this process's to deal with: meanwhile the vGPUs stay."""
-        process, _ = self.hold("try: time.sleep(300)\n except KeyboardInterrupt: time.sleep(0.2); print(len(list(client.list())))")
+        process, _ = self.hold("try: print('inside', flush=True); time.sleep(300)\n except KeyboardInterrupt: time.sleep(0.2); print(len(list(client.list())))")
+        self.assertEqual(process.stdout.readline(), "inside\n")
         os.killpg(process.pid, signal.SIGINT)
         self.assertEqual(process.stdout.read(), "1\n")
         process.wait(30)
