@@ -102,6 +102,24 @@ class Budget(jobs.Case):
         self.d.ok("DELETE", f"/v1/jobs/{array}")
         self.ends(array, "cancelled")
 
+    def test_one_that_a_person_holds(self):
+        """It is not let go on with the others when the budget is raised, also after a restart."""
+        for restart in (False, True):
+            array = self.submit("sleep 1000", array="1-2", memory="128M", compute="50", budget={"amount": "0.9"})
+            wait_until(lambda: [e["state"] for e in self.elements(array)] == ["running"] * 2, "both run")
+            self.d.ok("POST", f"/v1/jobs/{array}/suspend?index=2")
+            self.minute()
+            self.minute()
+            wait_until(lambda: [e["state"] for e in self.elements(array)] == ["suspended"] * 2, "they are suspended")
+            if restart:
+                self.d.stop(signal.SIGKILL)
+                self.d.start()
+            self.d.ok("PATCH", f"/v1/jobs/{array}", {"budget": None})
+            wait_until(lambda: [e["state"] for e in self.elements(array)] == ["running", "suspended"], "the other goes on")
+            self.assertEqual(self.why(f"{array}/2")["reason"], "held")
+            self.d.ok("DELETE", f"/v1/jobs/{array}")
+            self.ends(array, "cancelled")
+
     def test_bad_ones(self):
         def bad(budget, *words, id=None):
             body = {"budget": budget} if id else {"command": ["true"], "memory": "1M", "budget": budget}
