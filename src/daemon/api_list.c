@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define PIECE      512u  /* vGPUs: a quarter of a millisecond */
+#define PIECE_FINE 20u   /* the same while others ask, too: some 20 us, so that each of them waits for no more than that */
 #define PAGE_VGPUS 128u  /* a tenth of a millisecond */
 #define PAGE_LOOKS 2048u /* sets of others, of whom nothing is told, included */
 #define AGAIN_MAX  8u    /* a set that changes all the time is then written at once */
@@ -93,10 +94,14 @@ static bool write_some(struct fgd_listing *l, struct fgd_set *set, uint32_t *lef
         return true;
 }
 
-/* Returns true when all is told. */
-static bool write_piece(struct fgd_listing *l)
+static uint32_t piece(const struct fgd_listing *l)
 {
-        uint32_t left = PIECE;
+        return fgd_fair_is_alone(l->manager->fair, fg_now()) ? PIECE : PIECE_FINE;
+}
+
+/* So many more vGPUs, no fewer than one. Returns true when all is told. */
+static bool write_piece(struct fgd_listing *l, uint32_t left)
+{
         struct fgd_set *set = l->at < l->count ? set_at_or_after(l->manager, l->id[l->at]) : NULL;
         while (l->at < l->count && left) {
                 while (set && set->id < l->id[l->at])
@@ -145,9 +150,9 @@ static void on_turn(struct fgd_task *task)
 {
         struct fgd_listing *l = (struct fgd_listing *)((char *)task - offsetof(struct fgd_listing, task));
         uint64_t begin = fg_now();
-        bool is_told = write_piece(l);
+        bool is_told = write_piece(l, piece(l));
         fgd_rate_spent(l->manager, l->user, fg_now() - begin);
-        if (is_told || !fgd_fair_later(l->manager, l->caller, task))
+        if (is_told || !fgd_fair_rest(l->manager, l->caller, task))
                 tell(l);
 }
 
@@ -185,9 +190,9 @@ static int write_long(struct fgd_call *call, struct fgd_listing *l)
 
 static int write_all(struct fgd_call *call, struct fgd_listing *l)
 {
-        if (l->vgpus > PIECE && call->request->later)
+        if (call->request->later && l->vgpus > piece(l))
                 return write_long(call, l);
-        while (!write_piece(l))
+        while (!write_piece(l, PIECE))
                 ;
         finish(l);
         call->text = l->text;

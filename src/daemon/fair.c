@@ -108,13 +108,18 @@ void fgd_fair_turn(struct fgd_fair *fair)
         fair->spent = 0;
 }
 
+bool fgd_fair_is_alone(const struct fgd_fair *fair, uint64_t now)
+{
+        return !fair->mixed_at || now - fair->mixed_at > TOGETHER;
+}
+
 bool fgd_fair_admits(struct fgd_fair *fair, struct fgd_caller *caller, uint64_t now)
 {
         if (fair->last && fair->last != caller->key)
                 fair->mixed_at = now;
         fair->last = caller->key;
-        bool is_alone = !fair->mixed_at || now - fair->mixed_at > TOGETHER;
-        if (!TAILQ_EMPTY(&caller->tasks) || fair->spent >= FGD_FAIR_TURN || (!is_alone && (caller->turn == fair->turn || caller->left < 0)))
+        bool must_wait = !fgd_fair_is_alone(fair, now) && (caller->turn == fair->turn || caller->left < 0);
+        if (must_wait || !TAILQ_EMPTY(&caller->tasks) || fair->spent >= FGD_FAIR_TURN)
                 return false;
         caller->turn = fair->turn;
         return true;
@@ -127,18 +132,30 @@ void fgd_fair_charge(struct fgd_fair *fair, struct fgd_caller *caller, uint64_t 
 }
 
 /* Who has saved something is served next, before those who always have something to do. */
+static void activate(struct fgd_fair *fair, struct fgd_caller *caller)
+{
+        if (caller->left > FGD_FAIR_QUANTUM)
+                caller->left = FGD_FAIR_QUANTUM; /* it goes before, not on and on */
+        if (caller->left >= 0)
+                TAILQ_INSERT_HEAD(&fair->active, caller, active);
+        else
+                TAILQ_INSERT_TAIL(&fair->active, caller, active);
+}
+
 void fgd_fair_push(struct fgd_fair *fair, struct fgd_caller *caller, struct fgd_task *task)
 {
-        if (TAILQ_EMPTY(&caller->tasks)) {
-                if (caller->left > FGD_FAIR_QUANTUM)
-                        caller->left = FGD_FAIR_QUANTUM; /* it goes before, not on and on */
-                if (caller->left >= 0)
-                        TAILQ_INSERT_HEAD(&fair->active, caller, active);
-                else
-                        TAILQ_INSERT_TAIL(&fair->active, caller, active);
-        }
+        if (TAILQ_EMPTY(&caller->tasks))
+                activate(fair, caller);
         task->caller = caller;
         TAILQ_INSERT_TAIL(&caller->tasks, task, order);
+}
+
+void fgd_fair_push_rest(struct fgd_fair *fair, struct fgd_caller *caller, struct fgd_task *task)
+{
+        if (TAILQ_EMPTY(&caller->tasks))
+                activate(fair, caller);
+        task->caller = caller;
+        TAILQ_INSERT_HEAD(&caller->tasks, task, order);
 }
 
 void fgd_fair_remove(struct fgd_fair *fair, struct fgd_task *task)

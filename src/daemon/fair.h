@@ -40,10 +40,14 @@ void fgd_fair_turn(struct fgd_fair *fair);
 /* Whether what he asks for is done at once; otherwise it is to be pushed. Alone he always is, up to a turn's time. Beside others: once a
  * turn, if he owes nothing and nothing of his waits. */
 bool fgd_fair_admits(struct fgd_fair *fair, struct fgd_caller *caller, uint64_t now);
+/* Nobody else has asked for a second. */
+bool fgd_fair_is_alone(const struct fgd_fair *fair, uint64_t now);
 /* So long it took. */
 void fgd_fair_charge(struct fgd_fair *fair, struct fgd_caller *caller, uint64_t ns);
 
 void fgd_fair_push(struct fgd_fair *fair, struct fgd_caller *caller, struct fgd_task *task);
+/* The same, before what waits already of his: the rest of what he had his turn with. */
+void fgd_fair_push_rest(struct fgd_fair *fair, struct fgd_caller *caller, struct fgd_task *task);
 /* The next task, and in *ret_caller whom to charge; NULL: there is none. */
 struct fgd_task *fgd_fair_pop(struct fgd_fair *fair, struct fgd_caller **ret_caller);
 /* Takes it out of its queue, if it is in one. */
@@ -56,5 +60,7 @@ int fgd_fair_start(struct fgd_manager *manager);
 void fgd_fair_stop(struct fgd_manager *manager);
 /* Its turn will come. It may be pushed again while it runs. false: out of memory. */
 bool fgd_fair_later(struct fgd_manager *manager, uint64_t key, struct fgd_task *task);
+/* Its turn comes before what waits of the same caller: what is cut is done one after the other, not all of it at the same time. */
+bool fgd_fair_rest(struct fgd_manager *manager, uint64_t key, struct fgd_task *task);
 
 #endif

@@ -41,12 +41,22 @@ void fgd_fair_stop(struct fgd_manager *m)
         m->fair = NULL;
 }
 
-bool fgd_fair_later(struct fgd_manager *m, uint64_t key, struct fgd_task *task)
+static bool later(struct fgd_manager *m, uint64_t key, struct fgd_task *task, void (*push)(struct fgd_fair *, struct fgd_caller *, struct fgd_task *))
 {
         struct fgd_caller *caller = fgd_fair_caller(m->fair, key, fg_now());
         if (!caller)
                 return false;
-        fgd_fair_push(m->fair, caller, task);
+        push(m->fair, caller, task);
         sd_event_source_set_enabled(m->fair_turn, SD_EVENT_ON);
         return true;
+}
+
+bool fgd_fair_later(struct fgd_manager *m, uint64_t key, struct fgd_task *task)
+{
+        return later(m, key, task, fgd_fair_push);
+}
+
+bool fgd_fair_rest(struct fgd_manager *m, uint64_t key, struct fgd_task *task)
+{
+        return later(m, key, task, fgd_fair_push_rest);
 }

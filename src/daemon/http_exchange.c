@@ -143,9 +143,10 @@ enum MHD_Result fgd_exchange_reply(struct fgd_exchange *e)
         }
         bool ours = e->json || e->status == 204;
         unsigned status = ours ? e->status : 500;
-        struct MHD_Response *response =
-                ours ? MHD_create_response_from_buffer_with_free_callback(size, e->json, fgd_text_free)
-                     : MHD_create_response_from_buffer(sizeof sorry - 1, sorry, MHD_RESPMEM_PERSISTENT);
+        struct MHD_Response *response = ours && fgd_http_is_long(e, size) ? fgd_http_long(e, e->json, size) : NULL;
+        if (!response)
+                response = ours ? MHD_create_response_from_buffer_with_free_callback(size, e->json, fgd_text_free)
+                                : MHD_create_response_from_buffer(sizeof sorry - 1, sorry, MHD_RESPMEM_PERSISTENT);
         if (!response)
                 return MHD_NO;
         e->json = NULL;
@@ -179,6 +180,10 @@ void fgd_exchange_dismiss_all(struct fgd_http *http)
         fgd_problem_set(&problem, FGD_BUSY, "the daemon ends; ask the next one");
         while ((e = TAILQ_FIRST(&http->queued))) {
                 fgd_turn_leave(e);
+                if (e->told) { /* the rest of its answer waits */
+                        MHD_resume_connection(e->connection);
+                        continue;
+                }
                 e->waiting = true;
                 TAILQ_INSERT_TAIL(&http->waiting, e, order);
         }

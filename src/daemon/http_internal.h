@@ -76,7 +76,7 @@ struct fgd_exchange {
         size_t reply_size;
         uint64_t caller;      /* in whose turn it is served; fair.h */
         struct fgd_task task;
-        bool started, reading, too_large, too_much, waiting, answered, refused, told;
+        bool started, reading, too_large, too_much, waiting, answered, refused, told, has_turn;
         unsigned status, retry_after;
         uint64_t paused_at;
         char allow[FGD_ALLOW_SIZE];
@@ -114,6 +114,13 @@ bool fgd_http_is_asset(const struct fgd_exchange *exchange);
 /* Answers it; false: it asks for something else. */
 bool fgd_http_asset(struct fgd_exchange *exchange, enum MHD_Result *ret);
 
+/* --- http_long.c --- */
+
+/* The answer `text`, which is the response's from here on, in pieces of which each has its turn. NULL: out of memory, and it is not. */
+struct MHD_Response *fgd_http_long(struct fgd_exchange *exchange, char *text, size_t size);
+/* Whether it is to be sent so: it is long, and others ask, too. */
+bool fgd_http_is_long(const struct fgd_exchange *exchange, size_t size);
+
 /* --- http_stream.c --- */
 
 bool fgd_http_wants_stream(const char *accept);
@@ -137,6 +144,11 @@ void fgd_http_wake(struct fgd_http *http);
 enum MHD_Result fgd_turn_take(struct fgd_exchange *exchange);
 /* Some of its long body was read: it is read on in the next turn of the loop, or in its caller's. */
 enum MHD_Result fgd_turn_read(struct fgd_exchange *exchange);
+/* Of an answer that goes out piece by piece: whether the next one is made now. Otherwise the connection is suspended until it is its
+ * caller's turn, and this is asked again. */
+bool fgd_turn_piece(struct fgd_exchange *exchange);
+/* So long the piece took. */
+void fgd_turn_spent(struct fgd_exchange *exchange, uint64_t ns);
 /* The whole request is here, and it is served now in any case. */
 enum MHD_Result fgd_turn_now(struct fgd_exchange *exchange);
 /* It waits no longer. */

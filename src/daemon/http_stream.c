@@ -3,6 +3,7 @@
  * that every answer has, and no more than one is ever here. */
 #include "daemon/http_internal.h"
 
+#include "base/clock.h"
 #include "daemon/events.h"
 
 #include <string.h>
@@ -12,7 +13,11 @@
 static ssize_t read_stream(void *user, uint64_t position, char *buffer, size_t max)
 {
         struct fgd_exchange *e = user;
+        if (!fgd_turn_piece(e))
+                return 0;
+        uint64_t begin = fg_now();
         long n = fgd_stream_take(e->stream, buffer, max);
+        fgd_turn_spent(e, fg_now() - begin);
         if (n > 0) {
                 if (e->peer)
                         fgd_peer_enter(e->peer, FGD_PEER_SENDING);

@@ -78,6 +78,37 @@ enum MHD_Result fgd_turn_read(struct fgd_exchange *e)
         return MHD_YES;
 }
 
+static void on_piece(struct fgd_task *task)
+{
+        struct fgd_exchange *e = (struct fgd_exchange *)((char *)task - offsetof(struct fgd_exchange, task));
+        e->has_turn = true;
+        on_read(task);
+}
+
+bool fgd_turn_piece(struct fgd_exchange *e)
+{
+        struct fgd_manager *m = e->http->manager;
+        uint64_t now = fg_now();
+        struct fgd_caller *caller = e->has_turn || e->http->is_ending ? NULL : fgd_fair_caller(m->fair, e->caller, now);
+        e->has_turn = false;
+        if (!caller || fgd_fair_admits(m->fair, caller, now))
+                return true;
+        e->task.run = on_piece;
+        if (!fgd_fair_rest(m, e->caller, &e->task))
+                return true;
+        TAILQ_INSERT_TAIL(&e->http->queued, e, order);
+        MHD_suspend_connection(e->connection);
+        return false;
+}
+
+void fgd_turn_spent(struct fgd_exchange *e, uint64_t ns)
+{
+        struct fgd_fair *fair = e->http->manager->fair;
+        struct fgd_caller *caller = fgd_fair_caller(fair, e->caller, fg_now());
+        if (caller)
+                fgd_fair_charge(fair, caller, ns);
+}
+
 enum MHD_Result fgd_turn_take(struct fgd_exchange *e)
 {
         struct fgd_fair *fair = e->http->manager->fair;

@@ -198,6 +198,35 @@ class Long(people.Case):
         rest = json.loads(self.body("/v1/vgpus?after=" + page["next"]))
         self.assertEqual([s["name"] for s in rest["sets"]], [f"s{n}" for n in range(1, 60)])
 
+    def read(self, caller):
+        got = caller.sock.makefile("rb")
+        head = iter(got.readline, b"\r\n")
+        size = next(int(line.split(b":")[1]) for line in list(head) if line.lower().startswith(b"content-length"))
+        return got.read(size)
+
+    def test_beside_another(self):
+        """Then its bytes go out in pieces, too: the same ones, to several at once, while the other is answered before they end."""
+        alone, other = self.body("/v1/vgpus/big"), Kept(self.d, people.ALICE)
+        for caller in self.put_before(*[text("GET", "/v1/vgpus/big") * 2] * 5):
+            other.send(text("GET", "/v1/version"))
+            self.assertEqual(other.heard()[0], 200)
+            for _ in range(2):
+                self.assertEqual(self.read(caller), alone)
+            caller.close()
+        other.close()
+
+    def test_the_end_beside_another(self):
+        other = Kept(self.d, people.ALICE)
+        callers = self.put_before(*[text("GET", "/v1/vgpus/big")] * 8)
+        other.send(text("GET", "/v1/version"))
+        self.assertEqual(other.heard()[0], 200)
+        for caller in callers[::2]:
+            caller.sock.recv(1000)  # its answer has begun; nobody takes the rest
+        self.d.process.send_signal(signal.SIGTERM)
+        for caller in callers[1::4]:
+            caller.close()
+        self.assertEqual(self.d.process.wait(20), 0, self.d.logged())
+
     def test_gone_meanwhile(self):
         self.operator.create("after")
         reader, lister, killer = self.put_before(text("GET", "/v1/vgpus/big"), text("GET", "/v1/vgpus"), text("DELETE", "/v1/vgpus/big"))
@@ -210,12 +239,7 @@ class Long(people.Case):
         """Never some as before and some as after."""
         for memory in ("32K", "64K", "16K"):
             reader = self.put_before(text("GET", "/v1/vgpus/big"), text("PATCH", "/v1/vgpus/big", json.dumps({"memory": memory}).encode()))[0]
-            got = reader.sock.makefile("rb")
-            head = [got.readline()]
-            while head[-1] != b"\r\n":
-                head.append(got.readline())
-            size = next(int(line.split(b":")[1]) for line in head if line.lower().startswith(b"content-length"))
-            told = json.loads(got.read(size))["vgpus"]
+            told = json.loads(self.read(reader))["vgpus"]
             self.assertEqual((len(told), len({v["memory"] for v in told})), (self.COUNT, 1))
 
     def test_the_end(self):

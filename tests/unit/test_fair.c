@@ -99,6 +99,26 @@ static void a_flood_waits(void **state)
         assert_true(fgd_fair_is_empty(fair));
 }
 
+/* What is cut goes on before what waits behind it of the same caller, and its caller's turn is no longer for it. */
+static void the_rest_goes_first(void **state)
+{
+        struct work mine[3], other;
+        for (unsigned i = 0; i < 3; i++) {
+                push(&mine[i], 7, 100000);
+                mine[i].number = i;
+        }
+        assert_ptr_equal(serve(), &mine[0]);
+        push(&other, 8, 1000);
+        fgd_fair_push_rest(fair, fgd_fair_caller(fair, 7, now), &mine[0].task);
+        assert_ptr_equal(serve(), &other);
+        assert_ptr_equal(serve(), &mine[0]);
+        assert_ptr_equal(serve(), &mine[1]);
+        fgd_fair_push_rest(fair, fgd_fair_caller(fair, 7, now), &mine[0].task);
+        fgd_fair_remove(fair, &mine[0].task);
+        assert_ptr_equal(serve(), &mine[2]);
+        assert_true(fgd_fair_is_empty(fair));
+}
+
 /* Two who always have something to do get the same time, whatever one task costs; in the order in which they asked. */
 static void equal_time(void **state)
 {
@@ -177,6 +197,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(at_once, make, drop), cmocka_unit_test_setup_teardown(a_flood_waits, make, drop),
-                cmocka_unit_test_setup_teardown(equal_time, make, drop), cmocka_unit_test_setup_teardown(nothing_is_lost, make, drop)};
+                cmocka_unit_test_setup_teardown(equal_time, make, drop),
+                cmocka_unit_test_setup_teardown(the_rest_goes_first, make, drop), cmocka_unit_test_setup_teardown(nothing_is_lost, make, drop)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
