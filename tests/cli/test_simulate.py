@@ -61,9 +61,11 @@ class Simulate(unittest.TestCase):
 
     @unittest.skipUnless(TRACES.is_dir(), f"no traces in {TRACES}; FASTGPU_TRACES names the folder that has openb/")
     def test_published(self):
-        got = simulate(TRACES / "openb_node_list_gpu_node.csv", TRACES / "openb_pod_list_default.csv", "--json")
+        got = simulate(TRACES / "openb_node_list_gpu_node.csv", TRACES / "openb_pod_list_default.csv", "--json", "--policy",
+                       "fastgpu,fgd,best-fit,packing,clustering,dot-product,random")
         at = {row["policy"]: (row["allocated_at_100"], row["allocated_at_130"]) for row in json.loads(got.stdout)}
-        for policy, published in (("fgd", (95.23, 95.39)), ("best-fit", (92.86, 93.08))):
+        for policy, published in (("fgd", (95.23, 95.39)), ("best-fit", (92.86, 93.08)), ("packing", (91.78, 92.00)),
+                                  ("clustering", (91.65, 91.88)), ("dot-product", (90.62, 90.85)), ("random", (86.30, 87.47))):
             for ours, theirs in zip(at[policy], published):
                 self.assertAlmostEqual(ours, theirs, delta=0.3)
         self.assertGreaterEqual(at["fastgpu"], (96.1, 96.2))
