@@ -48,7 +48,7 @@ const struct cli_verb cli_verb_table[] = {
         {"perf", cli_perf, &cli_perf_argp, CLI_OPERAND_TARGET, "[NAME[/I]]", "Show how well the GPUs are used: P = alpha U S V"},
         {"bench", cli_bench, &cli_bench_argp, CLI_OPERAND_NONE, "[--device ID]", "Measure V of a device and keep it"},
         {"simulate", cli_simulate, &cli_simulate_argp, CLI_OPERAND_NONE, "--nodes FILE --trace FILE …",
-         "Compare placement policies on a trace"},
+         "Replay pods or jobs against policies, and compare them"},
         {"docker", cli_docker, &cli_docker_argp, CLI_OPERAND_ACTION, "enable|disable …", "Tell Docker of vGPUs", cli_docker_actions},
         {"doctor", cli_doctor, &cli_doctor_argp, CLI_OPERAND_NONE, "",
          "Say what is installed, what is missing and how to mend it"},

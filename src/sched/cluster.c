@@ -117,11 +117,6 @@ enum fg_cluster_lack fg_cluster_judge(const struct fg_cluster_node *n, const str
         return room < pod->gpus ? FG_CLUSTER_LACKS_SHARE : FG_CLUSTER_FITS;
 }
 
-static unsigned pod_kind(const struct fg_cluster_pod *pod)
-{
-        return pod->gpus == 0 ? 0 : pod->milli < FG_CLUSTER_GPU ? 1 : 2;
-}
-
 static bool is_place(const struct fg_cluster *c, const struct fg_cluster_pod *pod, struct fg_cluster_place place)
 {
         return fg_cluster_pod_is_valid(pod) && place.node < c->count &&
@@ -137,7 +132,7 @@ static void change(struct fg_cluster *c, const struct fg_cluster_pod *pod, struc
         for (size_t i = 0; i < n->has.gpus; i++)
                 if (place.gpus >> i & 1)
                         n->gpu[i] = (uint16_t)(n->gpu[i] - sign * pod->milli);
-        n->pods[pod_kind(pod)] = (uint16_t)(n->pods[pod_kind(pod)] + sign);
+        n->pods[fg_cluster_kind(pod)] = (uint16_t)(n->pods[fg_cluster_kind(pod)] + sign);
         c->log[c->changes++ % c->count] = place.node;
 }
 
@@ -146,7 +141,7 @@ int fg_cluster_take(struct fg_cluster *c, const struct fg_cluster_pod *pod, stru
         if (!is_place(c, pod, place))
                 return -EINVAL;
         const struct fg_cluster_node *n = &c->node[place.node];
-        if (fg_cluster_judge(n, pod) != FG_CLUSTER_FITS || n->pods[pod_kind(pod)] == UINT16_MAX)
+        if (fg_cluster_judge(n, pod) != FG_CLUSTER_FITS || n->pods[fg_cluster_kind(pod)] == UINT16_MAX)
                 return -ENOSPC;
         for (size_t i = 0; i < n->has.gpus; i++)
                 if (place.gpus >> i & 1 && n->gpu[i] < pod->milli)
@@ -160,7 +155,7 @@ int fg_cluster_release(struct fg_cluster *c, const struct fg_cluster_pod *pod, s
         if (!is_place(c, pod, place))
                 return -EINVAL;
         const struct fg_cluster_node *n = &c->node[place.node];
-        if (n->pods[pod_kind(pod)] == 0 || pod->cpu > n->has.cpu - n->cpu || pod->memory > n->has.memory - n->memory)
+        if (n->pods[fg_cluster_kind(pod)] == 0 || pod->cpu > n->has.cpu - n->cpu || pod->memory > n->has.memory - n->memory)
                 return -EINVAL;
         for (size_t i = 0; i < n->has.gpus; i++)
                 if (place.gpus >> i & 1 && n->gpu[i] + pod->milli > FG_CLUSTER_GPU)

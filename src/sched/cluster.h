@@ -10,6 +10,7 @@
 
 #define FG_CLUSTER_GPU         1000 /* milli of one GPU */
 #define FG_CLUSTER_GPUS_MAX    16u  /* of one node */
+#define FG_CLUSTER_KINDS       (FG_CLUSTER_GPUS_MAX + 2u)
 #define FG_CLUSTER_MODELS_MAX  64u
 #define FG_CLUSTER_NODES_MAX   1000000u
 #define FG_CLUSTER_CPU_MAX     100000000  /* milli-CPU of one node */
@@ -30,11 +31,17 @@ struct fg_cluster_pod {
         uint64_t models; /* bit set of those that will do; 0: any */
 };
 
+/* 0: without GPU; 1: with a part of one; 1 + n: with n whole ones. */
+static inline unsigned fg_cluster_kind(const struct fg_cluster_pod *pod)
+{
+        return pod->gpus == 0 ? 0 : pod->milli < FG_CLUSTER_GPU ? 1 : 1u + pod->gpus;
+}
+
 struct fg_cluster_node {
         int32_t cpu, memory; /* free */
         uint16_t gpu[FG_CLUSTER_GPUS_MAX]; /* free milli */
         int32_t milli;                     /* their sum */
-        uint16_t pods[3];                  /* placed here: without GPU, with a part of one, with whole ones */
+        uint16_t pods[FG_CLUSTER_KINDS];   /* placed here, by fg_cluster_kind() */
         struct fg_cluster_shape has;
 };
 

@@ -31,11 +31,6 @@ static int wanted(const struct fg_cluster_pod *pod)
         return pod->milli * pod->gpus;
 }
 
-static bool is_idle(const struct fg_cluster_node *n)
-{
-        return n->pods[0] + n->pods[1] + n->pods[2] == 0;
-}
-
 static int32_t score_first(const struct fg_mix *m, const struct fg_cluster_node *n, const struct fg_cluster_pod *pod, unsigned *ret_gpu)
 {
         *ret_gpu = tightest_gpu(n, pod);
@@ -63,25 +58,33 @@ static int free_gpus(const struct fg_cluster_node *n)
         return count;
 }
 
-/* A GPU that is shared already, then a free one on a node in use, then an idle node. */
+/* As published, on its scale of 0 to 100: a shared GPU with room; free GPUs of a node in use, the fewer the better; a node whose
+ * GPUs are all free. Without GPUs every node is as good. */
 static int32_t score_packing(const struct fg_mix *m, const struct fg_cluster_node *n, const struct fg_cluster_pod *pod, unsigned *ret_gpu)
 {
+        int whole = free_gpus(n);
         *ret_gpu = tightest_gpu(n, pod);
+        if (pod->gpus == 0)
+                return 0;
+        if (whole == n->has.gpus)
+                return 33 - whole > whole ? 33 - whole : whole;
         if (is_part(pod) && n->gpu[*ret_gpu] < FG_CLUSTER_GPU)
-                return 200000 - n->gpu[*ret_gpu];
-        return (is_idle(n) ? 0 : 100000) - free_gpus(n);
+                return 100 - n->gpu[*ret_gpu] / 100;
+        return 50 - pod->gpus;
 }
 
-static bool has_kind(const struct fg_cluster_node *n, const struct fg_cluster_pod *pod)
-{
-        return n->pods[pod->gpus == 0 ? 0 : is_part(pod) ? 1 : 2] > 0;
-}
-
-/* Nodes with pods of the same kind, then the fullest. */
+/* As published: nodes with requests of the same size alone, then with others too, then without any, then with others alone; in each the
+ * fullest, in 25 steps. */
 static int32_t score_clustering(const struct fg_mix *m, const struct fg_cluster_node *n, const struct fg_cluster_pod *pod, unsigned *ret_gpu)
 {
+        unsigned kinds = 0;
+        bool same = n->pods[fg_cluster_kind(pod)] > 0;
         *ret_gpu = tightest_gpu(n, pod);
-        return (has_kind(n, pod) ? 100000 : 0) - n->milli;
+        if (pod->gpus == 0)
+                return 0;
+        for (unsigned i = 1; i < FG_CLUSTER_KINDS; i++)
+                kinds += n->pods[i] > 0;
+        return 25 * (MILLI_MAX - n->milli) / MILLI_MAX + (same ? kinds == 1 ? 75 : 50 : kinds == 0 ? 25 : 0);
 }
 
 static int32_t score_spread(const struct fg_mix *m, const struct fg_cluster_node *n, const struct fg_cluster_pod *pod, unsigned *ret_gpu)
@@ -186,8 +189,8 @@ const struct fg_cluster_policy fg_cluster_policy_table[] = {
         {"fgd", "Fragmentation gradient descent as published (USENIX ATC'23)", score_fgd, false},
         {"best-fit", "The node with the least CPU and GPU left", score_best, false},
         {"dot-product", "The node whose free CPU and GPU are least like the request", score_dot, false},
-        {"packing", "GPUs in use, then nodes in use, then idle nodes", score_packing, false},
-        {"clustering", "Nodes with requests of the same kind, then the fullest", score_clustering, false},
+        {"packing", "Shared GPUs, then nodes in use, then idle nodes, as published", score_packing, false},
+        {"clustering", "Nodes with requests of the same size, then the fullest, as published", score_clustering, false},
         {"first-fit", "The first node with room", score_first, false},
         {"spread", "The node with the most free", score_spread, false},
         {"random", "Any node with room, any of its GPUs", score_first, true},

@@ -136,7 +136,7 @@ int fg_replay_churn(const struct fg_replay_nodes *nodes, const struct fg_replay_
         s.cluster = c;
         s.chooser = ch;
         if (r == 0)
-                r = live(&s, pods, load / 100. * capacity / (wanted / (double)pods->count));
+                r = live(&s, pods, load / 100. * (double)fg_replay_own_capacity(nodes) / (wanted / (double)pods->count));
         if (r == 0)
                 *ret = (struct fg_replay_churn){100 * s.refused / s.wanted, 100 * s.held / (s.now - s.counted_from) / capacity};
         return r;

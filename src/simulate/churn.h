@@ -13,7 +13,7 @@ struct fg_replay_churn {
         double allocated; /* % of the GPUs' capacity, mean over time */
 };
 
-/* `load`: what all who come would hold if all found a place, in % of the capacity, 1 to FG_REPLAY_CHURN_LOAD_MAX. -EINVAL: another
+/* `load`: what all who come would hold if all found a place, in % of the capacity without nodes that were added, 1 to FG_REPLAY_CHURN_LOAD_MAX. -EINVAL: another
  * load, the trace wants no GPUs, or the cluster has none; -ENOMEM. */
 int fg_replay_churn(const struct fg_replay_nodes *nodes, const struct fg_replay_pods *pods, const struct fg_mix *mix,
                     const struct fg_replay_policy *policy, unsigned load, uint64_t seed, struct fg_replay_churn *ret);

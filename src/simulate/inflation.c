@@ -46,29 +46,70 @@ static int draw_arrivals(const struct fg_replay_pods *pods, int64_t capacity, ui
         return 0;
 }
 
-static int replay(struct fg_cluster *c, struct fg_chooser *ch, const struct arrivals *a, int64_t capacity, struct fg_replay_inflation *ret)
+/* Milli that are free and of no use to typical requests. */
+static double fragmented(const struct fg_cluster *c, const struct fg_mix *mix)
 {
-        uint32_t seen[FG_REPLAY_DEMAND + 1] = {0};
-        int64_t demand = 0, allocated = 0;
+        static const struct fg_cluster_pod nothing = {0};
+        double sum = 0;
+        for (size_t i = 0; i < fg_cluster_count(c); i++) {
+                const struct fg_cluster_node *n = fg_cluster_node(c, i);
+                struct fg_mix_use use;
+                if (n->milli == 0)
+                        continue;
+                fg_mix_use(mix, n, &nothing, &use);
+                sum += n->milli - (double)use.before / FG_MIX_ONE;
+        }
+        return sum;
+}
+
+struct filling {
+        struct fg_cluster *cluster;
+        struct fg_chooser *chooser;
+        const struct fg_mix *mix; /* NULL: fragments are not asked for */
+        int64_t capacity, demand, allocated;
+        uint32_t seen[FG_REPLAY_DEMAND + 1];
+};
+
+static int64_t percent_of(const struct filling *f, int64_t demand)
+{
+        return (200 * demand + f->capacity) / (2 * f->capacity);
+}
+
+static int arrive(struct filling *f, const struct fg_cluster_pod *pod, struct fg_replay_inflation *ret)
+{
+        struct fg_cluster_place place;
+        int r = fg_chooser_choose(f->chooser, pod, &place);
+        if (r == 0)
+                r = fg_cluster_take(f->cluster, pod, place);
+        if (r < 0 && r != -ENOSPC)
+                return r;
+        f->demand += fg_replay_wanted(pod);
+        f->allocated += r == 0 ? fg_replay_wanted(pod) : 0;
+        ret->placed += r == 0;
+        return 0;
+}
+
+static int replay(struct filling *f, const struct arrivals *a, size_t own, struct fg_replay_inflation *ret)
+{
         for (size_t i = 0; i < a->count; i++) {
-                struct fg_cluster_place place;
-                int r = fg_chooser_choose(ch, &a->pod[i], &place);
-                if (r == 0)
-                        r = fg_cluster_take(c, &a->pod[i], place);
-                if (r < 0 && r != -ENOSPC)
+                int r = arrive(f, &a->pod[i], ret);
+                if (r < 0)
                         return r;
-                demand += fg_replay_wanted(&a->pod[i]);
-                allocated += r == 0 ? fg_replay_wanted(&a->pod[i]) : 0;
-                ret->placed += r == 0;
-                int64_t percent = (200 * demand + capacity) / (2 * capacity);
-                if (percent <= FG_REPLAY_DEMAND) {
-                        ret->allocated[percent] += 100. * (double)allocated / (double)capacity;
-                        seen[percent]++;
+                if (i + 1 == own) {
+                        ret->refused = 100. * (double)(f->demand - f->allocated) / (double)f->demand;
+                        ret->refused_pods = 100. * (double)(own - ret->placed) / (double)own;
                 }
+                int64_t percent = percent_of(f, f->demand);
+                if (percent > FG_REPLAY_DEMAND)
+                        continue;
+                ret->allocated[percent] += 100. * (double)f->allocated / (double)f->capacity;
+                f->seen[percent]++;
+                if (f->mix && (i + 1 == a->count || percent_of(f, f->demand + fg_replay_wanted(&a->pod[i + 1])) > percent))
+                        ret->fragmented[percent] = 100 * fragmented(f->cluster, f->mix) / (double)f->capacity;
         }
         ret->arrivals = a->count;
         for (size_t i = 0; i <= FG_REPLAY_DEMAND; i++)
-                ret->allocated[i] = seen[i] ? ret->allocated[i] / seen[i] : -1;
+                ret->allocated[i] = f->seen[i] ? ret->allocated[i] / f->seen[i] : -1;
         return 0;
 }
 
@@ -80,14 +121,16 @@ int fg_replay_inflate(const struct fg_replay_nodes *nodes, const struct fg_repla
         struct arrivals a = {0};
         uint64_t random = seed;
         struct fg_replay_inflation result = {0};
-        int64_t capacity = fg_replay_capacity(nodes);
+        struct filling f = {.mix = policy->fragments ? mix : NULL, .capacity = fg_replay_capacity(nodes)};
         int r = fg_replay_shuffled(nodes, &random, &c);
         if (r == 0)
-                r = draw_arrivals(pods, capacity, &random, &a);
+                r = draw_arrivals(pods, f.capacity, &random, &a);
         if (r == 0)
                 r = fg_replay_chooser(c, mix, policy, random, &ch);
+        f.cluster = c;
+        f.chooser = ch;
         if (r == 0)
-                r = replay(c, ch, &a, capacity, &result);
+                r = replay(&f, &a, pods->count, &result);
         if (r == 0)
                 *ret = result;
         free(a.pod);

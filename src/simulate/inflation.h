@@ -11,6 +11,9 @@
 /* Means over the arrivals at each percent of demand. */
 struct fg_replay_inflation {
         double allocated[FG_REPLAY_DEMAND + 1]; /* % of the GPUs' capacity; < 0: nobody arrived there */
+        double fragmented[FG_REPLAY_DEMAND + 1]; /* % of it that is free and of no use to typical requests, after the last of them */
+        double refused; /* % of what the trace itself wants of the GPUs, before more is drawn from it */
+        double refused_pods; /* % of its pods */
         uint64_t arrivals, placed;
 };
 

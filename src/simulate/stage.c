@@ -16,6 +16,40 @@ int64_t fg_replay_capacity(const struct fg_replay_nodes *nodes)
         return sum;
 }
 
+int64_t fg_replay_own_capacity(const struct fg_replay_nodes *nodes)
+{
+        struct fg_replay_nodes own = *nodes;
+        own.count -= own.added;
+        return fg_replay_capacity(&own);
+}
+
+int fg_replay_more_nodes(const struct fg_replay_nodes *nodes, size_t more, uint64_t seed, struct fg_replay_nodes *ret)
+{
+        struct fg_replay_nodes n = *nodes;
+        if (more > FG_CLUSTER_NODES_MAX - nodes->count || fg_replay_capacity(nodes) == 0)
+                return -EINVAL;
+        n.shape = malloc((nodes->count + more) * sizeof(*n.shape));
+        if (!n.shape)
+                return -ENOMEM;
+        memcpy(n.shape, nodes->shape, nodes->count * sizeof(*n.shape));
+        for (n.added = 0; n.added < more;) {
+                const struct fg_cluster_shape *drawn = &nodes->shape[fg_replay_below(&seed, nodes->count)];
+                if (drawn->gpus)
+                        n.shape[nodes->count + n.added++] = *drawn;
+        }
+        n.count = nodes->count + more;
+        *ret = n;
+        return 0;
+}
+
+void fg_replay_slice(struct fg_replay_pods *pods, unsigned slices)
+{
+        for (size_t i = 0; i < pods->count; i++) {
+                unsigned taken = (pods->pod[i].milli * slices + FG_CLUSTER_GPU - 1) / FG_CLUSTER_GPU;
+                pods->pod[i].milli = (uint16_t)(taken * FG_CLUSTER_GPU / slices);
+        }
+}
+
 int fg_replay_shuffled(const struct fg_replay_nodes *nodes, uint64_t *random, struct fg_cluster **ret)
 {
         fg_autofree struct fg_cluster_shape *shape = malloc(nodes->count * sizeof(*shape));

@@ -8,7 +8,8 @@
 
 struct fg_replay_policy {
         const struct fg_cluster_policy *policy;
-        bool any_tie; /* equal scores go to any of them, not to the first */
+        bool any_tie;   /* equal scores go to any of them, not to the first */
+        bool fragments; /* also say what is fragmented, which costs time */
 };
 
 static inline int64_t fg_replay_wanted(const struct fg_cluster_pod *pod)
@@ -17,6 +18,12 @@ static inline int64_t fg_replay_wanted(const struct fg_cluster_pod *pod)
 }
 
 int64_t fg_replay_capacity(const struct fg_replay_nodes *nodes); /* milli */
+int64_t fg_replay_own_capacity(const struct fg_replay_nodes *nodes); /* without those added */
+
+/* The same nodes, and `more` that are drawn from those with GPUs. -EINVAL: there is none, or too many; -ENOMEM. The caller clears *ret. */
+int fg_replay_more_nodes(const struct fg_replay_nodes *nodes, size_t more, uint64_t seed, struct fg_replay_nodes *ret);
+/* Parts of GPUs rounded up to whole slices, of which a GPU has that many. */
+void fg_replay_slice(struct fg_replay_pods *pods, unsigned slices);
 
 /* -EINVAL, -ENOMEM as of fg_cluster_new(). */
 int fg_replay_shuffled(const struct fg_replay_nodes *nodes, uint64_t *random, struct fg_cluster **ret);

@@ -8,11 +8,10 @@
 #include "sched/cluster.h"
 
 #define FG_REPLAY_PODS_MAX 1000000u
-#define FG_REPLAY_FILE_MAX (256u << 20) /* bytes */
 
 struct fg_replay_nodes {
         struct fg_cluster_shape *shape;
-        size_t count;
+        size_t count, added; /* added: of them, at the end, that are there only to see what they would do */
         char model[FG_CLUSTER_MODELS_MAX][32];
         unsigned models;
 };

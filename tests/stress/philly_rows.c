@@ -2,7 +2,7 @@
  * Philly's jobs against each order: prints the table of docs/design/order.md and judges it. 77: no trace here.
  *
  *      philly_rows FILE [GPUS [POLICY...]] */
-#include "simulate/philly.h"
+#include "simulate/jobs.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,13 +19,23 @@ static const struct {
         {"srtf", 14317, 0, 0, 0},  {"mean", 0, 21000, 375093, 1.6}, {"gittins", 0, 17500, 375093, 1.5},
 };
 
-static int row(const struct fg_philly_trace *trace, uint32_t gpus, const char *name)
+static uint8_t node[FG_JOBS_NODES_MAX];
+
+static int run(const struct fg_jobs_trace *trace, uint32_t gpus, const struct fg_order_policy *policy, struct fg_jobs_result *ret,
+               struct fg_error *err)
+{
+        struct fg_jobs_pool_size pool = {node, gpus / 8};
+        memset(node, 8, sizeof(node));
+        return fg_jobs_run(trace, &pool, policy, ret, err);
+}
+
+static int row(const struct fg_jobs_trace *trace, uint32_t gpus, const char *name)
 {
         const struct fg_order_policy *policy = fg_order_policy_find(name);
-        struct fg_philly_result a, b;
+        struct fg_jobs_result a, b;
         struct fg_error err = {0};
         int bad = 0;
-        if (!policy || fg_philly_run(trace, gpus, policy, &a, &err) < 0) {
+        if (!policy || run(trace, gpus, policy, &a, &err) < 0) {
                 fprintf(stderr, "%s: %s\n", name, policy ? err.text : "no such policy");
                 return 1;
         }
@@ -39,7 +49,7 @@ static int row(const struct fg_philly_trace *trace, uint32_t gpus, const char *n
                 bad |= known[i].most > 0 && (a.mean > known[i].most || a.p99 > known[i].p99_most || a.long_slowdown > known[i].long_most);
         }
         if (strcmp(name, "mean") == 0)
-                bad |= fg_philly_run(trace, gpus, policy, &b, &err) < 0 || memcmp(&a, &b, sizeof(a)) != 0;
+                bad |= run(trace, gpus, policy, &b, &err) < 0 || memcmp(&a, &b, sizeof(a)) != 0;
         if (bad)
                 printf("%s is not what it should be\n", name);
         return bad;
@@ -49,7 +59,8 @@ int main(int argc, char **argv)
 {
         const char *folder = getenv("FASTGPU_TRACES");
         char path[4096];
-        struct fg_philly_trace trace;
+        struct fg_jobs_window window = {0, (int64_t)61 * FG_JOBS_DAY, 10};
+        struct fg_jobs_trace trace;
         struct fg_error err = {0};
         int bad = 0;
         snprintf(path, sizeof(path), folder ? "%s/philly/philly_jobs.csv" : "%s", folder ? folder : argc > 1 ? argv[1] : "");
@@ -57,7 +68,7 @@ int main(int argc, char **argv)
                 printf("SKIPPED: no trace '%s'; FASTGPU_TRACES names the folder that has philly/philly_jobs.csv\n", path);
                 return 77;
         }
-        if (fg_philly_read(path, 0, 61 * FG_PHILLY_DAY, 10, &trace, &err) < 0) {
+        if (fg_jobs_read(path, &window, &trace, &err) < 0) {
                 fprintf(stderr, "%s\n", err.text);
                 return 1;
         }
