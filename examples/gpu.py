@@ -3,6 +3,7 @@
 
 Nothing here knows of FastGPU. Inside a vGPU the first device is the vGPU."""
 import argparse
+import importlib.util
 import os
 import sys
 import time
@@ -28,7 +29,7 @@ class Gpu:
         self.context = cl.Context([self.device])
         self.queue = cl.CommandQueue(self.context)
         with open(os.path.join(os.path.dirname(os.path.abspath(example)), kernels), encoding="utf-8") as source:
-            program = cl.Program(self.context, source.read()).build([f"-Dreal={name}", f"-Dreal4={name}4"])
+            program = cl.Program(self.context, source.read()).build([f"-Dreal={name}", f"-Dreal2={name}2", f"-Dreal4={name}4"])
         self.kernels = {kernel.function_name: kernel for kernel in program.all_kernels()}
 
     def buffer(self, array):
@@ -63,6 +64,13 @@ class Gpu:
         self.queue.finish()
         if rounds:
             print(f"{rounds} more rounds in {seconds:g} s")
+
+
+def sample(package, path, elsewhere=None):
+    """A file among the samples that a Python package brings along (nothing is imported), or None. elsewhere: Debian's folder for them."""
+    found = importlib.util.find_spec(package)
+    folders = [elsewhere] * bool(elsewhere) + list(found.submodule_search_locations if found else [])
+    return next((file for file in (os.path.join(folder, path) for folder in folders) if os.path.exists(file)), None)
 
 
 def options(about):
