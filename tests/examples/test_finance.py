@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """examples/finance: chance against the closed form, its random words against the published ones, the rules against plain Python."""
 import math
+import os
+import sys
 import unittest
 
-from example import EXAMPLES, SAMPLES, ExampleTest, example, has, main, np, os, sys
+from example import EXAMPLES, SAMPLES, ExampleTest, example, has, main, np
 
 sys.path[:0] = [EXAMPLES]
 import gpu  # noqa: E402
