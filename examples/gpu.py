@@ -51,6 +51,13 @@ class Gpu:
         cl.enqueue_copy(self.queue, array, buffer)
         return array
 
+    def read_later(self, buffer, shape, dtype):
+        """(array, event): the array is filled when all queued before this is done, then the event happens."""
+        array = np.empty(shape, dtype)
+        event = cl.enqueue_copy(self.queue, array, buffer, is_blocking=False)
+        self.queue.flush()
+        return array, event
+
     def repeat(self, seconds, work):
         """Calls work(), which queues kernels, for so long, always one round ahead so that the device never waits for Python."""
         rounds, ahead, end = 0, None, time.monotonic() + seconds

@@ -6,7 +6,7 @@ import sys
 import unittest
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib")]
-from node import Node, require_tree, wait_until  # noqa: E402,F401
+from node import FASTGPU, Node, require_tree, wait_until  # noqa: E402,F401
 
 try:
     import numpy as np
