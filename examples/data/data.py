@@ -63,15 +63,23 @@ class Clusters:
         return rounds, labels, centres, self.device.read(self.distances, self.rows, self.device.real).sum()
 
 
-def regress(device, samples, target):
-    """(what each column adds for one deviation of it, what is left): least squares by the normal equations."""
-    table = np.column_stack([samples, np.ones(len(samples)), target]).astype(device.real)
-    n = table.shape[1]
-    product = device.empty((n, n), device.real)
-    device.run("products", (n, n), device.buffer(table), np.uint32(len(table)), product)
-    sums = device.read(product, (n, n), device.real).astype(np.float64)
-    solution = np.linalg.solve(sums[:-1, :-1], sums[:-1, -1])
-    return solution[:-1], solution[-1]
+class Regression:
+    """Least squares by the normal equations."""
+
+    def __init__(self, device, samples, target):
+        table = np.column_stack([samples, np.ones(len(samples)), target]).astype(device.real)
+        self.device, (self.rows, self.n) = device, table.shape
+        self.table, self.product = device.buffer(table), device.empty((self.n, self.n), device.real)
+
+    def multiply(self):
+        self.device.run("products", (self.n, self.n), self.table, np.uint32(self.rows), self.product)
+
+    def solve(self):
+        """(what each column adds for one deviation of it, what is left)"""
+        self.multiply()
+        sums = self.device.read(self.product, (self.n, self.n), self.device.real).astype(np.float64)
+        solution = np.linalg.solve(sums[:-1, :-1], sums[:-1, -1])
+        return solution[:-1], solution[-1]
 
 
 def draw(file, samples, labels, target, predicted):
@@ -113,7 +121,8 @@ def main():
     if len(values) == option.groups == 2:
         same = (values[labels] == target).mean()
         print(f"  the groups and the last column agree in {100 * max(same, 1 - same):.1f} % of the lines")
-    weights, rest = regress(device, samples, target)
+    regression = Regression(device, samples, target)
+    weights, rest = regression.solve()
     predicted = samples @ weights + rest
     print(f"regression: explains {100 * (1 - ((target - predicted) ** 2).sum() / ((target - target.mean()) ** 2).sum()):.1f} % of the last column")
     if option.picture:
@@ -125,6 +134,7 @@ def main():
     def again():
         clusters.assign()
         clusters.move()
+        regression.multiply()
 
     device.repeat(option.seconds, again)
 

@@ -29,14 +29,14 @@ static real2 normal(uint2 word)
         return length * (real2)(cos(turn), sin(turn));
 }
 
-/* Each work item draws `rounds` times four prices at the end of the option's life, and adds up what a call and a put pay there.
- * sum: call, call squared, put, put squared. */
-kernel void paths(global real4 *sum, uint rounds, uint2 seed, real spot, real strike, real drift, real volatility)
+/* Each work item draws four prices at the end of the option's life in each of some rounds, and adds up what a call and a put pay
+ * there. sum: call, call squared, put, put squared. */
+kernel void paths(global real4 *sum, uint first, uint last, uint2 seed, real spot, real strike, real drift, real volatility)
 {
         uint item = get_global_id(0);
-        real4 total = 0;
+        real4 total = sum[item];
 
-        for (uint round = 0; round < rounds; round++) {
+        for (uint round = first; round < last; round++) {
                 uint4 word = philox((uint4)(item, round, 0, 0), seed);
                 real2 first = normal(word.xy), second = normal(word.zw);
                 real draw[4] = {first.x, first.y, second.x, second.y};

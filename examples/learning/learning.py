@@ -14,7 +14,7 @@ import numpy as np
 sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
 import gpu  # noqa: E402
 
-HIDDEN, DIGITS, BATCH, RATE, MOMENTUM = 48, 10, 32, 0.02, 0.9
+HIDDEN, DIGITS, BATCH, RATE, MOMENTUM = 128, 10, 64, 0.03, 0.9
 
 
 def read_digits(file):

@@ -6,17 +6,10 @@ import sys
 import unittest
 
 from example import EXAMPLES, ExampleTest, has, main, np
+from share import made_up_digits
 
 sys.path[:0] = [os.path.join(EXAMPLES, "learning")]
 import learning  # noqa: E402
-
-
-def made_up_digits(file, lines=480):
-    """Lines as scikit-learn's: ten made-up letters with noise, so that there is something to learn."""
-    random = np.random.RandomState(5)
-    letters, digits = random.randint(0, 17, (10, 64)), random.randint(0, 10, lines)
-    pixels = np.clip(letters[digits] + random.normal(0, 5, (lines, 64)).round(), 0, 16)
-    np.savetxt(file, np.column_stack([pixels, digits]), fmt="%d", delimiter=",")
 
 
 def forward(x, first, second):
@@ -56,7 +49,7 @@ class Learning(ExampleTest):
 
     def test_learns_what_numpy_learns(self):
         file = self.path("digits.csv")
-        made_up_digits(file)
+        made_up_digits(file, 640)
         found = self.run_example("learning", "learning.py", "--digits", file, "--epochs", 6)[1]
         rows, seen = np.loadtxt(file, delimiter=","), int(found["seen"])
         pixels, digits = rows[:, :-1] / 16, rows[:, -1].astype(int)
