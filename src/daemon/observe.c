@@ -160,8 +160,8 @@ void fgd_arbiter_observe(struct fgd_arbiter *a, uint64_t now)
                 fg_share_earn(&c->share, wall);
                 if (c->stands && c->inflight)
                         fg_store_relaxed(&c->limits->granted, fg_load_relaxed(&c->limits->granted) + wall);
-                if (used)
-                        c->last_want = now;
+                if (used) /* also if it is over by now: a free owner is looked at once a second */
+                        c->last_want = c->last_part = now;
         }
         if (a->owner)
                 note_owner(a, wall, now);

@@ -224,6 +224,36 @@ static void test_the_others_stop_while_the_standing_one_works(void **state)
         scene_free(s);
 }
 
+/* What the programs of a free tenant used since the last look is charged when they are gone. They were at work all the same: when it
+ * comes back after another one, neither has to make up for the time that it was alone. */
+static void test_having_been_alone_is_no_debt(void **state)
+{
+        struct scene *s = scene_new(2);
+        uint64_t alone;
+
+        look_after(s, MS);
+        s->t[0].slot->waiting = 1;
+        look_after(s, MS);
+        assert_int_equal(mode(&s->t[0]), FG_GRANT_FREE);
+        s->t[0].slot->waiting = 0;
+        s->t[0].slot->busy += 900 * MS;
+        s->t[0].slot->launches++;
+        s->t[0].slot->idle_since = s->now + 900 * MS;
+        s->t[0].limits->owner[0].pid = 0;
+        s->t[0].client.stale = true;
+        look_after(s, 901 * MS);
+        alone = s->t[0].limits->charged;
+        assert_in_range(alone, 900 * MS, 902 * MS);
+        s->t[0].limits->owner[0] = (struct fg_slot_owner){.pid = (uint32_t)getpid(), .generation = 2, .busy_seen = s->t[0].slot->busy};
+        s->t[0].client.stale = true;
+        look_after(s, 300 * MS);
+        run(s, 1, 2, 50);
+        run(s, 0, 2, 1000);
+        assert_in_range((s->t[0].limits->charged - alone) / MS, 480, 520);
+        assert_in_range(s->t[1].limits->charged / MS, 530, 570);
+        scene_free(s);
+}
+
 /* Its leftovers of the free grant are in flight before it is seen to wait: it was asleep all the same. */
 static void test_a_returning_free_tenant_does_not_starve_the_others(void **state)
 {
@@ -439,6 +469,7 @@ int main(void)
                 cmocka_unit_test(test_high_class_stands_beside_idle_programs),
                 cmocka_unit_test(test_the_others_stop_while_the_standing_one_works),
                 cmocka_unit_test(test_a_returning_free_tenant_does_not_starve_the_others),
+                cmocka_unit_test(test_having_been_alone_is_no_debt),
                 cmocka_unit_test(test_in_flight_for_ever_saves_no_credit),
                 cmocka_unit_test(test_a_stopped_waiter_is_passed_over_until_it_looks_again),
                 cmocka_unit_test(test_a_page_of_lies_neither_spins_nor_rides_free),

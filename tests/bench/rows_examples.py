@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The examples as people run them: two fields at once on one device, and what each gets of it by the daemon's books."""
+import os
+import sys
+
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "examples")]
+from node import Node  # noqa: E402
+from row import Row  # noqa: E402
+from share import Pair, field_options  # noqa: E402
+
+PAIRS = (("render", "vision"), ("vision", "render"), ("data", "science"), ("science", "data"), ("finance", "learning"), ("learning", "finance"))
+GOAL = 2
+
+
+def examples(row, context):
+    lines = []
+    with Node() as node:
+        node.fastgpu("create", "--name", "t", "--gpus", "2", "--memory", "256M", "--compute", "70,30")
+        options = field_options(node.dir)
+        for pair in PAIRS:
+            with Pair(node, pair, options) as both:
+                both.wait()
+                found = [both.share(context.seconds) for _ in range(context.repeats)]
+            worst = max(abs(share - 70) for share in found)
+            lines.append(row.result(f"{worst:.2f}", worst <= GOAL, what=f"{row.what}: {pair[0]} 70, {pair[1]} 30", data={"shares": found}))
+    return lines
+
+
+ROWS = {"examples": Row("two examples at once, device time, worst error in points", f"≤ {GOAL}", "", examples)}
