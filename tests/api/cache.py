@@ -11,6 +11,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 WANTED = os.path.join(HERE, "requirements.txt")
 PYTHON = sys.executable
+NAME = "api"
 FROM_SOURCE = ()  # packages that the registry has in no other form
 
 
@@ -23,7 +24,7 @@ def folder():
     with open(WANTED, "rb") as f:
         key = hashlib.sha256(f.read() + (sys.version if PYTHON == sys.executable else PYTHON).encode()).hexdigest()[:16]
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "fastgpu-tests", "api-" + key)
+    return os.path.join(base, "fastgpu-tests", f"{NAME}-{key}")
 
 
 def run(*words):
@@ -40,7 +41,7 @@ def make(path):
             "-r", WANTED)
     if why:
         shutil.rmtree(path, ignore_errors=True)
-        skip(f"the packages of tests/api/{os.path.basename(WANTED)} cannot be had: {why}")
+        skip(f"the packages of {os.path.relpath(WANTED, os.path.dirname(os.path.dirname(HERE)))} cannot be had: {why}")
     open(os.path.join(path, "whole"), "w").close()
 
 
