@@ -62,7 +62,7 @@ def warn_once(text: str) -> None:
     global _warned
     if not _warned:
         _warned = True
-        warnings.warn("FastGPU: " + text, UserWarning, stacklevel=_depth() + 1)
+        warnings.warn("FastGPU: " + text, UserWarning, stacklevel=_depth())
 
 
 def _frame() -> Any:

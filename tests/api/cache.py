@@ -13,6 +13,7 @@ WANTED = os.path.join(HERE, "requirements.txt")
 PYTHON = sys.executable
 NAME = "api"
 FROM_SOURCE = ()  # packages that the registry has in no other form
+OPTIONS = ()  # of pip install
 
 
 def skip(why):
@@ -32,13 +33,18 @@ def run(*words):
     return None if done.returncode == 0 else (done.stdout.strip().splitlines() or [f"exit {done.returncode}"])[-1]
 
 
+def finish(path):
+    """What is left to do once the packages are there; a sentence when that failed."""
+    return None
+
+
 def make(path):
     """An interpreter's path is written into the environment, so it is made where it stays; the mark says that it is whole."""
     shutil.rmtree(path, ignore_errors=True)
     python = os.path.join(path, "bin", "python3")
     why = run(PYTHON, "-m", "venv", path) or \
         run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", *(f"--no-binary={name}" for name in FROM_SOURCE), "--retries", "1", "--timeout", "20",
-            "-r", WANTED)
+            *OPTIONS, "-r", WANTED) or finish(path)
     if why:
         shutil.rmtree(path, ignore_errors=True)
         skip(f"the packages of {os.path.relpath(WANTED, os.path.dirname(os.path.dirname(HERE)))} cannot be had: {why}")

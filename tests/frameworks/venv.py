@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The frameworks, in a virtual environment outside the tree that is made once (tests/api/cache.py). A plain run does not make it: it is
-700 MB to fetch; FASTGPU_FRAMEWORKS=1 (`test.sh --frameworks`) or CI=true does.
+1.2 GB to fetch; FASTGPU_FRAMEWORKS=1 (`test.sh --frameworks`) or CI=true does.
 
 venv.py make, venv.py where, venv.py TEST ARGS…: makes it, prints its folder, runs TEST with its interpreter."""
 import os
@@ -13,6 +13,15 @@ import cache  # noqa: E402
 
 cache.NAME = "frameworks"
 cache.WANTED = os.path.join(HERE, "requirements.txt")
+cache.OPTIONS = ("--no-deps",)
+
+
+def stub_cuda(path):
+    lib = os.path.join(path, "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
+    return cache.run(sys.executable, os.path.join(HERE, "stubs.py"), os.path.join(lib, "torch", "lib"), os.path.join(lib, "nvidia", "cu13", "lib"))
+
+
+cache.finish = stub_cuda
 
 
 def asked_for():
