@@ -45,6 +45,18 @@ for make in models():
         curves.append([[v.hex() for v in map(float, history[k])] for k in sorted(history)] + [[w.tobytes().hex() for w in model.get_weights()]])
     out["curves"].append(curves[0] == curves[1])
 
+def compiled(*more):
+    """What is left of a model once the framework has compiled it."""
+    keras.utils.set_random_seed(7)
+    model = keras.Sequential([keras.Input((10,)), *more, keras.layers.Dense(8), keras.layers.Dense(1)])
+    if backend == "tensorflow":
+        graph = tf.function(lambda v: model(v, training=True)).get_concrete_function(tf.TensorSpec((4, 10))).graph
+        return sorted(o.type for o in graph.get_operations())
+    if backend == "jax":
+        import jax
+        return str(jax.make_jaxpr(lambda v: model(v))(np.ones((4, 10), "float32")))
+out["compiled"] = compiled() == compiled(VirtualGPU(2))
+
 layer = VirtualGPU(2, memory="16M", compute=10, mode="share", name="two")
 out["weights"] = [len(layer.weights), layer.count_params() if layer.built else 0]
 same = []
@@ -162,6 +174,7 @@ class Keras(common.Case):
                 out = self.said(self.program(LAYER, backend=backend))
                 self.assertEqual((out["backend"], out["curves"], out["weights"]), (backend, [True, True], [0, 0]))
                 self.assertEqual((set(out["same"]), out["loaded"], out["summary"]), ({True}, True, True))
+                self.assertTrue(out["compiled"])
                 self.assertEqual(out["config"], {"n": 2, "memory": "16M", "compute": 10, "mode": "share"})
                 self.assertEqual((out["registered"], out["cloned"]), ("fastgpu>VirtualGPU", "VirtualGPU"))
                 self.assertEqual(out["bad"], [])
