@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. meson does the work; `make` leaves a complete runnable tree in out/.
 BUILD ?= build
-.PHONY: all test check asan tsan fuzz bench lint gpu-check gpu-bundle dist clean format
+.PHONY: all test check asan tsan fuzz bench lint compat gpu-check gpu-bundle dist clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -35,6 +35,10 @@ lint:
 # BENCH: options of tests/bench/bench.py, such as "--quick --only tiny,cap".
 bench: all
 	@tests/bench/bench.py $(BENCH)
+
+# TensorFlow, Keras, JAX, torch and others in the versions of two years, inside vGPUs: writes docs/compat.md. COMPAT: options of tests/compat/compat.py.
+compat: all
+	@tests/compat/compat.py $(COMPAT)
 
 # The tests and figures on a real NVIDIA GPU: docs/gpu-check.md. Without one it says so and is not a failure. GPU_CHECK: options.
 gpu-check: all

@@ -17,6 +17,7 @@
 #define ENTER   "libfastgpu-enter.so"
 #define PRELOAD "ld.so.preload"
 #define EMPTY   "empty"
+#define PYTHON  "python"
 
 static void drop(json_t **json)
 {
@@ -70,6 +71,14 @@ static int need(const char *folder, const char *file, struct fg_error *err)
         return access(path, R_OK) == 0 ? 0 : fg_error_set(err, -errno, "containers get no vGPUs: %s: %m; install FastGPU again", path);
 }
 
+/* The package fastgpu and what leads a Python to it: a convenience, so not all trees have it. */
+static bool has(const char *folder, const char *file)
+{
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s/%s", folder, file);
+        return access(path, R_OK) == 0;
+}
+
 static int add_environment(const struct fg_cdi_host *host, json_t *env)
 {
         char text[512];
@@ -92,6 +101,8 @@ static int add_own(const struct fg_cdi_host *host, json_t *mounts, struct fg_err
                         r = fg_error_set(err, -ENOMEM, "out of memory");
         }
         if (r == 0 && fg_cdi_add_file(mounts, host->work, PRELOAD, "/etc", PRELOAD) < 0)
+                r = fg_error_set(err, -ENOMEM, "out of memory");
+        if (r == 0 && has(host->tree, PYTHON) && fg_cdi_add_file(mounts, host->tree, PYTHON, FG_CDI_INSIDE, PYTHON) < 0)
                 r = fg_error_set(err, -ENOMEM, "out of memory");
         return r;
 }

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/paths.h"
+#include "cli/environment.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -24,19 +25,6 @@ static int check_loads(const char *path, struct fg_error *err)
         return 0;
 }
 
-/* NAME=first, then what it was before unless that begins the same. */
-static int put_first(const char *name, const char *first, struct fg_error *err)
-{
-        const char *before = getenv(name);
-        size_t length = strlen(first);
-        fg_autofree char *value = NULL;
-        if (before && strncmp(before, first, length) == 0 && (!before[length] || before[length] == ':'))
-                return 0;
-        if (asprintf(&value, "%s%s%s", first, before && *before ? ":" : "", before ? before : "") < 0 || setenv(name, value, 1) < 0)
-                return fg_error_set(err, -ENOMEM, "cannot set %s: out of memory", name);
-        return 0;
-}
-
 int cli_dropin_set(const char *sim, struct fg_error *err)
 {
         char prefix[PATH_MAX], folder[PATH_MAX], path[DROPINS][PATH_MAX], both[DROPINS * PATH_MAX + 2];
@@ -53,9 +41,9 @@ int cli_dropin_set(const char *sim, struct fg_error *err)
         }
         snprintf(both, sizeof both, "%s:%s", path[0], path[1]);
         if (r == 0)
-                r = put_first("LD_PRELOAD", both, err);
+                r = cli_environment_first("LD_PRELOAD", both, err);
         if (r == 0)
-                r = put_first("LD_LIBRARY_PATH", folder, err);
+                r = cli_environment_first("LD_LIBRARY_PATH", folder, err);
         if (r == 0 && *sim && setenv("FASTGPU_SIM", sim, 1) < 0)
                 r = fg_error_set(err, -ENOMEM, "cannot set FASTGPU_SIM: out of memory");
         return r;

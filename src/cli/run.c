@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/size.h"
 #include "cli/dropin.h"
+#include "cli/environment.h"
 #include "cli/program.h"
 #include "cli/proof.h"
 
@@ -183,6 +184,8 @@ static int enter(const struct options *o, const json_t *opened, const struct cli
         struct fg_error err = {0};
         if (json_is_true(json_object_get(opened, "cuda")) && cli_dropin_set(cli_text(opened, "sim"), &err) < 0)
                 return cli_fail(CLI_NO_LAYER, "the program was not started, as its limits could not be kept: %s", err.text);
+        if (cli_environment_python(&err) < 0)
+                return cli_fail(CLI_FAILED, "%s", err.text);
         say_opened(o, opened);
         if (json_is_true(json_object_get(opened, "background")))
                 go_to_background();

@@ -11,7 +11,9 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 WANTED = os.path.join(HERE, "requirements.txt")
 PYTHON = sys.executable
+NAME = "api"
 FROM_SOURCE = ()  # packages that the registry has in no other form
+OPTIONS = ()  # of pip install
 
 
 def skip(why):
@@ -23,12 +25,17 @@ def folder():
     with open(WANTED, "rb") as f:
         key = hashlib.sha256(f.read() + (sys.version if PYTHON == sys.executable else PYTHON).encode()).hexdigest()[:16]
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "fastgpu-tests", "api-" + key)
+    return os.path.join(base, "fastgpu-tests", f"{NAME}-{key}")
 
 
 def run(*words):
     done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return None if done.returncode == 0 else (done.stdout.strip().splitlines() or [f"exit {done.returncode}"])[-1]
+
+
+def finish(path):
+    """What is left to do once the packages are there; a sentence when that failed."""
+    return None
 
 
 def make(path):
@@ -37,10 +44,10 @@ def make(path):
     python = os.path.join(path, "bin", "python3")
     why = run(PYTHON, "-m", "venv", path) or \
         run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", *(f"--no-binary={name}" for name in FROM_SOURCE), "--retries", "1", "--timeout", "20",
-            "-r", WANTED)
+            *OPTIONS, "-r", WANTED) or finish(path)
     if why:
         shutil.rmtree(path, ignore_errors=True)
-        skip(f"the packages of tests/api/{os.path.basename(WANTED)} cannot be had: {why}")
+        skip(f"the packages of {os.path.relpath(WANTED, os.path.dirname(os.path.dirname(HERE)))} cannot be had: {why}")
     open(os.path.join(path, "whole"), "w").close()
 
 

@@ -21,6 +21,7 @@ import rows_containers  # noqa: E402
 import rows_cuda  # noqa: E402
 import rows_daemon  # noqa: E402
 import rows_examples  # noqa: E402
+import rows_keras  # noqa: E402
 import rows_memory  # noqa: E402
 import rows_money  # noqa: E402
 import rows_metrics  # noqa: E402
@@ -30,7 +31,20 @@ import rows_time  # noqa: E402
 # whole bursts after every pause, and native kernels then take up to 1.7 times as long as in a steady stream.
 os.environ.setdefault("POCL_AFFINITY", "1")
 
-ROWS = {**rows_memory.ROWS, **rows_time.ROWS, **rows_daemon.ROWS, **rows_api.ROWS, **rows_money.ROWS, **rows_metrics.ROWS, **rows_containers.ROWS, **rows_examples.ROWS, **rows_cuda.ROWS}
+ROWS = {}
+for rows in (
+        rows_memory,
+        rows_time,
+        rows_daemon,
+        rows_api,
+        rows_money,
+        rows_metrics,
+        rows_containers,
+        rows_examples,
+        rows_cuda,
+        rows_keras,
+):
+    ROWS.update(rows.ROWS)
 
 
 class Context:

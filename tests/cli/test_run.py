@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -149,7 +150,15 @@ class Becomes(Served):
             self.assertEqual(env["MINE"], "1")
             self.assertNotIn("FASTGPU_PROVE", env)
             self.assertNotIn("OCL_ICD_VENDORS", env)
+            self.assertNotIn("PYTHONPATH", env)  # the prefix has no package
             self.assertEqual("/another/layer.so" in done.stderr, before is not None)
+
+    def test_python_finds_the_package(self):
+        folder = os.path.join(os.path.realpath(self.prefix.root), "lib", "fastgpu", "python", "enter")
+        os.makedirs(folder)
+        self.addCleanup(shutil.rmtree, os.path.dirname(folder))
+        for before, after in ((None, folder), ("/mine:", f"{folder}:/mine:"), (folder, folder), (folder + "x", f"{folder}:{folder}x")):
+            self.assertEqual(self.run_in("printenv", "PYTHONPATH", env={"PYTHONPATH": before}).stdout.rstrip("\n"), after)
 
     def test_no_descriptors(self):
         plain = subprocess.run(["sh", "-c", "ls /proc/self/fd"], capture_output=True, text=True).stdout.split()

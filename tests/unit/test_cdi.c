@@ -99,6 +99,11 @@ static void the_driver_is_covered_under_every_name(void **state)
         assert_int_equal(mounted(edits, "/driver/libnvidia-gpucomp.so.999.1", "/usr/lib/x86_64-linux-gnu/libnvidia-gpucomp.so.999.1"), 1);
         assert_int_equal(mounted(edits, "/empty", "/usr/local/cuda/compat"), 1);
         assert_int_equal(mounted(edits, "/ld.so.preload", "/etc/ld.so.preload"), 1);
+        assert_int_equal(mounted(edits, "/tree/python", NULL), 0);
+        json_decref(edits);
+        make("tree/python");
+        edits = fg_cdi_common(&host, &err);
+        assert_int_equal(mounted(edits, "/tree/python", FG_CDI_INSIDE "/python"), 1);
         json_decref(edits);
 }
 

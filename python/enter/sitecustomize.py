@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every Python that starts in a vGPU runs this first (PYTHONPATH). It makes `import fastgpu` possible and waits for Keras: when a program has
+imported that, tf.keras.layers.VirtualGPU is there. Nothing is imported before, nothing is printed, and what fails is not the program's concern."""
+import sys
+
+LAYERS = "._tf_keras.keras.layers"
+
+
+def tell(module):
+    """Keras is loaded; or TensorFlow's view of it, which some versions load before they are done with themselves."""
+    if module.__name__ != "keras" and "fastgpu.keras" not in sys.modules:
+        return
+    try:
+        from fastgpu import keras
+        keras.put(module if module.__name__.endswith(LAYERS) else module.layers)
+    except Exception as e:
+        import warnings
+        warnings.warn("FastGPU: keras.layers.VirtualGPU is not there: %s" % e)
+
+
+class Finder(object):
+    """Stands before those that find modules, and only looks on."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "keras" and not name.endswith(LAYERS):
+            return None
+        for finder in sys.meta_path:
+            find = None if finder is self else getattr(finder, "find_spec", None)
+            spec = find and find(name, path, target)
+            if spec:
+                self.watch(spec.loader)
+                return spec
+        return None
+
+    def watch(self, loader):
+        load = getattr(loader, "exec_module", None)
+        if load is None:
+            return
+
+        def exec_module(module):
+            load(module)
+            try:
+                del loader.exec_module
+            except AttributeError:
+                pass
+            tell(module)
+
+        try:
+            loader.exec_module = exec_module
+        except AttributeError:
+            pass
+
+
+def start(here):
+    """`here` ends in lib/fastgpu/python/enter: the package is beside it, behind what the program has itself."""
+    beside = here.rpartition("/")[0]
+    if beside not in sys.path:
+        sys.path.append(beside)
+    sys.meta_path.insert(0, Finder())
+
+
+def go_on(here):
+    """With the sitecustomize of the machine or the user, which this one was found before."""
+    me = sys.modules.pop(__name__)
+    sys.path[:] = [entry for entry in sys.path if entry != here]
+    try:
+        import sitecustomize  # noqa: F401
+    except ImportError:
+        pass
+    finally:
+        sys.modules.setdefault(__name__, me)
+
+
+if __name__ == "sitecustomize":
+    _here = __file__.rpartition("/")[0]
+    if sys.version_info >= (3, 9):
+        start(_here)
+    go_on(_here)

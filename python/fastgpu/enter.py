@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts a process that runs already into vGPUs, as `fastgpu run` does before it starts one. It has to come before anything has looked for
+devices; where it is too late for that, nothing is acquired."""
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Any, Dict, List, Optional
+
+from . import inside
+from .errors import Error
+
+LAYER = "libfastgpu-opencl.so"
+DROPINS = ("libcuda.so.1", "libnvidia-ml.so.1")
+
+
+class TooLate(Error):
+    """The driver is in this process already, without limits."""
+
+
+def folder() -> Optional[str]:
+    """…/lib/fastgpu of the installation: the one that this package is part of, else that of the `fastgpu` on the PATH."""
+    own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    program = shutil.which("fastgpu")
+    for found in (own, os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(program))), "lib", "fastgpu") if program else ""):
+        if found and os.path.exists(os.path.join(found, LAYER)):
+            return found
+    return None
+
+
+def _mapped() -> str:
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as f:
+        return f.read()
+
+
+def check_early(tree: str, maps: Optional[str] = None) -> None:
+    """The loader never loads a library's second copy."""
+    for line in (_mapped() if maps is None else maps).splitlines():
+        name = line.rpartition("/")[2]
+        if name.startswith(("libcuda.so", "libnvidia-ml.so", "libOpenCL.so")) and not line.endswith(os.path.join(tree, name)):
+            raise TooLate(f"this process has loaded {name.split('.so')[0]} without limits")
+
+
+def enter(what: Dict[str, Any], timeout: float = 60.0) -> List[inside.Here]:
+    """Makes vGPUs that go with this process, and puts it into them. What fails leaves nothing acquired."""
+    from . import keeper
+    from .client import Client
+    tree = folder()
+    client = Client(timeout=timeout)
+    if client.is_remote:
+        raise Error(f"the vGPUs of {client.where} are not this machine's; start the program there with `fastgpu run`")
+    if not tree:
+        raise Error("the libraries that keep limits are not found: is FastGPU installed and `fastgpu` on the PATH?")
+    check_early(tree)
+    with client:
+        made = client.create(**what)
+        try:
+            opened = client.request("POST", "/v1/open", {"target": made.target})
+            _set(tree, opened)
+            have = inside.vgpus()
+        except BaseException:
+            os.environ.pop("FASTGPU_ATTACH", None)
+            made.delete()
+            raise
+        keeper.let_go(made[0].uuid)  # from now on it is this process that holds them
+    return have
+
+
+def _set(tree: str, opened: Dict[str, Any]) -> None:
+    environ = os.environ
+    environ["FASTGPU_ATTACH"] = opened["attach"]
+    environ["OPENCL_LAYERS"] = os.path.join(tree, LAYER)
+    if not opened.get("cuda"):
+        return
+    if opened.get("sim"):
+        environ["FASTGPU_SIM"] = opened["sim"]
+    paths = [os.path.join(tree, name) for name in DROPINS]
+    _first("LD_PRELOAD", ":".join(paths))  # for what is started from here
+    _first("LD_LIBRARY_PATH", tree)
+    import ctypes
+    for path in paths:
+        try:
+            ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)  # who asks for this name later gets this one
+        except OSError as e:
+            raise Error(f"the limits could not be kept: {e}") from None
+
+
+def _first(name: str, value: str) -> None:
+    before = os.environ.get(name, "")
+    if not before.startswith(value):
+        os.environ[name] = value + (":" + before if before else "")

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the layer VirtualGPU costs a training step, and the import what every Python in a vGPU pays for it."""
+import json
+import os
+import subprocess
+import sys
+import time
+
+from load import median
+from node import FASTGPU, Node, tool
+from row import Row
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+VENV = os.path.join(ROOT, "tests", "frameworks", "venv.py")
+STEP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "keras_step.py")
+
+
+def interpreter():
+    """None: the frameworks were not fetched."""
+    done = subprocess.run([sys.executable, VENV, "where"], capture_output=True, text=True, check=True)
+    python = os.path.join(done.stdout.strip(), "bin", "python3")
+    return python if os.path.exists(python) else None
+
+
+def step(row, context):
+    python = interpreter()
+    if not python:
+        return row.result("not measured: ./test.sh --frameworks fetches TensorFlow", True)
+    rounds, steps = (20, 20) if context.quick else (100, 50)
+    with Node(TF_CPP_MIN_LOG_LEVEL="3", KERAS_BACKEND="tensorflow") as node:
+        done = node.native(FASTGPU, "run", "--gpus", "2", "--memory", "32M", "--", python, STEP, str(rounds), str(steps), timeout=600)
+        took = json.loads(done.stdout.splitlines()[-1])
+    ratio = median(took["layer"]) / median(took["bare"])
+    return row.result(f"{ratio:.3f} × ({median(took['layer']):.3f} ms)", ratio <= 1.01, f"{median(took['bare']):.3f} ms", data=took)
+
+
+def start_ms(code, env):
+    begin = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], env=env, check=True)
+    return 1000 * (time.perf_counter() - begin)
+
+
+def imports(row, context):
+    bare = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    hook = {**bare, "PYTHONPATH": tool("lib", "fastgpu", "python", "enter")}
+    took = {"bare": [], "hook": [], "import": []}
+    for _ in range(10 if context.quick else 50):
+        took["bare"].append(start_ms("", bare))
+        took["hook"].append(start_ms("", hook))
+        took["import"].append(start_ms("import fastgpu", hook))
+    base = median(took["bare"])
+    return row.result(f"{median(took['hook']) - base:.1f} ms, with `import fastgpu` {median(took['import']) - base:.1f} ms",
+                      median(took["import"]) - base <= 50, f"python3: {base:.1f} ms", data=took)
+
+
+ROWS = {"keras-step": Row("step with VirtualGPU over without, TensorFlow on a processor", "≤ 1.01", "", step),
+        "python-import": Row("what a Python in a vGPU starts longer", "≤ 50 ms", "", imports)}

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tries libraries in the versions of versions.txt inside vGPUs and writes what held into docs/compat.md (`make compat`).
+
+compat.py [--only LIBRARY[==VERSION],…] [--list] [--write FILE]
+
+Each is installed from the registry into an environment of its own below ${XDG_CACHE_HOME:-~/.cache}/fastgpu-tests, tried, and removed:
+all of them are 20 GB. What this Python has no package of is left out of the table's verdict and said."""
+import argparse
+import datetime
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [os.path.join(ROOT, "tests", "lib"), os.path.join(ROOT, "tests", "api")]
+
+import cache  # noqa: E402
+from node import FASTGPU, Node, require_tree  # noqa: E402
+
+STUBS = os.path.join(ROOT, "tests", "frameworks", "stubs.py")
+PROGRAMS = os.path.join(HERE, "programs.py")
+TABLE = os.path.join(ROOT, "docs", "compat.md")
+BACKEND = {"tensorflow-cpu": "tensorflow", "jax": "jax", "torch": "torch"}
+# torch asks for 2.5 GB of NVIDIA's libraries; these are what is left without.
+TORCH = ("filelock", "sympy", "networkx", "jinja2", "fsspec", "typing-extensions", "setuptools")
+
+
+def wanted():
+    with open(os.path.join(HERE, "versions.txt"), encoding="ascii") as f:
+        for line in f:
+            words = line.partition("#")[0].split()
+            if words:
+                yield words[0], words[1], words[2:]
+
+
+class Environment:
+    def __init__(self, library, version, more):
+        self.library, self.version, self.more = library, version, more
+        self.path = os.path.join(os.path.dirname(cache.folder()), f"compat-{library}-{version}-{os.getpid()}")
+        self.python = os.path.join(self.path, "bin", "python3")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def pip(self, *words):
+        return cache.run(self.python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--retries", "1", "--timeout", "60", *words)
+
+    def make(self):
+        """None, or why not."""
+        pinned = f"{self.library}=={self.version}"
+        why = cache.run(sys.executable, "-m", "venv", self.path)
+        if self.library != "torch":
+            return why or self.pip(pinned, *self.more)
+        return why or self.pip("--no-deps", pinned) or self.pip(*TORCH, *self.more) or self.cuda()
+
+    def cuda(self):
+        """The CUDA runtime that this torch names, and stubs of the rest."""
+        done = subprocess.run([self.python, "-c", "import importlib.metadata as m; print('\\n'.join(m.requires('torch')))"], capture_output=True, text=True)
+        rows = re.findall(r"nvidia-cuda-runtime(?:-cu12)?==[\d.]+", done.stdout)
+        newest = re.search(r"cuda-toolkit\[.*\]==(\d+)\.(\d+)", done.stdout)
+        if not rows and newest:
+            rows = [f"nvidia-cuda-runtime=={newest.group(1)}.{newest.group(2)}.*"]
+        where = os.path.join(self.path, "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
+        lib = "cu13/lib" if newest else "cuda_runtime/lib"
+        return self.pip("--no-deps", *rows) or cache.run(sys.executable, STUBS, os.path.join(where, "torch", "lib"), os.path.join(where, "nvidia", lib))
+
+    def tried(self):
+        """(held, what it said)"""
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu", "PYTHONWARNINGS": "ignore", "KERAS_BACKEND": BACKEND.get(self.library, "tensorflow")}
+        with Node(**quiet) as node:
+            done = subprocess.run([FASTGPU, "run", "--gpus", "2", "--memory", "32M", "--compute", "20", "--", self.python, PROGRAMS, self.library],
+                                  env=node.env, cwd=node.dir, capture_output=True, text=True, timeout=300)
+        lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines() or [f"exit {done.returncode}"]
+        return done.returncode == 0, lines[-1]
+
+
+def judge(library, version, more):
+    begin = time.monotonic()
+    with Environment(library, version, more) as environment:
+        why = environment.make()
+        held, said = (None, why) if why else environment.tried()
+    verdict = {True: "works", False: "**fails**", None: "not tried"}[held]
+    print(f"{library} {version}: {verdict}: {said} ({time.monotonic() - begin:.0f} s)", flush=True)
+    return library, version, verdict, said
+
+
+HEAD = """# What FastGPU was tried with
+
+`make compat` installs each of these from the registry, runs it inside two vGPUs (`fastgpu run --gpus 2`) and writes this table: {date}, Python
+{python}, on a processor. torch is the registry's CUDA build without NVIDIA's 2.5 GB of libraries (`tests/frameworks/stubs.py`). On CUDA: not run; no machine with a GPU was at hand.
+
+| library | version | | what |
+|---|---|---|---|
+"""
+
+# Kept by hand; the table above is written.
+TAIL = """
+MXNet is archived and has no release of these years: its way of taking memory, a rounded pool over the driver's interface, is a test
+(`tests/e2e/test_views.py`). Keras 2 (`tf_keras`, TensorFlow before 2.16) has no `VirtualGPU`.
+"""
+
+
+def write(path, rows):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(HEAD.format(date=datetime.date.today().isoformat(), python=platform.python_version()))
+        for row in rows:
+            f.write("| " + " | ".join(cell.replace("|", "/").replace("\n", " ")[:200] for cell in row) + " |\n")
+        f.write(TAIL)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", metavar="LIBRARY[==VERSION],…")
+    parser.add_argument("--write", metavar="FILE", help="where the table goes; default docs/compat.md, if all were tried")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    only = set(filter(None, options.only.split(",")))
+    chosen = [row for row in wanted() if not only or row[0] in only or f"{row[0]}=={row[1]}" in only]
+    if options.list or not chosen:
+        print("\n".join(f"{name}=={version}" for name, version, _ in wanted()))
+        return 0 if options.list else 2
+    require_tree()
+    rows = [judge(*row) for row in chosen]
+    if options.write or not only:
+        write(options.write or TABLE, rows)
+    return 1 if any(row[2] == "**fails**" for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""fastgpu.keras on each of Keras' backends: the layer changes nothing, models keep it, and what is wrong is said as Keras says it."""
+import os
+import signal
+
+import common
+from common import FASTGPU, wait_until
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+# All that can be asked of one process, in one: each costs seconds to start.
+LAYER = r"""
+import json, os, sys, warnings, tempfile
+import numpy as np
+caught = []
+warnings.showwarning = lambda message, *rest: caught.append(str(message)) if "FastGPU" in str(message) else None
+import keras
+assert keras.layers.VirtualGPU.__module__ == "fastgpu.keras", keras.layers.VirtualGPU
+from keras.layers import VirtualGPU
+backend = keras.backend.backend()
+if backend == "tensorflow":
+    import tensorflow as tf
+    assert tf.keras.layers.VirtualGPU is VirtualGPU
+out = {"backend": backend, "curves": [], "weights": []}
+x = np.random.default_rng(0).random((96, 10)).astype("float32")
+y = (x.sum(axis=1, keepdims=True) > 5).astype("float32")
+
+def models():
+    layers = keras.layers
+    def sequential(*more): return keras.Sequential([*more, layers.Dense(16, activation="relu"), layers.Dropout(0.2), layers.Dense(1, activation="sigmoid")])
+    def functional(*more):
+        a = keras.Input((10,)); b = a
+        for layer in more: b = layer(b)
+        return keras.Model(a, layers.Dense(1, activation="sigmoid")(layers.BatchNormalization()(layers.Dense(8)(b))))
+    return sequential, functional
+
+for make in models():
+    curves = []
+    for more in ([], [VirtualGPU(2)]):
+        keras.utils.set_random_seed(7)
+        model = make(*more)
+        model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+        history = model.fit(x, y, epochs=4, batch_size=32, verbose=0).history
+        curves.append([[v.hex() for v in map(float, history[k])] for k in sorted(history)] + [[w.tobytes().hex() for w in model.get_weights()]])
+    out["curves"].append(curves[0] == curves[1])
+
+def compiled(*more):
+    """What is left of a model once the framework has compiled it."""
+    keras.utils.set_random_seed(7)
+    model = keras.Sequential([keras.Input((10,)), *more, keras.layers.Dense(8), keras.layers.Dense(1)])
+    if backend == "tensorflow":
+        graph = tf.function(lambda v: model(v, training=True)).get_concrete_function(tf.TensorSpec((4, 10))).graph
+        return sorted(o.type for o in graph.get_operations())
+    if backend == "jax":
+        import jax
+        return str(jax.make_jaxpr(lambda v: model(v))(np.ones((4, 10), "float32")))
+out["compiled"] = compiled() == compiled(VirtualGPU(2))
+
+layer = VirtualGPU(2, memory="16M", compute=10, mode="share", name="two")
+out["weights"] = [len(layer.weights), layer.count_params() if layer.built else 0]
+same = []
+for value in (np.zeros((2, 3)), np.zeros((2, 3, 4, 5), "float16"), np.zeros((4,), "int32"), np.array([[True]])):
+    got = layer(keras.ops.convert_to_tensor(value))
+    same.append(keras.ops.is_tensor(got) and tuple(got.shape) == value.shape and keras.backend.standardize_dtype(got.dtype) == keras.backend.standardize_dtype(keras.ops.convert_to_tensor(value).dtype))
+both = layer({"a": keras.ops.ones((2, 1)), "b": [keras.ops.ones((3,), dtype="int32")]})
+same.append(sorted(both) == ["a", "b"] and tuple(both["b"][0].shape) == (3,))
+keras.mixed_precision.set_dtype_policy("mixed_float16")
+same.append(keras.backend.standardize_dtype(VirtualGPU(2)(keras.ops.ones((2, 2), dtype="float32")).dtype) == "float32")
+keras.mixed_precision.set_dtype_policy("float32")
+if backend == "tensorflow":
+    same.append(layer(tf.constant([["text"]])).dtype == tf.string)
+    same.append(tf.function(layer)(tf.ones((2, 2))).shape == (2, 2))
+masked = keras.Sequential([keras.layers.Embedding(9, 4, mask_zero=True), VirtualGPU(2), keras.layers.LSTM(3)])
+masked(np.array([[1, 2, 0]]))
+same.append(masked.layers[1].supports_masking)
+out["same"] = same
+
+a = keras.Input((10,)); kept = keras.Model(a, keras.layers.Dense(3)(layer(a)))
+out["summary"] = []
+kept.summary(print_fn=lambda line: out["summary"].append(line))
+out["summary"] = "VirtualGPU" in "".join(out["summary"])
+path = os.path.join(tempfile.mkdtemp(), "m.keras")
+kept.save(path)
+back = keras.models.load_model(path)
+out["config"] = {k: back.get_layer("two").get_config()[k] for k in ("n", "memory", "compute", "mode")}
+out["loaded"] = bool(np.array_equal(kept.predict(x, verbose=0), back.predict(x, verbose=0)))
+out["registered"] = keras.saving.get_registered_name(VirtualGPU)
+out["cloned"] = type(keras.models.clone_model(kept).layers[1]).__name__
+keras.models.load_model(path)
+
+bad = []
+for args in ((0,), (-1,), ("2",), (2.0,), (True,), (None,), (2, "lots"), (2, 0), (2, None, 101), (2, None, "x"), (2, None, None, "half")):
+    try: VirtualGPU(*args); bad.append([args, "accepted"])
+    except ValueError as e:
+        if "Received:" not in str(e): bad.append([args, str(e)])
+out["bad"] = bad
+out["short"] = []
+for args in ((3,), (2, "1G"), (2, None, 99), (2, None, None, "cap")):
+    try: VirtualGPU(*args); out["short"].append("accepted")
+    except ValueError as e: out["short"].append(str(e))
+more = VirtualGPU.from_config({**layer.get_config(), "n": 9})
+out["lenient"] = more.n
+out["warned"] = caught
+print(json.dumps(out))
+"""
+
+ALONE = r"""
+import json, sys, warnings
+caught = []
+warnings.showwarning = lambda message, *rest: caught.append([str(message), rest[1].rpartition("/")[2]])
+import keras
+import fastgpu.keras, fastgpu.keras as again
+model = keras.Sequential([keras.layers.VirtualGPU(2), keras.layers.VirtualGPU(7)])
+print(json.dumps([caught, float(keras.ops.sum(model(keras.ops.ones((2, 2)))))]))
+"""
+
+SCOPE = r"""
+import json, sys, keras
+import fastgpu.keras
+import numpy as np
+with fastgpu.keras.scope(2) as strategy:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.VirtualGPU(2), keras.layers.Dense(1)])
+    model.compile(optimizer="sgd", loss="mse")
+model.fit(np.ones((16, 4), "float32"), np.ones((16, 1), "float32"), epochs=1, verbose=0)
+again = fastgpu.keras.scope(2)
+errors = []
+for n in (1, 0, "2", 3):
+    try: fastgpu.keras.scope(n); errors.append("accepted")
+    except (RuntimeError, ValueError) as e: errors.append(type(e).__name__ + ": " + str(e))
+from fastgpu import inside
+print(json.dumps({"strategy": type(strategy).__name__, "devices": len(again.devices), "replicas": getattr(strategy, "num_replicas_in_sync", None),
+                  "errors": errors, "vgpus": [v.name for v in inside.vgpus()]}), flush=True)
+if "wait" in sys.argv: sys.stdin.read()
+"""
+
+LATE = r"""
+import keras, fastgpu.keras
+keras.ops.ones(3) + 1
+with fastgpu.keras.scope(2): pass
+"""
+
+FORK = r"""
+import json, os, keras
+from fastgpu import inside, keras as fk
+layer = keras.layers.VirtualGPU(2)
+r, w = os.pipe()
+pid = os.fork()
+if pid == 0:
+    try:
+        keras.layers.VirtualGPU(2)
+        said = [len(inside.vgpus())]
+        try: keras.layers.VirtualGPU(3)
+        except ValueError as e: said.append("ValueError")
+    except BaseException as e: said = [repr(e)]
+    os.write(w, json.dumps(said).encode()); os._exit(0)
+os.waitpid(pid, 0)
+print(os.read(r, 9999).decode())
+"""
+
+TWO = r"""
+import json, keras, fastgpu.keras
+from fastgpu import scope, here
+fastgpu.keras.scope(2)
+try: scope.scope(here.Wish.of(2), "tensorflow"); print('"accepted"')
+except RuntimeError as e: print(json.dumps(str(e)))
+"""
+
+
+class Keras(common.Case):
+    def test_layer(self):
+        for backend in BACKENDS:
+            with self.subTest(backend=backend):
+                out = self.said(self.program(LAYER, backend=backend))
+                self.assertEqual((out["backend"], out["curves"], out["weights"]), (backend, [True, True], [0, 0]))
+                self.assertEqual((set(out["same"]), out["loaded"], out["summary"]), ({True}, True, True))
+                self.assertTrue(out["compiled"])
+                self.assertEqual(out["config"], {"n": 2, "memory": "16M", "compute": 10, "mode": "share"})
+                self.assertEqual((out["registered"], out["cloned"]), ("fastgpu>VirtualGPU", "VirtualGPU"))
+                self.assertEqual(out["bad"], [])
+                for said, word in zip(out["short"], ("3 vGPUs wanted", "bytes of memory", "99 %", "mode cap"), strict=True):
+                    self.assertIn(word, said)
+                self.assertEqual((out["lenient"], len(out["warned"])), (9, 1))
+
+    def test_without_fastgpu(self):
+        """One warning, at the program's own line, and an identity; the package comes from elsewhere, as by pip."""
+        where = os.path.join(common.ROOT, "python")
+        for backend in BACKENDS:
+            caught, total = self.said(self.program(ALONE, backend=backend, run=None, PYTHONPATH=where))
+            self.assertEqual((len(caught), total), (1, 4.0))
+            self.assertIn("this program is in no vGPU", caught[0][0])
+            self.assertEqual(caught[0][1], "p.py")
+        self.assertIsNone(self.node.daemon_pid() if os.path.exists(self.node.socket_path()) else None)
+
+    def test_a_model_where_the_package_is_not(self):
+        """Keras' own error names the class; with the package installed and not imported, under `fastgpu run`, it loads."""
+        save = "import keras; keras.Sequential([keras.Input((2,)), keras.layers.VirtualGPU(2)]).save('m.keras'); print(1)"
+        load = "import keras; print(len(keras.models.load_model('m.keras').layers))"
+        self.said(self.program(save, backend="jax"))
+        self.assertEqual(self.said(self.program(load, backend="jax", run=("--memory", "32M", "--compute", "20"))), 1)
+        done = self.program(load, backend="jax", run=None)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("VirtualGPU", done.stderr.strip().splitlines()[-1] + done.stderr)
+
+    def test_fork(self):
+        self.assertEqual(self.said(self.program(FORK, backend="jax")), [2, "ValueError"])
+        wait_until(lambda: not self.sets(), 5, "no vGPU is left")
+
+
+class Scope(common.Case):
+    KINDS = {"tensorflow": "MirroredStrategy", "jax": "DataParallel", "torch": "Devices"}
+
+    def check(self, backend, out):
+        self.assertEqual((out["strategy"], out["devices"]), (self.KINDS[backend], 2))
+        self.assertIn(out["replicas"], (2, None))
+        one, zero, text, three = out["errors"]
+        self.assertIn("RuntimeError: p.py:12", one)
+        self.assertIn("since p.py:5: `with fastgpu.keras.scope(2) as strategy:`", one)
+        for said in (zero, text):
+            self.assertIn("ValueError: Argument `n`", said)
+        self.assertIn("Restart the program or the kernel", three)
+
+    def test_in_the_vgpus_of_run(self):
+        for backend in BACKENDS:
+            with self.subTest(backend=backend):
+                out = self.said(self.program(SCOPE, backend=backend))
+                self.check(backend, out)
+                self.assertEqual(len(out["vgpus"]), 2)
+                wait_until(lambda: not self.sets(), 5, "no vGPU is left")
+
+    def test_makes_its_own(self):
+        """Without `fastgpu run`: held until the process ends, also when it is killed."""
+        self.node.fastgpu("list")
+        path = f"{os.path.dirname(FASTGPU)}:{os.environ['PATH']}"
+        where = os.path.join(common.ROOT, "python")
+        for backend, ends in (("torch", signal.SIGKILL), ("jax", None)):
+            with open(os.path.join(self.node.dir, "p.py"), "w", encoding="utf-8") as f:
+                f.write(SCOPE)
+            process = self.node.popen([self.python, "p.py", "wait"], cwd=self.node.dir, stdin=common.subprocess.PIPE, stdout=common.subprocess.PIPE,
+                                      env={**self.node.env, "KERAS_BACKEND": backend, "PATH": path, "PYTHONPATH": where})
+            self.check(backend, common.json.loads(process.stdout.readline()))
+            (made,) = self.sets()
+            self.assertTrue(made["ephemeral"])
+            self.assertEqual([v["usage"]["pids"] for v in made["vgpus"]], [[process.pid]] * 2)
+            if ends:
+                process.send_signal(ends)
+            else:
+                process.stdin.close()
+            process.wait(30)
+            wait_until(lambda: not self.sets(), 5, "no vGPU is left")
+
+    def test_too_late(self):
+        where = {"PYTHONPATH": os.path.join(common.ROOT, "python"), "PATH": f"{os.path.dirname(FASTGPU)}:{os.environ['PATH']}"}
+        self.node.fastgpu("list")
+        for backend in ("tensorflow", "jax"):
+            done = self.program(LATE, backend=backend, run=None, **where)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"RuntimeError: {backend} has started already", done.stderr)
+            self.assertIn("Move this line up", done.stderr)
+            self.assertIn("p.py:4: `with fastgpu.keras.scope(2): pass`", done.stderr)
+            self.assertEqual(self.sets(), [])
+        done = self.program(LATE, backend="jax")  # in vGPUs: as many devices as it started with
+        self.assertIn("Move this line up", done.stderr)
+
+    def test_two_frameworks(self):
+        said = self.said(self.program(TWO, backend="jax"))
+        self.assertIn("are jax's since p.py:4", said)
+
+
+if __name__ == "__main__":
+    common.main()

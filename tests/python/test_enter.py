@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What every Python in a vGPU runs first, without any framework: it loads nothing, hides nothing and breaks no other Python. And what a
+process knows of the vGPUs that it is in."""
+import glob
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import common
+import fastgpu
+from common import Case
+from fastgpu import here, inside
+
+ENTER = os.path.join(common.ROOT, "python", "enter")
+MIB = 1 << 20
+
+
+class Enter(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.home = folder.name
+        # As it is installed, but where the test may write.
+        self.enter = shutil.copytree(ENTER, os.path.join(self.home, "lib", "enter"))
+        os.symlink(os.path.join(common.PACKAGE, "fastgpu"), os.path.join(self.home, "lib", "fastgpu"))
+
+    def write(self, name, text):
+        path = os.path.join(self.home, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        return path
+
+    def python(self, code, *folders, python=sys.executable, options=()):
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join([self.enter, *folders]), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run([python, *options, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout.strip()
+
+    def test_loads_nothing(self):
+        show = "import sys; print(sorted(m for m in sys.modules if m != 'sitecustomize'))"
+        env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        plain = subprocess.run([sys.executable, "-c", show], env=env, capture_output=True, text=True, check=True).stdout.strip()
+        self.assertEqual(self.python(show), plain)
+
+    def test_the_path_is_the_programs(self):
+        """Its own folders keep their order, ours is not among them, and the package is found last."""
+        mine = os.path.join(self.home, "mine")
+        os.mkdir(mine)
+        path = json.loads(self.python("import sys, json; print(json.dumps(sys.path))", mine))
+        self.assertNotIn(self.enter, path)
+        self.assertEqual((path[1], path[-1]), (mine, os.path.join(self.home, "lib")))
+        self.assertEqual(self.python("import fastgpu; print(fastgpu.__version__)"), fastgpu.__version__)
+        self.write("mine/fastgpu.py", "x = 'mine'")
+        self.assertEqual(self.python("import fastgpu; print(fastgpu.x)", mine), "mine")
+        child = "import os, subprocess, sys; print(subprocess.check_output([sys.executable, '-c', 'import fastgpu; print(1)'], text=True).strip())"
+        self.assertEqual(self.python(child), "1")
+
+    def test_another_sitecustomize_runs(self):
+        self.write("other/sitecustomize.py", "import builtins; builtins.SEEN = __file__")
+        other = os.path.join(self.home, "other")
+        self.assertEqual(self.python("import sitecustomize; print(SEEN, sitecustomize.__file__)", other), " ".join([other + "/sitecustomize.py"] * 2))
+        self.assertEqual(self.python("import fastgpu; print(1)", other), "1")
+
+    def test_waits_for_keras(self):
+        """A stand-in for Keras: the layer is looked for once that is loaded whole, and what fails is a warning, not an error."""
+        self.write("mine/keras/__init__.py", "import sys\nassert 'fastgpu' not in sys.modules\nfrom . import layers\n")
+        self.write("mine/keras/layers.py", "Layer = object\n")
+        mine = os.path.join(self.home, "mine")
+        code = ("import warnings; said = []; warnings.showwarning = lambda m, *rest: said.append(str(m)); import sys, keras; print(len(said), said[0][:47]);"
+                "import importlib; print(type(keras.__spec__.loader).__name__, 'exec_module' in vars(keras.__spec__.loader))")
+        self.assertEqual(self.python(code, mine).splitlines(), ["1 FastGPU: keras.layers.VirtualGPU is not there: ", "SourceFileLoader False"])
+
+    def test_other_pythons(self):
+        """Those too old for the package go on as if nothing were there."""
+        tried = 0
+        for python in sorted({*map(shutil.which, ("python2.7", "/usr/bin/python3")), *glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python"))} - {None}):
+            version = subprocess.run([python, "-c", "import sys; print(sys.version_info >= (3, 9))"], capture_output=True, text=True, check=False)
+            if version.returncode == 0:
+                tried += 1
+                code = "import sys; print(any(p.endswith('/lib') and p.startswith(%r) for p in sys.path))" % self.home
+                self.assertEqual(self.python(code, python=python), version.stdout.strip(), python)
+        if not tried:
+            self.skipTest("no other Python is installed")
+
+    def test_isolated(self):
+        self.assertEqual(self.python("import sys; print('sitecustomize' in sys.modules and 'enter' in (sys.modules['sitecustomize'].__file__ or ''))",
+                                     options=["-I"]), "False")
+
+
+class Inside(Case):
+    """The pages that a program reads are the daemon's."""
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(os.environ.pop, "FASTGPU_ATTACH", None)
+        self.addCleanup(self.leave)
+
+    def leave(self):
+        if inside._session:
+            inside._session.close()
+        inside._session = None
+
+    def attach(self, target):
+        self.leave()
+        os.environ["FASTGPU_ATTACH"] = self.d.open(target)["attach"]
+        return inside.vgpus()
+
+    def test_what_the_daemon_says(self):
+        made = self.client.create("a", gpus=2, memory=["64M", "32M"], compute=[30, "12.5"], mode="cap")
+        have = self.attach("a")
+        self.assertEqual([(v.name, v.index, v.uuid, v.memory, v.share, v.mode) for v in have],
+                         [(v.name, v.index, v.uuid, v.memory, v.share, v.mode) for v in made])
+        self.assertEqual([v.device_key for v in have], [v["device_key"] for v in made.raw["vgpus"]])
+        self.assertEqual([v.usage.pids for v in self.client.inspect("a")], [[os.getpid()]] * 2)
+        self.client.resize("a/1", memory="48M")
+        self.assertEqual(inside.vgpus()[1].memory, 48 * MIB)
+        self.assertEqual([v.name for v in self.attach("a/1")], ["a/1"])
+
+    def test_used(self):
+        self.client.create("a", memory="64M", compute=30)
+        tenant = self.d.tenant(self.d.open("a")["attach"])
+        tenant("reserve", 0, 40 * MIB)
+        v = self.attach("a")[0]
+        self.assertEqual((v.used, v.free), (40 * MIB, 24 * MIB))
+        self.assertEqual(here.memory(0), (64 * MIB, 40 * MIB, 24 * MIB))
+        self.raises(ValueError, here.memory, 1)
+        tenant("refund", 0, 40 * MIB)
+        self.assertEqual(here.memory(0).free, 64 * MIB)
+
+    def test_page_version(self):
+        with open(os.path.join(common.ROOT, "include", "fastgpu", "page.h"), encoding="utf-8") as f:
+            self.assertIn(f"#define FG_PAGE_VERSION {inside.PAGE_VERSION}u", f.read())
+
+    def test_trouble(self):
+        self.assertEqual(inside.vgpus(), [])
+        os.environ["FASTGPU_ATTACH"] = self.d.state + "/none.sock"
+        self.raises(fastgpu.DaemonUnreachable, inside.vgpus)
+        self.client.create("a", memory="64M")
+        attach = self.d.open("a")["attach"]
+        self.d.stop()
+        os.environ["FASTGPU_ATTACH"] = attach
+        e = self.raises(fastgpu.DaemonUnreachable, inside.vgpus)
+        self.assertIn(attach, str(e))
+
+    def test_one_that_does_not_answer(self):
+        import socket
+        path = os.path.join(self.d.state, "deaf.sock")
+        for answer in (b"", b"x", b"y" * 272):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+                s.bind(path)
+                s.listen(1)
+                os.environ["FASTGPU_ATTACH"] = path
+                before, inside.TIMEOUT = inside.TIMEOUT, 0.2
+                import threading
+                serve = threading.Thread(target=lambda: answer and s.accept()[0].send(answer))
+                serve.start()
+                try:
+                    self.raises(fastgpu.DaemonUnreachable, inside.vgpus)
+                finally:
+                    inside.TIMEOUT = before
+                    serve.join()
+            os.unlink(path)
+
+    def test_keeps_its_place_when_the_daemon_is_started_anew(self):
+        self.client.create("a", memory="64M")
+        self.attach("a")
+        self.d.stop(signal.SIGKILL)
+        self.assertEqual(inside.vgpus()[0].memory, 64 * MIB)
+        self.d.start()
+        self.assertEqual(self.client.inspect("a")[0].usage.pids, [os.getpid()])
+        self.client.resize("a", memory="16M")
+        self.assertEqual(inside.vgpus()[0].memory, 16 * MIB)
+
+
+class Here(unittest.TestCase):
+    def vgpu(self, i, **what):
+        return inside.Here(**{**dict(name=f"a/{i}", index=i, uuid=f"{i}" * 8 + "-0000-4000-8000-000000000000", device_key="k", memory=64 * MIB, used=0, share=300,
+                                     mode="share"), **what})
+
+    def test_sizes(self):
+        for value, size in ((None, None), (5, 5), ("8G", 8 << 30), ("1.5GiB", 3 << 29), ("256MB", 256 * MIB), ("7", 7)):
+            self.assertEqual(here.size(value), size)
+        for value in (0, -1, True, 1.5, "0", "8X", "", "G", []):
+            self.assertRaises(ValueError, here.size, value)
+
+    def test_fraction(self):
+        self.assertEqual(here.fraction("2G", 8 << 30), 0.25)
+        for wanted in ("9G", None, "0"):
+            self.assertRaises(ValueError, here.fraction, wanted, 8 << 30)
+
+    def test_shortage(self):
+        have = [self.vgpu(0), self.vgpu(1, memory=MIB)]
+        self.assertIsNone(here.shortage(here.Wish.of(2), have))
+        self.assertIsNone(here.shortage(here.Wish.of(1, "64M", 30, "share"), have))
+        for wish, word in ((here.Wish.of(3), "--gpus 3"), (here.Wish.of(2, "64M"), "a/1"), (here.Wish.of(1, None, 30.5), "30.5 %"), (here.Wish.of(1, None, None, "cap"), "mode")):
+            self.assertIn(word, here.shortage(wish, have))
+
+    def test_visible(self):
+        have = [self.vgpu(i) for i in range(3)]
+        self.addCleanup(os.environ.pop, "CUDA_VISIBLE_DEVICES", None)
+        for text, which in (("0,2", [0, 2]), ("2,0", [2, 0]), ("", []), ("-1", []), ("1,9,0", [1]), ("GPU-2222", [2]), ("GPU-", [])):
+            os.environ["CUDA_VISIBLE_DEVICES"] = text
+            self.assertEqual([v.index for v in here.visible(have)], which, text)
+
+
+if __name__ == "__main__":
+    common.main()
