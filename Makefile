@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. meson does the work; `make` leaves a complete runnable tree in out/.
 BUILD ?= build
-.PHONY: all test check asan tsan fuzz bench lint gpu-check gpu-bundle dist clean format
+.PHONY: all test check asan tsan fuzz bench lint gpu-check gpu-bundle dist deb deb-check clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -48,8 +48,16 @@ gpu-bundle: all
 dist: all
 	@tools/dist
 
+# What a Debian or Ubuntu machine installs: one package for each optional part, in build-deb/packages.
+deb:
+	@tools/deb
+
+# Them judged, installed into a fresh Debian, used and purged. Root, and a package registry.
+deb-check:
+	@tests/packages/deb_check.py || [ $$? = 77 ]
+
 format:
 	@find src include examples tests -name '*.[ch]' | xargs clang-format -i
 
 clean:
-	@rm -rf build build-asan build-tsan build-fuzz out
+	@rm -rf build build-deb build-asan build-tsan build-fuzz out

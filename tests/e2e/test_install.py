@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The archive and its install.sh: what is unpacked and installed works where it lies, twice changes nothing, and goes without a trace."""
 import filecmp
+import fnmatch
+import glob
 import os
 import shutil
 import subprocess
@@ -93,6 +95,24 @@ class Install(unittest.TestCase):
         for words, says in ((["--prefx", "/x"], "no option \"--prefx\""), (["--prefix"], "needs a folder"), (["--prefix", "x"], "whole path"),
                             (["--prefix", "/a b"], "blank"), (["--prefix", "/a:b"], "colon")):
             self.assertIn(says, run(self.script, *words, code=2))
+
+
+class Packages(unittest.TestCase):
+    """Each installed file belongs to one Debian package; `make deb-check` builds and installs them."""
+
+    def test_every_file_has_one_package(self):
+        found = [os.path.relpath(os.path.join(at, name), prefix()) for at, _, names in os.walk(prefix()) for name in names]
+        ours = [name for name in found if not name.startswith("lib/fastgpu/bench/") and "__pycache__" not in name]
+        lists = glob.glob(os.path.join(ROOT, "packaging", "debian", "*.install"))
+        rows = []
+        for path in lists:
+            with open(path, encoding="ascii") as f:
+                rows += [(os.path.basename(path), line.split()[0].removeprefix("usr/")) for line in f if line.strip()]
+        for name in ours:
+            takes = [package for package, row in rows if fnmatch.fnmatch(name, row) or name.startswith(row + "/")]
+            self.assertEqual(len(takes), 1, f"{name}: in {takes}")
+        for package, row in rows:
+            self.assertTrue([n for n in ours if fnmatch.fnmatch(n, row) or n.startswith(row + "/")], f"{package}: nothing is {row}")
 
 
 if __name__ == "__main__":
