@@ -56,7 +56,10 @@ class Chroot:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def run(self, *words, code=0, timeout=600, **env):
-        inside = ('mount -t proc none "$0/proc" && mount -t tmpfs none "$0/run" && mount --rbind /dev "$0/dev" &&'
+        inside = ('mount -t proc none "$0/proc" && mount -t tmpfs none "$0/run" &&'
+                  # Its own, as packages' scripts change what is there.
+                  ' mount -t tmpfs none "$0/dev" && for node in null:3 zero:5 full:7 random:8 urandom:9; do'
+                  ' mknod -m 666 "$0/dev/${node%:*}" c 1 "${node#*:}" || exit 1; done && mkdir -m 1777 "$0/dev/shm" && ln -s /proc/self/fd "$0/dev/fd" &&'
                   ' mount --rbind /sys "$0/sys" && exec chroot "$0" "$@"')
         # A group of processes of its own: what a command leaves running ends with it.
         done = subprocess.run(["unshare", "-m", "--pid", "--fork", "--kill-child", "--propagation", "private", "sh", "-c", inside, self.dir, *words],
