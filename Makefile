@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. meson does the work; `make` leaves a complete runnable tree in out/.
 BUILD ?= build
-.PHONY: all test check asan tsan fuzz bench lint compat gpu-check gpu-bundle dist clean format
+.PHONY: all test check asan tsan fuzz bench lint compat gpu-check gpu-bundle dist deb deb-check image image-check vm-check clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -52,8 +52,28 @@ gpu-bundle: all
 dist: all
 	@tools/dist
 
+# What a Debian or Ubuntu machine installs: one package for each optional part, in build-deb/packages.
+deb:
+	@tools/deb
+
+# Them judged, installed into a fresh Debian, used and purged. Root, and a package registry.
+deb-check:
+	@tests/packages/deb_check.py || [ $$? = 77 ]
+
+# The container image leptona/fastgpu. IMAGE: options, such as --engine podman, or --base debootstrap where no registry is reachable.
+image:
+	@tools/image $(IMAGE)
+
+# The walk-through of docs/containers.md with Docker and podman. Root; a package registry.
+image-check: all
+	@tests/packages/image_check.py || [ $$? = 77 ]
+
+# The same and the systemd units in a machine with cgroup v2, emulated by QEMU: half an hour. VM_CHECK: options.
+vm-check: all
+	@tests/packages/vm_check.py $(VM_CHECK) || [ $$? = 77 ]
+
 format:
 	@find src include examples tests -name '*.[ch]' | xargs clang-format -i
 
 clean:
-	@rm -rf build build-asan build-tsan build-fuzz out
+	@rm -rf build build-deb build-asan build-tsan build-fuzz out

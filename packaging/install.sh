@@ -78,6 +78,7 @@ remove() {
                 systemctl disable --now fastgpud.socket fastgpud.service >/dev/null 2>&1 || true
                 echo "stopped fastgpud"
         fi
+        rm -rf "$prefix/lib/python3/dist-packages/fastgpu/__pycache__"
         copy=$(mktemp)
         trap 'rm -f "$copy"' EXIT
         cp "$list" "$copy"
@@ -113,6 +114,24 @@ put() {
         changed=$((changed + 1))
 }
 
+# The folder below the prefix in which this machine's Python looks for packages; nothing where it looks in none.
+python_folder() {
+        PYTHONNOUSERSITE= python3 - "$prefix" 2>/dev/null <<'END' || true
+import os, site, sys
+prefix = os.path.realpath(sys.argv[1])
+folders = [f for f in sys.path if f.endswith("-packages")] + ([site.getusersitepackages()] if os.geteuid() else [])
+print(next((os.path.relpath(f, prefix) for f in map(os.path.realpath, folders) if f.startswith(prefix + "/")), ""), end="")
+END
+}
+
+# The package lies where every version of Python can share it; a line in the machine's own folder leads there.
+put_python() {
+        python=$(python_folder)
+        case $python in "" | lib/python3/dist-packages) return 0 ;; esac
+        echo "$prefix/lib/python3/dist-packages" >"$work/fastgpu.pth"
+        put "$work/fastgpu.pth" "$python/fastgpu.pth"
+}
+
 missing_libraries() {
         for file in "$prefix/bin/fastgpu" "$prefix/bin/fastgpud" "$prefix/lib/fastgpu/libfastgpu-remote.so"; do
                 ldd "$file" 2>/dev/null | awk '/not found/ {print $1}'
@@ -134,6 +153,7 @@ install_tree() {
         sed "s|@bindir@|$prefix/bin|" "$here/fastgpud.service.in" >"$work/fastgpud.service"
         put "$work/fastgpud.service" lib/systemd/system/fastgpud.service
         put "$here/fastgpud.socket" lib/systemd/system/fastgpud.socket
+        put_python
         # What an earlier version had and this one has not.
         if [ -f "$list" ]; then
                 sort "$list" >"$work/before"
@@ -163,6 +183,7 @@ say_what_was_done() {
         *:"$prefix/bin":*) ;;
         *) echo "add it to your path: export PATH=$prefix/bin:\$PATH" ;;
         esac
+        [ -n "$python" ] || echo "no Python looks there: PYTHONPATH=$prefix/lib/python3/dist-packages for its package fastgpu"
         if has_systemd; then
                 [ "$changed" = 0 ] || systemctl daemon-reload
                 if systemctl is-active --quiet fastgpud.service; then

@@ -2,6 +2,7 @@
 #include "cl.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -60,7 +61,8 @@ int cl_failed(const char *call, cl_int code)
         return -1;
 }
 
-int cl_find_device(unsigned number, cl_device_id *ret)
+/* Device `number` of all platforms; where there is none, how many there are. */
+static int walk(unsigned number, cl_device_id *ret, cl_uint *ret_total)
 {
         cl_platform_id platform[16];
         cl_uint platforms = 0, total = 0;
@@ -79,8 +81,36 @@ int cl_find_device(unsigned number, cl_device_id *ret)
                 }
                 total += found;
         }
-        fprintf(stderr, "%s: there is no OpenCL device %u: %u found\n", program_invocation_short_name, number, total);
-        return -1;
+        *ret_total = total;
+        return 0;
+}
+
+int cl_find_device(unsigned number, cl_device_id *ret)
+{
+        cl_uint total = 0;
+        cl_device_id device = NULL;
+
+        if (walk(number, &device, &total) < 0)
+                return -1;
+        if (!device) {
+                fprintf(stderr, "%s: there is no OpenCL device %u: %u found\n", program_invocation_short_name, number, total);
+                return -1;
+        }
+        *ret = device;
+        return 0;
+}
+
+int cl_count_devices(unsigned *ret)
+{
+        cl_device_id none;
+        cl_uint total = 0;
+
+        if (walk(UINT_MAX, &none, &total) < 0)
+                return -1;
+        if (!total)
+                return cl_failed("clGetDeviceIDs", CL_DEVICE_NOT_FOUND);
+        *ret = total;
+        return 0;
 }
 
 static void print_build_log(cl_program program, cl_device_id device)

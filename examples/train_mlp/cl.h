@@ -15,6 +15,8 @@ const char *cl_error_name(cl_int code);
 int cl_failed(const char *call, cl_int code);
 /* Device `number` among all devices of all platforms, in the loader's order. */
 int cl_find_device(unsigned number, cl_device_id *ret);
+/* How many that are: at least one. */
+int cl_count_devices(unsigned *ret);
 /* NULL after an explanation on standard error. */
 cl_program cl_build(cl_context context, cl_device_id device, const char *source, const char *options);
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cl.h"
 #include "mlp.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -12,11 +14,12 @@ struct options {
         struct mlp_config config;
         double seconds; /* > 0: train for this long, however many epochs that is */
         bool check;
+        bool each;
 };
 
 static const char usage_text[] =
         "usage: train_mlp [--device N] [--epochs N] [--samples N] [--batch N] [--seed N] [--learnable | --random-labels]\n"
-        "                 [--seconds S] [--check]\n"
+        "                 [--seconds S] [--check] [--each-device]\n"
         "Trains a small network (10 inputs, 128 relu, 1 sigmoid; Adam) on an OpenCL device.\n"
         "\n"
         "  --device N        OpenCL device, counted over all platforms (0)\n"
@@ -27,7 +30,8 @@ static const char usage_text[] =
         "  --learnable       labels follow from the inputs (the default)\n"
         "  --random-labels   labels are coin throws: there is nothing to learn\n"
         "  --seconds S       train for S seconds instead of --epochs\n"
-        "  --check           train in plain C too and compare; exit 1 if they differ\n";
+        "  --check           train in plain C too and compare; exit 1 if they differ\n"
+        "  --each-device     a network on each device there is, all at once; each has a seed of its own\n";
 
 static int parse_number(const char *name, const char *text, double min, double max, double *ret)
 {
@@ -50,6 +54,7 @@ static const struct option long_options[] = {
         {"seed", required_argument, NULL, 's'},     {"learnable", no_argument, NULL, 'l'},
         {"random-labels", no_argument, NULL, 'r'},  {"seconds", required_argument, NULL, 't'},
         {"check", no_argument, NULL, 'c'},          {"help", no_argument, NULL, 'h'},
+        {"each-device", no_argument, NULL, 'a'},
         {0},
 };
 
@@ -65,6 +70,9 @@ static bool set_flag(struct options *o, int option)
                 return true;
         case 'c':
                 o->check = true;
+                return true;
+        case 'a':
+                o->each = true;
                 return true;
         case 'h':
                 fputs(usage_text, stdout);
@@ -121,10 +129,13 @@ static double now(void)
 
 static void print_epoch(const struct options *o, unsigned epoch, const struct mlp_result *r)
 {
-        if (o->seconds > 0)
-                printf("epoch %u  loss %.4f  accuracy %.3f\n", epoch, r->loss, r->accuracy);
-        else
-                printf("epoch %u/%u  loss %.4f  accuracy %.3f\n", epoch, o->config.epochs, r->loss, r->accuracy);
+        char whose[32] = "", of[16] = "";
+
+        if (o->each)
+                snprintf(whose, sizeof(whose), "device %u  ", o->config.device);
+        if (!(o->seconds > 0))
+                snprintf(of, sizeof(of), "/%u", o->config.epochs);
+        printf("%sepoch %u%s  loss %.4f  accuracy %.3f\n", whose, epoch, of, r->loss, r->accuracy);
         fflush(stdout);
 }
 
@@ -194,13 +205,57 @@ static int run(const struct options *o, struct mlp_trainer *trainer, struct mlp_
         return rc;
 }
 
+/* All of it on one device; what a thread runs. NULL when it went well. */
+static void *run_device(void *options)
+{
+        const struct options *o = options;
+        struct mlp_trainer *trainer = NULL, *reference = NULL;
+        uint32_t *order = calloc(o->config.samples, sizeof(*order));
+        int rc = -1;
+
+        if (order && mlp_device_new(&o->config, &trainer) == 0 && mlp_reference_new(&o->config, &reference) == 0)
+                rc = run(o, trainer, reference, order);
+        mlp_trainer_free(trainer);
+        mlp_trainer_free(reference);
+        free(order);
+        return rc < 0 ? options : NULL;
+}
+
+static int run_each_device(const struct options *o)
+{
+        unsigned devices = 0, started = 0;
+        struct options *own;
+        pthread_t *thread;
+        int rc = 0;
+
+        if (cl_count_devices(&devices) < 0)
+                return -1;
+        own = calloc(devices, sizeof(*own));
+        thread = calloc(devices, sizeof(*thread));
+        for (; own && thread && started < devices; started++) {
+                own[started] = *o;
+                own[started].config.device = started;
+                own[started].config.seed += started;
+                if (pthread_create(&thread[started], NULL, run_device, &own[started]) != 0)
+                        break;
+        }
+        if (started < devices)
+                rc = cl_failed("a thread for each device", CL_OUT_OF_HOST_MEMORY);
+        while (started > 0) {
+                void *failed = NULL;
+
+                pthread_join(thread[--started], &failed);
+                rc |= failed ? -1 : 0;
+        }
+        free(own);
+        free(thread);
+        return rc;
+}
+
 int main(int argc, char **argv)
 {
         struct options o = {.config = {.samples = 1000, .batch = 32, .epochs = 10, .seed = 1, .rate = 1e-3f,
                                        .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f}};
-        struct mlp_trainer *trainer = NULL, *reference = NULL;
-        uint32_t *order;
-        int rc = -1;
 
         if (parse_options(argc, argv, &o) < 0)
                 return 2;
@@ -208,11 +263,7 @@ int main(int argc, char **argv)
                 fprintf(stderr, "train_mlp: --check needs --epochs, not --seconds\n");
                 return 2;
         }
-        order = calloc(o.config.samples, sizeof(*order));
-        if (order && mlp_device_new(&o.config, &trainer) == 0 && mlp_reference_new(&o.config, &reference) == 0)
-                rc = run(&o, trainer, reference, order);
-        mlp_trainer_free(trainer);
-        mlp_trainer_free(reference);
-        free(order);
-        return rc < 0 ? 1 : 0;
+        if (o.each)
+                return run_each_device(&o) < 0 ? 1 : 0;
+        return run_device(&o) ? 1 : 0;
 }

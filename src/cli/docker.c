@@ -159,7 +159,7 @@ static int enable(const struct cli_words *words)
                 return cli_fail(CLI_FAILED, "%s", err.text);
         snprintf(runtime, sizeof runtime, "%s/bin/fastgpu-runtime", prefix);
         if (access(runtime, X_OK) < 0)
-                return cli_fail(CLI_FAILED, "%s: %s; install FastGPU again", runtime, strerror(errno));
+                return cli_fail(CLI_FAILED, "%s: %s; install FastGPU again (its package fastgpu-container)", runtime, strerror(errno));
         int code = typed ? find_gpus(typed, gpus) : 0;
         return code ? code : change(words, runtime, typed ? gpus : NULL);
 }

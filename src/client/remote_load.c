@@ -22,7 +22,7 @@ int fg_remote_load(const struct fg_remote_ops **ret, struct fg_error *err)
         /* For the life of the process: libraries below it have threads and exit handlers. */
         void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         if (!library)
-                return fg_error_set(err, -ELIBACC, "remote daemons cannot be reached: %s", dlerror());
+                return fg_error_set(err, -ELIBACC, "remote daemons cannot be reached (part fastgpu-remote of FastGPU): %s", dlerror());
         const struct fg_remote_ops *ops = dlsym(library, FG_REMOTE_SYMBOL);
         if (!ops || ops->version != FG_REMOTE_VERSION)
                 return fg_error_set(err, -ELIBACC, "%s is of another version than this program; install FastGPU again", path);

@@ -112,7 +112,7 @@ static int start(struct fgd_trace *t)
         }
         if (r == 0)
                 return 0;
-        fg_log_warning("no traces: fastgpu-otlp cannot be started: %s", strerror(-r));
+        fg_log_warning("no traces: fastgpu-otlp (a package of its own) cannot be started: %s", strerror(-r));
         close(ends[1]);
         if (t->pidfd >= 0)
                 close(t->pidfd);

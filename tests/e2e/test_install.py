@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The archive and its install.sh: what is unpacked and installed works where it lies, twice changes nothing, and goes without a trace."""
 import filecmp
+import fnmatch
+import glob
 import os
 import shutil
 import subprocess
@@ -51,14 +53,17 @@ class Install(unittest.TestCase):
         with open(os.path.join(self.to, "lib/systemd/system/fastgpud.service"), encoding="utf-8") as f:
             self.assertIn(f"ExecStart={self.to}/bin/fastgpud", f.read())
         for name in ("share/man/man1/fastgpu.1", "share/bash-completion/completions/fastgpu", "share/doc/fastgpu/containers.md",
-                     "bin/fastgpu-runtime", "lib/fastgpu/libfastgpu-enter.so"):
+                     "bin/fastgpu-runtime", "lib/fastgpu/libfastgpu-enter.so", "lib/python3/dist-packages/fastgpu/py.typed"):
             self.assertIn(os.path.join(self.to, name), before)
         self.assertIn("nothing was changed", run(self.script, "--prefix", self.to))
         self.assertEqual(self.files(self.to), before)
         with Node() as node:
+            python = [sys.executable, "-m", "fastgpu"]
+            where = {"PYTHONPATH": os.path.join(self.to, "lib/python3/dist-packages"), "PYTHONDONTWRITEBYTECODE": ""}
             program = os.path.join(self.to, "bin", "fastgpu")
             run(program, "create", "--name", "x", "--memory", "32M", "--compute", "10", env=node.env)
             self.assertEqual(run(program, "run", "x", "--", "echo", "inside", env=node.env), "inside\n")
+            self.assertRegex(run(*python, env={**node.env, **where}), r"^fastgpu \S+ \(Python\), fastgpud \S+ at ")
         # A file of an earlier version, one that was damaged, and one of somebody else's.
         with open(os.path.join(self.to, "lib/fastgpu/installed"), "a", encoding="utf-8") as f:
             f.write("lib/fastgpu/old.so\n")
@@ -76,9 +81,12 @@ class Install(unittest.TestCase):
     def test_without_privileges_into_the_home_folder(self):
         os.mkdir(self.to)
         os.chown(self.to, 65534, 65534)
-        someone = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", f"HOME={self.to}"]
+        someone = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", f"HOME={self.to}", "PATH=/usr/bin:/bin"]
         self.assertIn(f"below {self.to}/.local", run(*someone, self.script))
         self.assertIn("Usage: fastgpu", run(*someone, f"{self.to}/.local/bin/fastgpu", "help"))
+        # The machine's Python finds the package where it was put.
+        system = [*someone, "/usr/bin/python3", "-c", "import fastgpu; print(fastgpu.__file__)"]
+        self.assertEqual(run(*system, cwd="/").strip(), f"{self.to}/.local/lib/python3/dist-packages/fastgpu/__init__.py")
         self.assertIn("cannot be written", run(*someone, self.script, "--prefix", "/usr/local", code=1))
         run(*someone, self.script, "--uninstall")
         self.assertEqual(list(self.files(self.to)), [])
@@ -87,6 +95,24 @@ class Install(unittest.TestCase):
         for words, says in ((["--prefx", "/x"], "no option \"--prefx\""), (["--prefix"], "needs a folder"), (["--prefix", "x"], "whole path"),
                             (["--prefix", "/a b"], "blank"), (["--prefix", "/a:b"], "colon")):
             self.assertIn(says, run(self.script, *words, code=2))
+
+
+class Packages(unittest.TestCase):
+    """Each installed file belongs to one Debian package; `make deb-check` builds and installs them."""
+
+    def test_every_file_has_one_package(self):
+        found = [os.path.relpath(os.path.join(at, name), prefix()) for at, _, names in os.walk(prefix()) for name in names]
+        ours = [name for name in found if not name.startswith("lib/fastgpu/bench/") and "__pycache__" not in name]
+        lists = glob.glob(os.path.join(ROOT, "packaging", "debian", "*.install"))
+        rows = []
+        for path in lists:
+            with open(path, encoding="ascii") as f:
+                rows += [(os.path.basename(path), line.split()[0].removeprefix("usr/")) for line in f if line.strip()]
+        for name in ours:
+            takes = [package for package, row in rows if fnmatch.fnmatch(name, row) or name.startswith(row + "/")]
+            self.assertEqual(len(takes), 1, f"{name}: in {takes}")
+        for package, row in rows:
+            self.assertTrue([n for n in ours if fnmatch.fnmatch(n, row) or n.startswith(row + "/")], f"{package}: nothing is {row}")
 
 
 if __name__ == "__main__":

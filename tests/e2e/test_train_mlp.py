@@ -43,6 +43,13 @@ class TrainMlp(unittest.TestCase):
         self.assertEqual(train("--epochs", "3").stdout, train("--epochs", "3").stdout)
         self.assertNotEqual(train("--epochs", "3").stdout, train("--epochs", "3", "--seed", "2").stdout)
 
+    def test_on_each_device(self):
+        done = train("--each-device", "--check")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        devices = set(re.findall(r"^device (\d+)  epoch 10/10  ", done.stdout, re.M))
+        self.assertGreater(len(devices), 0)
+        self.assertEqual(done.stdout.count(": the same\n"), len(devices))
+
     def test_says_what_is_wrong(self):
         for options, code, words in ((("--device", "99"), 1, "no OpenCL device 99"), (("--epochs", "0"), 2, "--epochs"),
                                      (("--epochs", "many"), 2, "'many'"), (("--nonsense",), 2, "nonsense"),
