@@ -178,11 +178,13 @@ int fgi_grpc_client_start(struct fgi_grpc_client *client, const char *method, co
                 client->call = 0;
                 return fg_error_set(err, -EPIPE, "%s takes no more calls", client->path);
         }
+        /* What the socket takes is on its way; a peer that hung up is met with the answer. */
+        fgi_grpc_link_write(&client->link);
         return 0;
 }
 
-/* Writes and reads once, waiting until the deadline for either. */
-static int turn(struct fgi_grpc_client *client)
+/* Writes and reads once, waiting until the deadline for either if it may. -EAGAIN: it would have to. */
+static int turn(struct fgi_grpc_client *client, bool may_wait)
 {
         int r = fgi_grpc_link_write(&client->link);
         uint64_t now = fg_now();
@@ -192,8 +194,11 @@ static int turn(struct fgi_grpc_client *client)
                 return -ETIMEDOUT;
         uint64_t ms = (client->deadline - now) / FG_NSEC_PER_MSEC + 1;
         struct pollfd p = {.fd = client->link.fd, .events = (short)(POLLIN | (r == -EAGAIN ? POLLOUT : 0))};
-        if (poll(&p, 1, ms < 60000 ? (int)ms : 60000) < 0 && errno != EINTR)
+        int n = poll(&p, 1, !may_wait ? 0 : ms < 60000 ? (int)ms : 60000);
+        if (n < 0 && errno != EINTR)
                 return -errno;
+        if (n <= 0)
+                return may_wait ? 0 : -EAGAIN;
         return p.revents & ~POLLOUT ? fgi_grpc_link_read(&client->link) : 0;
 }
 
@@ -233,8 +238,8 @@ static int fail(struct fgi_grpc_client *client, int r, struct fg_error *err)
         return fg_error_set(err, r, "%s: %s", client->path, why);
 }
 
-int fgi_grpc_client_next(struct fgi_grpc_client *client, uint8_t **ret, size_t *ret_size, struct fgi_grpc_status *ret_status,
-                         struct fg_error *err)
+static int next(struct fgi_grpc_client *client, bool may_wait, uint8_t **ret, size_t *ret_size, struct fgi_grpc_status *ret_status,
+                struct fg_error *err)
 {
         int r;
         if (!client->call)
@@ -244,18 +249,35 @@ int fgi_grpc_client_next(struct fgi_grpc_client *client, uint8_t **ret, size_t *
                         r = ended(client, ret_status);
                 else if (client->broken)
                         r = client->broken;
-                else if ((r = turn(client)) == 0)
+                else if ((r = turn(client, may_wait)) == 0)
                         continue;
                 break;
         }
-        if (r == 1)
-                return 1;
+        if (r == 1 || r == -EAGAIN)
+                return r;
         if (r < 0)
                 r = fail(client, r, err);
         forget(client);
         /* A cancellation is to be on its way even if nobody calls again. */
         fgi_grpc_link_write(&client->link);
         return r;
+}
+
+int fgi_grpc_client_next(struct fgi_grpc_client *client, uint8_t **ret, size_t *ret_size, struct fgi_grpc_status *ret_status,
+                         struct fg_error *err)
+{
+        return next(client, true, ret, ret_size, ret_status, err);
+}
+
+int fgi_grpc_client_try(struct fgi_grpc_client *client, uint8_t **ret, size_t *ret_size, struct fgi_grpc_status *ret_status,
+                        struct fg_error *err)
+{
+        return next(client, false, ret, ret_size, ret_status, err);
+}
+
+int fgi_grpc_client_fd(const struct fgi_grpc_client *client)
+{
+        return client->link.fd;
 }
 
 int fgi_grpc_client_unary(struct fgi_grpc_client *client, const char *method, const uint8_t *request, size_t size, uint64_t deadline,

@@ -85,7 +85,11 @@ int fgi_grpc_client_start(struct fgi_grpc_client *client, const char *method, co
 /* The next answer: 1 and *ret (free() it), 0 when the call is over and *ret_status says how. -ETIMEDOUT, -EPIPE, -EPROTO, -EMSGSIZE. */
 int fgi_grpc_client_next(struct fgi_grpc_client *client, uint8_t **ret, size_t *ret_size, struct fgi_grpc_status *ret_status,
                          struct fg_error *err);
-/* Both for calls with one answer; a status that is not OK is an error whose text says it. */
+/* The same without waiting: -EAGAIN, to be tried again when the descriptor is readable, or after a while. */
+int fgi_grpc_client_try(struct fgi_grpc_client *client, uint8_t **ret, size_t *ret_size, struct fgi_grpc_status *ret_status,
+                        struct fg_error *err);
+int fgi_grpc_client_fd(const struct fgi_grpc_client *client);
+/* Start and next for calls with one answer; a status that is not OK is an error whose text says it. */
 int fgi_grpc_client_unary(struct fgi_grpc_client *client, const char *method, const uint8_t *request, size_t size, uint64_t deadline,
                           uint8_t **ret, size_t *ret_size, struct fg_error *err);
 
