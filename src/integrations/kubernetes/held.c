@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GRACE   (10 * FG_NSEC_PER_SEC) /* a pod is listed only after its devices were allocated */
+#define GRACE   FG_NSEC_PER_SEC /* a pod is listed with its devices only after they were allocated */
 #define MISSES  2u
+#define SOON    (FG_NSEC_PER_SEC / 4) /* until the next question, when something is missing */
 #define NUDGE_EVERY 8u
 
 struct fgi_kube_held *fgi_kube_held_find(struct fgi_kube *kube, const char *set)
@@ -241,6 +242,7 @@ void fgi_kube_held_judge(struct fgi_kube *kube, const uint8_t *answer, size_t si
                         held->missed = 0;
                         continue;
                 }
+                kube->pods_at = now + SOON;
                 if (++held->missed >= MISSES && !held->written)
                         give_back(kube, held);
                 else if (held->written)

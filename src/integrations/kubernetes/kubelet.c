@@ -52,13 +52,14 @@ static void see_socket(struct fgi_kube *kube)
         fg_log_info(now.st_ino ? "the kubelet is there" : "the kubelet is gone");
 }
 
-/* Its own socket may have been wiped. */
+/* Its own socket may have been wiped; and one that the kubelet was told of is not told again. */
 static int need_server(struct fgi_kube *kube, struct fgi_kube_resource *resource)
 {
         char path[PATH_MAX];
         struct fg_error err = {0};
         snprintf(path, sizeof path, "%s/device-plugins/%s", kube->folder, resource->endpoint);
-        if (resource->server && access(path, F_OK) == 0)
+        bool is_used_up = resource->asked && !resource->registered && !resource->ask.client;
+        if (resource->server && !is_used_up && access(path, F_OK) == 0)
                 return 0;
         fgi_kube_plugin_close(resource);
         int r = fgi_kube_plugin_open(kube, resource, &err);
@@ -80,6 +81,7 @@ static void start(struct fgi_kube *kube, struct fgi_kube_resource *resource, uin
         message.options = &options;
         snprintf(path, sizeof path, "%s/device-plugins/kubelet.sock", kube->folder);
         resource->at = now + AGAIN;
+        resource->asked = true;
         if (fgi_kube_ask_start(&resource->ask, path, "/v1beta1.Registration/Register", &message.base, PATIENCE, &err) < 0)
                 fg_log_debug("%s", err.text);
 }

@@ -50,7 +50,7 @@ static error_t take_class(struct options *o, const char *arg)
         for (uint32_t i = 0; i < kube->resources; i++)
                 if (strcmp(kube->resource[i].class.name, class->name) == 0)
                         return fail(o, "--class %s: that name was given before", arg);
-        kube->resources++;
+        kube->resource[kube->resources++].kube = kube;
         return 0;
 }
 

@@ -96,6 +96,17 @@ static void read_gpu(const json_t *device, struct fgi_kube_gpu *gpu)
                 gpu->numa = fgi_kube_numa("", gpu->uuid);
 }
 
+/* Processors are devices for OpenCL as well: they are offered where there is no GPU. */
+static bool has_gpus(const json_t *devices)
+{
+        const json_t *device;
+        size_t i;
+        json_array_foreach(devices, i, device)
+                if (strcmp(text_of(device, "type"), "gpu") == 0)
+                        return true;
+        return false;
+}
+
 int fgi_kube_node_look(struct fgi_kube_node *node, struct fg_error *err)
 {
         fgi_kube_autojson json_t *answer = NULL;
@@ -104,11 +115,15 @@ int fgi_kube_node_look(struct fgi_kube_node *node, struct fg_error *err)
         int r = call(node, "GET", "/v1/devices", NULL, &answer, err);
         if (r < 0)
                 return r;
+        const json_t *devices = json_object_get(answer, "devices");
+        bool only_gpus = has_gpus(devices);
         node->gpus = 0;
-        json_array_foreach(json_object_get(answer, "devices"), i, device) {
+        json_array_foreach(devices, i, device) {
                 struct fgi_kube_gpu *gpu = &node->gpu[node->gpus];
                 if (node->gpus == FGI_KUBE_GPUS_MAX)
                         break;
+                if (only_gpus && strcmp(text_of(device, "type"), "gpu") != 0)
+                        continue;
                 read_gpu(device, gpu);
                 /* One in two million; both behind one name would be worse than one missing. */
                 if (fgi_kube_node_gpu(node, gpu->tag))

@@ -3,11 +3,15 @@
 #include "integrations/kubernetes/plugin.h"
 
 #include "base/log.h"
+#include "base/paths.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
 
 #define SERVICE "/v1beta1.DevicePlugin/"
 
@@ -348,12 +352,36 @@ static const struct fgi_grpc_method methods[] = {{SERVICE "GetDevicePluginOption
                                                  {SERVICE "PreStartContainer", pre_start},
                                                  {0}};
 
+/* What processes left behind that were killed. */
+static void remove_dead(const char *folder, const char *class_name)
+{
+        char pattern[PATH_MAX];
+        glob_t found = {0};
+        snprintf(pattern, sizeof pattern, "%s/fastgpu-%s-[0-9a-f][0-9a-f][0-9a-f][0-9a-f].sock", folder, class_name);
+        if (glob(pattern, 0, NULL, &found) == 0)
+                for (size_t i = 0; i < found.gl_pathc; i++) {
+                        int fd = fg_unix_connect(found.gl_pathv[i], SOCK_STREAM);
+                        if (fd == -ECONNREFUSED)
+                                unlink(found.gl_pathv[i]);
+                        if (fd >= 0)
+                                close(fd);
+                }
+        globfree(&found);
+}
+
+/* A name that the kubelet has not heard yet: told the same one twice, kubelets to 1.37 at least forget whom to disconnect, and refuse it
+ * until they are restarted ("device plugin already connected"). */
 int fgi_kube_plugin_open(struct fgi_kube *kube, struct fgi_kube_resource *resource, struct fg_error *err)
 {
-        char path[PATH_MAX];
-        resource->kube = kube;
-        snprintf(resource->endpoint, sizeof resource->endpoint, "fastgpu-%s.sock", resource->class.name);
-        snprintf(path, sizeof path, "%s/device-plugins/%s", kube->folder, resource->endpoint);
+        char folder[PATH_MAX], path[PATH_MAX + 128];
+        uint16_t number;
+        if (getrandom(&number, sizeof number, 0) != sizeof number)
+                return fg_error_set(err, -EIO, "no random numbers: %m");
+        snprintf(folder, sizeof folder, "%s/device-plugins", kube->folder);
+        remove_dead(folder, resource->class.name);
+        snprintf(resource->endpoint, sizeof resource->endpoint, "fastgpu-%s-%04x.sock", resource->class.name, number);
+        snprintf(path, sizeof path, "%s/%s", folder, resource->endpoint);
+        resource->asked = false;
         int r = fgi_grpc_server_new(methods, resource, &resource->server);
         if (r < 0)
                 return fg_error_set(err, r, "cannot start a server: %m");

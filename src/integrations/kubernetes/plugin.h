@@ -17,7 +17,8 @@ struct fgi_kube;
 struct fgi_kube_resource {
         struct fgi_kube *kube;
         struct fgi_kube_class class;
-        char endpoint[96]; /* "fastgpu-vgpu-8g-25.sock", in the kubelet's folder */
+        char endpoint[96]; /* "fastgpu-vgpu-8g-25-1f3a.sock", in the kubelet's folder */
+        bool asked;        /* the kubelet was told of this endpoint */
         struct fgi_grpc_server *server;
         bool registered;
         uint64_t at; /* when it was, or when to try again */

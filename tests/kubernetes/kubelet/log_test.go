@@ -2,6 +2,7 @@
 package kubelet
 
 import (
+	"flag"
 	"io"
 	"os"
 	"testing"
@@ -17,7 +18,9 @@ func TestMain(m *testing.M) {
 		os.Exit(77)
 	}
 	if os.Getenv("KUBERNETES_VERBOSE") == "" {
-		klog.LogToStderr(false)
+		flags := flag.NewFlagSet("klog", flag.PanicOnError)
+		klog.InitFlags(flags)
+		flags.Parse([]string{"-logtostderr=false", "-stderrthreshold=FATAL"})
 		klog.SetOutput(io.Discard)
 	}
 	os.Exit(m.Run())

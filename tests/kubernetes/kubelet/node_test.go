@@ -185,7 +185,9 @@ func (n *node) memoryFree() (total float64) {
 		n.t.Fatal(err)
 	}
 	for _, d := range answer["devices"].([]any) {
-		total += d.(map[string]any)["memory_free"].(float64)
+		if device := d.(map[string]any); device["type"] == "gpu" { // a processor's memory is what the machine has left
+			total += device["memory_free"].(float64)
+		}
 	}
 	return total
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/kubernetes/pkg/kubelet/lifecycle"
 )
 
 const (
@@ -124,7 +125,9 @@ func TestWhatDoesNotFit(t *testing.T) {
 	if _, err := n.admit(n.pods.make("team", large, 5)); err == nil {
 		t.Error("5 of 4 were given")
 	}
-	n.request("POST", "/v1/vgpus", `{"name": "other", "gpus": 2, "memory": "7G", "compute": "80"}`)
+	for _, device := range []string{"0", "1"} {
+		n.request("POST", "/v1/vgpus", `{"name": "other-`+device+`", "memory": "7G", "compute": "80", "device": "`+device+`"}`)
+	}
 	pod := n.pods.make("team", small, 4)
 	if _, err := n.admit(pod); err == nil || (!strings.Contains(err.Error(), "FastGPU") && !strings.Contains(err.Error(), "unavailable")) {
 		t.Errorf("refused in these words: %v", err)
@@ -171,7 +174,7 @@ func TestInitContainer(t *testing.T) {
 	n.pods.add(pod)
 	defer n.pods.remove(pod)
 	for _, c := range []*v1.Container{&pod.Spec.InitContainers[0], &pod.Spec.Containers[0]} {
-		if err := n.kube.manager.Allocate(t.Context(), pod, c, "Add"); err != nil {
+		if err := n.kube.manager.Allocate(t.Context(), pod, c, lifecycle.AddOperation); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -181,7 +184,7 @@ func TestInitContainer(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i == 0 {
-			time.Sleep(13 * time.Second) // longer than what was just made is spared
+			time.Sleep(4 * time.Second) // longer than what was just made is spared
 		}
 		sets, _ := n.sets("kubernetes")
 		if len(sets) != 1 || sets[set(names[0])] != 2-i {
