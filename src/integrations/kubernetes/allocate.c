@@ -35,40 +35,38 @@ static int remove_old(struct fgi_kube_resource *resource, const char *set, const
         return 0;
 }
 
-/* The GPU's key if all are on one; "" if the daemon is to choose; NULL: one is gone. */
-static const char *device_of(struct fgi_kube_resource *resource, const struct fgi_kube_id *id, uint32_t ids)
+static json_t *devices_of(struct fgi_kube_resource *resource, const struct fgi_kube_id *id, uint32_t ids)
 {
-        const char *key = NULL;
+        json_t *list = json_array();
         for (uint32_t i = 0; i < ids; i++) {
                 const struct fgi_kube_gpu *gpu = fgi_kube_node_gpu(&resource->kube->node, id[i].tag);
-                if (!gpu)
-                        return NULL;
-                key = i == 0 || (key && strcmp(key, gpu->key) == 0) ? gpu->key : "";
+                if (gpu && json_array_append_new(list, json_string(gpu->key)) == 0)
+                        continue;
+                json_decref(list);
+                return NULL;
         }
-        return key;
+        return list;
 }
 
-static char *body_of(const struct fgi_kube_resource *resource, const char *set, const char *device, uint32_t ids)
+static char *body_of(struct fgi_kube_resource *resource, const char *set, const struct fgi_kube_id *id, uint32_t ids)
 {
         char share[16];
         const struct fgi_kube_class *class = &resource->class;
+        json_t *devices = devices_of(resource, id, ids);
+        if (!devices)
+                return NULL;
         snprintf(share, sizeof share, "%u.%u", class->share / 10, class->share % 10);
-        fgi_kube_autojson json_t *body = json_pack("{s:s, s:s, s:i, s:I, s:s}", "name", set, "project", resource->kube->node.project, "gpus", (int)ids,
-                                                   "memory", (json_int_t)class->memory, "compute", share);
-        if (body && *device)
-                json_object_set_new(body, "device", json_string(device));
+        fgi_kube_autojson json_t *body = json_pack("{s:s, s:s, s:i, s:I, s:s, s:o}", "name", set, "project", resource->kube->node.project, "gpus", (int)ids,
+                                                   "memory", (json_int_t)class->memory, "compute", share, "devices", devices);
         return body ? json_dumps(body, JSON_COMPACT) : NULL;
 }
 
 static int make(struct fgi_kube_resource *resource, const char *set, const struct fgi_kube_id *id, uint32_t ids, struct fg_error *err)
 {
         struct fgi_kube *kube = resource->kube;
-        const char *device = device_of(resource, id, ids);
-        fg_autofree char *body = device ? body_of(resource, set, device, ids) : NULL;
-        if (!device)
-                return fg_error_set(err, -ENOENT, "a GPU of this node is gone");
+        fg_autofree char *body = body_of(resource, set, id, ids);
         if (!body)
-                return fg_error_set(err, -ENOMEM, "out of memory");
+                return fg_error_set(err, -ENOENT, "a GPU of this node is gone");
         int r = remove_old(resource, set, id, ids, err);
         if (r == 0)
                 r = fgi_kube_node_create(&kube->node, kube->node.project, body, err);
@@ -79,7 +77,8 @@ static int make(struct fgi_kube_resource *resource, const char *set, const struc
                         r = fgi_kube_node_create(&kube->node, kube->node.project, body, err);
         }
         if (r == 0 && !fgi_kube_held_add(kube, (uint32_t)(resource - kube->resource), set, id, ids)) {
-                fgi_kube_node_delete(&kube->node, kube->node.project, set, NULL);
+                struct fg_error ignored = {0};
+                fgi_kube_node_delete(&kube->node, kube->node.project, set, &ignored);
                 r = fg_error_set(err, -ENOMEM, "there are too many sets on this node");
         }
         return r;
