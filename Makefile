@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. meson does the work; `make` leaves a complete runnable tree in out/.
 BUILD ?= build
-.PHONY: all test check asan tsan fuzz bench lint compat gpu-check gpu-bundle dist deb deb-check image image-check vm-check clean format
+.PHONY: all test check asan tsan fuzz bench lint compat gpu-check gpu-bundle dist deb deb-check image image-check vm-check kubernetes-check clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -47,6 +47,11 @@ gpu-check: all
 # One archive with all that gpu-check needs, for a machine without a compiler or a package registry.
 gpu-bundle: all
 	@tools/gpu-bundle --build $(BUILD)
+
+# fastgpu-kubelet against the kubelet's own code, KUBERNETES_ROUNDS times at random. Needs go and root; builds for minutes the first time.
+KUBERNETES_ROUNDS ?= 1000
+kubernetes-check: all
+	@KUBERNETES_BUILD=1 KUBERNETES_ROUNDS=$(KUBERNETES_ROUNDS) tests/kubernetes/run.py
 
 # What `make` built, as one archive with install.sh.
 dist: all

@@ -32,15 +32,12 @@ static struct fgd_device *match_device(const struct fgd_manager *m, const char *
         return *ret_ambiguous ? NULL : found;
 }
 
-int fgd_body_device(struct fgd_call *call, json_t *body, struct fgd_device **ret)
+static int find_device(struct fgd_call *call, json_t *value, struct fgd_device **ret)
 {
         char quoted[96], number[24];
         int64_t id;
         bool ambiguous;
-        json_t *value = json_object_get(body, "device");
         const char *text = json_string_value(value);
-        if (!value)
-                return 0;
         if (fgd_body_integer(value, &id)) {
                 snprintf(number, sizeof number, "%lld", (long long)id);
                 text = number;
@@ -55,6 +52,35 @@ int fgd_body_device(struct fgd_call *call, json_t *body, struct fgd_device **ret
                                ambiguous ? "several devices have a UUID that starts with \"%.80s\": give more of it"
                                          : "there is no device \"%.80s\"; \"fastgpu devices\" shows what there is",
                                text);
+}
+
+int fgd_body_device(struct fgd_call *call, json_t *body, struct fgd_device **ret)
+{
+        json_t *value = json_object_get(body, "device");
+        return value ? find_device(call, value, ret) : 0;
+}
+
+/* One for each vGPU; *ret is NULL where none are named. What was asked for is then taken as it is, so all of it has to be said. */
+static int body_devices(struct fgd_call *call, json_t *body, uint32_t gpus, uint32_t **ret)
+{
+        json_t *list = json_object_get(body, "devices"), *item;
+        struct fgd_device *device;
+        size_t i;
+        if (!list)
+                return 0;
+        if (!json_is_array(list) || json_array_size(list) != gpus)
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"devices\" must be a list of %u, one for each vGPU", gpus);
+        if (json_object_get(body, "device") || !json_object_get(body, "memory") || !json_object_get(body, "compute"))
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"devices\" goes with \"memory\" and \"compute\", and without \"device\"");
+        *ret = calloc(gpus, sizeof **ret);
+        if (!*ret)
+                return fgd_problem_set(&call->problem, FGD_INTERNAL, "out of memory");
+        json_array_foreach(list, i, item) {
+                if (find_device(call, item, &device) < 0)
+                        return -1;
+                (*ret)[i] = device->id;
+        }
+        return 0;
 }
 
 /* What 100 % of the memory means before a device is chosen: the one asked for, else the largest. */
@@ -109,19 +135,21 @@ static int create(struct fgd_call *call, json_t *body, bool ephemeral, struct fg
 {
         FG_CLEANUP(wants_clear) struct wants w = {0};
         struct fgd_create c = {.ephemeral = ephemeral, .owner = call->who.user};
+        fg_autofree uint32_t *at = NULL;
         const char *project;
         bool given;
         if (fgd_body_word(body, "project", &project, &call->problem) < 0 || fgd_call_project(call, project, &c.project) < 0 ||
             fgd_body_name(body, c.name, &call->problem) < 0 || fgd_body_count(body, &c.gpus, &call->problem) < 0 ||
             fgd_body_mode(body, &given, &c.mode, &call->problem) < 0 || fgd_body_priority(body, &given, &c.priority, &call->problem) < 0 ||
-            fgd_body_device(call, body, &c.device) < 0 || wants_new(call, c.gpus, &w) < 0)
+            fgd_body_device(call, body, &c.device) < 0 || body_devices(call, body, c.gpus, &at) < 0 || wants_new(call, c.gpus, &w) < 0)
                 return -1;
         fgd_journal_target(call->manager, "%s", c.name);
         for (uint32_t i = 0; i < c.gpus; i++)
-                w.whole[i] = whole_memory(call->manager, c.device);
+                w.whole[i] = whole_memory(call->manager, at ? call->manager->device[at[i]] : c.device);
         if (fgd_body_wants(body, c.gpus, w.whole, w.want, &call->problem) < 0)
                 return -1;
         c.want = w.want;
+        c.at = at;
         call->wish = &c;
         int r = fgd_vgpus_create(call->manager, &c, ret, &call->problem);
         call->wish = NULL;
@@ -142,7 +170,7 @@ static void write_created(struct fgd_call *call, const void *object)
 
 int fgd_handle_create(struct fgd_call *call)
 {
-        static const char *const known[] = {"name", "gpus", "memory", "compute", "mode", "priority", "device", "project", NULL};
+        static const char *const known[] = {"name", "gpus", "memory", "compute", "mode", "priority", "device", "devices", "project", NULL};
         fgd_autojson json_t *body = NULL;
         struct fgd_set *set;
         char note[256];

@@ -25,7 +25,7 @@ struct fgd_create {
         struct fgd_project *project;
         struct fgd_user *owner; /* NULL: the operator's */
         struct fgd_run *run;    /* of a job, which comes to be active with it; NULL: a person's */
-        const uint32_t *at;     /* devices of a job's vGPUs, one for each; NULL: wherever there is room */
+        const uint32_t *at;     /* the vGPUs' devices, one for each; NULL: wherever there is room */
 };
 int fgd_vgpus_create(struct fgd_manager *manager, const struct fgd_create *create, struct fgd_set **ret, struct fgd_problem *problem);
 

@@ -92,7 +92,7 @@ static void placement_clear(struct placement *p)
         free(p->memory);
 }
 
-/* Where the job queue says; its books are the same as ours, but to over-commit is never right. */
+/* Where the job queue, or who asks, says; the queue's books are the same as ours, but to over-commit is never right. */
 static int place_at(struct fgd_manager *m, const struct fgd_create *create, struct placement *ret, struct fgd_problem *problem)
 {
         uint64_t memory[FGD_DEVICES_MAX] = {0};
@@ -104,7 +104,7 @@ static int place_at(struct fgd_manager *m, const struct fgd_create *create, stru
                 ret->device[i] = at;
                 if (!m->device[at]->present || memory[at] > fgd_device_memory_free(m, m->device[at]) ||
                     share[at] > fgd_device_share_free(m->device[at]))
-                        return fgd_problem_set(problem, FGD_NO_CAPACITY, "vGPU %u of %u does not fit onto device %u any more", i, create->gpus, at);
+                        return fgd_problem_set(problem, FGD_NO_CAPACITY, "vGPU %u of %u does not fit onto device %u", i, create->gpus, at);
         }
         return 0;
 }

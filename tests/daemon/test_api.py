@@ -65,6 +65,11 @@ class Creating(harness.Case):
                 made = d.create(f"v{n}", memory="10%", compute="5", device=device)["vgpus"][0]
                 self.assertEqual((made["device"], made["memory"]), (want, MEMORY // 10))
 
+    def test_a_device_for_each(self):
+        with Daemon(devices=2) as d:
+            made = d.create("s", gpus=4, memory=["1M", "2M", "3M", "4M"], compute="5", devices=["1", 0, "opencl/Fake/1", "1"])["vgpus"]
+            self.assertEqual([(v["device"], v["memory"] >> 20) for v in made], [(1, 1), (0, 2), (1, 3), (1, 4)])
+
     def test_refusals(self):
         with Daemon() as d:
             d.create("taken", memory="1M", compute="1")
@@ -94,6 +99,12 @@ class Creating(harness.Case):
                 ({"priority": 1}, 400, "bad-request", ["1", "normal"]),
                 ({"device": "9"}, 404, "not-found", ["9"]),
                 ({"device": ""}, 400, "bad-request", []),
+                ({"devices": ["0"]}, 400, "bad-request", ["memory", "compute"]),
+                ({"devices": [], "memory": "1M", "compute": "1"}, 400, "bad-request", ["list of 1"]),
+                ({"devices": "0", "memory": "1M", "compute": "1"}, 400, "bad-request", ["list of 1"]),
+                ({"devices": ["0", "9"], "gpus": 2, "memory": "1M", "compute": "1"}, 404, "not-found", ["9"]),
+                ({"devices": ["0"], "device": "0", "memory": "1M", "compute": "1"}, 400, "bad-request", ["without"]),
+                ({"devices": ["0", "0"], "gpus": 2, "memory": "600M", "compute": "1"}, 409, "no-capacity", ["vGPU 1 of 2"]),
                 ({"nmae": "x"}, 400, "bad-request", ["nmae"]),
                 ({"memory": "2G"}, 409, "no-capacity", []),
                 ({"compute": "100"}, 409, "no-capacity", []),

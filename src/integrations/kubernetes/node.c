@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The daemon of this node. Every request is brief: who waits for it is the kubelet. */
+#include "integrations/kubernetes/kube.h"
+
+#include "base/log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+        const char *type;
+        int code;
+} problem_table[] = {{"exists", -EEXIST}, {"in-use", -EBUSY}, {"no-capacity", -ENOSPC}, {"quota", -ENOSPC}, {"not-found", -ENOENT}};
+
+static int code_of(const char *type)
+{
+        for (size_t i = 0; i < sizeof problem_table / sizeof *problem_table; i++)
+                if (strcmp(type, problem_table[i].type) == 0)
+                        return problem_table[i].code;
+        return -EINVAL;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+        const char *text = json_string_value(json_object_get(object, key));
+        return text ? text : "";
+}
+
+static uint64_t number_of(const json_t *object, const char *key)
+{
+        json_int_t value = json_integer_value(json_object_get(object, key));
+        return value < 0 ? 0 : (uint64_t)value;
+}
+
+static int lost(struct fgi_kube_node *node, int r, struct fg_error *err)
+{
+        const char *why = fg_client_error(node->client);
+        node->is_there = false;
+        fg_error_set(err, r, "fastgpud at %s: %s", fg_client_where(node->client), *why ? why : strerror(-r));
+        fgi_kube_node_close(node);
+        return r;
+}
+
+static int call(struct fgi_kube_node *node, const char *method, const char *path, const char *body, json_t **ret, struct fg_error *err)
+{
+        struct fg_client_reply reply;
+        node->type[0] = 0;
+        if (!node->client) {
+                int r = fg_client_open(FG_CLIENT_BRIEF, &node->client, err->text, sizeof err->text);
+                if (r < 0) {
+                        node->is_there = false;
+                        return err->code = r;
+                }
+        }
+        int r = fg_client_request(node->client, method, path, body, &reply);
+        if (r < 0)
+                return lost(node, r, err);
+        node->is_there = true;
+        fgi_kube_autojson json_t *answer = reply.size ? json_loadb(reply.body, reply.size, 0, NULL) : NULL;
+        int status = reply.status;
+        fg_client_reply_clear(&reply);
+        if (status >= 400) {
+                snprintf(node->type, sizeof node->type, "%s", text_of(answer, "type"));
+                const char *detail = text_of(answer, "detail");
+                return fg_error_set(err, code_of(node->type), "%s", *detail ? detail : "fastgpud refuses, and does not say why");
+        }
+        if (ret)
+                *ret = answer ? json_incref(answer) : json_object();
+        return 0;
+}
+
+void fgi_kube_node_close(struct fgi_kube_node *node)
+{
+        fg_client_close(node->client);
+        node->client = NULL;
+}
+
+static void read_gpu(const json_t *device, struct fgi_kube_gpu *gpu)
+{
+        uint64_t memory = number_of(device, "memory"), reserved = number_of(device, "memory_reserved");
+        bool is_known = strcmp(gpu->key, text_of(device, "key")) == 0 && strcmp(gpu->uuid, text_of(device, "uuid")) == 0;
+        snprintf(gpu->key, sizeof gpu->key, "%s", text_of(device, "key"));
+        snprintf(gpu->uuid, sizeof gpu->uuid, "%s", text_of(device, "uuid"));
+        snprintf(gpu->model, sizeof gpu->model, "%s", text_of(device, "model"));
+        snprintf(gpu->driver, sizeof gpu->driver, "%s", text_of(device, "driver"));
+        snprintf(gpu->api, sizeof gpu->api, "%s", text_of(device, "api"));
+        fgi_kube_tag(gpu->key, gpu->tag);
+        gpu->memory = memory > reserved ? memory - reserved : 0;
+        gpu->memory_free = number_of(device, "memory_free");
+        gpu->share_free = (uint32_t)number_of(device, "share_free");
+        gpu->usable = strcmp(text_of(device, "state"), "ok") == 0;
+        if (!is_known)
+                gpu->numa = fgi_kube_numa("", gpu->uuid);
+}
+
+/* Processors are devices for OpenCL as well: they are offered where there is no GPU. */
+static bool has_gpus(const json_t *devices)
+{
+        const json_t *device;
+        size_t i;
+        json_array_foreach(devices, i, device)
+                if (strcmp(text_of(device, "type"), "gpu") == 0)
+                        return true;
+        return false;
+}
+
+int fgi_kube_node_look(struct fgi_kube_node *node, struct fg_error *err)
+{
+        fgi_kube_autojson json_t *answer = NULL;
+        json_t *device;
+        size_t i;
+        int r = call(node, "GET", "/v1/devices", NULL, &answer, err);
+        if (r < 0)
+                return r;
+        const json_t *devices = json_object_get(answer, "devices");
+        bool only_gpus = has_gpus(devices);
+        node->gpus = 0;
+        json_array_foreach(devices, i, device) {
+                struct fgi_kube_gpu *gpu = &node->gpu[node->gpus];
+                if (node->gpus == FGI_KUBE_GPUS_MAX)
+                        break;
+                if (only_gpus && strcmp(text_of(device, "type"), "gpu") != 0)
+                        continue;
+                read_gpu(device, gpu);
+                /* One in two million; both behind one name would be worse than one missing. */
+                if (fgi_kube_node_gpu(node, gpu->tag))
+                        fg_log_error("device %s has the tag of another and is left out", gpu->key);
+                else
+                        node->gpus++;
+        }
+        return 0;
+}
+
+struct fgi_kube_gpu *fgi_kube_node_gpu(struct fgi_kube_node *node, const char *tag)
+{
+        for (uint32_t i = 0; i < node->gpus; i++)
+                if (strcmp(node->gpu[i].tag, tag) == 0)
+                        return &node->gpu[i];
+        return NULL;
+}
+
+int fgi_kube_node_project(struct fgi_kube_node *node, const char *project, struct fg_error *err)
+{
+        char path[128], body[128];
+        snprintf(body, sizeof body, "{\"name\": \"%s\"}", project);
+        int r = call(node, "POST", "/v1/projects", body, NULL, err);
+        if (r < 0 && r != -EEXIST)
+                return r;
+        if (r == -EEXIST)
+                return 0; /* its lease is what somebody made it */
+        snprintf(path, sizeof path, "/v1/projects/%s", project);
+        return call(node, "PATCH", path, "{\"idle_lease\": 0}", NULL, err);
+}
+
+int fgi_kube_node_create(struct fgi_kube_node *node, const char *project, const char *body, struct fg_error *err)
+{
+        int r = call(node, "POST", "/v1/vgpus", body, NULL, err);
+        if (r != -ENOENT)
+                return r;
+        /* The project's first. */
+        r = fgi_kube_node_project(node, project, err);
+        return r < 0 ? r : call(node, "POST", "/v1/vgpus", body, NULL, err);
+}
+
+int fgi_kube_node_delete(struct fgi_kube_node *node, const char *project, const char *set, struct fg_error *err)
+{
+        char path[256];
+        snprintf(path, sizeof path, "/v1/vgpus/%s?project=%s", set, project);
+        int r = call(node, "DELETE", path, NULL, NULL, err);
+        return r == -ENOENT ? 0 : r;
+}
+
+int fgi_kube_node_box(struct fgi_kube_node *node, const char *project, const char *set, json_t **ret, struct fg_error *err)
+{
+        char body[256];
+        snprintf(body, sizeof body, "{\"target\": \"%s\", \"project\": \"%s\"}", set, project);
+        return call(node, "POST", "/v1/containers", body, ret, err);
+}
+
+int fgi_kube_node_sets(struct fgi_kube_node *node, const char *project, json_t **ret, struct fg_error *err)
+{
+        char path[128];
+        snprintf(path, sizeof path, "/v1/vgpus?project=%s", project);
+        int r = call(node, "GET", path, NULL, ret, err);
+        if (r == -ENOENT) {
+                *ret = json_object();
+                return 0;
+        }
+        return r;
+}
+
+/* /proc/driver/nvidia/gpus/0000:01:00.0/information names the UUID; the folder is the PCI address. */
+static bool has_uuid(const char *path, const char *uuid)
+{
+        char line[256], found[80] = "";
+        FILE *file = fopen(path, "re");
+        while (file && fgets(line, sizeof line, file))
+                sscanf(line, "GPU UUID: %79s", found);
+        if (file)
+                fclose(file);
+        return strcmp(found, uuid) == 0;
+}
+
+int fgi_kube_numa(const char *root, const char *uuid)
+{
+        char folder[PATH_MAX], path[PATH_MAX + 300];
+        struct dirent *entry;
+        int numa = -1;
+        snprintf(folder, sizeof folder, "%s/proc/driver/nvidia/gpus", root);
+        DIR *dir = opendir(folder);
+        while (dir && (entry = readdir(dir))) {
+                snprintf(path, sizeof path, "%s/%s/information", folder, entry->d_name);
+                if (entry->d_name[0] == '.' || !has_uuid(path, uuid))
+                        continue;
+                snprintf(path, sizeof path, "%s/sys/bus/pci/devices/%s/numa_node", root, entry->d_name);
+                FILE *file = fopen(path, "re");
+                if (file && fscanf(file, "%d", &numa) != 1)
+                        numa = -1;
+                if (file)
+                        fclose(file);
+                break;
+        }
+        if (dir)
+                closedir(dir);
+        return numa;
+}

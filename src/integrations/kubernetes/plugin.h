@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The device plugin: one resource for each class, and which sets were made for whom. */
+#ifndef FGI_KUBE_PLUGIN_H
+#define FGI_KUBE_PLUGIN_H
+
+#include "integrations/kubernetes/kube.h"
+
+#include "deviceplugin.pb-c.h"
+
+#include <sys/stat.h>
+
+#define FGI_KUBE_WATCHERS_MAX 8u
+#define FGI_KUBE_HELD_MAX     4096u
+
+struct fgi_kube;
+
+struct fgi_kube_resource {
+        struct fgi_kube *kube;
+        struct fgi_kube_class class;
+        char endpoint[96]; /* "fastgpu-vgpu-8g-25-1f3a.sock", in the kubelet's folder */
+        bool asked;        /* the kubelet was told of this endpoint */
+        struct fgi_grpc_server *server;
+        bool registered;
+        uint64_t at; /* when it was, or when to try again */
+        struct fgi_kube_ask ask;
+        struct fgi_grpc_call *watcher[FGI_KUBE_WATCHERS_MAX]; /* NULL: free */
+        uint8_t *told; /* the last list, packed */
+        size_t told_size;
+};
+
+/* A set that was made for devices of a class. */
+struct fgi_kube_held {
+        uint32_t resource;
+        char set[FGI_KUBE_NAME_MAX];
+        uint32_t ids; /* 0: its name does not tell, and no pod did yet */
+        struct fgi_kube_id id[FGI_KUBE_IDS_MAX];
+        uint64_t since;  /* it was made, or its container was about to start */
+        bool seen;       /* a pod had it */
+        bool listed;     /* in the answer that is being read */
+        bool written;    /* in what the kubelet wrote down */
+        uint32_t missed; /* answers in a row without it */
+        char pod[320];   /* "namespace/pod/container", "" while none is known */
+};
+
+struct fgi_kube {
+        char folder[PATH_MAX - 128]; /* the kubelet's: /var/lib/kubelet */
+        char own_pod[320];           /* "namespace/name", "": runs outside of pods */
+        bool with_mounts;            /* containers get mounts instead of a CDI device */
+        struct fgi_kube_node node;
+        uint32_t resources;
+        struct fgi_kube_resource resource[FGI_KUBE_CLASSES_MAX];
+        uint32_t helds;
+        struct fgi_kube_held *held;
+        bool knows_sets; /* the daemon told them */
+        bool changed;    /* what is left for others, since they were told */
+        uint64_t sets_at, pods_at, look_at; /* when that is due */
+        struct fgi_kube_ask pods;
+        int inotify;
+        struct stat socket; /* the kubelet's, as it was seen last */
+};
+
+/* --- devices.c --- */
+
+/* What the kubelet is told of a class; the caller frees it with fgi_kube_devices_free(). -ENOMEM. */
+int fgi_kube_devices(const struct fgi_kube_resource *resource, Fgi__Plugin__Devices *ret);
+void fgi_kube_devices_free(Fgi__Plugin__Devices *devices);
+/* Chooses `count` of what is available, those that must be among them first, on the GPUs where the daemon would place them.
+ * ret[i] point into the request. How many there are. */
+size_t fgi_kube_prefer(struct fgi_kube_resource *resource, const Fgi__Plugin__PreferredContainer *wanted, char **ret);
+
+/* --- held.c --- */
+
+struct fgi_kube_held *fgi_kube_held_find(struct fgi_kube *kube, const char *set);
+struct fgi_kube_held *fgi_kube_held_add(struct fgi_kube *kube, uint32_t resource, const char *set, const struct fgi_kube_id *id, uint32_t ids);
+void fgi_kube_held_remove(struct fgi_kube *kube, struct fgi_kube_held *held);
+/* As the daemon has them. */
+int fgi_kube_held_load(struct fgi_kube *kube, struct fg_error *err);
+/* Whether the answer can be believed: right after its start a kubelet knows few pods, or none, while their containers run. */
+void fgi_kube_held_judge(struct fgi_kube *kube, const uint8_t *answer, size_t size);
+
+/* --- allocate.c --- */
+
+/* Makes the set for these devices of a class, or refuses in words for the pod's events. */
+int fgi_kube_allocate(struct fgi_kube_resource *resource, const struct fgi_kube_id *id, uint32_t ids, json_t **ret_box, struct fg_error *err);
+/* What the container gets of it is known to engines from now on; a set that is gone is made again. */
+int fgi_kube_start(struct fgi_kube_resource *resource, const struct fgi_kube_id *id, uint32_t ids, struct fg_error *err);
+
+/* --- plugin.c --- */
+
+int fgi_kube_plugin_open(struct fgi_kube *kube, struct fgi_kube_resource *resource, struct fg_error *err);
+void fgi_kube_plugin_close(struct fgi_kube_resource *resource);
+/* Tells the watchers, if something changed or `anyway`. */
+void fgi_kube_plugin_tell(struct fgi_kube_resource *resource, bool anyway);
+
+/* --- kubelet.c: its socket comes and goes --- */
+
+int fgi_kube_kubelet_open(struct fgi_kube *kube, struct fg_error *err);
+void fgi_kube_kubelet_check(struct fgi_kube *kube, uint64_t now); /* registers where that is due, asks for pods */
+
+#endif

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+package kubelet
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/kubernetes/pkg/kubelet/lifecycle"
+)
+
+const (
+	small = "fastgpu.dev/vgpu-1g-10"
+	large = "fastgpu.dev/vgpu-4g-50"
+)
+
+func set(device string) string {
+	return strings.TrimPrefix(device, "fastgpu.dev/vgpu=kubernetes:")
+}
+
+// whole is a node with two GPUs of 8 GB and two classes, all started.
+func whole(t *testing.T) *node {
+	n := newNode(t, `2x"Test GPU":8G`, "--class=1G:10", "--class=4G:50", "--verbose")
+	n.startKubelet()
+	n.startPlugin()
+	n.ready()
+	return n
+}
+
+func (n *node) ready() {
+	n.t.Helper()
+	n.eventually("both classes are there", func() bool { return n.allocatable(small) > 0 && n.allocatable(large) > 0 })
+}
+
+// settled waits until the daemon has exactly the sets of these pods.
+func (n *node) settled(live map[*v1.Pod][]string) time.Duration {
+	n.t.Helper()
+	want := map[string]bool{}
+	for _, names := range live {
+		for _, name := range names {
+			want[set(name)] = true
+		}
+	}
+	var found map[string]int
+	defer func() {
+		if n.t.Failed() {
+			n.t.Logf("wanted %v, found %v", want, found)
+		}
+	}()
+	return n.eventually("the daemon has what the pods have", func() bool {
+		found, _ = n.sets("kubernetes")
+		if found == nil || len(found) != len(want) {
+			return false
+		}
+		for name := range found {
+			if !want[name] {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (n *node) cdi() map[string]bool {
+	var spec struct{ Devices []struct{ Name string } }
+	text, err := os.ReadFile(filepath.Join(n.state, "cdi/fastgpu.dev-vgpu.json"))
+	if err != nil || json.Unmarshal(text, &spec) != nil {
+		return nil
+	}
+	found := map[string]bool{}
+	for _, device := range spec.Devices {
+		found["fastgpu.dev/vgpu="+device.Name] = true
+	}
+	return found
+}
+
+func TestOnePod(t *testing.T) {
+	n := whole(t)
+	free := n.memoryFree()
+	if got := n.allocatable(small); got != 16 {
+		t.Errorf("%d slices of 1 GB on two GPUs of 8 GB", got)
+	}
+	if got := n.allocatable(large); got != 4 {
+		t.Errorf("%d slices of 4 GB", got)
+	}
+	pod := n.pods.make("team", small, 3)
+	names, err := n.admit(pod)
+	if err != nil || len(names) != 1 {
+		t.Fatalf("%v: %v", names, err)
+	}
+	if !n.cdi()[names[0]] {
+		t.Errorf("engines are not told of %s", names[0])
+	}
+	sets, _ := n.sets("kubernetes")
+	if sets[set(names[0])] != 3 {
+		t.Errorf("%s is not a set of 3: %v", names[0], sets)
+	}
+	if got := free - n.memoryFree(); got != 3<<30 {
+		t.Errorf("%f bytes are taken", got)
+	}
+	// What one class takes, the other lacks: spread over both GPUs, 6 and 7 GB of memory are left, and 80 and 90 % of compute.
+	n.eventually("the other class has less", func() bool { return n.allocatable(large) == 2 })
+	if _, err := n.run(pod, &pod.Spec.Containers[0]); err != nil {
+		t.Errorf("its container cannot start again: %v", err)
+	}
+	n.pods.remove(pod)
+	n.settled(nil)
+	if n.memoryFree() != free {
+		t.Error("not everything was given back")
+	}
+	n.eventually("the other class has it again", func() bool { return n.allocatable(large) == 4 })
+}
+
+func TestWhatDoesNotFit(t *testing.T) {
+	n := whole(t)
+	// Somebody without Kubernetes takes all of both GPUs but a little, faster than the kubelet is told.
+	if _, err := n.admit(n.pods.make("team", large, 5)); err == nil {
+		t.Error("5 of 4 were given")
+	}
+	for _, device := range []string{"0", "1"} {
+		n.request("POST", "/v1/vgpus", `{"name": "other-`+device+`", "memory": "7G", "compute": "80", "device": "`+device+`"}`)
+	}
+	pod := n.pods.make("team", small, 4)
+	if _, err := n.admit(pod); err == nil || (!strings.Contains(err.Error(), "FastGPU") && !strings.Contains(err.Error(), "unavailable")) {
+		t.Errorf("refused in these words: %v", err)
+	}
+	n.settled(nil)
+	n.eventually("what is left is told", func() bool { return n.allocatable(small) == 2 && n.allocatable(large) == 0 })
+	live := map[*v1.Pod][]string{}
+	pod = n.pods.make("team", small, 2)
+	names, err := n.admit(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	live[pod] = names
+	n.settled(live)
+}
+
+// A kubelet that has just started knows no pods while their containers run.
+func TestKubeletThatKnowsNothingYet(t *testing.T) {
+	n := whole(t)
+	live := map[*v1.Pod][]string{}
+	pod := n.pods.make("team", small, 1)
+	live[pod], _ = n.admit(pod)
+	n.pods.hide(true)
+	n.restartKubelet()
+	end(&n.plugin, syscall.SIGKILL)
+	n.startPlugin()
+	time.Sleep(5 * time.Second)
+	n.settled(live)
+	n.pods.hide(false)
+	n.ready()
+	if names, err := n.run(pod, &pod.Spec.Containers[0]); err != nil || names[0] != live[pod][0] {
+		t.Errorf("%v: %v", names, err)
+	}
+	n.settled(live)
+	n.pods.remove(pod)
+	n.settled(nil)
+}
+
+// Its init container has two devices, of which the kubelet gives one to the other container; lists of pods do not name the first.
+func TestInitContainer(t *testing.T) {
+	n := whole(t)
+	pod := n.pods.make("team", small, 1)
+	pod.Spec.InitContainers = []v1.Container{{Name: "init", Resources: limits(small, 2)}}
+	n.pods.add(pod)
+	defer n.pods.remove(pod)
+	for _, c := range []*v1.Container{&pod.Spec.InitContainers[0], &pod.Spec.Containers[0]} {
+		if err := n.kube.manager.Allocate(t.Context(), pod, c, lifecycle.AddOperation); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, c := range []*v1.Container{&pod.Spec.InitContainers[0], &pod.Spec.Containers[0]} {
+		names, err := n.run(pod, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			time.Sleep(4 * time.Second) // longer than what was just made is spared
+		}
+		sets, _ := n.sets("kubernetes")
+		if len(sets) != 1 || sets[set(names[0])] != 2-i {
+			t.Errorf("container %d has %v, the daemon %v", i, names, sets)
+		}
+	}
+}
+
+// The kubelet and its folder, fastgpu-kubelet and the daemon come and go at random while pods do.
+func TestRandom(t *testing.T) {
+	rounds, _ := strconv.Atoi(os.Getenv("KUBERNETES_ROUNDS"))
+	seed, _ := strconv.ParseInt(os.Getenv("KUBERNETES_SEED"), 10, 64)
+	if rounds == 0 {
+		rounds = 40
+	}
+	if seed == 0 {
+		seed = time.Now().UnixNano()
+	}
+	t.Logf("KUBERNETES_ROUNDS=%d KUBERNETES_SEED=%d", rounds, seed)
+	random := rand.New(rand.NewSource(seed))
+	n := whole(t)
+	free := n.memoryFree()
+	live := map[*v1.Pod][]string{}
+	worst, admitted, refused := time.Duration(0), 0, 0
+	for round := 0; round < rounds; round++ {
+		did := n.disturb(random, live)
+		n.ready2(live)
+		for i := random.Intn(4); i > 0; i-- {
+			if n.change(random, live) {
+				admitted++
+			} else {
+				refused++
+			}
+		}
+		if took := n.settled(live); took > worst {
+			worst = took
+		}
+		n.check(live, did)
+		if t.Failed() {
+			t.Fatalf("in round %d, after %s", round, did)
+		}
+	}
+	for pod := range live {
+		n.pods.remove(pod)
+	}
+	n.settled(nil)
+	if n.memoryFree() != free {
+		t.Error("not everything was given back")
+	}
+	t.Logf("%d pods admitted, %d refused or ended; settled in at most %s; resident: %s KiB, the daemon %s KiB", admitted, refused, worst.Round(time.Millisecond),
+		resident(n.plugin.Process.Pid), resident(n.daemon.Process.Pid))
+}
+
+// ready2 waits for both to know each other again, even where nothing is left to give.
+func (n *node) ready2(live map[*v1.Pod][]string) {
+	n.eventually("the kubelet knows both classes", func() bool {
+		capacity, allocatable, _ := n.kube.manager.GetCapacity(logger())
+		total := int64(0)
+		for _, name := range []string{small, large} {
+			quantity := capacity[v1.ResourceName(name)]
+			if quantity.Value() == 0 {
+				return false
+			}
+			quantity = allocatable[v1.ResourceName(name)]
+			total += quantity.Value()
+		}
+		return total > 0
+	})
+}
+
+func (n *node) disturb(random *rand.Rand, live map[*v1.Pod][]string) string {
+	switch random.Intn(7) {
+	case 0:
+		n.restartKubelet()
+		return "a restart of the kubelet"
+	case 1:
+		n.pods.hide(true)
+		n.restartKubelet()
+		time.Sleep(time.Duration(random.Intn(1500)) * time.Millisecond)
+		n.pods.hide(false)
+		return "a restart of the kubelet, whose pods came late"
+	case 2:
+		end(&n.plugin, syscall.SIGKILL)
+		n.startPlugin()
+		return "fastgpu-kubelet's death"
+	case 3:
+		end(&n.plugin, syscall.SIGTERM)
+		time.Sleep(time.Duration(random.Intn(300)) * time.Millisecond)
+		n.startPlugin()
+		return "fastgpu-kubelet's end"
+	case 4:
+		sockets, _ := filepath.Glob(pluginDir + "/fastgpu-*.sock")
+		for _, path := range sockets {
+			os.Remove(path)
+		}
+		return "a wiped folder"
+	case 5:
+		end(&n.daemon, syscall.SIGKILL)
+		n.startDaemon()
+		return "the daemon's death"
+	default:
+		end(&n.plugin, syscall.SIGKILL)
+		n.restartKubelet()
+		n.startPlugin()
+		return "the death of both"
+	}
+}
+
+// change ends a pod or starts one.
+func (n *node) change(random *rand.Rand, live map[*v1.Pod][]string) bool {
+	if len(live) > 0 && random.Intn(2) == 0 {
+		for pod := range live {
+			n.pods.remove(pod)
+			delete(live, pod)
+			return false
+		}
+	}
+	name, count := small, 1+random.Intn(3)
+	if random.Intn(3) == 0 {
+		name, count = large, 1
+	}
+	pod := n.pods.make("team", name, count)
+	names, err := n.admit(pod)
+	if err != nil {
+		return false
+	}
+	if len(names) != 1 {
+		n.t.Errorf("%s has %v", pod.Name, names)
+	}
+	live[pod] = names
+	return true
+}
+
+// check looks for what two pods have, and for what is not as large as was asked.
+func (n *node) check(live map[*v1.Pod][]string, did string) {
+	owner, sets := map[string]string{}, map[string]int{}
+	sets, _ = n.sets("kubernetes")
+	for pod, names := range live {
+		for _, name := range names {
+			if other, taken := owner[name]; taken {
+				n.t.Errorf("%s and %s have %s", pod.Name, other, name)
+			}
+			owner[name] = pod.Name
+			for _, quantity := range pod.Spec.Containers[0].Resources.Limits {
+				if int64(sets[set(name)]) != quantity.Value() {
+					n.t.Errorf("%s of %s has %d vGPUs, not %d, after %s", name, pod.Name, sets[set(name)], quantity.Value(), did)
+				}
+			}
+		}
+	}
+}
+
+func resident(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for _, line := range strings.Split(string(text), "\n") {
+		if strings.HasPrefix(line, "VmRSS:") {
+			return strings.Fields(line)[1]
+		}
+	}
+	return "?"
+}

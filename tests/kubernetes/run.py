@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""fastgpu-kubelet judged by the kubelet's own code, a Go program. It is built once, for as long as its source stays as it is, and kept outside the
+tree; building it takes minutes and downloads of 500 MB, so that is done only when asked for: make kubernetes-check, or KUBERNETES_BUILD=1."""
+import hashlib
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.join(HERE, "kubelet")
+PREFIX = os.environ.get("FASTGPU_PREFIX") or os.path.join(HERE, "..", "..", "out")
+
+
+def skip(why):
+    print(f"kubernetes: {why}: NOT TESTED", file=sys.stderr)
+    sys.exit(77)
+
+
+def program():
+    key = hashlib.sha256()
+    for name in sorted(os.listdir(SOURCE)):
+        with open(os.path.join(SOURCE, name), "rb") as f:
+            key.update(name.encode() + b"\0" + f.read())
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "fastgpu-tests", f"kubelet-{key.hexdigest()[:16]}.test")
+
+
+def build(path):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    try:
+        done = subprocess.run(["go", "test", "-c", "-o", path + ".new", "."], cwd=SOURCE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    except FileNotFoundError:
+        skip("no go")
+    if done.returncode:
+        # A source that is wrong is a failure; a registry that cannot be had is none.
+        away = "proxy" in done.stdout or "dial tcp" in done.stdout or "lookup" in done.stdout
+        if away:
+            skip("the modules cannot be had: " + done.stdout.strip().splitlines()[-1])
+        print(done.stdout, file=sys.stderr)
+        sys.exit(1)
+    os.rename(path + ".new", path)
+
+
+def main():
+    if not os.access(os.path.join(PREFIX, "bin", "fastgpu-kubelet"), os.X_OK):
+        skip("fastgpu-kubelet is not built (libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler)")
+    path = program()
+    if not os.path.exists(path):
+        if not os.environ.get("KUBERNETES_BUILD"):
+            skip("the test program is not built; make kubernetes-check does that")
+        build(path)
+    if os.geteuid() != 0:
+        skip("needs root")
+    os.makedirs("/var/lib/kubelet", exist_ok=True)
+    room = ["unshare", "-m", "--propagation", "private", "sh", "-c", 'mount -t tmpfs none /var/lib/kubelet && exec "$@"', "sh"]
+    if subprocess.run([*room, "true"], capture_output=True).returncode:
+        skip("no right to mounts of its own")
+    os.environ.update(FASTGPU_TEST_ROOM="1", FASTGPU_PREFIX=os.path.abspath(PREFIX))
+    os.execvp(room[0], [*room, path, "-test.v", "-test.timeout=12h", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()
