@@ -17,6 +17,8 @@ import node  # noqa: E402
 PLUGIN = node.tool("lib", "fastgpu", "slurm", "spank_fastgpu.so")
 NEEDED = ("munged", "slurmctld", "slurmd", "srun", "sbatch", "scontrol", "squeue")
 NODES = ("n1", "n2")
+# Any character devices do as GPUs' nodes: nothing opens them.
+GPUS = ("/dev/null", "/dev/zero")
 
 
 def require():
@@ -51,12 +53,12 @@ def free_ports(count):
 class Cluster:
     """with Cluster() as c: c.slurm("srun", "--fastgpu=1:64M:20", "true")"""
 
-    def __init__(self, plugstack="", lua=True, daemons=True, cpus=16, **conf):
+    def __init__(self, plugstack="", lua=True, sim="", cpus=16, nodes_without=(), **conf):
         self.dir = tempfile.mkdtemp(prefix="fastgpu-slurm-")
         os.chmod(self.dir, 0o755)
         self.processes, self.daemons = {}, {}
         self.plugstack, self.lua, self.cpus, self.conf = plugstack, lua, cpus, conf
-        self.with_daemons = daemons
+        self.sim, self.nodes_without = sim, nodes_without
         # Clients find the configuration by this; the daemons of FastGPU have folders of their own.
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("FASTGPU_", "SLURM_", "OPENCL_LAYERS"))}
         self.env["SLURM_CONF"] = self.path("slurm.conf")
@@ -94,24 +96,34 @@ class Cluster:
         }
         if self.lua:
             options["JobSubmitPlugins"] = "lua"
-            shutil.copy(pathlib.Path(node.prefix()) / "share/fastgpu/slurm/job_submit.lua", self.path("job_submit.lua"))
+            shutil.copy(node.tool("share", "fastgpu", "slurm", "job_submit.lua"), self.path("job_submit.lua"))
+        self.write("prolog", "#!/bin/sh\n" + "".join(f'[ "$SLURMD_NODENAME" = {n} ] && FASTGPU_SLURM_PLUGIN=/nowhere\n' for n in self.nodes_without) +
+                   f"export FASTGPU_SLURM_PLUGIN FASTGPU_SLURM_SOCKET={self.path('state-$SLURMD_NODENAME', 'run', 'api.sock')}\n"
+                   f"exec {node.tool('share', 'fastgpu', 'slurm', 'fastgpu-slurm-prolog')}\n", 0o755)
+        if self.nodes_without:
+            options["Prolog"] = self.path("prolog")
         options.update(self.conf)
         lines = [f"{k}={v}" for k, v in options.items()]
         for name, port in zip(NODES, ports):
-            lines.append(f"NodeName={name} NodeAddr=127.0.0.1 NodeHostname={host} Port={port} CPUs={self.cpus} RealMemory=4000 Gres=gpu:1,shard:100")
+            lines.append(f"NodeName={name} NodeAddr=127.0.0.1 NodeHostname={host} Port={port} CPUs={self.cpus} RealMemory=4000 Gres=gpu:{len(GPUS)},shard:{100 * len(GPUS)}")
         lines.append(f"PartitionName=all Nodes={','.join(NODES)} Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO")
         self.write("slurm.conf", "\n".join(lines) + "\n")
-        # Any character device does as a GPU's node: nothing opens it.
-        self.write("gres.conf", "".join(f"NodeName={n} Name=gpu File=/dev/null\nNodeName={n} Name=shard Count=100\n" for n in NODES))
-        self.write("plugstack.conf", self.plugstack or f"optional {PLUGIN} socket={self.path('state-%n', 'run', 'api.sock')}\n")
+        self.write("gres.conf", "".join(f"NodeName={n} Name=gpu File={g}\n" for n in NODES for g in GPUS) +
+                   "".join(f"NodeName={n} Name=shard Count={100 * len(GPUS)}\n" for n in NODES))
+        self.write("plugstack.conf", self.plugstack or f"optional {PLUGIN} {self.words()}\n")
+        for name in self.nodes_without:
+            self.write("without.conf", "optional /nowhere/spank_fastgpu.so\n")
+            self.write(f"slurm-{name}.conf", "\n".join(lines).replace(self.path("plugstack.conf"), self.path("without.conf")) + "\n")
+
+    def words(self):
+        return f"socket={self.path('state-%n', 'run', 'api.sock')} devices=slurm"
 
     def __enter__(self):
         try:
             self.configure()
             self.start_munge()
-            if self.with_daemons:
-                for name in NODES:
-                    self.start_fastgpud(name)
+            for name in NODES:
+                self.start_fastgpud(name)
             self.start("slurmctld", find("slurmctld"), "-D", "-f", self.path("slurm.conf"))
             node.wait_until(lambda: self.slurm("scontrol", "ping", check=False).stdout.find("is UP") > 0, 20, "slurmctld answers")
             for name in NODES:
@@ -144,41 +156,51 @@ class Cluster:
         node.wait_until(lambda: os.path.exists(self.path("munge.sock")), 10, "munged listens")
 
     def start_fastgpud(self, name):
-        env = {**self.env, "FASTGPU_STATE_DIR": self.path(f"state-{name}")}
+        env = {**self.env, "FASTGPU_STATE_DIR": self.path(f"state-{name}"), **({"FASTGPU_SIM": self.sim} if self.sim else {})}
         self.daemons[name] = daemon = node.Node.__new__(node.Node)
         daemon.dir, daemon.env, daemon.started, daemon.connection = self.path(f"state-{name}"), env, [], None
         daemon.fastgpu("devices")
 
     def start_slurmd(self, name):
-        self.start(f"slurmd-{name}", find("slurmd"), "-D", "-N", name, "-f", self.path("slurm.conf"))
+        conf = self.path(f"slurm-{name}.conf" if name in self.nodes_without else "slurm.conf")
+        self.start(f"slurmd-{name}", find("slurmd"), "-D", "-N", name, "-f", conf, env={**self.env, "SLURM_CONF": conf, "TEST_SLURMD": self.path(name)})
 
     def kill_node(self, name):
-        """All of a node at once, as when its plug is pulled: slurmd, its steps and their programs, its daemon of FastGPU."""
-        self.processes[f"slurmd-{name}"].kill()
-        for pid in self.processes_of(name):
+        """All of a node at once, as when its plug is pulled: slurmd, its steps and their programs, its daemon of FastGPU. First all are
+        stopped, so that none hears of another's end."""
+        slurmd = self.processes[f"slurmd-{name}"]
+        slurmd.send_signal(signal.SIGSTOP)
+        stopped = set()
+        while found := set(self.processes_of(name)) - stopped:
+            self.signal(found, signal.SIGSTOP)
+            stopped |= found
+        self.signal(stopped, signal.SIGKILL)
+        slurmd.kill()
+        slurmd.wait()
+        self.daemons[name].stop_daemon(signal.SIGKILL)
+
+    @staticmethod
+    def signal(pids, number):
+        for pid in pids:
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
             except ProcessLookupError:
                 pass
-        self.processes[f"slurmd-{name}"].wait()
-        if name in self.daemons:
-            self.daemons[name].stop_daemon(signal.SIGKILL)
 
     def processes_of(self, name):
-        """Every process of this test's node: those whose environment has its name, and slurmstepd of its spool folder."""
-        found = []
+        """What slurmd of that node has started: slurmstepd, whose environment is slurmd's, and then the tasks, which know their node."""
+        steps, tasks = [], []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open(f"/proc/{pid}/environ", "rb") as f:
                     env = f.read()
-                with open(f"/proc/{pid}/cmdline", "rb") as f:
-                    line = f.read()
             except OSError:
                 continue
-            ours = self.dir.encode() in env
-            if ours and (f"SLURMD_NODENAME={name}\0".encode() in env or line.startswith(b"slurmstepd") and f"-{name}".encode() in env):
-                found.append(int(pid))
-        return found
+            if f"TEST_SLURMD={self.path(name)}\0".encode() in env:
+                steps.append(int(pid))
+            elif self.dir.encode() in env and f"SLURMD_NODENAME={name}\0".encode() in env:
+                tasks.append(int(pid))
+        return steps + tasks
 
     def close(self):
         for name in reversed(list(self.processes)):
@@ -191,11 +213,7 @@ class Cluster:
                     process.kill()
                     process.wait()
         for name in NODES:
-            for pid in self.processes_of(name):
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+            self.signal(self.processes_of(name), signal.SIGKILL)
         for daemon in self.daemons.values():
             daemon.close()
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -216,6 +234,9 @@ class Cluster:
         if check and done.returncode:
             raise AssertionError(f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done
+
+    def popen(self, *argv):
+        return subprocess.Popen(argv, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/")
 
     def states(self):
         lines = self.slurm("sinfo", "-h", "-N", "-o", "%N %t", check=False).stdout.split("\n")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-or-later
- * AdminComment is "fastgpu=NODE[.RESTARTS]:vgpus=N,gpu_us=N;NODE…", behind what the administrator wrote. Slurm takes it until the job is
- * over, which is before the epilog: so each step says what the job has used so far, before srun hears that its tasks have ended. */
+ * Slurm takes a job's AdminComment until the job is over, which is before the epilog: so each step says what the job has used so far,
+ * before srun hears that its tasks have ended. */
 #include "integrations/slurm/slurm.h"
 
 #include <slurm/slurm.h>
@@ -15,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MARK  "fastgpu="
 #define TRIES 10
 
 static int comment_of(uint32_t job, uint32_t *ret_nodes, char **ret)
@@ -28,21 +27,6 @@ static int comment_of(uint32_t job, uint32_t *ret_nodes, char **ret)
         *ret = strdup(text ? text : "");
         slurm_free_job_info_msg(info);
         return *ret ? 0 : -1;
-}
-
-/* `before` with `entry` ("NODE:…") in place of the one of the same node, else as the last. */
-static char *merge(const char *before, const char *entry)
-{
-        char *ret = NULL;
-        size_t key = strcspn(entry, ":") + 1;
-        const char *ours = strstr(before, MARK);
-        if (!ours)
-                return asprintf(&ret, "%s%s" MARK "%s", before, *before ? " " : "", entry) < 0 ? NULL : ret;
-        const char *at = ours + strlen(MARK), *end = at + strcspn(at, " ");
-        while (at < end && strncmp(at, entry, key) != 0)
-                at += strcspn(at, "; ") + (at[strcspn(at, "; ")] == ';');
-        const char *rest = at < end ? at + strcspn(at, "; ") : end;
-        return asprintf(&ret, "%.*s%s%s%s", (int)(at - before), before, at < end ? "" : ";", entry, rest) < 0 ? NULL : ret;
 }
 
 static int put(uint32_t job, const char *text)
@@ -64,7 +48,7 @@ static int write_entry(uint32_t job, const char *entry)
                 r = comment_of(job, &nodes, &before);
                 if (r < 0)
                         break;
-                after = merge(before, entry);
+                after = fgi_slurm_comment(before, entry);
                 bool there = after && strcmp(before, after) == 0;
                 r = !after ? -1 : there ? 0 : put(job, after);
                 free(before);

@@ -2,15 +2,12 @@
 #include "integrations/slurm/slurm.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define PATIENCE   10 /* seconds; a job's start waits for it */
@@ -91,7 +88,7 @@ static int take_apart(char *whole, struct fgi_slurm_reply *ret)
         return ret->body ? 0 : -ENOMEM;
 }
 
-static int ask_here(const char *path, const char *request, size_t size, char **ret)
+static int ask(const char *path, const char *request, size_t size, char **ret)
 {
         int fd = dial(path);
         int r = fd < 0 ? fd : send_all(fd, request, size);
@@ -102,50 +99,7 @@ static int ask_here(const char *path, const char *request, size_t size, char **r
         return r;
 }
 
-static int become(uid_t user)
-{
-        const struct passwd *who = getpwuid(user);
-        if (!who)
-                return -ENOENT;
-        if (initgroups(who->pw_name, who->pw_gid) < 0 || setgid(who->pw_gid) < 0 || setuid(user) < 0)
-                return -errno;
-        return 0;
-}
-
-/* The daemon knows who asks by the process at the other end: a child becomes the user and passes on what it hears. Its first word is
- * 0 or the errno. */
-static int ask_as(uid_t user, const char *path, const char *request, size_t size, char **ret)
-{
-        int pipes[2], r = 0;
-        char *said = NULL;
-        if (pipe2(pipes, 02000000 /* O_CLOEXEC */) < 0)
-                return -errno;
-        pid_t child = fork();
-        if (child == 0) {
-                char *heard = NULL;
-                r = become(user);
-                if (r == 0)
-                        r = ask_here(path, request, size, &heard);
-                dprintf(pipes[1], "%d\n%s", r, heard ? heard : "");
-                _exit(0);
-        }
-        r = child < 0 ? -errno : 0;
-        close(pipes[1]);
-        if (r == 0)
-                r = read_all(pipes[0], &said);
-        close(pipes[0]);
-        while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
-                ;
-        char *line = said ? strchr(said, '\n') : NULL;
-        if (r == 0)
-                r = line ? atoi(said) : -EPIPE;
-        if (r == 0)
-                *ret = strdup(line + 1);
-        free(said);
-        return r == 0 && !*ret ? -ENOMEM : r;
-}
-
-int fgi_slurm_ask(const char *socket, uid_t user, const char *method, const char *path, const char *json, struct fgi_slurm_reply *ret)
+int fgi_slurm_ask(const char *socket, const char *method, const char *path, const char *json, struct fgi_slurm_reply *ret)
 {
         char *request = NULL, *whole = NULL;
         int size = asprintf(&request, "%s %s HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", method, path,
@@ -153,8 +107,7 @@ int fgi_slurm_ask(const char *socket, uid_t user, const char *method, const char
         *ret = (struct fgi_slurm_reply){0};
         if (size < 0)
                 return -ENOMEM;
-        bool other = user != FGI_SLURM_NO_USER && user != geteuid();
-        int r = other ? ask_as(user, socket, request, (size_t)size, &whole) : ask_here(socket, request, (size_t)size, &whole);
+        int r = ask(socket, request, (size_t)size, &whole);
         if (r == 0)
                 r = take_apart(whole, ret);
         free(request);

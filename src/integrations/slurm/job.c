@@ -77,7 +77,7 @@ int fgi_slurm_job_make(const struct fgi_slurm_job *job, const struct fgi_slurm_w
                         add(body, sizeof body, rest[i].name, rest[i].value);
         size_t at = strlen(body);
         snprintf(body + at, sizeof body - at, ", \"gpus\": %u}", wish->gpus);
-        int r = fgi_slurm_ask(job->config->socket, job->user, "POST", "/v1/vgpus", body, &reply);
+        int r = fgi_slurm_ask(job->config->socket, "POST", "/v1/vgpus", body, &reply);
         if (r < 0)
                 return unreachable(job, r, error, len);
         char type[32] = "";
@@ -98,7 +98,7 @@ int fgi_slurm_job_open(const struct fgi_slurm_job *job, struct fgi_slurm_way *re
         snprintf(body, sizeof body, "{\"target\": ");
         fgi_slurm_quote(body, sizeof body - 1, target + strlen("/v1/vgpus/"));
         strcat(body, "}");
-        int r = fgi_slurm_ask(job->config->socket, FGI_SLURM_NO_USER, "POST", "/v1/open", body, &reply);
+        int r = fgi_slurm_ask(job->config->socket, "POST", "/v1/open", body, &reply);
         if (r < 0)
                 return unreachable(job, r, error, len);
         if (reply.status != 200)
@@ -117,7 +117,7 @@ int fgi_slurm_job_open(const struct fgi_slurm_job *job, struct fgi_slurm_way *re
 static int use_of(const struct fgi_slurm_job *job, const char *path, struct fgi_slurm_use *ret, char *error, size_t len)
 {
         struct fgi_slurm_reply reply;
-        int r = fgi_slurm_ask(job->config->socket, FGI_SLURM_NO_USER, "GET", path, NULL, &reply);
+        int r = fgi_slurm_ask(job->config->socket, "GET", path, NULL, &reply);
         if (r < 0)
                 return unreachable(job, r, error, len), r;
         if (reply.status == 200)
@@ -149,7 +149,7 @@ static int end(const struct fgi_slurm_job *job, bool force, struct fgi_slurm_use
         if (r)
                 return r < 0 ? r : 0;
         snprintf(delete, sizeof delete, "%s%s", path, force ? "?force=1" : "");
-        r = fgi_slurm_ask(job->config->socket, FGI_SLURM_NO_USER, "DELETE", delete, NULL, &reply);
+        r = fgi_slurm_ask(job->config->socket, "DELETE", delete, NULL, &reply);
         if (r < 0)
                 return unreachable(job, r, error, len), r;
         if (reply.status != 204)
@@ -158,9 +158,14 @@ static int end(const struct fgi_slurm_job *job, bool force, struct fgi_slurm_use
         return r;
 }
 
-int fgi_slurm_job_end(const struct fgi_slurm_job *job, struct fgi_slurm_use *ret, char *error, size_t len)
+int fgi_slurm_job_end(const struct fgi_slurm_job *job, char *error, size_t len)
 {
-        return end(job, true, ret, error, len);
+        struct fgi_slurm_job run = *job;
+        struct fgi_slurm_use use;
+        int r = 0;
+        for (run.restarts = 0; run.restarts <= job->restarts && r == 0; run.restarts++)
+                r = end(&run, true, &use, error, len);
+        return r;
 }
 
 /* The job whose set this name is; false: it is another name, such as that of a vGPU in one. */
@@ -179,12 +184,12 @@ int fgi_slurm_job_sweep(const struct fgi_slurm_config *config, void (*each)(cons
         char name[96], error[FGI_SLURM_TEXT];
         struct fgi_slurm_reply reply;
         struct fgi_slurm_use use;
-        int r = fgi_slurm_ask(config->socket, FGI_SLURM_NO_USER, "GET", "/v1/vgpus", NULL, &reply);
+        int r = fgi_slurm_ask(config->socket, "GET", "/v1/vgpus", NULL, &reply);
         if (r < 0)
                 return r;
         for (const char *at = reply.body; fgi_slurm_text(at, "name", name, sizeof name);) {
                 struct fgi_slurm_config its = *config;
-                struct fgi_slurm_job job = {.user = FGI_SLURM_NO_USER, .config = &its};
+                struct fgi_slurm_job job = {.config = &its};
                 at = strstr(at, "\"name\"") + 6;
                 if (!job_of(name, &job) || !fgi_slurm_text(at, "project", its.project, sizeof its.project))
                         continue;

@@ -3,6 +3,7 @@
  * kept is ended here, before its program begins. */
 #include "integrations/slurm/slurm.h"
 
+#include <slurm/slurm.h>
 #include <slurm/spank.h>
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #pragma GCC visibility push(default)
@@ -30,9 +32,8 @@ static struct spank_option option_table[] = {
 /* One process serves one job: srun, sbatch, a slurmstepd. */
 static struct fgi_slurm_wish wish;
 static struct fgi_slurm_config config;
-/* Why this step's programs are not to start: an exit code and the sentence. */
-static int refusal;
-static char refusal_text[FGI_SLURM_TEXT];
+/* The name of this node: a step's tasks learn it, and slurmstepd, which forks them, has it of them. */
+static char (*shared_node)[HOST_NAME_MAX + 1];
 
 static int take_gpus(int val, const char *arg, int remote)
 {
@@ -58,77 +59,34 @@ static const char *variable(spank_t sp, const char *name, char *ret, size_t len)
         const char *own = getenv(name);
         if (spank_context() == S_CTX_REMOTE && spank_getenv(sp, name, ret, (int)len) == ESPANK_SUCCESS)
                 return ret;
-        snprintf(ret, len, "%s", own ? own : "");
+        snprintf(ret, len, "%s", own && spank_context() != S_CTX_REMOTE ? own : "");
         return ret;
 }
 
-/* slurmd itself has its name of its command line, where several run on a machine. */
-static bool name_of_slurmd(char *ret, size_t len)
+static int read_config(spank_t sp, int argc, char **argv, const char *node, char *why, size_t len)
 {
-        char line[4096] = "";
-        FILE *file = spank_context() == S_CTX_SLURMD ? fopen("/proc/self/cmdline", "re") : NULL;
-        size_t n = file ? fread(line, 1, sizeof line - 2, file) : 0;
-        bool found = false;
-        if (file)
-                fclose(file);
-        for (const char *at = line; at < line + n && !found; at += strlen(at) + 1)
-                if (strncmp(at, "-N", 2) == 0) {
-                        snprintf(ret, len, "%s", at[2] ? at + 2 : at + 3);
-                        found = true;
-                }
-        return found;
-}
-
-static const char *node_name(spank_t sp, char *ret, size_t len)
-{
-        if (!*variable(sp, "SLURMD_NODENAME", ret, len) && !name_of_slurmd(ret, len) && gethostname(ret, len) == 0)
-                ret[strcspn(ret, ".")] = '\0';
-        return ret;
-}
-
-static int read_config(spank_t sp, int argc, char **argv, char *why, size_t len)
-{
-        char node[HOST_NAME_MAX + 1] = "", account[64] = "";
-        node_name(sp, node, sizeof node);
-        variable(sp, "SLURM_JOB_ACCOUNT", account, sizeof account);
-        return fgi_slurm_config_read(argc, argv, node, account, &config, why, len);
+        char account[64];
+        return fgi_slurm_config_read(argc, argv, node, variable(sp, "SLURM_JOB_ACCOUNT", account, sizeof account), &config, why, len);
 }
 
 static bool job_of(spank_t sp, struct fgi_slurm_job *ret)
 {
-        char restarts[16];
-        *ret = (struct fgi_slurm_job){.user = FGI_SLURM_NO_USER, .config = &config};
-        ret->restarts = (uint32_t)strtoul(variable(sp, "SLURM_RESTART_COUNT", restarts, sizeof restarts), NULL, 10);
+        *ret = (struct fgi_slurm_job){.config = &config};
+        if (spank_context() == S_CTX_REMOTE)
+                spank_get_item(sp, S_SLURM_RESTART_COUNT, &ret->restarts);
         return spank_get_item(sp, S_JOB_ID, &ret->id) == ESPANK_SUCCESS;
 }
 
-/* In srun, sbatch and salloc: a mode without vGPUs is a mistake. In slurmstepd, as root: the vGPUs are made. */
+/* In srun, sbatch and salloc: a mode without vGPUs is a mistake. In slurmstepd: before it forks the tasks. */
 EXPORT int slurm_spank_init_post_opt(spank_t sp, int argc, char **argv)
 {
-        struct fgi_slurm_job job;
-        char device[16] = "";
-        if (spank_context() != S_CTX_REMOTE && wish.mode && !wish.gpus) {
+        if (spank_context() == S_CTX_REMOTE) {
+                void *page = wish.gpus ? mmap(NULL, sizeof *shared_node, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
+                shared_node = page == MAP_FAILED ? NULL : page;
+        } else if (wish.mode && !wish.gpus) {
                 slurm_error("--fastgpu-mode=%s: of which vGPUs? Write --fastgpu=GPUS:MEMORY:PERCENT as well", wish.mode);
                 exit(1);
         }
-        if (spank_context() != S_CTX_REMOTE)
-                return 0;
-        if (!wish.gpus)
-                return 0;
-        if (read_config(sp, argc, argv, refusal_text, sizeof refusal_text) < 0) {
-                refusal = FGI_SLURM_NO_DAEMON;
-                return 0;
-        }
-        if (config.devices)
-                variable(sp, "SLURM_STEP_GPUS", device, sizeof device);
-        if (!job_of(sp, &job) || spank_get_item(sp, S_JOB_UID, &job.user) != ESPANK_SUCCESS) {
-                snprintf(refusal_text, sizeof refusal_text, "Slurm does not tell whose job this is");
-                refusal = FGI_SLURM_NO_DAEMON;
-                return 0;
-        }
-        refusal = fgi_slurm_job_make(&job, &wish, strpbrk(device, ",") ? "" : device, refusal_text, sizeof refusal_text);
-        if (refusal)
-                slurm_error("fastgpu: job %" PRIu32 ": %s", job.id, refusal_text);
         return 0;
 }
 
@@ -172,21 +130,46 @@ static void set_environment(spank_t sp, const struct fgi_slurm_way *way)
                 spank_setenv(sp, "FASTGPU_SIM", way->sim, 1);
 }
 
+/* Slurm's number of the GPU that it gave the step; "": none, or several. */
+static void device_of(spank_t sp, char *ret, size_t len)
+{
+        uint32_t step = 0;
+        spank_get_item(sp, S_JOB_STEPID, &step);
+        variable(sp, step == SLURM_BATCH_SCRIPT ? "SLURM_JOB_GPUS" : "SLURM_STEP_GPUS", ret, len);
+        if (!config.devices || ret[strspn(ret, "0123456789")])
+                ret[0] = '\0';
+}
+
+/* The first task to come makes the job's vGPUs on this node; all others find them. */
+static int enter(spank_t sp, const struct fgi_slurm_job *job, struct fgi_slurm_way *ret, char *why, size_t len)
+{
+        char device[16];
+        int code = fgi_slurm_job_open(job, ret, why, len);
+        if (code != FGI_SLURM_NOT_FOUND)
+                return code;
+        device_of(sp, device, sizeof device);
+        code = fgi_slurm_job_make(job, &wish, device, why, len);
+        return code ? code : fgi_slurm_job_open(job, ret, why, len);
+}
+
 /* In the task, as the user, just before its program. */
 EXPORT int slurm_spank_task_init(spank_t sp, int argc, char **argv)
 {
         struct fgi_slurm_job job;
         struct fgi_slurm_way way;
-        char why[FGI_SLURM_TEXT];
+        char why[FGI_SLURM_TEXT], node[HOST_NAME_MAX + 1];
         if (!wish.gpus)
                 return 0;
-        if (refusal)
-                refuse(refusal, refusal_text);
+        variable(sp, "SLURMD_NODENAME", node, sizeof node);
+        if (read_config(sp, argc, argv, node, why, sizeof why) < 0)
+                refuse(FGI_SLURM_NO_DAEMON, why);
         if (!job_of(sp, &job))
                 refuse(FGI_SLURM_NO_DAEMON, "Slurm does not tell which job this is");
-        int code = fgi_slurm_job_open(&job, &way, why, sizeof why);
+        int code = enter(sp, &job, &way, why, sizeof why);
         if (code)
                 refuse(code, why);
+        if (shared_node)
+                memcpy(*shared_node, node, sizeof node);
         set_environment(sp, &way);
         return 0;
 }
@@ -202,27 +185,52 @@ static void account(const struct fgi_slurm_job *job, const struct fgi_slurm_use 
 EXPORT int slurm_spank_task_exit(spank_t sp, int argc, char **argv)
 {
         static uint32_t ended;
-        char node[HOST_NAME_MAX + 1] = "";
+        char node[HOST_NAME_MAX + 1], why[FGI_SLURM_TEXT];
         struct fgi_slurm_job job;
         uint32_t tasks = 0;
         bool last = spank_get_item(sp, S_JOB_LOCAL_TASK_COUNT, &tasks) == ESPANK_SUCCESS && ++ended == tasks;
-        if (wish.gpus && !refusal && last && job_of(sp, &job))
-                account(&job, NULL, (void *)node_name(sp, node, sizeof node));
+        if (!last || !shared_node || !(*shared_node)[0] || !job_of(sp, &job))
+                return 0;
+        snprintf(node, sizeof node, "%.*s", HOST_NAME_MAX, *shared_node);
+        if (read_config(sp, argc, argv, node, why, sizeof why) == 0)
+                account(&job, NULL, node);
         return 0;
 }
 
-/* As root, when all of the job's programs on this node are over. A failure here would take the node out of service: it is logged. */
+/* As root, when all of the job's programs on this node are over. A failure here would take the node out of service: it is logged, unless it
+ * is that of a node without FastGPU. */
 EXPORT int slurm_spank_job_epilog(spank_t sp, int argc, char **argv)
 {
-        char why[FGI_SLURM_TEXT] = "Slurm does not tell which job this is";
+        char why[FGI_SLURM_TEXT] = "Slurm does not tell which job this is", node[HOST_NAME_MAX + 1], restarts[16];
         struct fgi_slurm_job job;
-        struct fgi_slurm_use use;
-        char *arg = NULL;
-        if (spank_option_getopt(sp, &option_table[0], &arg) != ESPANK_SUCCESS)
-                return 0;
-        if (read_config(sp, argc, argv, why, sizeof why) < 0 || !job_of(sp, &job) || fgi_slurm_job_end(&job, &use, why, sizeof why) < 0)
+        int r = read_config(sp, argc, argv, variable(sp, "SLURMD_NODENAME", node, sizeof node), why, sizeof why);
+        if (r == 0 && !job_of(sp, &job))
+                r = -EINVAL;
+        if (r == 0) {
+                /* Of a job that is to run again this is the next run's number. */
+                job.restarts = (uint32_t)strtoul(variable(sp, "SLURM_JOB_RESTART_COUNT", restarts, sizeof restarts), NULL, 10);
+                r = fgi_slurm_job_end(&job, why, sizeof why);
+        }
+        if (r < 0 && r != -ENOENT)
                 slurm_error("fastgpu: epilog: %s", why);
         return 0;
+}
+
+/* slurmd has its name of its command line, where several run on a machine. */
+static void name_of_slurmd(char *ret, size_t len)
+{
+        char line[4096] = "";
+        FILE *file = fopen("/proc/self/cmdline", "re");
+        size_t n = file ? fread(line, 1, sizeof line - 2, file) : 0;
+        if (file)
+                fclose(file);
+        for (const char *at = line; at < line + n; at += strlen(at) + 1)
+                if (strncmp(at, "-N", 2) == 0) {
+                        snprintf(ret, len, "%s", at[2] ? at + 2 : at + 3);
+                        return;
+                }
+        if (gethostname(ret, len) == 0)
+                ret[strcspn(ret, ".")] = '\0';
 }
 
 /* slurmd starts: sets of jobs that ended while it was not there, such as when the node lost power. It is not to wait for this, nor for
@@ -230,13 +238,14 @@ EXPORT int slurm_spank_job_epilog(spank_t sp, int argc, char **argv)
 static void sweep(spank_t sp, int argc, char **argv)
 {
         char why[FGI_SLURM_TEXT], node[HOST_NAME_MAX + 1] = "";
-        if (read_config(sp, argc, argv, why, sizeof why) < 0) {
+        name_of_slurmd(node, sizeof node);
+        if (read_config(sp, argc, argv, node, why, sizeof why) < 0) {
                 slurm_error("fastgpu: %s", why);
                 return;
         }
         if (fork() != 0)
                 return;
-        int r = fgi_slurm_job_sweep(&config, account, (void *)node_name(sp, node, sizeof node));
+        int r = fgi_slurm_job_sweep(&config, account, node);
         if (r < 0)
                 slurm_error("fastgpu: fastgpud does not answer at %s: %s; steps with --fastgpu will be refused here", config.socket, strerror(-r));
         _exit(0);

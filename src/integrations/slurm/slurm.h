@@ -8,12 +8,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
+/* The folder that FastGPU is installed in; the build says. */
+#ifndef FGI_SLURM_PREFIX
+#define FGI_SLURM_PREFIX "/usr/local"
+#endif
 #define FGI_SLURM_SOCKET  "/run/fastgpu/api.sock"
 #define FGI_SLURM_TEXT    512u
 #define FGI_SLURM_GPUS    64u
-#define FGI_SLURM_NO_USER ((uid_t)-1)
 
 /* Exit codes of a task that was not started, as `fastgpu run` has them. */
 enum fgi_slurm_exit { FGI_SLURM_USAGE = 2, FGI_SLURM_NOT_FOUND = 3, FGI_SLURM_NO_CAPACITY = 5, FGI_SLURM_NO_DAEMON = 6, FGI_SLURM_NO_LAYER = 7 };
@@ -51,8 +53,8 @@ struct fgi_slurm_reply {
         char *body; /* NUL-terminated, to be freed */
 };
 
-/* As the calling process, or as `user`, by a child that has become that user. 0 whenever the daemon answered; negative errno. */
-int fgi_slurm_ask(const char *socket, uid_t user, const char *method, const char *path, const char *json, struct fgi_slurm_reply *ret);
+/* 0 whenever the daemon answered; negative errno. */
+int fgi_slurm_ask(const char *socket, const char *method, const char *path, const char *json, struct fgi_slurm_reply *ret);
 
 /* --- answer.c: of the daemon's JSON what is needed here --- */
 
@@ -68,7 +70,6 @@ void fgi_slurm_quote(char *to, size_t size, const char *text);
 
 struct fgi_slurm_job {
         uint32_t id, restarts;
-        uid_t user;
         const struct fgi_slurm_config *config;
 };
 
@@ -86,10 +87,15 @@ struct fgi_slurm_use {
 };
 /* Negative errno with a sentence when the daemon does not tell. */
 int fgi_slurm_job_use(const struct fgi_slurm_job *job, struct fgi_slurm_use *ret, char *error, size_t len);
-/* Ends what still runs in them and takes them away. 0, or negative errno with a sentence. */
-int fgi_slurm_job_end(const struct fgi_slurm_job *job, struct fgi_slurm_use *ret, char *error, size_t len);
+/* Ends what still runs in them and takes them away, those of earlier runs too. 0, or negative errno with a sentence. */
+int fgi_slurm_job_end(const struct fgi_slurm_job *job, char *error, size_t len);
 /* Takes away those of jobs that are no longer here: nothing runs in them. `each` is told of them. */
 int fgi_slurm_job_sweep(const struct fgi_slurm_config *config, void (*each)(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *data), void *data);
+
+/* --- comment.c --- */
+
+/* The comment with `entry` ("NODE:…") in place of the one of the same node, else as the last of ours. To be freed; NULL: no memory. */
+char *fgi_slurm_comment(const char *before, const char *entry);
 
 /* --- account.c --- */
 
