@@ -23,13 +23,14 @@ import rows_daemon  # noqa: E402
 import rows_memory  # noqa: E402
 import rows_money  # noqa: E402
 import rows_metrics  # noqa: E402
+import rows_slurm  # noqa: E402
 import rows_time  # noqa: E402
 
 # PoCL's worker threads stay on one processor each, with and without FastGPU: left to wander, they share a processor for
 # whole bursts after every pause, and native kernels then take up to 1.7 times as long as in a steady stream.
 os.environ.setdefault("POCL_AFFINITY", "1")
 
-ROWS = {**rows_memory.ROWS, **rows_time.ROWS, **rows_daemon.ROWS, **rows_api.ROWS, **rows_money.ROWS, **rows_metrics.ROWS, **rows_containers.ROWS, **rows_cuda.ROWS}
+ROWS = {**rows_memory.ROWS, **rows_time.ROWS, **rows_daemon.ROWS, **rows_api.ROWS, **rows_money.ROWS, **rows_metrics.ROWS, **rows_containers.ROWS, **rows_cuda.ROWS, **rows_slurm.ROWS}
 
 
 class Context:
