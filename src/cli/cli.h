@@ -234,6 +234,7 @@ CLI_VERB(audit);
 CLI_VERB(simulate);
 CLI_VERB(container);
 CLI_VERB(docker);
+CLI_VERB(discover);
 CLI_VERB(doctor);
 CLI_VERB(version);
 CLI_VERB(help);

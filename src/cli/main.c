@@ -20,6 +20,7 @@ const struct cli_verb cli_verb_table[] = {
         {"run", cli_run, &cli_run_argp, CLI_OPERAND_TARGET, "[NAME[/I]] -- PROGRAM ARGS…", "Run a program in vGPUs"},
         {"container", cli_container, &cli_container_argp, CLI_OPERAND_TARGET, "NAME[/I] [--for ENGINE]",
          "Say how to start a container in vGPUs"},
+        {"discover", cli_discover, &cli_discover_argp, CLI_OPERAND_TARGET, "[NAME] [--format spark|flink]", "Say what there is to Spark or Flink"},
         {"submit", cli_submit, &cli_submit_argp, CLI_OPERAND_NONE, "[--memory … --compute …] -- COMMAND ARGS…",
          "Submit a job that runs when there is room"},
         {"jobs", cli_jobs, &cli_jobs_argp, CLI_OPERAND_JOB, "[JOB]", "List the jobs"},

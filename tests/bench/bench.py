@@ -25,6 +25,7 @@ import rows_keras  # noqa: E402
 import rows_memory  # noqa: E402
 import rows_money  # noqa: E402
 import rows_metrics  # noqa: E402
+import rows_slurm  # noqa: E402
 import rows_time  # noqa: E402
 
 # PoCL's worker threads stay on one processor each, with and without FastGPU: left to wander, they share a processor for
@@ -43,6 +44,7 @@ for rows in (
         rows_examples,
         rows_cuda,
         rows_keras,
+        rows_slurm,
 ):
     ROWS.update(rows.ROWS)
 

@@ -10,7 +10,7 @@ import unittest
 from bench import Case, ROOT
 from fake_daemon import Server
 
-VERBS = ["devices", "create", "list", "inspect", "resize", "suspend", "resume", "delete", "run", "container", "submit", "jobs", "logs", "cancel",
+VERBS = ["devices", "create", "list", "inspect", "resize", "suspend", "resume", "delete", "run", "container", "discover", "submit", "jobs", "logs", "cancel",
          "why", "top", "dashboard", "login", "logout", "whoami", "user", "project", "token",
          "price", "usage", "invoice", "export", "budget", "report", "events", "audit", "perf", "bench", "simulate", "docker", "doctor", "version", "help"]
 

@@ -1,0 +1,85 @@
+-- SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-or-later
+-- job_submit.lua for slurmctld (JobSubmitPlugins=lua): what --fastgpu asks for becomes gres/shard, so that Slurm itself counts it, and
+-- --gres=gpu and --fastgpu keep out of each other's way. Copy it beside slurm.conf, or take its functions into your own.
+
+-- Shards of each GPU, as in gres.conf (Count= divided by the number of GPUs), and the memory of the smallest GPU that has shards.
+local SHARDS = 100
+local DEVICE_MEMORY = "80G"
+
+local UNIT = { [""] = 1, B = 1, K = 2^10, M = 2^20, G = 2^30, T = 2^40 }
+
+local function bytes(text)
+    local number, unit = text:upper():match("^([%d.]+)(%a*)$")
+    unit = unit and unit:gsub("IB$", ""):gsub("(%a)B$", "%1")
+    return number and UNIT[unit] and tonumber(number) * UNIT[unit]
+end
+
+-- The part of a device that each vGPU takes, 0 to 1: the larger of its memory's and its compute's. Neither given: all of it.
+local function part_of(memory, percent)
+    local part = tonumber(percent) and tonumber(percent) / 100 or 0
+    if memory:sub(-1) == "%" then
+        part = math.max(part, (tonumber(memory:sub(1, -2)) or 100) / 100)
+    elseif memory ~= "" then
+        part = math.max(part, (bytes(memory) or 0) / bytes(DEVICE_MEMORY))
+    end
+    return part > 0 and part or 1
+end
+
+-- What --fastgpu was given as, from what the plugin's options travel in; nil: it was not.
+local function wish_of(job)
+    for i = 0, (job.spank_job_env_size or 0) - 1 do
+        local value = job.spank_job_env[i]:match("SPANK_OPTION_fastgpu_fastgpu=(.*)$")
+        if value then
+            return value
+        end
+    end
+end
+
+local function asks_for(job, what)
+    for _, field in ipairs({ "tres_per_node", "tres_per_job", "tres_per_task", "tres_per_socket", "gres" }) do
+        local text = job[field]
+        if text and (":" .. text:gsub("[,/]", ":") .. ":"):find(":" .. what .. ":", 1, true) then
+            return true
+        end
+    end
+    return false
+end
+
+local function refuse(text, ...)
+    slurm.log_user("fastgpu: " .. text, ...)
+    return slurm.ERROR
+end
+
+local function fastgpu_submit(job)
+    local wish = wish_of(job)
+    if not wish then
+        return slurm.SUCCESS
+    end
+    for _, what in ipairs({ "shard", "gpu", "mps" }) do
+        if asks_for(job, what) then
+            return refuse("the job asks for --gres=%s and for --fastgpu=%s, which are two ways to say the same; leave one out", what, wish)
+        end
+    end
+    local gpus, memory, percent = wish:match("^(%d+):?([^:]*):?([%d.]*)%%?$")
+    if not gpus then
+        return refuse("--fastgpu=%s cannot be read; write --fastgpu=GPUS:MEMORY:PERCENT, such as 2:8G:25", wish)
+    end
+    -- Rounded up, but not for what dividing leaves behind the point.
+    local shards = tonumber(gpus) * math.ceil(SHARDS * part_of(memory, percent) - 1e-9)
+    if shards > SHARDS then
+        -- Slurm takes the shards of a job from one GPU of a node.
+        return refuse("--fastgpu=%s is more than one GPU of a node has; ask for less, or for whole GPUs: --gres=gpu:%d", wish,
+                      math.ceil(shards / SHARDS))
+    end
+    local before = job.tres_per_node
+    job.tres_per_node = (before and before ~= "" and before .. "," or "") .. "gres:shard:" .. shards
+    return slurm.SUCCESS
+end
+
+function slurm_job_submit(job, partitions, uid)
+    return fastgpu_submit(job)
+end
+
+function slurm_job_modify(job, record, partitions, uid)
+    return slurm.SUCCESS
+end

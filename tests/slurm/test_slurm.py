@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Slurm's own daemons and commands with the plugin: what is typed, what a job's programs see, what is left, what is accounted, what
+happens when the plugin or a node is missing."""
+import collections
+import re
+import unittest
+
+import cluster
+from cluster import Cluster, NODES, PLUGIN
+from node import tool, wait_until
+
+VECTORS = tool("lib", "fastgpu", "examples", "cuda_vectors")
+SIM = "2xH100"
+
+
+def entries(comment):
+    """{"n1": gpu_us} of an AdminComment."""
+    return {node: int(us) for node, us in re.findall(r"([\w.]+):vgpus=\d+,gpu_us=(\d+)", comment)}
+
+
+class Ledger:
+    """Device time of each vGPU that a node's daemon knows, the gone ones included: what is settled, and the open minute."""
+
+    def __init__(self, daemon):
+        self.us = collections.Counter()
+        for line in daemon.json("usage")["usage"]:
+            self.us[line["name"].split("/")[0]] += round(float(line["busy_gpu_seconds"]) * 1e6)
+        for device in daemon.get("/v1/usage/now")["devices"]:
+            for line in device["vgpus"]:
+                self.us[line["name"].split("/")[0]] += line["busy_us"]
+
+
+class Slurm(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster(sim=SIM)
+        cls.cluster.__enter__()
+        cls.addClassCleanup(cls.cluster.close)
+        cls.slurm = cls.cluster.slurm
+
+    def refused(self, *argv, code=None):
+        done = self.slurm(*argv, check=False)
+        self.assertNotEqual(done.returncode, 0, done.stdout)
+        if code is not None:
+            self.assertEqual(done.returncode, code, done.stderr)
+        return done.stderr
+
+    def gone(self):
+        """Nothing of a job is left in the daemons once its epilog has run."""
+        for name in NODES:
+            wait_until(lambda: not self.cluster.sets(name), 20, f"no vGPU is left on {name}")
+
+    def test_help(self):
+        for command in ("srun", "sbatch", "salloc"):
+            text = self.slurm(command, "--help").stdout
+            self.assertIn("--fastgpu=GPUS[:MEMORY[:PERCENT]]", text)
+            self.assertIn("--fastgpu-mode=share|cap", text)
+
+    def test_typing(self):
+        for command, rest in (("srun", ("true",)), ("sbatch", ("--wrap=true",)), ("salloc", ("true",))):
+            self.assertIn('--fastgpu="1:64Q": the second part is each vGPU\'s memory', self.refused(command, "--fastgpu=1:64Q", *rest))
+            self.assertIn('"0": the first part is the number of vGPUs', self.refused(command, "--fastgpu=0", *rest))
+            self.assertIn("there are share", self.refused(command, "--fastgpu=1", "--fastgpu-mode=cab", *rest))
+            self.assertIn("of which vGPUs?", self.refused(command, "--fastgpu-mode=cap", *rest))
+
+    def test_both_ways_to_ask(self):
+        for other in ("shard:3", "gpu:1", "gpu"):
+            what = other.split(":")[0]
+            self.assertIn(f"the job asks for --gres={what} and for --fastgpu=1:1G:20", self.refused("srun", f"--gres={other}", "--fastgpu=1:1G:20", "true"))
+        self.assertIn("shard and for --fastgpu", self.refused("sbatch", "--gres=shard:3", "--fastgpu=1", "--wrap=true"))
+        self.assertIn("more than one GPU of a node has", self.refused("sbatch", "--fastgpu=2:1G:60", "--wrap=true"))
+
+    def test_shards(self):
+        """What Slurm counts is the larger part of a device: of its memory (80 GiB) or of its time."""
+        for wish, shards in (("1:8G:5", 10), ("2:8G:25", 50), ("1::12.5", 13), ("1:25%", 25), ("1", 100), ("4:1G:25", 100), ("1:8192MiB", 10)):
+            job = self.slurm("sbatch", "--parsable", "--hold", f"--fastgpu={wish}", "--wrap=true").stdout.strip()
+            self.assertEqual(self.cluster.job(job)["TresPerNode"], f"gres:shard:{shards}", wish)
+            self.slurm("scancel", job)
+
+    def test_program_sees_its_own(self):
+        said = self.slurm("srun", "--fastgpu=2:8G:25", "sh", "-c", "nvidia-smi -L 2>/dev/null; env").stdout
+        self.assertNotIn("CUDA_VISIBLE_DEVICES", said)
+        self.assertIn("FASTGPU_ATTACH=", said)
+        said = self.slurm("srun", "--fastgpu=1:8G:25", VECTORS).stdout
+        self.assertIn("0 wrong", said)
+        plain = self.slurm("srun", "env").stdout
+        self.assertNotIn("FASTGPU_ATTACH", plain)
+        self.gone()
+
+    def test_device_is_the_one_that_slurm_chose(self):
+        """Two jobs of 60 % do not fit one GPU: whichever Slurm gives each, its vGPU is there."""
+        script = 'echo "$SLURM_STEP_GPUS"; sleep 30'
+        jobs = [self.cluster.popen("srun", "-w", "n1", "--fastgpu=1:1G:60", "sh", "-c", script) for _ in range(2)]
+        try:
+            said = {p: p.stdout.readline().strip() for p in jobs}
+            self.assertEqual(sorted(said.values()), ["0", "1"])
+            found = sorted(str(s["vgpus"][0]["device"]) for s in self.cluster.sets("n1").values())
+            self.assertEqual(found, ["0", "1"])
+        finally:
+            self.slurm("scancel", "--user=root")
+            for p in jobs:
+                p.communicate()
+        self.gone()
+
+    def test_too_much(self):
+        """Slurm counts by what it was told; the daemon knows better, and says so where the user looks."""
+        said = self.refused("srun", "--fastgpu=1:79.95G:10", "true", code=5)
+        self.assertIn("fastgpu: the program was not started: vGPU 0 of 1 does not fit: it wants 79.9", said)
+        out = self.cluster.path("batch.out")
+        self.refused("sbatch", "-W", "-o", out, "--fastgpu=1:79.95G:10", "--wrap=echo began", code=5)
+        with open(out) as f:
+            said = f.read()
+        self.assertIn("does not fit", said)
+        self.assertNotIn("began", said)
+        self.gone()
+
+    def test_steps_of_a_job_share(self):
+        """A batch job's vGPUs are one set, for its own programs and for those of all its steps, at once or in turn."""
+        out = self.cluster.path("steps.out")
+        script = f'echo "$FASTGPU_ATTACH"; srun -n1 --overlap sh -c \'echo "$FASTGPU_ATTACH"\'; for i in 1 2 3; do srun -n1 --overlap {VECTORS} & done; wait; {VECTORS}'
+        job = self.slurm("sbatch", "--parsable", "-W", "-o", out, "-n2", "-N1", "--fastgpu=1:8G:25", "--wrap", script).stdout.strip()
+        with open(out) as f:
+            lines = f.read().splitlines()
+        attach = [line for line in lines if line.endswith(".sock")]
+        self.assertEqual(len(attach), 2)
+        self.assertEqual(len(set(attach)), 1)
+        self.assertEqual(sum("0 wrong" in line for line in lines), 4, lines)
+        self.check_account(job)
+
+    def test_nodes_of_a_job(self):
+        job = self.slurm("sbatch", "--parsable", "-W", "-o", "/dev/null", "-N2", "--fastgpu=2:8G:25", "--wrap", f"srun {VECTORS}").stdout.strip()
+        self.assertEqual(set(self.check_account(job)), set(NODES))
+
+    def check_account(self, job):
+        """AdminComment says what the ledgers of the job's nodes have."""
+        self.gone()
+        said = entries(self.cluster.job(job)["AdminComment"])
+        for name, us in said.items():
+            self.assertEqual(us, Ledger(self.cluster.daemons[name]).us[f"slurm-{job}"], (name, said))
+        self.assertGreater(sum(said.values()), 0)
+        return said
+
+    def test_other_words_in_the_comment_stay(self):
+        out = self.cluster.path("comment.out")
+        job = self.slurm("sbatch", "--parsable", "--hold", "-o", out, "--fastgpu=1:1G:10", "--wrap", "true").stdout.strip()
+        self.slurm("scontrol", "update", f"JobId={job}", "AdminComment=ticket-7")
+        self.slurm("scontrol", "release", job)
+        wait_until(lambda: self.cluster.job(job)["JobState"] == "COMPLETED", 20, "the job is over")
+        self.assertRegex(self.slurm("scontrol", "show", "job", job).stdout, r"AdminComment=ticket-7 fastgpu=n\d:vgpus=1,gpu_us=0")
+
+    def test_cancelled(self):
+        job = self.slurm("sbatch", "--parsable", "-o", "/dev/null", "--fastgpu=1:1G:10", "--wrap", "sleep 100").stdout.strip()
+        wait_until(lambda: any(f"slurm-{job}" in self.cluster.sets(n) for n in NODES), 20, "its vGPU is there")
+        self.slurm("scancel", job)
+        self.gone()
+
+    def test_daemon_gone(self):
+        """No daemon, no program: the limits could not be kept."""
+        self.cluster.daemons["n1"].stop_daemon(15)
+        try:
+            said = self.refused("srun", "-w", "n1", "--fastgpu=1:1G:10", "echo", "began", code=6)
+            self.assertIn("fastgpud on this node does not answer at", said)
+            self.assertEqual(self.slurm("srun", "-w", "n1", "echo", "plain").stdout, "plain\n")
+        finally:
+            self.cluster.daemons["n1"].fastgpu("devices")
+
+
+class Missing(unittest.TestCase):
+    """A node without the plugin."""
+
+    def test_optional(self):
+        with Cluster(sim=SIM, plugstack="optional /nowhere/spank_fastgpu.so\n", lua=False) as c:
+            self.assertEqual(c.slurm("srun", "echo", "runs").stdout, "runs\n")
+
+    def test_prolog(self):
+        """Clients and n1 have it, n2 does not: a job that asks for vGPUs does not run there without them, but on n1."""
+        with Cluster(sim=SIM, lua=False, nodes_without=("n2",)) as c:
+            job = c.slurm("sbatch", "--parsable", "-o", c.path("out"), "-w", "n2", "--fastgpu=1:1G:10", "--wrap", "echo began").stdout.strip()
+            wait_until(lambda: "drain" in c.states()["n2"], 20, "n2 is out of service")
+            self.assertEqual(c.job(job)["JobState"], "PENDING")
+            with open(c.path("out")) as f:
+                self.assertNotIn("began", f.read())
+            c.slurm("scancel", job)
+            self.assertEqual(c.slurm("srun", "--fastgpu=1:1G:10", "printenv", "SLURMD_NODENAME").stdout, "n1\n")
+
+
+class Burst(unittest.TestCase):
+    JOBS = 200
+
+    def test_two_hundred_jobs_and_a_node_that_dies(self):
+        with Cluster(sim=SIM, cpus=8, JobCompType="jobcomp/filetxt", JobCompLoc="/dev/null") as c:
+            script = c.path("job.sh")
+            c.write("job.sh", f"#!/bin/sh\n{VECTORS} 65536 1 || exit 9\nsleep 0.5\necho $SLURM_ARRAY_TASK_ID >>{c.path('done')}\n", 0o755)
+            first = int(c.slurm("sbatch", "--parsable", "--requeue", "-o", c.path("job-%a.out"), f"--array=1-{self.JOBS}", "--fastgpu=1:4G:20", script).stdout)
+            wait_until(lambda: self.done(c) >= self.JOBS // 5, 60, "a fifth of the jobs is over")
+            before = {("n2", name) for name in [*Ledger(c.daemons["n2"]).us, *c.sets("n2")]}
+            c.kill_node("n2")
+            wait_until(lambda: "down" in c.states()["n2"], 60, "n2 is missed")
+            c.start_fastgpud("n2")
+            c.start_slurmd("n2")
+            # Slurm lets jobs of a node that failed wait for two minutes.
+            for job in c.slurm("squeue", "-h", "-r", "-t", "PENDING", "-o", "%A %r").stdout.splitlines():
+                if job.endswith("BeginTime"):
+                    c.slurm("scontrol", "update", f"JobId={job.split()[0]}", "StartTime=now")
+            wait_until(lambda: not c.slurm("squeue", "-h").stdout, 120, "all jobs are over")
+            self.check(c, first, before)
+
+    @staticmethod
+    def done(c):
+        try:
+            with open(c.path("done")) as f:
+                return len(f.read().split())
+        except FileNotFoundError:
+            return 0
+
+    def check(self, c, first, before):
+        for name in NODES:
+            wait_until(lambda: not c.sets(name), 20, f"no vGPU is left on {name}")
+        text = c.slurm("scontrol", "-o", "show", "job").stdout
+        jobs = [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in text.splitlines()]
+        jobs = [j for j in jobs if int(j.get("ArrayJobId", 0)) == first]
+        self.assertEqual(len(jobs), self.JOBS)
+        self.assertEqual(collections.Counter(j["JobState"] for j in jobs), {"COMPLETED": self.JOBS})
+        with open(c.path("done")) as f:
+            runs = collections.Counter(int(word) for word in f.read().split())
+        self.assertEqual(set(runs), set(range(1, self.JOBS + 1)))
+        again = {int(j["ArrayTaskId"]) for j in jobs if int(j["Restarts"])}
+        self.assertTrue(again, "the node died while it had jobs")
+        self.assertLessEqual({task for task, count in runs.items() if count > 1}, again)
+        # Nothing is used that no job has said, nothing said that was not used.
+        said = collections.Counter()
+        for job in jobs:
+            for where, us in entries(job["AdminComment"]).items():
+                name, _, restarts = where.partition(".")
+                said[name, f"slurm-{job['JobId']}" + (f".{restarts}" if restarts else "")] += us
+        used = {(name, vgpu): us for name in NODES for vgpu, us in Ledger(c.daemons[name]).us.items() if us}
+        # A daemon that is killed loses its open minute, and a job that ended elsewhere meanwhile is told of no use any more: on the node
+        # that died, before it did, one of the two may lack what the other has.
+        said = {k: v for k, v in said.items() if v}
+        wrong = {k: (said.get(k), used.get(k)) for k in {*said, *used} if said.get(k) != used.get(k)}
+        self.assertEqual({k: v for k, v in wrong.items() if k not in before or None not in v}, {}, f"what was said, what was used, of {len(said)}")
+        self.assertGreaterEqual(len({*said, *used} - before), self.JOBS // 2)
+
+
+if __name__ == "__main__":
+    cluster.require()
+    unittest.main(verbosity=2)
