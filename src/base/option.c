@@ -89,6 +89,9 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
         [FG_OPT_CDI_MAX] = {"cdi-max", "128", "devices", FG_OPTION_COUNT, 1, 100000,
                             "Devices that engines are told of at the same time, the newest: each takes them 0.15 ms whenever a container "
                             "starts"},
+        [FG_OPT_PLACEMENT_POLICY] = {"placement-policy", "fgd", "", FG_OPTION_CHOICE, 0, 4,
+                                     "Which device a vGPU goes to: fgd keeps what is left useful to the requests that come, fastgpu weighs the gaps "
+                                     "more, packing takes the fullest that has room, first-fit the first, spread the freest", "fgd|fastgpu|packing|first-fit|spread"},
 };
 
 static const struct {

@@ -31,6 +31,13 @@ struct fgd_call;
 int fgd_body_device(struct fgd_call *call, json_t *body, struct fgd_device **ret);
 /* "memory" and "compute" for `count` vGPUs; `whole` of them: what 100 % of the memory is. Absent: 0. */
 int fgd_body_wants(json_t *body, uint32_t count, const uint64_t *whole, struct fg_sched_want *ret, struct fgd_problem *problem);
+/* The same, with what they need; on any device, or (not NULL) that one (api_vgpus.c). */
+struct fgd_wants {
+        struct fg_sched_want *want;
+        uint64_t *whole;
+};
+void fgd_wants_clear(struct fgd_wants *wants);
+int fgd_wants_read(struct fgd_call *call, json_t *body, uint32_t count, const struct fgd_device *device, const uint32_t *at, struct fgd_wants *ret);
 /* A piece of what was sent, for the refusal. */
 const char *fgd_body_quote(json_t *value, char *buf, size_t size);
 

@@ -128,6 +128,7 @@ int fgd_handle_list(struct fgd_call *call);
 int fgd_handle_figures(struct fgd_call *call);
 int fgd_handle_inspect(struct fgd_call *call);
 int fgd_handle_create(struct fgd_call *call);
+int fgd_handle_placement(struct fgd_call *call);
 int fgd_handle_resize(struct fgd_call *call);
 int fgd_handle_delete(struct fgd_call *call);
 int fgd_handle_suspend(struct fgd_call *call);

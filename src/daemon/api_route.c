@@ -18,6 +18,7 @@ const struct fgd_route fgd_routes[] = {
         ROUTE("GET", "/v1/vgpus", fgd_handle_list, CALLER, 200, READS),
         ROUTE("GET", "/v1/figures", fgd_handle_figures, CALLER, 200, READS),
         ROUTE("POST", "/v1/vgpus", fgd_handle_create, MEMBER, 201, CREATES),
+        ROUTE("GET", "/v1/placement", fgd_handle_placement, VIEWER, 200, READS),
         ROUTE("GET", "/v1/vgpus/*", fgd_handle_inspect, VIEWER, 200, READS),
         ROUTE("PATCH", "/v1/vgpus/*", fgd_handle_resize, MEMBER, 200, CHANGES),
         ROUTE("DELETE", "/v1/vgpus/*", fgd_handle_delete, MEMBER, 204, CHANGES),

@@ -93,22 +93,27 @@ static uint64_t whole_memory(const struct fgd_manager *m, const struct fgd_devic
         return whole;
 }
 
-struct wants {
-        struct fg_sched_want *want;
-        uint64_t *whole;
-};
-
-static void wants_clear(struct wants *w)
+void fgd_wants_clear(struct fgd_wants *w)
 {
         free(w->want);
         free(w->whole);
 }
 
-static int wants_new(struct fgd_call *call, uint32_t count, struct wants *ret)
+static int wants_new(struct fgd_call *call, uint32_t count, struct fgd_wants *ret)
 {
         ret->want = calloc(count, sizeof *ret->want);
         ret->whole = calloc(count, sizeof *ret->whole);
         return ret->want && ret->whole ? 0 : fgd_problem_set(&call->problem, FGD_INTERNAL, "out of memory");
+}
+
+int fgd_wants_read(struct fgd_call *call, json_t *body, uint32_t count, const struct fgd_device *device, const uint32_t *at,
+                   struct fgd_wants *ret)
+{
+        if (wants_new(call, count, ret) < 0)
+                return -1;
+        for (uint32_t i = 0; i < count; i++)
+                ret->whole[i] = whole_memory(call->manager, at ? call->manager->device[at[i]] : device);
+        return fgd_body_wants(body, count, ret->whole, ret->want, &call->problem);
 }
 
 /* Says what was chosen where nothing was asked for. */
@@ -133,7 +138,7 @@ static void make_note(const struct fgd_create *create, const struct fgd_set *set
 /* Reads what POST /v1/vgpus and POST /v1/open have in common, and creates. */
 static int create(struct fgd_call *call, json_t *body, bool ephemeral, struct fgd_set **ret, char *ret_note, size_t size)
 {
-        FG_CLEANUP(wants_clear) struct wants w = {0};
+        FG_CLEANUP(fgd_wants_clear) struct fgd_wants w = {0};
         struct fgd_create c = {.ephemeral = ephemeral, .owner = call->who.user};
         fg_autofree uint32_t *at = NULL;
         const char *project;
@@ -141,12 +146,10 @@ static int create(struct fgd_call *call, json_t *body, bool ephemeral, struct fg
         if (fgd_body_word(body, "project", &project, &call->problem) < 0 || fgd_call_project(call, project, &c.project) < 0 ||
             fgd_body_name(body, c.name, &call->problem) < 0 || fgd_body_count(body, &c.gpus, &call->problem) < 0 ||
             fgd_body_mode(body, &given, &c.mode, &call->problem) < 0 || fgd_body_priority(body, &given, &c.priority, &call->problem) < 0 ||
-            fgd_body_device(call, body, &c.device) < 0 || body_devices(call, body, c.gpus, &at) < 0 || wants_new(call, c.gpus, &w) < 0)
+            fgd_body_device(call, body, &c.device) < 0 || body_devices(call, body, c.gpus, &at) < 0)
                 return -1;
         fgd_journal_target(call->manager, "%s", c.name);
-        for (uint32_t i = 0; i < c.gpus; i++)
-                w.whole[i] = whole_memory(call->manager, at ? call->manager->device[at[i]] : c.device);
-        if (fgd_body_wants(body, c.gpus, w.whole, w.want, &call->problem) < 0)
+        if (fgd_wants_read(call, body, c.gpus, c.device, at, &w) < 0)
                 return -1;
         c.want = w.want;
         c.at = at;
@@ -194,7 +197,7 @@ int fgd_handle_resize(struct fgd_call *call)
 {
         static const char *const known[] = {"memory", "compute", "mode", "priority", NULL};
         fgd_autojson json_t *body = NULL;
-        FG_CLEANUP(wants_clear) struct wants w = {0};
+        FG_CLEANUP(fgd_wants_clear) struct fgd_wants w = {0};
         struct fgd_resize resize = {0};
         struct fgd_query query[] = {{"project"}};
         int64_t index;

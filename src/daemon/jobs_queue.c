@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "daemon/identity.h"
 #include "daemon/manager.h"
+#include "daemon/placing.h"
 #include "daemon/registry.h"
 #include "daemon/store_jobs.h"
 #include "daemon/usage.h"
@@ -194,9 +195,10 @@ void fgd_jobs_scene(struct fgd_manager *m, struct fg_queue_device *device, struc
                                                      .share = FGD_SHARE_WHOLE,
                                                      .share_free = fgd_device_share_free(d),
                                                      .kind = kind_of(m, i),
-                                                     .usable = d->present};
+                                                     .usable = d->present,
+                                                     .last = fgd_placing_is_last(d)};
         }
-        *ret = (struct fg_queue_scene){.now = fgd_jobs_now(m->jobs), .device = device, .devices = m->devices};
+        *ret = (struct fg_queue_scene){.now = fgd_jobs_now(m->jobs), .device = device, .devices = m->devices, .placer = m->placer};
 }
 
 /* --- passes --- */

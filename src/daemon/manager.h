@@ -32,6 +32,7 @@ struct fgd_rate;
 struct fgd_lease;
 struct fgd_jobs;
 struct fgd_fair;
+struct fg_placer;
 
 #define FGD_NOTES 32u
 
@@ -62,6 +63,7 @@ struct fgd_manager {
         struct fgd_table set_names; /* by project and name */
         uint32_t vgpu_count;
 
+        struct fg_placer *placer; /* placing.h */
         struct fgd_jobs *jobs;
         struct fgd_inventory *inventory;
         struct fgd_watchdog *watchdog; /* NULL: nothing to watch */

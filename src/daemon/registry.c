@@ -5,6 +5,7 @@
 #include "daemon/lease.h"
 #include "daemon/manager.h"
 #include "daemon/metering.h"
+#include "daemon/placing.h"
 #include "daemon/quota.h"
 #include "daemon/tenants.h"
 #include "daemon/trace.h"
@@ -92,6 +93,7 @@ void fgd_registry_add(struct fgd_manager *m, struct fgd_set *set)
         for (uint32_t i = 0; i < set->count; i++)
                 fgd_vgpu_promise(&set->vgpu[i]);
         book(m, set, 1);
+        fgd_placing_saw(m, set);
         for (uint32_t i = 0; i < set->count; i++)
                 fgd_metering_update(&set->vgpu[i]);
         fgd_watchdog_update(m);

@@ -7,6 +7,7 @@
 #include "daemon/jobs.h"
 #include "daemon/journal.h"
 #include "daemon/manager.h"
+#include "daemon/placing.h"
 #include "daemon/quota.h"
 #include "daemon/registry.h"
 #include "daemon/trace.h"
@@ -21,25 +22,6 @@ static void free_set(struct fgd_set **set)
 {
         if (*set)
                 fgd_set_free(*set);
-}
-
-/* What placement may choose from. */
-static int candidates(struct fgd_manager *m, const struct fgd_create *create, struct fg_sched_device *ret, struct fgd_problem *problem)
-{
-        bool any = false;
-        for (uint32_t i = 0; i < m->devices; i++) {
-                const struct fgd_device *d = m->device[i];
-                ret[i] = (struct fg_sched_device){.memory_free = fgd_device_memory_free(m, d),
-                                                  .share_free = fgd_device_share_free(d),
-                                                  .usable = d->present && (!create->device || create->device == d)};
-                any |= ret[i].usable;
-        }
-        if (any)
-                return 0;
-        if (create->device)
-                return fgd_problem_set(problem, FGD_DEVICE_LOST, "device %u (%s) has vanished; \"fastgpu devices\" shows what is there",
-                                       create->device->id, create->device->model);
-        return fgd_problem_set(problem, FGD_NO_CAPACITY, "there is no device; \"fastgpu doctor\" says what is missing");
 }
 
 static int refuse_capacity(struct fgd_problem *problem, const struct fgd_create *create, const struct fg_sched_misfit *misfit)
@@ -113,7 +95,7 @@ static int place(struct fgd_manager *m, const struct fgd_create *create, struct 
 {
         struct fg_sched_device device[FGD_DEVICES_MAX];
         struct fg_sched_misfit misfit = {0};
-        int r = create->at ? 0 : candidates(m, create, device, problem);
+        int r = create->at ? 0 : fgd_placing_devices(m, create->device, device, problem);
         if (r < 0)
                 return r;
         ret->device = calloc(create->gpus, sizeof *ret->device);
@@ -123,7 +105,7 @@ static int place(struct fgd_manager *m, const struct fgd_create *create, struct 
                 return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
         if (create->at)
                 return place_at(m, create, ret, problem);
-        r = fg_sched_place(device, m->devices, create->want, create->gpus, ret->device, ret->memory, ret->share, &misfit);
+        r = fg_sched_place_by(m->placer, device, m->devices, create->want, create->gpus, ret->device, ret->memory, ret->share, &misfit);
         if (r == -ENOMEM)
                 return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
         return r < 0 ? refuse_capacity(problem, create, &misfit) : 0;

@@ -17,6 +17,7 @@ struct shape {
 };
 
 struct fg_mix {
+        unsigned models;         /* of the cluster: the highest, and one */
         unsigned cpus, shares;   /* levels */
         int32_t cpu[LEVELS];     /* ascending; level l: cpu[l - 1] <= free < cpu[l] */
         uint8_t share_level[FG_CLUSTER_GPU + 1];
@@ -119,7 +120,7 @@ static unsigned cpu_level(const struct fg_mix *m, int32_t cpu)
 
 static void add_weight(struct fg_mix *m, const struct fg_cluster_pod *pod, int32_t weight)
 {
-        for (unsigned model = 0; model < FG_CLUSTER_MODELS_MAX; model++) {
+        for (unsigned model = 0; model < m->models; model++) {
                 if (pod->gpus == 0 || (pod->models && !(pod->models >> model & 1)))
                         continue;
                 for (unsigned l = cpu_level(m, pod->cpu); l <= m->cpus; l++) {
@@ -144,6 +145,15 @@ static void set_scarcity(struct fg_mix *m, const struct fg_cluster *c, const str
                 m->scarcity[b] = has[b] == 0 ? 0 : wanted[b] > has[b] ? 1000 : (int)(1000 * wanted[b] / has[b]);
 }
 
+static unsigned count_models(const struct fg_cluster *c)
+{
+        unsigned models = 0;
+        for (size_t i = 0; i < fg_cluster_count(c); i++)
+                if (fg_cluster_node(c, i)->has.model >= models)
+                        models = fg_cluster_node(c, i)->has.model + 1u;
+        return models;
+}
+
 int fg_mix_new(struct fg_mix **ret, const struct fg_cluster *c, const struct fg_cluster_pod *pod, size_t count, unsigned coverage)
 {
         struct shape *shape;
@@ -158,8 +168,9 @@ int fg_mix_new(struct fg_mix **ret, const struct fg_cluster *c, const struct fg_
                 sum += shape[n++].count;
         struct fg_mix *m = calloc(1, sizeof(*m));
         if (m) {
-                m->part = calloc(FG_CLUSTER_MODELS_MAX, sizeof(*m->part));
-                m->whole = calloc(FG_CLUSTER_MODELS_MAX, sizeof(*m->whole));
+                m->models = count_models(c);
+                m->part = calloc(m->models, sizeof(*m->part));
+                m->whole = calloc(m->models, sizeof(*m->whole));
         }
         if (m && m->part && m->whole && fg_gap_worth(pod, count, m->gap) == 0 && fg_gang_set(&m->gang, c, pod, count) == 0) {
                 set_levels(m, shape, n);

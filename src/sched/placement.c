@@ -3,8 +3,11 @@
  */
 #include "sched/placement.h"
 
+#include "sched/placer.h"
+
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MEMORY_STEP 4096u /* also the least memory a vGPU gets when none was stated */
 #define SHARE_STEP  1u
@@ -18,6 +21,7 @@ struct room {
 };
 
 struct plan {
+        const struct fg_placer *placer; /* NULL: where most memory is free */
         const struct fg_sched_device *device;
         size_t devices;
         const struct fg_sched_want *want;
@@ -25,6 +29,7 @@ struct plan {
         struct room *room; /* of each device */
         uint32_t *chosen;  /* device of each vGPU */
         size_t *order;     /* in which vGPUs are placed */
+        struct fg_sched_verdict *verdict; /* of each vGPU and device; NULL: nobody asks */
 };
 
 static void plan_clear(struct plan *p)
@@ -78,19 +83,81 @@ static void take(struct room *r, const struct fg_sched_want *want)
         r->placed++;
 }
 
-/* Fewest of this set first, then most free memory, then the lowest index. */
-static bool is_better(const struct room *a, const struct room *b)
+static struct fg_placer_part part_of(const struct fg_sched_device *device, uint64_t memory, uint64_t share)
 {
-        return a->placed != b->placed ? a->placed < b->placed : a->memory > b->memory;
+        uint64_t whole = device->memory ? device->memory : device->memory_free;
+        return (struct fg_placer_part){fg_placer_milli(memory, whole), (uint16_t)(share < FG_CLUSTER_GPU ? share : FG_CLUSTER_GPU)};
 }
 
-static int choose_device(const struct plan *p, const struct fg_sched_want *want, uint32_t *ret)
+/* Who leaves an amount open gets a part of what the device has, so that goes where most is: of the lesser of both. */
+static int32_t score(const struct plan *p, size_t d, const struct fg_sched_want *want)
 {
+        if (!p->placer)
+                return 0;
+        struct fg_placer_part left = part_of(&p->device[d], memory_left(&p->room[d]), share_left(&p->room[d]));
+        if (!want->memory || !want->share)
+                return left.memory < left.share ? left.memory : left.share;
+        return fg_placer_score(p->placer, left, part_of(&p->device[d], want->memory, want->share));
+}
+
+/* What a device is for a vGPU, before it is known which one gets it. */
+static struct fg_sched_verdict look(const struct plan *p, size_t d, const struct fg_sched_want *want)
+{
+        const struct room *r = &p->room[d];
+        struct fg_sched_verdict v = {FG_SCHED_TIE, memory_left(r), (uint32_t)share_left(r), 0};
+        if (!p->device[d].usable)
+                v.fate = FG_SCHED_UNUSABLE;
+        else if (!has_room(r, want))
+                v.fate = has_share(r, want) ? FG_SCHED_NO_MEMORY : FG_SCHED_NO_SHARE;
+        else
+                v.score = score(p, d, want);
+        return v;
+}
+
+/* Those that are last, fewest of this set, the policy, the lowest index; where most counts, most free memory before that. */
+static bool is_better(const struct plan *p, size_t d, int32_t score_a, size_t best, int32_t score_b, bool most)
+{
+        const struct room *a = &p->room[d], *b = &p->room[best];
+        if (p->device[d].last != p->device[best].last)
+                return p->device[best].last;
+        if (a->placed != b->placed)
+                return a->placed < b->placed;
+        return score_a != score_b ? score_a > score_b : most && a->memory > b->memory;
+}
+
+static void settle(const struct plan *p, struct fg_sched_verdict *v, size_t best)
+{
+        for (size_t d = 0; d < p->devices; d++) {
+                if (v[d].fate != FG_SCHED_TIE || best == p->devices)
+                        continue;
+                if (d == best)
+                        v[d].fate = FG_SCHED_CHOSEN;
+                else if (p->device[d].last != p->device[best].last)
+                        v[d].fate = FG_SCHED_LAST;
+                else if (p->room[d].placed != p->room[best].placed)
+                        v[d].fate = FG_SCHED_OF_SET;
+                else if (v[d].score < v[best].score)
+                        v[d].fate = FG_SCHED_LESS;
+        }
+}
+
+static int choose_device(const struct plan *p, size_t i, uint32_t *ret)
+{
+        bool most = !p->placer || !p->want[i].memory || !p->want[i].share;
+        struct fg_sched_verdict best_has = {0};
         size_t best = p->devices;
-        for (size_t d = 0; d < p->devices; d++)
-                if (p->device[d].usable && has_room(&p->room[d], want) &&
-                    (best == p->devices || is_better(&p->room[d], &p->room[best])))
+        for (size_t d = 0; d < p->devices; d++) {
+                struct fg_sched_verdict v = look(p, d, &p->want[i]);
+                if (p->verdict)
+                        p->verdict[i * p->devices + d] = v;
+                if (v.fate == FG_SCHED_TIE &&
+                    (best == p->devices || is_better(p, d, v.score, best, best_has.score, most))) {
                         best = d;
+                        best_has = v;
+                }
+        }
+        if (p->verdict)
+                settle(p, &p->verdict[i * p->devices], best);
         if (best == p->devices)
                 return -ENOSPC;
         *ret = (uint32_t)best;
@@ -117,9 +184,11 @@ static struct fg_sched_misfit misfit(const struct plan *p, size_t failed)
 static int place_in_order(struct plan *p, struct fg_sched_misfit *ret_misfit)
 {
         plan_reset(p);
+        if (p->verdict)
+                memset(p->verdict, 0, p->count * p->devices * sizeof(*p->verdict));
         for (size_t k = 0; k < p->count; k++) {
                 size_t i = p->order[k];
-                if (choose_device(p, &p->want[i], &p->chosen[i]) < 0) {
+                if (choose_device(p, i, &p->chosen[i]) < 0) {
                         *ret_misfit = misfit(p, i);
                         return -ENOSPC;
                 }
@@ -148,7 +217,14 @@ static int choose_all(struct plan *p, struct fg_sched_misfit *ret_misfit)
         if (place_in_order(p, ret_misfit) == 0)
                 return 0;
         qsort_r(p->order, p->count, sizeof(*p->order), by_size_descending, (void *)(uintptr_t)p->want);
-        return place_in_order(p, &ignored);
+        if (place_in_order(p, &ignored) == 0)
+                return 0;
+        if (p->verdict) { /* what is said is what *ret_misfit is about */
+                for (size_t i = 0; i < p->count; i++)
+                        p->order[i] = i;
+                place_in_order(p, ret_misfit);
+        }
+        return -ENOSPC;
 }
 
 static void divide(const struct plan *p, uint32_t *ret_device, uint64_t *ret_memory, uint32_t *ret_share)
@@ -163,11 +239,12 @@ static void divide(const struct plan *p, uint32_t *ret_device, uint64_t *ret_mem
         }
 }
 
-int fg_sched_place(const struct fg_sched_device *device, size_t devices, const struct fg_sched_want *want, size_t count,
-                   uint32_t *ret_device, uint64_t *ret_memory, uint32_t *ret_share, struct fg_sched_misfit *ret_misfit)
+int fg_sched_place_by(const struct fg_placer *placer, const struct fg_sched_device *device, size_t devices,
+                      const struct fg_sched_want *want, size_t count, uint32_t *ret_device, uint64_t *ret_memory, uint32_t *ret_share,
+                      struct fg_sched_misfit *ret_misfit)
 {
         __attribute__((cleanup(plan_clear))) struct plan p = {
-                .device = device, .devices = devices, .want = want, .count = count};
+                .placer = placer, .device = device, .devices = devices, .want = want, .count = count};
         struct fg_sched_misfit misfit;
         int r = plan_init(&p);
         if (r == 0)
@@ -176,5 +253,24 @@ int fg_sched_place(const struct fg_sched_device *device, size_t devices, const s
                 *ret_misfit = misfit;
         if (r == 0)
                 divide(&p, ret_device, ret_memory, ret_share);
+        return r;
+}
+
+int fg_sched_place(const struct fg_sched_device *device, size_t devices, const struct fg_sched_want *want, size_t count,
+                   uint32_t *ret_device, uint64_t *ret_memory, uint32_t *ret_share, struct fg_sched_misfit *ret_misfit)
+{
+        return fg_sched_place_by(NULL, device, devices, want, count, ret_device, ret_memory, ret_share, ret_misfit);
+}
+
+int fg_sched_explain(const struct fg_placer *placer, const struct fg_sched_device *device, size_t devices, const struct fg_sched_want *want,
+                     size_t count, uint32_t *ret_device, struct fg_sched_verdict *ret, struct fg_sched_misfit *ret_misfit)
+{
+        __attribute__((cleanup(plan_clear))) struct plan p = {
+                .placer = placer, .device = device, .devices = devices, .want = want, .count = count, .verdict = ret};
+        int r = plan_init(&p);
+        if (r == 0)
+                r = choose_all(&p, ret_misfit);
+        for (size_t i = 0; i < count && r == 0; i++)
+                ret_device[i] = p.chosen[i];
         return r;
 }

@@ -11,6 +11,8 @@ struct fg_sched_device {
         uint64_t memory_free; /* bytes not promised to a vGPU (reserve already taken off) */
         uint32_t share_free;  /* permille not promised */
         bool usable;
+        uint64_t memory; /* what vGPUs could have of it if it were empty; 0: what is free */
+        bool last;       /* only where no other has room: a processor beside GPUs */
 };
 
 struct fg_sched_want {
@@ -25,12 +27,39 @@ struct fg_sched_misfit {
         uint32_t share;  /* most memory; where none has the share, the one with the most share; 0 without a usable device */
 };
 
-/* Places `count` vGPUs (want[i] in, ret_device/ret_memory/ret_share out) on the usable devices: each onto the device with the
- * most free memory that has room (lowest index at a tie), spreading a set over devices first; where the order given leaves
- * one out, the largest go first. Unstated amounts are then an
+struct fg_placer;
+
+/* Places `count` vGPUs (want[i] in, ret_device/ret_memory/ret_share out) on the usable devices that have room, those that are `last` only
+ * if no other has: a set's onto different devices first, because two on one are worth one larger one at most, and NCCL refuses them; then each where the placer's policy
+ * scores highest, one with an unstated amount where most is free (and then most memory); then the lowest index. Without a placer
+ * (NULL): most free memory, then the lowest index. Where the order given leaves one out, the largest go first. Unstated amounts are then an
  * equal part of what each chosen device still has, memory rounded down to 4 KiB.
  * 0; -ENOSPC with *ret_misfit; -ENOMEM. On failure the other outputs are untouched. */
+int fg_sched_place_by(const struct fg_placer *placer, const struct fg_sched_device *device, size_t devices,
+                      const struct fg_sched_want *want, size_t count, uint32_t *ret_device, uint64_t *ret_memory, uint32_t *ret_share,
+                      struct fg_sched_misfit *ret_misfit);
 int fg_sched_place(const struct fg_sched_device *device, size_t devices, const struct fg_sched_want *want, size_t count,
                    uint32_t *ret_device, uint64_t *ret_memory, uint32_t *ret_share, struct fg_sched_misfit *ret_misfit);
+
+/* What became of a device when a vGPU of a set was placed. The order is that of the questions: the first that was decided. */
+enum fg_sched_fate {
+        FG_SCHED_CHOSEN,
+        FG_SCHED_UNUSABLE,
+        FG_SCHED_NO_MEMORY,
+        FG_SCHED_NO_SHARE,
+        FG_SCHED_LAST,   /* it is `last`, and another has room */
+        FG_SCHED_OF_SET, /* it has more of the set's already */
+        FG_SCHED_LESS,   /* a lower score */
+        FG_SCHED_TIE     /* as good; another comes first, or where most counts has more memory free */
+};
+struct fg_sched_verdict {
+        enum fg_sched_fate fate;
+        uint64_t memory; /* what it had left when the vGPU's turn came */
+        uint32_t share;
+        int32_t score; /* of the policy; 0 where it has no room */
+};
+/* As above, and of each vGPU what it found: ret[i * devices + d], also where one did not fit; those behind it are all 0 then. */
+int fg_sched_explain(const struct fg_placer *placer, const struct fg_sched_device *device, size_t devices, const struct fg_sched_want *want,
+                     size_t count, uint32_t *ret_device, struct fg_sched_verdict *ret, struct fg_sched_misfit *ret_misfit);
 
 #endif

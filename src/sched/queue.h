@@ -20,6 +20,7 @@
 #define FG_QUEUE_ANY      UINT32_MAX
 #define FG_QUEUE_UNKNOWN  UINT64_MAX
 
+struct fg_placer;
 struct fg_queue;
 struct fg_queue_job;
 struct fg_queue_account; /* a project, or a user */
@@ -123,12 +124,13 @@ struct fg_queue_device {
         uint64_t memory, memory_free; /* the most a vGPU could have; what is not promised */
         uint32_t share, share_free;
         uint32_t kind; /* < 2^31 */
-        bool usable;
+        bool usable, last; /* last: only where no other has room */
 };
 struct fg_queue_scene {
         uint64_t now;
         const struct fg_queue_device *device;
         size_t devices;
+        const struct fg_placer *placer; /* where a job goes that may go to several; NULL: where most memory is free */
 };
 
 enum fg_queue_what { FG_QUEUE_DO_START, FG_QUEUE_DO_RESUME, FG_QUEUE_DO_SUSPEND, FG_QUEUE_DO_REQUEUE };

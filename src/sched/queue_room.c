@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Rooms and what fits into them. A job's vGPUs are all alike, so that counting how many each device takes says exactly
- * whether they fit; fg_sched_place() is asked only where they go. */
+ * whether they fit; fg_sched_place_by() is asked only where they go. */
 #include "sched/queue_pass.h"
 
 #include <string.h>
@@ -114,12 +114,15 @@ int fg_queue_place_on(struct fg_queue_pass *p, const struct fg_queue_room *room,
         int r;
 
         for (size_t d = 0; d < p->devices; d++) {
+                p->view[d].memory = p->scene->device[d].memory;
+                p->view[d].last = p->scene->device[d].last;
                 p->view[d].usable = (!open || open[d]) && fg_queue_is_where(p, d, fit->want.where);
                 fg_queue_room_left(&room[d], fit->end, &p->view[d].memory_free, &p->view[d].share_free);
         }
         for (uint32_t i = 0; i < fit->want.count; i++)
                 p->want[i] = (struct fg_sched_want){fit->want.memory, fit->want.share};
-        r = fg_sched_place(p->view, p->devices, p->want, fit->want.count, p->chosen, p->memory, p->share, &ignored);
+        r = fg_sched_place_by(p->scene->placer, p->view, p->devices, p->want, fit->want.count, p->chosen, p->memory, p->share,
+                              &ignored);
         if (r < 0)
                 return r;
         *ret_places = places_of(p, fit->want.count);

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where vGPUs go on a node with several GPUs, by each policy, and that what is said of it is what is done."""
+import json
+import os
+import subprocess
+
+import harness
+from simulated import Simulated
+
+CLI = os.environ["FASTGPU_CLI"]
+
+
+class Placement(harness.Case):
+    def where(self, d, name, **wish):
+        return [v["device"] for v in d.create(name, **wish)["vgpus"]]
+
+    def asked(self, d, query):
+        return d.ok("GET", "/v1/placement?" + query)
+
+    def test_whole_gpus_are_kept(self):
+        """Four quarters and three whole ones fit onto four GPUs, whichever come first."""
+        with Simulated("4xH100") as d:
+            for i in range(4):
+                self.assertEqual(self.where(d, f"q{i}", memory="20G", compute="25"), [0])
+            self.assertEqual(sorted(self.where(d, "w", gpus=3, memory="79G", compute="100")), [1, 2, 3])
+
+    def test_what_is_said_is_what_is_done(self):
+        with Simulated("3xH100") as d:
+            self.where(d, "a", memory="20G", compute="25")
+            said = self.asked(d, "memory=40G&compute=50")
+            self.assertEqual((said["policy"], said["fits"], said["vgpus"][0]["device"]), ("fgd", True, 0))
+            gpu = said["vgpus"][0]["devices"]
+            self.assertEqual([v["fate"] for v in gpu], ["chosen", "less", "less", "no-memory"])
+            self.assertEqual(gpu[1]["why"], "is kept whole for who wants all of it")
+            self.assertEqual((gpu[0]["share_free"], gpu[1]["share_free"]), (750, 1000))
+            self.assertEqual(self.where(d, "b", memory="40G", compute="50"), [0])
+            # Who leaves an amount open gets the freest, and a set is spread.
+            self.assertEqual(self.asked(d, "gpus=2&memory=1G")["vgpus"][0]["device"], 1)
+            self.assertEqual(self.where(d, "c", gpus=2, memory="1G", compute="10"), [0, 1])
+            # Nothing was made by asking.
+            self.assertEqual(len(d.ok("GET", "/v1/vgpus")["sets"]), 3)
+
+    def test_what_does_not_fit(self):
+        with Simulated("2xH100") as d:
+            said = self.asked(d, "gpus=3&memory=50G,50G,60G&compute=60")
+            self.assertEqual((said["fits"], len(said["vgpus"])), (False, 3))
+            self.assertEqual([v["fate"] for v in said["vgpus"][2]["devices"]], ["no-share", "no-share", "no-memory"])
+            self.assertNotIn("device", said["vgpus"][2])
+            self.assertEqual(self.asked(d, "device=1&memory=1G&compute=1")["vgpus"][0]["devices"][0]["fate"], "not-usable")
+            for query, word in (("gpus=17", "16"), ("gpus=x", "gpus"), ("memory=1G,,1G", "memory"), ("memory=5Q", "memory"), ("gpu=1", "gpu"), ("device=9", "9")):
+                status, reply = d.request("GET", "/v1/placement?" + query)
+                self.assertIn(status, (400, 404), query)
+                self.assertIn(word, reply["detail"])
+
+    def test_no_gpu_comes_last(self):
+        with Simulated("1xH100") as d:
+            self.assertEqual(self.where(d, "a", memory="100M", compute="60"), [0])
+            self.assertEqual(self.where(d, "b", memory="100M", compute="60"), [1])
+            self.assertEqual(self.where(d, "c", memory="100M", compute="40"), [0])
+
+    def test_policies(self):
+        quarters = {"fgd": [0, 0, 0, 0, 1], "fastgpu": [0, 0, 0, 0, 1], "packing": [0, 0, 0, 0, 1], "first-fit": [0, 0, 0, 0, 1], "spread": [0, 1, 2, 0, 1]}
+        for policy, places in quarters.items():
+            with Simulated("3xH100", placement_policy=policy) as d:
+                got = [self.where(d, f"q{i}", memory="15G", compute="25")[0] for i in range(5)]
+                self.assertEqual(got, places, policy)
+                self.assertEqual(self.asked(d, "memory=1G&compute=1")["policy"], policy)
+
+    def test_jobs_go_the_same_way(self):
+        with Simulated("3xH100") as d:
+            self.where(d, "a", memory="20G", compute="25")
+            job = d.ok("POST", "/v1/jobs", {"command": ["sleep", "60"], "memory": "20G", "compute": "25"}, status=201)
+            harness.wait_until(lambda: len(d.ok("GET", "/v1/vgpus")["sets"]) == 2, "the job's vGPU")
+            self.assertEqual({v["device"] for s in d.ok("GET", "/v1/vgpus")["sets"] for v in s["vgpus"]}, {0})
+            d.ok("DELETE", f"/v1/jobs/{job['id']}")
+
+    def test_for_people(self):
+        with Simulated("2xH100") as d:
+            self.where(d, "a", memory="20G", compute="25")
+
+            def cli(*args):
+                return subprocess.run([CLI, "create", "--explain", *args], env={**d.env, "FASTGPU_NO_START": "1"}, capture_output=True, text=True)
+            said = cli("--memory", "25%", "--compute", "50")
+            self.assertEqual((said.returncode, said.stderr), (0, ""))
+            self.assertRegex(said.stdout, r"vGPU 0, placed by fgd:\n  \* device 0 .* is where it goes\n    device 1 .* is kept whole")
+            self.assertEqual(cli("-g", "2", "-m", "61G", "-c", "60").returncode, 5)
+            self.assertEqual(json.loads(cli("-j", "-m", "1G,2G", "-c", "10").stdout)["vgpus"][1]["device"], 1)
+            self.assertEqual(len(d.ok("GET", "/v1/vgpus")["sets"]), 1)
+
+
+if __name__ == "__main__":
+    harness.main()
