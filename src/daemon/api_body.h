@@ -31,7 +31,7 @@ struct fgd_call;
 int fgd_body_device(struct fgd_call *call, json_t *body, struct fgd_device **ret);
 /* "memory" and "compute" for `count` vGPUs; `whole` of them: what 100 % of the memory is. Absent: 0. */
 int fgd_body_wants(json_t *body, uint32_t count, const uint64_t *whole, struct fg_sched_want *ret, struct fgd_problem *problem);
-/* The same, with what they need; on any device, or (not NULL) that one (api_vgpus.c). */
+/* The same, with what they need; on any device, or (not NULL) that one, or each on the one of `at` (api_vgpus.c). */
 struct fgd_wants {
         struct fg_sched_want *want;
         uint64_t *whole;

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/box.h"
+#include "daemon/box_adopt.h"
 
-#include "base/cleanup.h"
 #include "base/log.h"
 #include "cdi/cdi.h"
 #include "daemon/attach_link.h"
 #include "daemon/attach_server.h"
 #include "daemon/manager.h"
-#include "daemon/set_file.h"
 #include "daemon/tenants.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,6 +23,7 @@ struct fgd_boxes {
         char folder[PATH_MAX];            /* of specs; "": engines are not told */
         json_t *common;                   /* NULL: not looked for yet, or it cannot be had */
         char failure[FG_ERROR_MAX];       /* said last, so that it is said once */
+        struct fgd_box_rest *rest;        /* NULL: all that an earlier daemon left is taken over */
 };
 
 static void find_folder(const struct fgd_manager *m, char *ret, size_t size)
@@ -173,7 +172,7 @@ static void publish(struct fgd_view *view)
         utimensat(AT_FDCWD, folder, NULL, 0);
 }
 
-static int publish_view(struct fgd_manager *m, struct fgd_set *set, int64_t index)
+int fgd_box_publish(struct fgd_manager *m, struct fgd_set *set, int64_t index)
 {
         struct fg_error err = {0};
         struct fgd_view *view;
@@ -185,32 +184,34 @@ static int publish_view(struct fgd_manager *m, struct fgd_set *set, int64_t inde
         return r;
 }
 
-static bool is_for_engines(const struct fgd_set *set)
+bool fgd_box_is_told(const struct fgd_manager *m, const struct fgd_set *set)
 {
-        return !set->ephemeral && !set->job;
+        return m->boxes->folder[0] && !set->ephemeral && !set->job;
 }
 
-static void publish_set(struct fgd_manager *m, struct fgd_set *set)
+void fgd_box_publish_set(struct fgd_manager *m, struct fgd_set *set)
 {
         uint32_t each = set->count > 1 && set->count <= EACH_MAX ? set->count : 0;
         int r = 0;
         for (uint32_t i = each; r == 0 && i-- > 0;)
-                r = publish_view(m, set, i);
+                r = fgd_box_publish(m, set, i);
         if (r == 0)
-                publish_view(m, set, -1);
+                fgd_box_publish(m, set, -1);
 }
 
 void fgd_box_created(struct fgd_manager *m, struct fgd_set *set)
 {
-        if (!m->boxes->folder[0] || !is_for_engines(set))
+        if (!fgd_box_is_told(m, set))
                 return;
-        publish_set(m, set);
+        fgd_box_publish_set(m, set);
         tell_engines(m);
 }
 
 void fgd_box_removing(struct fgd_manager *m, struct fgd_set *set)
 {
         bool any = false;
+        /* What has no socket yet would not be removed, and containers have the folder: a namesake would be theirs. */
+        fgd_box_adopt_all(m->boxes->rest);
         for (struct fgd_view *view = set->views; view; view = view->next)
                 if (view->is_published) {
                         TAILQ_REMOVE(&m->boxes->published, view, published);
@@ -247,69 +248,9 @@ void fgd_box_devices_changed(struct fgd_manager *m)
         tell_engines(m);
 }
 
-struct found {
-        struct fgd_set *set;
-        int64_t index;
-        struct timespec when;
-};
-
-static int by_age(const void *a, const void *b)
-{
-        const struct timespec *x = &((const struct found *)a)->when, *y = &((const struct found *)b)->when;
-        if (x->tv_sec != y->tv_sec)
-                return x->tv_sec < y->tv_sec ? -1 : 1;
-        return x->tv_nsec < y->tv_nsec ? -1 : x->tv_nsec > y->tv_nsec;
-}
-
-/* The boxes that an earlier daemon left, oldest first. Those of sets that are gone are removed. */
-static size_t find_left(struct fgd_manager *m, struct found **ret)
-{
-        char path[PATH_MAX], file[PATH_MAX];
-        struct stat st;
-        size_t count = 0, room = 0;
-        snprintf(path, sizeof path, "%s/containers", m->paths.run);
-        DIR *folder = opendir(path);
-        *ret = NULL;
-        for (struct dirent *e; folder && (e = readdir(folder));) {
-                struct found found = {0};
-                if (e->d_name[0] == '.')
-                        continue;
-                snprintf(file, sizeof file, "%s/%s", path, e->d_name);
-                found.set = fgd_set_of_file(m, e->d_name, &found.index);
-                if (!found.set || stat(file, &st) < 0) {
-                        fgd_folder_remove(file);
-                        continue;
-                }
-                found.when = st.st_mtim;
-                if (count == room) {
-                        room = room ? 2 * room : 64;
-                        void *more = realloc(*ret, room * sizeof found);
-                        if (!more)
-                                break;
-                        *ret = more;
-                }
-                (*ret)[count++] = found;
-        }
-        if (folder)
-                closedir(folder);
-        return count;
-}
-
 void fgd_box_adopt(struct fgd_manager *m)
 {
-        fg_autofree struct found *left = NULL;
-        struct fgd_set *set;
-        size_t count = find_left(m, &left), behind = 0;
-        if (count)
-                qsort(left, count, sizeof *left, by_age);
-        TAILQ_FOREACH(set, &m->sets, order)
-                behind += is_for_engines(set);
-        /* After a boot there is none: what was made last is what will be used first. */
-        TAILQ_FOREACH(set, &m->sets, order)
-                if (m->boxes->folder[0] && is_for_engines(set) && behind-- <= m->options.value[FG_OPT_CDI_MAX])
-                        publish_set(m, set);
-        for (size_t i = 0; i < count; i++)
-                publish_view(m, left[i].set, left[i].index);
+        m->boxes->rest = fgd_box_adopt_left(m);
 }
 
 void fgd_box_free(struct fgd_manager *m)
@@ -319,6 +260,7 @@ void fgd_box_free(struct fgd_manager *m)
                 return;
         if (m->boxes->folder[0] && fgd_box_any(m) && fg_cdi_spec_remove(m->boxes->folder, &err) < 0)
                 fg_log_warning("%s", err.text);
+        fgd_box_rest_free(m->boxes->rest);
         json_decref(m->boxes->common);
         free(m->boxes);
         m->boxes = NULL;

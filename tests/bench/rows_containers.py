@@ -5,13 +5,14 @@ measurement is a process of its own: rows_containers.py [--quick] prints its fig
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib")]
 from load import median  # noqa: E402
-from node import Node, tool  # noqa: E402
+from node import Node, tool, wait_until  # noqa: E402
 import room as rooms  # noqa: E402
 from row import Row  # noqa: E402
 
@@ -98,11 +99,21 @@ def many(room, count, times):
                 found[name].append(elapsed_ms(lambda: starts.podman(target)))
         with open(f"/proc/{node.daemon_pid()}/status", encoding="ascii") as f:
             found["rss_kb"] = next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+        found["restart"] = [restart(node, sig) for sig in (signal.SIGKILL, signal.SIGTERM) * 3]
     with Node(FASTGPU_IDLE_EXIT="600") as node:
         node.fastgpu("devices")
         for i in range(200):
             found["create_off"].append(elapsed_ms(lambda: create(node, i, devices=1)))
     return found
+
+
+def restart(node, sig):
+    """From the signal until the next daemon answers: what comes up in the meantime is refused."""
+    begin = time.perf_counter()
+    node.stop_daemon(sig)
+    node.popen([tool("bin", "fastgpud")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(node.daemon_pid, 60, "a new daemon")
+    return 1000 * (time.perf_counter() - begin)
 
 
 def create(node, i, devices=MANY_DEVICES):
@@ -133,13 +144,15 @@ def containers(row, context):
     ms = {name: median(values) for name, values in first.items()}
     podman, runtime = ms["podman_vgpu"] - ms["podman"], ms["runtime_vgpu"] - ms["crun"]
     ratio = median(second["of_many"]) / median(second["one"])
-    publish = median(second["publish"])
+    publish, restart_ms = median(second["publish"]), median(second["restart"])
     return [
         row.result(f"{podman:.1f} ms", podman <= 20, f"{ms['podman']:.0f} ms without", what="podman, a vGPU by CDI", data=first),
         row.result(f"{runtime:.1f} ms", runtime <= 20, f"crun alone {ms['crun']:.0f} ms, not asked for {ms['runtime'] - ms['crun']:.1f} ms more",
                    what="fastgpu-runtime with a vGPU", data=first),
         row.result(f"{ratio:.2f}", ratio <= 1.2, f"{median(second['one']):.0f} ms with one", what=f"podman run among {second['count']} vGPUs", goal="≤ 1.2 ×",
                    data=second),
+        row.result(f"{restart_ms:.0f} ms", restart_ms <= 1000, f"slowest {max(second['restart']):.0f} ms", what=f"restart with {second['count']} vGPUs",
+                   goal="≤ 1 s", data=second),
         row.result(f"{publish:.1f} ms", publish <= 100, f"create: {median(second['create_on']):.2f} ms, {median(second['create_off']):.2f} ms without a spec",
                    what=f"spec written among {second['count']} vGPUs", goal="≤ 100 ms", data=second),
     ]

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import unittest
 
@@ -16,6 +17,11 @@ import room as rooms
 
 DEVICE = "fastgpu.dev/vgpu="
 SOCKET = rooms.INSIDE + "/attach.sock"
+
+
+def answers(path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        return s.connect_ex(path) == 0
 
 
 class ContainerTest(unittest.TestCase):
@@ -233,6 +239,21 @@ class SpecOfFew(ContainerTest):
         self.node.stop_daemon(signal.SIGKILL)
         self.node.fastgpu("list")
         self.assertEqual(self.room.devices(), ["a", "e", "d"])
+
+    def test_the_next_daemon_takes_over_those_that_engines_no_longer_know(self):
+        many = [f"v{i}" for i in range(100)]
+        for name in many:
+            self.node.json("create", "--name", name, "--memory", "1M", "--compute", "0.1")
+        boxes = os.path.join(self.node.dir, "run", "containers")
+        self.node.stop_daemon(signal.SIGKILL)
+        self.assertFalse(answers(f"{boxes}/v0/attach.sock"))
+        os.mkdir(f"{boxes}/nobody")
+        self.node.fastgpu("delete", "v7")
+        self.assertFalse(os.path.exists(f"{boxes}/v7"))
+        for name in set(many) - {"v7"}:
+            wait_until(lambda: answers(f"{boxes}/{name}/attach.sock"), 5, f"the box of {name}")
+        self.assertFalse(os.path.exists(f"{boxes}/nobody"))
+        self.assertEqual(self.room.devices(), ["v99", "v98", "v97"])
 
 
 if __name__ == "__main__":
