@@ -14,7 +14,7 @@ from node import FASTGPU, Node, alive, require_tree, tool, wait_until  # noqa: E
 import venv as frameworks  # noqa: E402
 
 MIB = 1 << 20
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "JAX_PLATFORMS": "cpu", "PYTHONDONTWRITEBYTECODE": "1", "KERAS_HOME": "/nonexistent",
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "JAX_PLATFORMS": "cpu", "PYTHONDONTWRITEBYTECODE": "1", "KERAS_HOME": "/dev/null/keras",
          "OMP_NUM_THREADS": "1"}
 
 
