@@ -102,12 +102,16 @@ class Room:
         shutil.copy(path, self.root + where)
         return os.path.join(where, os.path.basename(path))
 
-    def podman(self, *words, root=None, options=(), timeout=120, **kwargs):
-        """podman run OPTIONS ROOT WORDS…"""
+    def podman_run(self, *words, root=None, options=()):
+        """The words of: podman run OPTIONS ROOT WORDS…"""
         store = [f"--root={self.dir}/store", f"--runroot={self.dir}/runroot", "--storage-driver=vfs", "--cgroup-manager=cgroupfs",
                  "--events-backend=none", f"--tmpdir={self.dir}/tmp"]
-        return subprocess.run(["podman", *store, "run", "--rm", "--network=none", *ULIMITS, *options, "--rootfs", root or self.root, *words],
-                              capture_output=True, text=True, timeout=timeout, check=False, **kwargs)
+        return ["podman", *store, "run", "--rm", "--network=none", *ULIMITS, *options, "--rootfs", root or self.root, *words]
+
+    def podman(self, *words, root=None, options=(), timeout=120, **kwargs):
+        """The same, to its end."""
+        return subprocess.run(self.podman_run(*words, root=root, options=options), capture_output=True, text=True, timeout=timeout, check=False,
+                              **kwargs)
 
     def spec(self):
         """What engines are told, or None."""
