@@ -89,6 +89,7 @@ def shares(room, times, seconds):
         iterations = calibrate(node, 350)
         node.json("create", "--name", "s", "--gpus", "2", "--memory", "64M", "--compute", "70,30")
         burn = room.put(BURN)
+        check(room.podman(burn, "--iterations", "1", "--seconds", "0.1", options=["--device=fastgpu.dev/vgpu=s"]))  # compiled for all to come
         script = f"echo; read start; exec {burn} --iterations {iterations} --depth 16 --seconds {seconds} --report-ms {BIN_MS} --start-at $start"
         for _ in range(times):
             boxes = [node.popen(room.podman_run("sh", "-c", script, options=["-i", f"--device=fastgpu.dev/vgpu=s::{i}", "--env=POCL_AFFINITY=1"]),
