@@ -13,7 +13,7 @@ import unittest
 
 from e2e import INSIDE as PROGRAM
 from e2e import MIB, PYTHON, main, wait_until
-from node import BURN, Node
+from node import BURN, Node, tool
 import room as rooms
 
 DEVICE = "fastgpu.dev/vgpu="
@@ -165,6 +165,30 @@ class Podman(ContainerTest):
         self.assertIn("no vGPU", done.stderr)
         self.assertNotIn('"memory"', done.stdout)
 
+    def test_what_other_vendors_break(self):
+        self.node.json("create", "--name", "v", "--memory", "32M", "--compute", "20")
+        path = "/etc/cdi/broken.json"
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("{")
+        self.addCleanup(os.unlink, path)
+        self.podman("v", "true")
+        # The same device twice in one folder: engines drop both, and start nothing.
+        shutil.copy(f"{self.room.cdi}/{rooms.SPEC}", f"{self.room.cdi}/copy.json")
+        self.addCleanup(os.unlink, f"{self.room.cdi}/copy.json")
+        refused = self.podman("v", "true", code=None)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn(DEVICE + "v", refused.stderr)
+
+    def test_a_file_that_went_away(self):
+        self.node.json("create", "--name", "f", "--memory", "32M", "--compute", "20")
+        layer = tool("lib", "fastgpu", "libfastgpu-opencl.so")
+        os.makedirs(f"{self.room.dir}/none", exist_ok=True)
+        subprocess.run(["mount", "--bind", f"{self.room.dir}/none", os.path.dirname(layer)], check=True)
+        self.addCleanup(subprocess.run, ["umount", os.path.dirname(layer)], check=True)
+        refused = self.podman("f", "true", code=None)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("lib/fastgpu", refused.stderr)
+
     def test_a_running_container_finds_the_next_daemon(self):
         self.node.json("create", "--name", "d", "--memory", "32M", "--compute", "20")
         script = f"{PYTHON} {self.program} ask 1; read line; {PYTHON} {self.program} fill"
@@ -242,6 +266,30 @@ class Spec(ContainerTest):
         self.assertTrue(any(v == "warn" and broken in t and "dropped" in t for v, t in found), found)
         self.assertTrue(any(v == "warn" and nvidia in t and "whole GPUs" in t for v, t in found), found)
         self.assertTrue(any(v == "fail" and '"a"' in t and "drop it from both" in t for v, t in found), found)
+
+    def test_doctor_looks_at_the_machine_below(self):
+        """What this machine may not have, laid over what it shows, in the test's own mounts."""
+        def shown(folder, **files):
+            subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
+            self.addCleanup(subprocess.run, ["umount", folder], check=True)
+            for name, text in files.items():
+                os.makedirs(os.path.join(folder, "0000:01:00.0"), exist_ok=True)
+                with open(os.path.join(folder, "0000:01:00.0", name), "w", encoding="ascii") as f:
+                    f.write(text)
+
+        def said(check):
+            findings = json.loads(self.node.fastgpu("doctor", "--json", check=False).stdout)["findings"]
+            return [(f["verdict"], f["text"], f["mend"]) for f in findings if f["check"] == check]
+        if not os.path.exists("/sys/module/nvidia"):
+            shown("/sys/bus/pci/devices", vendor="0x10de\n", **{"class": "0x030200\n"})
+            (verdict, text, mend), = said("module")
+            self.assertEqual(verdict, "fail")
+            self.assertIn("1 NVIDIA GPU on the bus", text)
+            self.assertIn("modprobe nvidia", mend)
+        shown("/sys/class/iommu")
+        self.assertIn("off", said("iommu")[0][1])
+        os.mkdir("/sys/class/iommu/dmar0")
+        self.assertIn("VT-d", said("iommu")[0][1])
 
     def test_a_folder_that_cannot_be_written_is_said(self):
         self.node.env["FASTGPU_CDI_DIR"] = "/proc/none"
