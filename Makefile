@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. meson does the work; `make` leaves a complete runnable tree in out/.
 BUILD ?= build
-.PHONY: all test check asan tsan fuzz bench lint gpu-check gpu-bundle dist clean format
+.PHONY: all test check asan tsan fuzz bench lint matrix gpu-check gpu-bundle dist clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -35,6 +35,10 @@ lint:
 # BENCH: options of tests/bench/bench.py, such as "--quick --only tiny,cap".
 bench: all
 	@tests/bench/bench.py $(BENCH)
+
+# Every way into a container with every engine that is installed, as a table.
+matrix: all
+	@tests/e2e/matrix.py
 
 # The tests and figures on a real NVIDIA GPU: docs/gpu-check.md. Without one it says so and is not a failure. GPU_CHECK: options.
 gpu-check: all
