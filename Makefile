@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. meson does the work; `make` leaves a complete runnable tree in out/.
 BUILD ?= build
-.PHONY: all test check asan tsan fuzz bench lint compat gpu-check gpu-bundle dist deb deb-check image image-check vm-check kubernetes-check clean format
+.PHONY: all test check asan tsan fuzz bench lint compat gpu-check gpu-bundle dist deb deb-check image image-check vm-check kubernetes-check matrix clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -39,6 +39,9 @@ bench: all
 # TensorFlow, Keras, JAX, torch and others in the versions of two years, inside vGPUs: writes docs/compat.md. COMPAT: options of tests/compat/compat.py.
 compat: all
 	@tests/compat/compat.py $(COMPAT)
+# Every way into a container with every engine that is installed, as a table.
+matrix: all
+	@tests/e2e/matrix.py
 
 # The tests and figures on a real NVIDIA GPU: docs/gpu-check.md. Without one it says so and is not a failure. GPU_CHECK: options.
 gpu-check: all

@@ -59,6 +59,9 @@ int fg_cdi_spec_remove(const char *folder, struct fg_error *err); /* not there: 
 int fg_cdi_add_driver(const struct fg_cdi_host *host, json_t *mounts, json_t *nodes, struct fg_error *err);
 /* Adds /dev/nvidiaN of the GPU with this UUID. */
 int fg_cdi_add_gpu(const char *uuid, json_t *nodes, struct fg_error *err);
+/* FOLDER/MAJOR:MINOR -> the node, as /dev/char has it for drivers whose nodes udev makes; NVIDIA's it does not. Without, `systemctl daemon-reload`
+ * takes the device from containers that run: systemd finds it by that link alone. There already: fine. */
+int fg_cdi_link_node(const char *path, const char *folder);
 /* One mount, read-only unless said otherwise; neither set-user-id programs nor device nodes work in it. */
 int fg_cdi_add_mount(json_t *mounts, const char *host_path, const char *container_path, bool writable);
 /* Both paths are formatted: FOLDER/FILE. */

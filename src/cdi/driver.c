@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Where the dynamic linker looks without a cache: Debian and its kin, the others. */
@@ -121,8 +123,21 @@ static int add_rest(const struct fg_cdi_host *host, const char *folder, json_t *
         return r;
 }
 
+int fg_cdi_link_node(const char *path, const char *folder)
+{
+        char link[PATH_MAX];
+        struct stat st;
+        if (stat(path, &st) < 0)
+                return -errno;
+        if (!S_ISCHR(st.st_mode))
+                return -ENODEV;
+        snprintf(link, sizeof link, "%s/%u:%u", folder, major(st.st_rdev), minor(st.st_rdev));
+        return symlink(path, link) < 0 && errno != EEXIST ? -errno : 0;
+}
+
 static int add_node(json_t *nodes, const char *path)
 {
+        fg_cdi_link_node(path, "/dev/char"); /* where it cannot be made, `fastgpu doctor` says so */
         json_t *node = json_pack("{s:s, s:s}", "path", path, "permissions", "rw");
         return node && json_array_append_new(nodes, node) == 0 ? 0 : -ENOMEM;
 }

@@ -80,6 +80,7 @@ int cli_doctor(int argc, char **argv)
         if (code)
                 return code;
         cli_doctor_system(&report);
+        cli_doctor_hardware(&report);
         cli_doctor_opencl(&report);
         cli_doctor_nvidia(&report);
         cli_doctor_containers(&report);

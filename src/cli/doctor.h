@@ -18,6 +18,7 @@ __attribute__((format(printf, 5, 6))) void cli_report_add(struct cli_report *rep
                                                           const char *format, ...);
 
 void cli_doctor_system(struct cli_report *report); /* kernel, cgroups, folders */
+void cli_doctor_hardware(struct cli_report *report); /* modules, device nodes, IOMMU */
 void cli_doctor_opencl(struct cli_report *report); /* loader, layer, drivers, devices */
 void cli_doctor_nvidia(struct cli_report *report); /* GPUs by NVML, drop-ins */
 void cli_doctor_containers(struct cli_report *report); /* engines, specs of CDI */

@@ -112,23 +112,10 @@ static void check_folder(struct cli_report *report, const char *folder, struct s
         json_decref(specs->seen);
 }
 
-/* NVIDIA's driver makes this node only once its module is loaded; CUDA in a container cannot load it. */
-static void check_uvm(struct cli_report *report)
-{
-        if (access("/dev/nvidiactl", F_OK) < 0)
-                return;
-        if (access("/dev/nvidia-uvm", F_OK) < 0)
-                cli_report_add(report, "uvm", CLI_FINDING_FAIL, "modprobe nvidia_uvm (and nvidia-modprobe -u for its node)",
-                               "there are NVIDIA GPUs and no /dev/nvidia-uvm: CUDA cannot start");
-        else
-                cli_report_add(report, "uvm", CLI_FINDING_OK, "", "/dev/nvidiactl and /dev/nvidia-uvm are there");
-}
-
 void cli_doctor_containers(struct cli_report *report)
 {
         cli_autojson json_t *all = json_object();
         struct specs specs = {.all = all};
-        check_uvm(report);
         check_engines(report);
         for (size_t i = 0; i < COUNT(folder_table); i++)
                 check_folder(report, folder_table[i], &specs);

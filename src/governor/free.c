@@ -135,6 +135,22 @@ void fg_gate_free_probe_done(struct fg_gate *gate, const struct fg_gate_ticket *
         fg_store_release(&gate->probing, 0);
 }
 
+bool fg_gate_free_probe_first(const struct fg_gate *gate)
+{
+        return fg_load_relaxed(&gate->slot->active) && fg_load_relaxed(&gate->probe_mark) == fg_load_relaxed(&gate->settled_mark) + 1;
+}
+
+/* Up to now the driver prepared it, and what was launched since waits behind it. */
+void fg_gate_free_probe_begun(struct fg_gate *gate, uint64_t now)
+{
+        uint64_t launches = fg_load_relaxed(&gate->slot->launches), mark = fg_load_relaxed(&gate->probe_mark);
+
+        if (!fg_gate_free_probe_first(gate))
+                return;
+        open_interval_at(gate, now);
+        fg_store_relaxed(&gate->slot->expected_end, now + (launches - mark + 1) * fg_load_relaxed(&gate->free_mean));
+}
+
 void fg_gate_free_probe_abort(struct fg_gate *gate)
 {
         fg_store_relaxed(&gate->look_at, 0);

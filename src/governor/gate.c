@@ -124,14 +124,43 @@ static uint64_t subtract_predicted(struct fg_gate *gate, uint64_t amount)
         return fg_sub_seq_cst(&gate->predicted, amount) - amount;
 }
 
+/* One launch less on the device, as the arbiter sees it. */
+static void leave_device(struct fg_gate *gate, uint64_t now)
+{
+        fg_store_relaxed(&gate->slot->idle_since, now);
+        if (fg_sub_seq_cst(&gate->slot->inflight, 1) == 1)
+                gone_idle(gate, now);
+}
+
 static void leave(struct fg_gate *gate, const struct fg_gate_ticket *ticket, uint64_t now)
 {
         subtract_predicted(gate, ticket->predicted);
         fg_sub_seq_cst(&gate->inflight, 1);
-        fg_store_relaxed(&gate->slot->idle_since, now);
-        if (fg_sub_seq_cst(&gate->slot->inflight, 1) == 1)
-                gone_idle(gate, now);
+        leave_device(gate, now);
         wake_window(gate);
+}
+
+/* The window goes on counting it, so that no crowd gathers behind it. It then runs whoever has the device: one launch of each kind. */
+bool fg_gate_prepare(struct fg_gate *gate, const struct fg_gate_ticket *ticket)
+{
+        if (ticket->probe)
+                return fg_gate_free_probe_first(gate);
+        if (ticket->blocked || (!ticket->fresh && !fg_load_relaxed(&gate->preparing)))
+                return false;
+        fg_add_relaxed(&gate->preparing, 1);
+        leave_device(gate, fg_now());
+        return true;
+}
+
+void fg_gate_begun(struct fg_gate *gate, struct fg_gate_ticket *ticket, uint64_t now)
+{
+        ticket->started = now;
+        if (ticket->probe) {
+                fg_gate_free_probe_begun(gate, now);
+                return;
+        }
+        fg_add_seq_cst(&gate->slot->inflight, 1);
+        fg_sub_seq_cst(&gate->preparing, 1);
 }
 
 void fg_gate_done(struct fg_gate *gate, const struct fg_gate_ticket *ticket)
@@ -163,7 +192,8 @@ void fg_gate_abort(struct fg_gate *gate, const struct fg_gate_ticket *ticket)
 
 static void track(struct fg_gate *gate, uint32_t key, uint64_t predicted, struct fg_gate_ticket *ret)
 {
-        *ret = (struct fg_gate_ticket){.started = fg_now(), .key = key, .predicted = predicted, .tracked = true};
+        *ret = (struct fg_gate_ticket){.started = fg_now(), .key = key, .predicted = predicted, .tracked = true,
+                                       .fresh = key && !fg_estimate_known(gate, key)};
         fg_add_relaxed(&gate->slot->launches, 1);
 }
 
@@ -302,9 +332,18 @@ static void admit_alone(struct fg_gate *gate, uint32_t key, struct fg_gate_ticke
         track(gate, key, predicted, ret);
 }
 
+/* Also in the middle of a long wait: who looks at the figures then sees that it waits. */
+static uint64_t note_wait(struct fg_gate *gate, uint64_t since)
+{
+        uint64_t now = fg_now();
+
+        fg_add_relaxed(&gate->slot->wait_time, now - since);
+        return now;
+}
+
 static int wait_admitted(struct fg_gate *gate, uint32_t key, struct fg_gate_ticket *ret)
 {
-        uint64_t begin = fg_now(), since = begin;
+        uint64_t noted = fg_now(), since = noted;
         int r = -1;
 
         fg_add_relaxed(&gate->slot->waits, 1);
@@ -336,9 +375,10 @@ static int wait_admitted(struct fg_gate *gate, uint32_t key, struct fg_gate_tick
                         break;
                 }
                 grant_wait(gate, grant);
+                noted = note_wait(gate, noted);
         }
         fg_sub_seq_cst(&gate->slot->waiting, 1);
-        fg_add_relaxed(&gate->slot->wait_time, fg_now() - begin);
+        note_wait(gate, noted);
         return r;
 }
 

@@ -49,6 +49,7 @@ struct fg_gate_ticket {
         bool tracked;     /* fg_gate_done() must follow */
         bool probe;       /* tracked although the gate is free, to measure device time now and then */
         bool blocked;     /* launched without waiting: it could not run yet */
+        bool fresh;       /* nothing is known of its kind: the driver may have to prepare it first */
 };
 
 /* `session` and `ops` outlive the gate. NULL: out of memory. */
@@ -77,6 +78,12 @@ int fg_gate_enter(struct fg_gate *gate, uint32_t key, bool may_wait, struct fg_g
 void fg_gate_abort(struct fg_gate *gate, const struct fg_gate_ticket *ticket);
 /* A tracked launch completed now. Any thread, also a driver's callback thread; does not block, calls nothing back. */
 void fg_gate_done(struct fg_gate *gate, const struct fg_gate_ticket *ticket);
+/* Drivers that compile a kernel when it is launched for the first time (PoCL) keep it off the device for seconds, and what was launched
+ * behind it as well. Where they tell when it begins: true after a launch whose beginning is to be waited for. It is not on the device until
+ * fg_gate_begun(), which must follow before fg_gate_done(). */
+bool fg_gate_prepare(struct fg_gate *gate, const struct fg_gate_ticket *ticket);
+/* It runs since `now`. Like fg_gate_done(), from any thread. */
+void fg_gate_begun(struct fg_gate *gate, struct fg_gate_ticket *ticket, uint64_t now);
 /* A ticket for one marker of mark_all(). */
 void fg_gate_mark(struct fg_gate *gate, struct fg_gate_ticket *ret);
 /* The program has just waited for everything on this vGPU (clFinish on its only busy queue, a context synchronisation):

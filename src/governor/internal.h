@@ -33,6 +33,7 @@ struct fg_gate {
         uint32_t sleepers;        /* threads waiting for room in the window */
         uint32_t completions;     /* futex word */
         uint32_t was_free;        /* launches of a free grant have not been marked yet */
+        uint32_t preparing;       /* of `inflight`, launches that the driver has not begun: the slot's does not count them */
         uint64_t predicted;       /* device time in flight, ns */
         uint64_t last_end;        /* device time is charged up to here */
         uint64_t last_completion;
@@ -58,6 +59,8 @@ _Static_assert(offsetof(struct fg_gate, look_at) == offsetof(struct fg_gate_fron
 /* The free grant. */
 void fg_gate_free_enter(struct fg_gate *gate, struct fg_gate_ticket *ret);
 void fg_gate_free_probe_done(struct fg_gate *gate, const struct fg_gate_ticket *ticket, uint64_t now);
+bool fg_gate_free_probe_first(const struct fg_gate *gate); /* nothing was under way when the probe was launched */
+void fg_gate_free_probe_begun(struct fg_gate *gate, uint64_t now);
 void fg_gate_free_probe_abort(struct fg_gate *gate);
 void fg_gate_free_close(struct fg_gate *gate, uint64_t now); /* known to be idle now */
 

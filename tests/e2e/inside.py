@@ -6,9 +6,11 @@ inside.py devices            every device: memory, largest allocation, compute u
 inside.py fill               buffers until not one byte more is given; the bytes of each device
 inside.py ask BYTES          one buffer; "ok" or the name of the refusal
 inside.py add                adds two arrays on every device; whether the sums are right
+inside.py compile            launches a kernel that nobody has compiled; prints when that was done and when it began to run
 inside.py hold BYTES         one buffer, used; prints, then waits for the end of standard input
 inside.py after BYTES        like ask, once a line arrives on standard input"""
 import json
+import os
 import sys
 
 import numpy
@@ -74,6 +76,23 @@ def add():
     return [add_on(device) for device in all_devices()]
 
 
+def fresh_kernel(context):
+    """Large enough to keep a compiler busy, and in no cache."""
+    lines = "".join(f"x = x * {i}.5f + sin(x) + native_cos(y * {i}); y = y + sqrt(fabs(x));" for i in range(30))
+    text = f"kernel void fresh(global float *o) {{ float x = get_global_id(0) + {int.from_bytes(os.urandom(3), 'big')}, y = 1; {lines} o[get_global_id(0)] = x + y; }}"
+    return cl.Program(context, text).build().fresh
+
+
+def compile_one():
+    context = cl.Context([all_devices()[0]])
+    queue = cl.CommandQueue(context)
+    event = fresh_kernel(context)(queue, (4096,), (64,), cl.Buffer(context, cl.mem_flags.WRITE_ONLY, 4 * 4096))
+    event.set_callback(cl.command_execution_status.RUNNING, lambda status: print(json.dumps("running"), flush=True))
+    print(json.dumps("launched"), flush=True)
+    event.wait()
+    return "end"
+
+
 def hold(size):
     context = cl.Context([all_devices()[0]])
     buffer, refusal = allocate(context, int(size))
@@ -94,5 +113,5 @@ def after(size):
 
 
 if __name__ == "__main__":
-    verb = {"devices": devices, "fill": fill, "ask": ask, "add": add, "hold": hold, "after": after}[sys.argv[1]]
+    verb = {"devices": devices, "fill": fill, "ask": ask, "add": add, "compile": compile_one, "hold": hold, "after": after}[sys.argv[1]]
     print(json.dumps(verb(*sys.argv[2:])), flush=True)

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A CUDA program for the tests: takes commands on standard input, a line each, and answers each with a line of JSON.
 
-devices | use D | alloc BYTES | free I | info | nvml | bypass BYTES | launch N"""
+devices | use D | alloc BYTES | free I | info | nvml | bypass BYTES | launch N | saturate START_NS SECONDS"""
 import ctypes
 import json
 import os
 import sys
+import time
 
 cu = ctypes.CDLL("libcuda.so.1")
 ptr, size = ctypes.c_uint64, ctypes.c_size_t
@@ -78,6 +79,17 @@ class Program:
             if r:
                 return r
         return cu.cuCtxSynchronize()
+
+    def saturate(self, start, seconds):
+        """Equal kernels without a pause; how many completed in that time."""
+        start, done = int(start), 0
+        end = start + int(seconds) * 10**9
+        while time.monotonic_ns() < end:
+            r = self.launch(20)
+            if r:
+                return -r
+            done += 20 if start <= time.monotonic_ns() < end else 0
+        return done
 
     def nvml(self):
         """What nvidia-smi would show of the first device: [devices, total, used, [[pid, memory], …]]."""

@@ -8,14 +8,16 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 import unittest
 
 from e2e import INSIDE as PROGRAM
 from e2e import MIB, PYTHON, main, wait_until
-from node import Node
+from node import BURN, Node, tool
 import room as rooms
 
 DEVICE = "fastgpu.dev/vgpu="
+SECONDS, TRIES = 4, 3
 SOCKET = rooms.INSIDE + "/attach.sock"
 
 
@@ -46,6 +48,11 @@ class ContainerTest(unittest.TestCase):
             return done
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout
+
+    def start(self, device, *words, options=()):
+        """Begins, with pipes to and from it."""
+        return self.node.popen(self.room.podman_run(*words, options=["-i", f"--device={DEVICE}{device}", *options]), stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE)
 
     def inside(self, device, *words, options=(), prefix=()):
         return json.loads(self.podman(device, *prefix, PYTHON, self.program, *map(str, words), options=options).splitlines()[-1])
@@ -94,6 +101,28 @@ class Podman(ContainerTest):
             said = self.podman("q", "clinfo", "--raw", "--prop", "CL_DEVICE_GLOBAL_MEM_SIZE").split()
             self.assertEqual([int(word) for word in said if word.isdigit()], [odd, 64 * MIB])
 
+    def share(self, burn, *devices):
+        """Equal kernels without a pause in one container each, counted between a common start and a common end."""
+        script = f"echo ready; read start; exec {burn} --iterations 600 --seconds {SECONDS} --report-ms 100 --start-at $start"
+        boxes = [self.start(device, "sh", "-c", script) for device in devices]
+        for box in boxes:
+            self.assertEqual(box.stdout.readline(), "ready\n")
+        begin = time.clock_gettime_ns(time.CLOCK_MONOTONIC) + 2 * 10**9
+        for box in boxes:
+            box.stdin.write(f"{begin}\n")
+            box.stdin.flush()
+        counts = [sum(json.loads(box.communicate(timeout=60)[0])["bins"][: SECONDS * 10]) for box in boxes]
+        return 100 * counts[0] / sum(counts)
+
+    def test_two_containers_divide_the_device_as_asked(self):
+        """Ten points of room, as in test_share.py; `make bench` measures."""
+        self.node.json("create", "--name", "s", "--gpus", "2", "--memory", "64M", "--compute", "70,30")
+        burn, found = self.room.put(BURN), []
+        self.podman("s", burn, "--iterations", "600", "--seconds", "0.1")  # compiled for all to come
+        while not any(60 <= percent <= 80 for percent in found):
+            self.assertLess(len(found), TRIES, found)
+            found.append(self.share(burn, "s::0", "s::1"))
+
     def test_limits_outlive_tricks(self):
         """Environment cleared or forged, another user, a folder in front of the libraries: still the vGPU and nothing else."""
         self.node.json("create", "--name", "t", "--memory", "32M", "--compute", "20")
@@ -136,13 +165,34 @@ class Podman(ContainerTest):
         self.assertIn("no vGPU", done.stderr)
         self.assertNotIn('"memory"', done.stdout)
 
+    def test_what_other_vendors_break(self):
+        self.node.json("create", "--name", "v", "--memory", "32M", "--compute", "20")
+        path = "/etc/cdi/broken.json"
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("{")
+        self.addCleanup(os.unlink, path)
+        self.podman("v", "true")
+        # The same device twice in one folder: engines drop both, and start nothing.
+        shutil.copy(f"{self.room.cdi}/{rooms.SPEC}", f"{self.room.cdi}/copy.json")
+        self.addCleanup(os.unlink, f"{self.room.cdi}/copy.json")
+        refused = self.podman("v", "true", code=None)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn(DEVICE + "v", refused.stderr)
+
+    def test_a_file_that_went_away(self):
+        self.node.json("create", "--name", "f", "--memory", "32M", "--compute", "20")
+        layer = tool("lib", "fastgpu", "libfastgpu-opencl.so")
+        os.makedirs(f"{self.room.dir}/none", exist_ok=True)
+        subprocess.run(["mount", "--bind", f"{self.room.dir}/none", os.path.dirname(layer)], check=True)
+        self.addCleanup(subprocess.run, ["umount", os.path.dirname(layer)], check=True)
+        refused = self.podman("f", "true", code=None)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("lib/fastgpu", refused.stderr)
+
     def test_a_running_container_finds_the_next_daemon(self):
         self.node.json("create", "--name", "d", "--memory", "32M", "--compute", "20")
         script = f"{PYTHON} {self.program} ask 1; read line; {PYTHON} {self.program} fill"
-        store = [f"--root={self.room.dir}/store2", f"--runroot={self.room.dir}/runroot2", "--storage-driver=vfs",
-                 "--cgroup-manager=cgroupfs", "--events-backend=none", f"--tmpdir={self.room.dir}/tmp2"]
-        box = self.node.popen(["podman", *store, "run", "--rm", "-i", "--network=none", *rooms.ULIMITS, f"--device={DEVICE}d", "--rootfs",
-                               self.room.root, "sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        box = self.start("d", "sh", "-c", script)
         self.assertEqual(json.loads(box.stdout.readline()), "ok")
         self.node.stop_daemon(signal.SIGKILL)
         self.node.fastgpu("list")  # starts the next one
@@ -216,6 +266,30 @@ class Spec(ContainerTest):
         self.assertTrue(any(v == "warn" and broken in t and "dropped" in t for v, t in found), found)
         self.assertTrue(any(v == "warn" and nvidia in t and "whole GPUs" in t for v, t in found), found)
         self.assertTrue(any(v == "fail" and '"a"' in t and "drop it from both" in t for v, t in found), found)
+
+    def test_doctor_looks_at_the_machine_below(self):
+        """What this machine may not have, laid over what it shows, in the test's own mounts."""
+        def shown(folder, **files):
+            subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
+            self.addCleanup(subprocess.run, ["umount", folder], check=True)
+            for name, text in files.items():
+                os.makedirs(os.path.join(folder, "0000:01:00.0"), exist_ok=True)
+                with open(os.path.join(folder, "0000:01:00.0", name), "w", encoding="ascii") as f:
+                    f.write(text)
+
+        def said(check):
+            findings = json.loads(self.node.fastgpu("doctor", "--json", check=False).stdout)["findings"]
+            return [(f["verdict"], f["text"], f["mend"]) for f in findings if f["check"] == check]
+        if not os.path.exists("/sys/module/nvidia"):
+            shown("/sys/bus/pci/devices", vendor="0x10de\n", **{"class": "0x030200\n"})
+            (verdict, text, mend), = said("module")
+            self.assertEqual(verdict, "fail")
+            self.assertIn("1 NVIDIA GPU on the bus", text)
+            self.assertIn("modprobe nvidia", mend)
+        shown("/sys/class/iommu")
+        self.assertIn("off", said("iommu")[0][1])
+        os.mkdir("/sys/class/iommu/dmar0")
+        self.assertIn("VT-d", said("iommu")[0][1])
 
     def test_a_folder_that_cannot_be_written_is_said(self):
         self.node.env["FASTGPU_CDI_DIR"] = "/proc/none"

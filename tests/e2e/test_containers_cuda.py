@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import unittest
 
 from e2e import MIB, main, wait_until
@@ -16,6 +17,7 @@ PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside_cuda.
 PYTHON = "/usr/bin/python3"
 CONTEXT = 300 * MIB  # of a simulated H100
 OUT_OF_MEMORY = 2
+SECONDS, TRIES = 3, 3
 DRIVER = """import ctypes, sys
 cu = ctypes.CDLL(sys.argv[1])
 n, total = ctypes.c_int(), ctypes.c_size_t()
@@ -31,7 +33,7 @@ class Cuda(unittest.TestCase):
         cls.room = rooms.Room()
         cls.addClassCleanup(cls.room.close)
         cls.program = cls.room.put(PROGRAM)
-        cls.node = Node(FASTGPU_CDI_DIR="/run/cdi", FASTGPU_SIM="1xH100:8G")
+        cls.node = Node(FASTGPU_CDI_DIR="/run/cdi", FASTGPU_SIM="2xH100:8G")
         cls.addClassCleanup(cls.node.close)
         cls.node.json("create", "--name", "a", "--gpus", "2", "--memory", "1G,512M", "--compute", "60,40", "--device", "0")
         with open(os.path.join(cls.room.root, "opt", "driver.py"), "w", encoding="utf-8") as f:
@@ -54,6 +56,27 @@ class Cuda(unittest.TestCase):
         said = self.ask("a::1", "devices", "use 0", f"alloc {room + 1}", f"alloc {room}", "alloc 1")
         self.assertEqual(said, [0, slices[1:], 0, OUT_OF_MEMORY, 0, OUT_OF_MEMORY])
         wait_until(lambda: self.node.usage("a/1")["memory_used"] == 0, 5, "memory back after the container's end")
+
+    def share(self, *devices):
+        boxes = [self.node.popen(self.room.podman_run(PYTHON, self.program, options=["-i", f"--device=fastgpu.dev/vgpu={device}"]),
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE) for device in devices]
+        for box in boxes:
+            self.assertEqual(box.stdout.readline(), "0\n")
+        begin = time.monotonic_ns() + 10**9
+        for box in boxes:
+            box.stdin.write(f"use 0\nsaturate {begin} {SECONDS}\n")
+            box.stdin.flush()
+        counts = [json.loads(box.communicate(timeout=60)[0].splitlines()[-1]) for box in boxes]
+        self.assertGreater(min(counts), 0)
+        return 100 * counts[0] / sum(counts)
+
+    def test_two_containers_divide_the_device_as_asked(self):
+        """Ten points of room; `make bench` measures. The simulated kernels take their time whatever else the machine does."""
+        self.node.json("create", "--name", "s", "--gpus", "2", "--memory", "512M", "--compute", "70,30", "--device", "1")
+        found = []
+        while not any(60 <= percent <= 80 for percent in found):
+            self.assertLess(len(found), TRIES, found)
+            found.append(self.share("s::0", "s::1"))
 
     def seen(self, library, prefix=(), options=(), device="a::1"):
         return self.podman(device, *prefix, PYTHON, "/opt/driver.py", library, options=options).split()
@@ -80,7 +103,7 @@ class Cuda(unittest.TestCase):
         """A copy of the driver under a path of the image's own, opened by that path: as documented, the whole GPU."""
         os.makedirs(self.room.root + "/opt/own", exist_ok=True)
         shutil.copy(tool("lib", "fastgpu", "sim", "libcuda.so.1"), self.room.root + "/opt/own/driver.so")
-        self.assertEqual(self.seen("/opt/own/driver.so"), ["0", "0", "1", "0", str(8 << 30)])
+        self.assertEqual(self.seen("/opt/own/driver.so"), ["0", "0", "2", "0", str(8 << 30)])
 
 
 if __name__ == "__main__":

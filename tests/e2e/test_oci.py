@@ -9,7 +9,7 @@ import time
 import unittest
 
 from e2e import INSIDE as PROGRAM
-from e2e import MIB, PYTHON, main, wait_until
+from e2e import FASTGPU, MIB, PYTHON, main, wait_until
 from node import Node, tool
 import room as rooms
 
@@ -129,6 +129,42 @@ class Bundle(RuntimeTest):
         self.refused(NAME + "q", says=["process.env"], edit=lambda c: c["process"].update(env={}) or c.update(annotations={"fastgpu.dev/vgpu": "q"}))
         self.node.stop_daemon(15)
         self.refused(NAME + "q", says=["no fastgpud answers", "systemctl start fastgpud"])
+
+    def test_what_this_machine_lacks_is_named(self):
+        def mounted(*words):
+            subprocess.run(["mount", *words], check=True)
+            self.addCleanup(lambda: subprocess.run(["umount", words[-1]], check=False, capture_output=True))
+            return words[-1]
+        os.makedirs(f"{self.room.dir}/empty", exist_ok=True)
+        run = os.path.join(self.node.dir, "run")
+        mounted("--bind", run, run)
+        subprocess.run(["mount", "-o", "remount,ro,bind", run], check=True)
+        self.refused(NAME + "q", says=["Read-only file system", run])
+        subprocess.run(["umount", run], check=True)
+        # Before the daemon has looked for what containers get, and after.
+        tree = mounted("--bind", f"{self.room.dir}/empty", tool("lib", "fastgpu"))
+        self.refused(NAME + "q", says=[tool("lib", "fastgpu"), "No such file", "install FastGPU again"])
+        subprocess.run(["umount", tree], check=True)
+        self.assertEqual(self.memory(NAME + "q/1"), [64 * MIB])
+        mounted("--bind", f"{self.room.dir}/empty", tree)
+        self.refused(NAME + "q", says=[tool("lib", "fastgpu"), "is not there", "systemctl restart fastgpud"])
+
+    def test_what_is_somebody_elses_alone_is_refused(self):
+        """A vGPU that was made for one run goes with it."""
+        self.node.popen([FASTGPU, "run", "--memory", "8M", "--compute", "10", "--", "sleep", "60"])
+        name = wait_until(lambda: next((v["name"] for v in self.node.get("/v1/vgpus")["sets"] if v["name"] != "q"), None), 20, "the run's vGPU")
+        self.refused(NAME + name, says=[name, "one run", "create a vGPU for the container"])
+
+    @needs("cc")
+    def test_an_image_without_a_c_library(self):
+        """There is nothing that our libraries could be loaded into, and nothing that could use them: it starts."""
+        root = os.path.join(self.room.dir, "bare")
+        for folder in ("proc", "dev", "sys"):
+            os.makedirs(os.path.join(root, folder), exist_ok=True)
+        subprocess.run(["cc", "-static", "-x", "c", "-o", root + "/alone", "-"], input="#include <stdio.h>\nint main(void) { return puts(\"alone\") < 0; }",
+                       text=True, check=True)
+        done = self.run_box(NAME + "q", edit=lambda c: c["root"].update(path=root) or c["process"].update(args=["/alone"]))
+        self.assertEqual((done.returncode, done.stdout), (0, "alone\n"), done.stderr)
 
     def test_policy(self):
         self.allow("env = off\n")
@@ -256,6 +292,9 @@ class Docker(RuntimeTest):
         self.assertEqual(refused.returncode, 125)
         self.assertIn("FastGPU: ", refused.stderr)
         self.assertIn("nobody", refused.stderr)
+        # Without CDI an engine refuses what only CDI knows.
+        if self.docker("version", "--format", "{{.Server.Version}}").stdout.startswith("20."):
+            self.assertEqual(self.box("--device=fastgpu.dev/vgpu=q", code=None).returncode, 125)
         self.allow("gpus = q\n")
         self.assertEqual(self.box("--gpus=2"), [37 * MIB, 64 * MIB])
         self.assertEqual(self.box("--gpus=all"), [37 * MIB, 64 * MIB])

@@ -6,7 +6,7 @@ import json
 import subprocess
 import time
 
-from e2e import BURN, NodeTest, main
+from e2e import BURN, NodeTest, main, wait_until
 
 SECONDS = 4
 TRIES = 3
@@ -61,6 +61,18 @@ class Share(NodeTest):
         for target in ("t/0", "t/1"):
             self.assertGreater(self.node.usage(target)["waits"], 0)
             self.assertGreater(self.node.usage(target)["gpu_ns"], 0)
+
+    def test_a_kernel_that_is_being_compiled_holds_nobody_up(self):
+        """PoCL compiles it when it is launched: that is no work on the device, and the other vGPU goes on."""
+        self.create("t", "--gpus", "2", "--memory", "64M", "--compute", "70,30")
+        self.node.start("t/0", BURN, *SATURATING, "--seconds", "60", stdout=subprocess.DEVNULL)
+        wait_until(lambda: self.node.usage("t/0")["launches"], 30, "the first is at work")
+        compiler, said = self.start_inside("t/1", "compile")
+        self.assertEqual(said, "launched")
+        before = self.node.usage("t/0")["launches"]
+        self.assertEqual(json.loads(compiler.stdout.readline()), "running")
+        self.assertGreater(self.node.usage("t/0")["launches"] - before, 10)
+        self.assertEqual(compiler.wait(60), 0)
 
     def test_cap_holds_alone_on_the_device(self):
         self.node.env["POCL_AFFINITY"] = "1"

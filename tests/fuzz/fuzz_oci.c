@@ -14,7 +14,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char edits_text[] = "{\"env\": [\"OPENCL_LAYERS=/usr/lib/fastgpu/libfastgpu-opencl.so\", \"FASTGPU_ATTACH=/x\"], \"mounts\": [{\"hostPath\": "
-                                 "\"/a\", \"containerPath\": \"/b\", \"options\": [\"bind\", \"ro\"]}], \"deviceNodes\": [{\"path\": \"/dev/null\"}]}";
+                                 "\"/dev\", \"containerPath\": \"/b\", \"options\": [\"bind\", \"ro\"]}], \"deviceNodes\": [{\"path\": \"/dev/null\"}]}";
 
 static void check_edited(const json_t *config)
 {

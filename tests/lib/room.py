@@ -21,14 +21,18 @@ def skip(why):
     sys.exit(77)
 
 
-def enter():
+HIDE = {None: "if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi",
+        "2": "umount /sys/fs/cgroup/* 2>/dev/null; umount /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup || exit 77"}
+
+
+def enter(cgroup=None):
     """Goes on in namespaces of its own: mounts, and processes, so that no container outlives the test. Some hosts show cgroups of both
-    versions at once, which crun refuses: the odd one is hidden, here alone."""
+    versions at once, which crun refuses: the odd one is hidden, here alone. cgroup="2": version 2 alone is shown."""
     if os.environ.get("FASTGPU_TEST_ROOM"):
         return
     if os.geteuid() != 0:
         skip("needs root")
-    hide = 'if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi; exec "$@"'
+    hide = HIDE.get(cgroup, HIDE[None]) + '; exec "$@"'
     probe = ["unshare", "-m", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private", "sh", "-c", hide, "sh"]
     if subprocess.run([*probe, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False).returncode:
         skip("no right to namespaces")
@@ -102,12 +106,16 @@ class Room:
         shutil.copy(path, self.root + where)
         return os.path.join(where, os.path.basename(path))
 
-    def podman(self, *words, root=None, options=(), timeout=120, **kwargs):
-        """podman run OPTIONS ROOT WORDS…"""
+    def podman_run(self, *words, root=None, options=()):
+        """The words of: podman run OPTIONS ROOT WORDS…"""
         store = [f"--root={self.dir}/store", f"--runroot={self.dir}/runroot", "--storage-driver=vfs", "--cgroup-manager=cgroupfs",
                  "--events-backend=none", f"--tmpdir={self.dir}/tmp"]
-        return subprocess.run(["podman", *store, "run", "--rm", "--network=none", *ULIMITS, *options, "--rootfs", root or self.root, *words],
-                              capture_output=True, text=True, timeout=timeout, check=False, **kwargs)
+        return ["podman", *store, "run", "--rm", "--network=none", *ULIMITS, *options, "--rootfs", root or self.root, *words]
+
+    def podman(self, *words, root=None, options=(), timeout=120, **kwargs):
+        """The same, to its end."""
+        return subprocess.run(self.podman_run(*words, root=root, options=options), capture_output=True, text=True, timeout=timeout, check=False,
+                              **kwargs)
 
     def spec(self):
         """What engines are told, or None."""

@@ -151,9 +151,23 @@ static void a_spec_is_written_in_one_step(void **state)
         assert_int_equal(rmdir(cdi), 0); /* nothing was left beside it */
 }
 
+static void a_node_is_linked_by_its_number(void **state)
+{
+        char link[256], found[64] = "";
+        assert_int_equal(fg_cdi_link_node("/dev/full", folder), 0);
+        assert_int_equal(fg_cdi_link_node("/dev/full", folder), 0);
+        snprintf(link, sizeof link, "%s/1:7", folder);
+        assert_true(readlink(link, found, sizeof found - 1) > 0);
+        assert_string_equal(found, "/dev/full");
+        assert_int_equal(unlink(link), 0);
+        assert_int_equal(fg_cdi_link_node("/etc/passwd", folder), -ENODEV);
+        assert_int_equal(fg_cdi_link_node("/dev/none", folder), -ENOENT);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(a_node_is_linked_by_its_number, set_up, tear_down),
                 cmocka_unit_test(names),
                 cmocka_unit_test_setup_teardown(the_driver_is_covered_under_every_name, set_up, tear_down),
                 cmocka_unit_test(a_gpu_that_is_not_there_is_refused),

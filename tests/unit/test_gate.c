@@ -365,6 +365,78 @@ static void test_what_cannot_wait_passes_and_is_not_in_the_way(void **state)
         fixture_free(f);
 }
 
+/* PoCL compiles a kernel in the thread that then runs it: for that time somebody else may have the device, and nobody pays. */
+static void test_what_the_driver_prepares_is_not_on_the_device(void **state)
+{
+        struct fixture *f = fixture_new(FG_GRANT_TIMED);
+        struct fg_gate_ticket first, behind, known;
+        uint64_t began;
+
+        assert_int_equal(fg_gate_enter(f->gate, 1, true, &first), 0);
+        assert_true(fg_gate_prepare(f->gate, &first));
+        assert_int_equal(slot(f)->inflight, 0);
+        assert_int_equal(fg_gate_enter(f->gate, 2, true, &behind), 0);
+        assert_true(fg_gate_prepare(f->gate, &behind));
+        assert_int_equal(slot(f)->inflight, 0);
+        usleep(20000);
+        began = fg_now();
+        fg_gate_begun(f->gate, &first, began);
+        assert_int_equal(slot(f)->inflight, 1);
+        fg_gate_done(f->gate, &first);
+        assert_int_equal(slot(f)->inflight, 0);
+        assert_in_range(slot(f)->busy, 1, fg_now() - began);
+        fg_gate_begun(f->gate, &behind, fg_now());
+        fg_gate_done(f->gate, &behind);
+        assert_in_range(slot(f)->busy, 1, fg_now() - began);
+        /* Its kind is known by now, and nothing is in front of it. */
+        assert_int_equal(fg_gate_enter(f->gate, 1, true, &known), 0);
+        assert_false(fg_gate_prepare(f->gate, &known));
+        assert_int_equal(slot(f)->inflight, 1);
+        fg_gate_done(f->gate, &known);
+        fixture_free(f);
+}
+
+static void test_what_is_prepared_while_the_gate_is_free_is_not_charged(void **state)
+{
+        struct fixture *f = fixture_new(FG_GRANT_FREE);
+        struct fg_gate_ticket probe;
+        uint64_t began;
+
+        assert_int_equal(fg_gate_enter(f->gate, 1, true, &probe), 0);
+        assert_true(probe.probe);
+        assert_true(fg_gate_prepare(f->gate, &probe));
+        usleep(20000);
+        began = fg_now();
+        fg_gate_begun(f->gate, &probe, began);
+        fg_gate_done(f->gate, &probe);
+        assert_in_range(slot(f)->busy, 1, fg_now() - began);
+        fixture_free(f);
+}
+
+static struct fixture *look_at_waits(struct fixture *f)
+{
+
+        for (int i = 0; i < 2000 && !fg_load_relaxed(&slot(f)->wait_time); i++)
+                usleep(5000);
+        return fg_load_relaxed(&slot(f)->waiting) && fg_load_relaxed(&slot(f)->wait_time) ? f : NULL;
+}
+
+static void test_who_waits_is_seen_to_wait(void **state)
+{
+        struct fixture *f = fixture_new(FG_GRANT_DENIED);
+        struct launcher l = {.f = f};
+        pthread_t thread;
+
+        f->limits->beat = fg_now() + 3600 * FG_NSEC_PER_SEC;
+        pthread_create(&thread, NULL, launch, &l);
+        assert_ptr_equal(look_at_waits(f), f);
+        assert_int_equal(fg_load_acquire(&l.finished), 0);
+        write_grant(f, 2, FG_GRANT_TIMED);
+        pthread_join(thread, NULL);
+        assert_int_equal(l.result, 0);
+        fixture_free(f);
+}
+
 static void test_the_window_opens_when_something_completes(void **state)
 {
         struct fixture *f = fixture_new(FG_GRANT_TIMED);
@@ -450,6 +522,9 @@ int main(void)
                 cmocka_unit_test(test_a_held_vgpu_waits_whatever_happens),
                 cmocka_unit_test(test_a_held_vgpu_that_is_closed_refuses),
                 cmocka_unit_test(test_what_cannot_wait_passes_and_is_not_in_the_way),
+                cmocka_unit_test(test_what_the_driver_prepares_is_not_on_the_device),
+                cmocka_unit_test(test_what_is_prepared_while_the_gate_is_free_is_not_charged),
+                cmocka_unit_test(test_who_waits_is_seen_to_wait),
                 cmocka_unit_test(test_the_window_opens_when_something_completes),
                 cmocka_unit_test(test_a_stalled_window_lets_the_launch_pass),
                 cmocka_unit_test(test_leaving_the_free_grant_marks_what_is_under_way_once),

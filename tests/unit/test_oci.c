@@ -97,11 +97,11 @@ static void who_may_ask(void **state)
 static void what_is_put_in(void **state)
 {
         struct fg_error err = {0};
-        json_t *edits = json_loads("{\"env\": [\"A=new\"], \"mounts\": [{\"hostPath\": \"/h\", \"containerPath\": \"/c\", \"options\": [\"bind\", \"ro\"]}],"
+        json_t *edits = json_loads("{\"env\": [\"A=new\"], \"mounts\": [{\"hostPath\": \"/etc\", \"containerPath\": \"/c\", \"options\": [\"bind\", \"ro\"]}],"
                                    " \"deviceNodes\": [{\"path\": \"/dev/null\", \"permissions\": \"rw\"}]}", 0, NULL);
         json_t *config = json_loads("{\"process\": {\"env\": [\"A=image\", \"AB=1\"]}, " HOOK ", \"mounts\": [{\"destination\": \"/c\"}]}", 0, NULL);
         json_t *wanted = json_loads("{\"process\": {\"env\": [\"AB=1\", \"A=new\"]}, \"hooks\": {\"prestart\": []}, \"mounts\": [{\"destination\": \"/c\"},"
-                                    " {\"destination\": \"/c\", \"type\": \"bind\", \"source\": \"/h\", \"options\": [\"bind\", \"ro\"]}]}", 0, NULL);
+                                    " {\"destination\": \"/c\", \"type\": \"bind\", \"source\": \"/etc\", \"options\": [\"bind\", \"ro\"]}]}", 0, NULL);
         assert_int_equal(fgi_oci_apply(config, edits, &err), 0);
         json_t *node = json_array_get(json_object_get(json_object_get(config, "linux"), "devices"), 0);
         assert_int_equal(json_integer_value(json_object_get(node, "major")), 1);
@@ -116,6 +116,11 @@ static void what_is_put_in(void **state)
         json_object_set_new(edits, "deviceNodes", json_pack("[{s:s}]", "path", "/dev/none"));
         config = json_object();
         assert_int_equal(fgi_oci_apply(config, edits, &err), -ENOENT);
+        json_decref(config);
+        json_object_set_new(edits, "mounts", json_pack("[{s:s, s:s, s:[]}]", "hostPath", "/none", "containerPath", "/c", "options"));
+        config = json_object();
+        assert_int_equal(fgi_oci_apply(config, edits, &err), -ENOENT);
+        assert_non_null(strstr(err.text, "/none"));
         json_decref(config);
         json_decref(wanted);
         json_decref(edits);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 /* An object's member, made where it is not; NULL: it is of another kind, or out of memory. */
 static json_t *member(json_t *object, const char *name, json_type type)
@@ -90,6 +91,9 @@ static int add_mounts(json_t *config, const json_t *edits, struct fg_error *err)
                 json_t *options = json_object_get(mount, "options");
                 if (!from || !to || !json_is_array(options))
                         return fg_error_set(err, -EPROTO, "fastgpud's answer has a mount that is none");
+                if (access(from, F_OK) < 0)
+                        return fg_error_set(err, -errno, "%.160s, which the container is to get, is not there: %m; after an update of FastGPU or of the GPU's driver: "
+                                            "systemctl restart fastgpud", from);
                 /* Last, and so over everything that lies there already. */
                 if (json_array_append_new(mounts, json_pack("{s:s, s:s, s:s, s:O}", "destination", to, "type", "bind", "source", from, "options", options)) < 0)
                         return fg_error_set(err, -ENOMEM, "out of memory");

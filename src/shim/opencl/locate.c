@@ -119,6 +119,13 @@ static int locate_one(const char *key, const cl_platform_id *platform, cl_uint p
         return vgpu->root.native ? 0 : -ENODEV;
 }
 
+static bool locate_is_processor(cl_device_id device)
+{
+        cl_device_type type = 0;
+
+        return fgo_driver.clGetDeviceInfo(device, CL_DEVICE_TYPE, sizeof(type), &type, NULL) == CL_SUCCESS && (type & CL_DEVICE_TYPE_CPU);
+}
+
 static void locate_shared(struct fgo_session *view)
 {
         for (uint32_t i = 0; i < view->count; i++)
@@ -139,6 +146,7 @@ int fgo_locate(const struct fg_session *pages, struct fgo_session *ret)
                 vgpu[i].root.dispatch = &fgo_dispatch;
                 snprintf(vgpu[i].name, sizeof(vgpu[i].name), "%.*s", (int)sizeof(limits->name) - 1, limits->name);
                 r = locate_one(limits->device_key, platform, platforms, &vgpu[i]);
+                vgpu[i].is_processor = r == 0 && locate_is_processor(vgpu[i].root.native);
         }
         if (r < 0)
                 return r;

@@ -27,6 +27,7 @@ struct _cl_device_id {
 struct fgo_vgpu {
         struct _cl_device_id root;
         cl_platform_id platform;
+        bool is_processor; /* its device is one, not a GPU */
         bool shared; /* another vGPU of this process is on the same physical device */
         char name[FG_NAME_MAX];
         struct fg_session_vgpu *session; /* (a) NULL: not attached (any more) */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/opencl/work.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 
 /* A tracked launch until it completes. */
@@ -10,18 +12,52 @@ struct pending {
         struct fgo_queue *queue;
         uint64_t launched;
         uint32_t generation; /* a parent's launches are nothing to a forked child */
+        uint32_t begun;      /* (a) the gate knows that it runs; 0 only while the driver prepares it */
+        uint32_t refs;       /* (a) callbacks to come */
 };
+
+static void pending_drop(struct pending *pending)
+{
+        if (fg_sub_seq_cst(&pending->refs, 1) == 1)
+                free(pending);
+}
+
+static void work_begin(struct pending *pending, uint64_t now)
+{
+        if (pending->generation == fgo_generation && !fg_swap_acq_rel(&pending->begun, 1))
+                fg_gate_begun(pending->gate, &pending->ticket, now);
+}
+
+static void CL_CALLBACK work_on_running(cl_event event, cl_int status, void *user)
+{
+        work_begin(user, fg_now());
+        pending_drop(user);
+}
 
 static void CL_CALLBACK work_on_complete(cl_event event, cl_int status, void *user)
 {
         struct pending *pending = user;
 
+        work_begin(pending, pending->ticket.started); /* a driver that does not tell: all of it counts */
         if (pending->generation == fgo_generation) {
                 fg_gate_done(pending->gate, &pending->ticket);
                 if (fg_load_relaxed(&pending->queue->in_order))
                         fgo_wait_passed(pending->queue, pending->launched);
         }
-        free(pending);
+        pending_drop(pending);
+}
+
+/* PoCL compiles a kernel when it is launched for the first time, in the thread that then runs it. */
+static void work_await_begin(struct pending *pending, cl_event event)
+{
+        if (!pending->queue->device->vgpu->is_processor || !fg_gate_prepare(pending->gate, &pending->ticket))
+                return;
+        pending->begun = 0;
+        pending->refs = 2;
+        if (fgo_driver.clSetEventCallback(event, CL_RUNNING, work_on_running, pending) != CL_SUCCESS) {
+                work_begin(pending, pending->ticket.started);
+                pending->refs = 1;
+        }
 }
 
 /* fg_gate_done() when the event completes; at once if the driver cannot tell. */
@@ -29,13 +65,14 @@ static void work_watch(const struct fgo_work *work, cl_event event)
 {
         struct pending *pending = malloc(sizeof(*pending));
 
-        if (pending) {
-                *pending = (struct pending){work->gate, work->ticket, work->queue, work->launched, fgo_generation};
-                if (fgo_driver.clSetEventCallback(event, CL_COMPLETE, work_on_complete, pending) == CL_SUCCESS)
-                        return;
-                free(pending);
+        if (!pending) {
+                fg_gate_done(work->gate, &work->ticket);
+                return;
         }
-        fg_gate_done(work->gate, &work->ticket);
+        *pending = (struct pending){work->gate, work->ticket, work->queue, work->launched, fgo_generation, .begun = 1, .refs = 1};
+        work_await_begin(pending, event);
+        if (fgo_driver.clSetEventCallback(event, CL_COMPLETE, work_on_complete, pending) != CL_SUCCESS)
+                work_on_complete(event, CL_COMPLETE, pending);
 }
 
 static uint64_t work_count(struct fgo_queue *queue)
