@@ -56,7 +56,7 @@ install_it() {
 }
 
 engines() {
-        docker import box.tar fastgpu-box >/dev/null && podman import box.tar fastgpu-box >/dev/null || echo 'FAIL  import'
+        docker import -c 'CMD ["/opt/look"]' box.tar fastgpu-box >/dev/null && podman import -q -c 'CMD ["/opt/look"]' box.tar fastgpu-box >/dev/null 2>&1 || echo 'FAIL  import'
         mkdir root && tar -C root -xf box.tar
         after 'images are there'
         fastgpu create --gpus 2 --name my-vgpu --memory 512M --compute 30 >/dev/null
