@@ -105,7 +105,8 @@ HEAD = """# What FastGPU was tried with
 # Kept by hand; the table above is written.
 TAIL = """
 MXNet is archived and has no release of these years: its way of taking memory, a rounded pool over the driver's interface, is a test
-(`tests/e2e/test_views.py`). Keras 2 (`tf_keras`, TensorFlow before 2.16) has no `VirtualGPU`.
+(`tests/e2e/test_views.py`). TensorFlow 2.13 with Keras 2 on Python 3.8, which the article's Dockerfile installs, is a
+test as well (`tests/frameworks/test_article.py`); `tf_keras` beside a newer TensorFlow has no `VirtualGPU`.
 """
 
 

@@ -81,7 +81,7 @@ class Enter(unittest.TestCase):
         """Those too old for the package go on as if nothing were there."""
         tried = 0
         for python in sorted({*map(shutil.which, ("python2.7", "/usr/bin/python3")), *glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python"))} - {None}):
-            version = subprocess.run([python, "-c", "import sys; print(sys.version_info >= (3, 9))"], capture_output=True, text=True, check=False)
+            version = subprocess.run([python, "-c", "import sys; print(sys.version_info >= (3, 8))"], capture_output=True, text=True, check=False)
             if version.returncode == 0:
                 tried += 1
                 code = "import sys; print(any(p.endswith('/lib') and p.startswith(%r) for p in sys.path))" % self.home
