@@ -3,7 +3,7 @@
 imported that, tf.keras.layers.VirtualGPU is there. Nothing is imported before, nothing is printed, and what fails is not the program's concern."""
 import sys
 
-LAYERS = "._tf_keras.keras.layers"
+LAYERS = ("._tf_keras.keras.layers", "keras.api._v2.keras.layers")
 
 
 def tell(module):
@@ -73,6 +73,6 @@ def go_on(here):
 
 if __name__ == "sitecustomize":
     _here = __file__.rpartition("/")[0]
-    if sys.version_info >= (3, 9):
+    if sys.version_info >= (3, 8):  # the package promises 3.9; this part of it needs less
         start(_here)
     go_on(_here)

@@ -55,34 +55,42 @@ def enter(what: Dict[str, Any], timeout: float = 60.0) -> List[inside.Here]:
     with client:
         made = client.create(**what)
         try:
-            opened = client.request("POST", "/v1/open", {"target": made.target})
+            if any(d.api == "cuda" for d in client.devices()):
+                _load(tree)
+            opened = client.request("POST", "/v1/open", {"target": made.target})  # from here on it is this process's until that ends
             _set(tree, opened)
             have = inside.vgpus()
         except BaseException:
             os.environ.pop("FASTGPU_ATTACH", None)
             made.delete()
             raise
-        keeper.let_go(made[0].uuid)  # from now on it is this process that holds them
+        keeper.let_go(made[0].uuid)
     return have
 
 
-def _set(tree: str, opened: Dict[str, Any]) -> None:
-    environ = os.environ
-    environ["FASTGPU_ATTACH"] = opened["attach"]
-    environ["OPENCL_LAYERS"] = os.path.join(tree, LAYER)
-    if not opened.get("cuda"):
-        return
-    if opened.get("sim"):
-        environ["FASTGPU_SIM"] = opened["sim"]
-    paths = [os.path.join(tree, name) for name in DROPINS]
-    _first("LD_PRELOAD", ":".join(paths))  # for what is started from here
-    _first("LD_LIBRARY_PATH", tree)
+def _dropins(tree: str) -> List[str]:
+    return [os.path.join(tree, name) for name in DROPINS]
+
+
+def _load(tree: str) -> None:
+    """Who asks for these libraries later gets these."""
     import ctypes
-    for path in paths:
+    for path in _dropins(tree):
         try:
-            ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)  # who asks for this name later gets this one
+            ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
         except OSError as e:
             raise Error(f"the limits could not be kept: {e}") from None
+
+
+def _set(tree: str, opened: Dict[str, Any]) -> None:
+    """As `fastgpu run` does, for this process and for those that it starts."""
+    os.environ["FASTGPU_ATTACH"] = opened["attach"]
+    os.environ["OPENCL_LAYERS"] = os.path.join(tree, LAYER)
+    if opened.get("sim"):
+        os.environ["FASTGPU_SIM"] = opened["sim"]
+    if opened.get("cuda"):
+        _first("LD_PRELOAD", ":".join(_dropins(tree)))
+        _first("LD_LIBRARY_PATH", tree)
 
 
 def _first(name: str, value: str) -> None:

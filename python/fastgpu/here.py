@@ -98,7 +98,9 @@ def command() -> str:
 def shortage(wish: Wish, have: List[inside.Here]) -> Optional[str]:
     """What is wanted and not there."""
     if wish.n > len(have):
-        return f"{_count(wish.n)} wanted, and this program is in {_count(len(have))}. Start it with `fastgpu run --gpus {wish.n} -- {command()}`"
+        more = f"Give the container a set of so many: `fastgpu create --gpus {wish.n}`" if inside.in_container() else \
+            f"Start it with `fastgpu run --gpus {wish.n} -- {command()}`"
+        return f"{_count(wish.n)} wanted, and this program is in {_count(len(have))}. {more}"
     for v in have[:wish.n]:
         if wish.memory and wish.memory > v.memory:
             return f"{wish.memory} bytes of memory are wanted, and {v.name} has {v.memory}. Type `fastgpu resize {v.name} --memory {wish.memory}`"

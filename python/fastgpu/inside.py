@@ -60,9 +60,13 @@ _session: Optional[_Session] = None
 _lock = threading.Lock()
 
 
+def in_container() -> bool:
+    return os.path.exists(CONTAINER_FOLDER)
+
+
 def path() -> Optional[str]:
     """Where this process attaches; None: it is in no vGPU. In a container the folder that was mounted there, whatever the environment says."""
-    if os.path.exists(CONTAINER_FOLDER):
+    if in_container():
         return CONTAINER_FOLDER + "/attach.sock"
     return os.environ.get("FASTGPU_ATTACH") or None
 

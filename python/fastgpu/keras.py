@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FastGPU in Keras 3. Importing this makes `keras.layers.VirtualGPU`, and with TensorFlow `tf.keras.layers.VirtualGPU`, this one.
+"""FastGPU in Keras 3, and in TensorFlow's Keras 2. Importing this makes `keras.layers.VirtualGPU`, and with TensorFlow `tf.keras.layers.VirtualGPU`, this one.
 
     model = keras.Sequential([keras.layers.VirtualGPU(2), keras.layers.Dense(1)])
 
@@ -107,7 +107,7 @@ def put(module: Any) -> None:
 def _put_everywhere() -> None:
     put(keras.layers)
     if keras.backend.backend() == "tensorflow" or "tensorflow" in sys.modules:
-        for name in ("keras._tf_keras.keras.layers", "keras.api._tf_keras.keras.layers"):
+        for name in ("keras._tf_keras.keras.layers", "keras.api._tf_keras.keras.layers", "keras.api._v2.keras.layers"):
             try:
                 __import__(name)
             except ImportError:

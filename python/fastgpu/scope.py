@@ -56,8 +56,8 @@ def scope(wish: here.Wish, framework: str) -> Scope:
 
 
 def _late(framework: str, line: str, why: str) -> RuntimeError:
-    return RuntimeError(f"{why}, and vGPUs must be there before it does. Move this line up, before the first thing that uses {framework}: {line}. "
-                        f"Or start the program with `fastgpu run --gpus N -- {here.command()}`.")
+    other = "" if inside.path() else f" Or start the program with `fastgpu run --gpus N -- {here.command()}`."
+    return RuntimeError(f"{why}, and vGPUs must be there before it does. Move this line up, before the first thing that uses {framework}: {line}.{other}")
 
 
 def _make(wish: here.Wish, framework: str, line: str) -> Scope:

@@ -52,7 +52,7 @@ class Environment:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def pip(self, *words):
-        return cache.run(self.python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--retries", "1", "--timeout", "60", *words)
+        return cache.run(self.python, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary", ":all:", "--retries", "1", "--timeout", "60", *words)
 
     def make(self):
         """None, or why not."""
@@ -105,7 +105,8 @@ HEAD = """# What FastGPU was tried with
 # Kept by hand; the table above is written.
 TAIL = """
 MXNet is archived and has no release of these years: its way of taking memory, a rounded pool over the driver's interface, is a test
-(`tests/e2e/test_views.py`). Keras 2 (`tf_keras`, TensorFlow before 2.16) has no `VirtualGPU`.
+(`tests/e2e/test_views.py`). TensorFlow 2.13 with Keras 2 on Python 3.8, which the article's Dockerfile installs, is a
+test as well (`tests/frameworks/test_article.py`); `tf_keras` beside a newer TensorFlow has no `VirtualGPU`.
 """
 
 
@@ -113,14 +114,26 @@ def write(path, rows):
     with open(path, "w", encoding="utf-8") as f:
         f.write(HEAD.format(date=datetime.date.today().isoformat(), python=platform.python_version()))
         for row in rows:
-            f.write("| " + " | ".join(cell.replace("|", "/").replace("\n", " ")[:200] for cell in row) + " |\n")
+            f.write("| " + " | ".join(row) + " |\n")
         f.write(TAIL)
+
+
+def known(path):
+    """Rows of an earlier run, which go on to count."""
+    rows = {}
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as f:
+            for line in f:
+                cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+                if len(cells) == 4:
+                    rows[tuple(cells[:2])] = cells
+    return rows
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", metavar="LIBRARY[==VERSION],…")
-    parser.add_argument("--write", metavar="FILE", help="where the table goes; default docs/compat.md, if all were tried")
+    parser.add_argument("--write", metavar="FILE", help="where the table goes; default docs/compat.md. Rows that are not chosen stay")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     only = set(filter(None, options.only.split(",")))
@@ -129,10 +142,14 @@ def main():
         print("\n".join(f"{name}=={version}" for name, version, _ in wanted()))
         return 0 if options.list else 2
     require_tree()
-    rows = [judge(*row) for row in chosen]
-    if options.write or not only:
-        write(options.write or TABLE, rows)
-    return 1 if any(row[2] == "**fails**" for row in rows) else 0
+    table, path = known(options.write or TABLE), options.write or TABLE
+    failed = 0
+    for row in chosen:
+        judged = judge(*row)
+        failed += judged[2] == "**fails**"
+        table[judged[:2]] = [cell.replace("|", "/").replace("\n", " ")[:200] for cell in judged]
+        write(path, [table.get((name, version), [name, version, "not tried", ""]) for name, version, _ in wanted()])
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

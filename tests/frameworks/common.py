@@ -50,7 +50,7 @@ class Case(unittest.TestCase):
             f.write(code)
         prefix = [] if run is None else [FASTGPU, "run", *run, "--"]
         env = {**self.node.env, **({"KERAS_BACKEND": backend} if backend else {}), **env}
-        return subprocess.run([*prefix, self.python, path, *words], env=env, cwd=self.node.dir, capture_output=True, text=True, timeout=120)
+        return subprocess.run([*prefix, self.python, path, *words], env=env, cwd=self.node.dir, capture_output=True, text=True, timeout=280)
 
     def said(self, done):
         """The last line of a program that has to have ended well, as JSON."""

@@ -11,6 +11,7 @@ import common
 from common import FASTGPU, wait_until
 
 MAIN = common.article()
+PATIENCE = 280  # s; TensorFlow takes its time on a busy machine
 EPOCH = re.compile(r"^Epoch (\d+)/10", re.MULTILINE)
 
 
@@ -26,12 +27,12 @@ class Article(common.Case):
         with open(MAIN, "rb") as f:
             before = f.read()
         process = self.start("--gpus", "2", "--memory", "32M", "--compute", "20")
-        wait_until(lambda: process.poll() is not None or len(self.held(process.pid)) == 2, 60, "main.py holds two vGPUs")
+        wait_until(lambda: process.poll() is not None or len(self.held(process.pid)) == 2, PATIENCE, "main.py holds two vGPUs")
         self.assertIsNone(process.poll())
         self.assertEqual([v["name"] for v in self.held(process.pid)], [f"{self.sets()[0]['name']}/{i}" for i in (0, 1)])
         table = self.node.fastgpu("list").stdout.splitlines()
         self.assertEqual([line.split("normal")[1].split()[0] for line in table[1:]], ["1", "1"])
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 0, out + err)
         self.assertEqual(EPOCH.findall(out), [str(i) for i in range(1, 11)])
         self.assertNotIn("FastGPU", err)
@@ -43,7 +44,7 @@ class Article(common.Case):
         self.node.json("create", "--name", "my-vgpu", "--gpus", "2", "--memory", "32M", "--compute", "10")
         named, own = self.start("my-vgpu"), self.start("--gpus", "2", "--memory", "32M", "--compute", "10")
         for process in (named, own):
-            wait_until(lambda p=process: p.poll() is not None or len(self.held(p.pid)) == 2, 60, "main.py holds two vGPUs")
+            wait_until(lambda p=process: p.poll() is not None or len(self.held(p.pid)) == 2, PATIENCE, "main.py holds two vGPUs")
             self.assertIsNone(process.poll())
         os.kill(own.pid, signal.SIGKILL)
         os.kill(named.pid, signal.SIGSEGV)
@@ -51,9 +52,22 @@ class Article(common.Case):
         wait_until(lambda: not self.held(named.pid), 5, "nobody holds the others")
         self.node.fastgpu("delete", "my-vgpu")  # in use it would be refused
 
+    def test_as_the_articles_dockerfile_has_it(self):
+        """Python 3.8, and so TensorFlow 2.13 with Keras 2."""
+        self.python = common.frameworks.of_the_dockerfile()
+        if not self.python:
+            self.skipTest("no Python 3.8: NOT TESTED")
+        process = self.start("--gpus", "2", "--memory", "32M", "--compute", "20")
+        wait_until(lambda: process.poll() is not None or len(self.held(process.pid)) == 2, PATIENCE, "main.py holds two vGPUs")
+        out, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 0, out + err)
+        self.assertEqual(EPOCH.findall(out), [str(i) for i in range(1, 11)])
+        self.assertNotIn("FastGPU", err)
+        wait_until(lambda: not self.sets(), 5, "no vGPU is left")
+
     def test_asks_for_what_it_lacks(self):
         process = self.start("--memory", "32M", "--compute", "20")
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE)
         self.assertNotEqual(process.returncode, 0)
         self.assertIn(f"ValueError: VirtualGPU(2): 2 vGPUs wanted, and this program is in 1 vGPU. Start it with `fastgpu run --gpus 2 -- python3 {MAIN}`", err)
         self.assertNotIn("Epoch", out)

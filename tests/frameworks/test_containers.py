@@ -36,7 +36,7 @@ class Article:
             if all(seen.values()):
                 held.append(seen)
                 break
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=280)
         self.assertEqual(process.returncode, 0, out + err)
         self.assertEqual(held, [{"q/0": 1, "q/1": 1}])
         self.assertIn("Epoch 10/10", out)

@@ -46,7 +46,7 @@ for make in models():
     out["curves"].append(curves[0] == curves[1])
 
 def compiled(*more):
-    """What is left of a model once the framework has compiled it."""
+    # What is left of a model once the framework has compiled it.
     keras.utils.set_random_seed(7)
     model = keras.Sequential([keras.Input((10,)), *more, keras.layers.Dense(8), keras.layers.Dense(1)])
     if backend == "tensorflow":

@@ -3,7 +3,10 @@
 1.2 GB to fetch; FASTGPU_FRAMEWORKS=1 (`test.sh --frameworks`) or CI=true does.
 
 venv.py make, venv.py where, venv.py TEST ARGS…: makes it, prints its folder, runs TEST with its interpreter."""
+import glob
 import os
+import shutil
+import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -22,6 +25,20 @@ def stub_cuda(path):
 
 
 cache.finish = stub_cuda
+
+
+def of_the_dockerfile():
+    """Python 3.8 with what the article's Dockerfile installs, or None where there is no Python 3.8."""
+    found = [shutil.which("python3.8"), *sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.8*/bin/python")))]
+    for old in filter(None, found):
+        if subprocess.run([old, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode == 0:
+            before = cache.PYTHON, cache.WANTED, cache.finish
+            cache.PYTHON, cache.WANTED, cache.finish = old, os.path.join(HERE, "requirements-dockerfile.txt"), lambda path: None
+            try:
+                return python()
+            finally:
+                cache.PYTHON, cache.WANTED, cache.finish = before
+    return None
 
 
 def asked_for():
@@ -43,6 +60,7 @@ if __name__ == "__main__":
         print(cache.folder())
     elif sys.argv[1:] == ["make"]:
         print(cache.program("python3"))
+        print(of_the_dockerfile())
     else:
         interpreter = python()
         os.execv(interpreter, [interpreter, *sys.argv[1:]])

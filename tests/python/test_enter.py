@@ -15,7 +15,7 @@ import unittest
 import common
 import fastgpu
 from common import Case
-from fastgpu import here, inside
+from fastgpu import enter, here, inside
 
 ENTER = os.path.join(common.ROOT, "python", "enter")
 MIB = 1 << 20
@@ -81,7 +81,7 @@ class Enter(unittest.TestCase):
         """Those too old for the package go on as if nothing were there."""
         tried = 0
         for python in sorted({*map(shutil.which, ("python2.7", "/usr/bin/python3")), *glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python"))} - {None}):
-            version = subprocess.run([python, "-c", "import sys; print(sys.version_info >= (3, 9))"], capture_output=True, text=True, check=False)
+            version = subprocess.run([python, "-c", "import sys; print(sys.version_info >= (3, 8))"], capture_output=True, text=True, check=False)
             if version.returncode == 0:
                 tried += 1
                 code = "import sys; print(any(p.endswith('/lib') and p.startswith(%r) for p in sys.path))" % self.home
@@ -177,6 +177,65 @@ class Inside(Case):
         self.assertEqual(self.client.inspect("a")[0].usage.pids, [os.getpid()])
         self.client.resize("a", memory="16M")
         self.assertEqual(inside.vgpus()[0].memory, 16 * MIB)
+
+
+class Late(Case):
+    """A process that goes into vGPUs by itself: fastgpu.keras.scope()."""
+    CODE = ("import json, os, sys; from fastgpu import enter, errors, inside\n"
+            "try: said = [v.name for v in enter.enter(json.loads(sys.argv[1]), timeout=float(sys.argv[2]))]\n"
+            "except errors.Error as e: said = type(e).__name__ + ': ' + str(e)\n"
+            "print(json.dumps([said, os.environ.get('OPENCL_LAYERS'), bool(inside.path())]), flush=True); sys.stdin.read()")
+
+    def enter(self, timeout=20, path=None, code="", **what):
+        env = {**self.child_env(), "PATH": path or os.path.join(self.d.root, "bin")}
+        process = subprocess.Popen([sys.executable, "-c", code + self.CODE, json.dumps(what), str(timeout)], env=env, text=True, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE)
+
+        def end():
+            process.kill()
+            process.wait()
+            process.stdin.close()
+            process.stdout.close()
+        self.addCleanup(end)
+        return process, json.loads(process.stdout.readline())
+
+    def test_holds_until_it_ends(self):
+        process, (said, layer, is_in) = self.enter(gpus=2, memory=MIB)
+        (name,) = self.d.names()
+        self.assertEqual((said, layer, is_in), ([name + "/0", name + "/1"], os.path.join(self.d.root, "lib/fastgpu/libfastgpu-opencl.so"), True))
+        self.assertEqual([v.usage.pids for v in self.client.inspect(name)], [[process.pid]] * 2)
+        self.d.stop(signal.SIGKILL)
+        self.d.start()
+        self.assertEqual(self.d.names(), [name])
+        process.kill()
+        self.nothing_left()
+
+    def refused(self, word, **how):
+        _, (said, layer, is_in) = self.enter(**how)
+        self.assertIn(word, said)
+        self.assertEqual((layer, is_in), (None, False))
+
+    def test_refused_holds_nothing(self):
+        self.refused("NoCapacity", gpus=3, memory=1000 * MIB)
+        self.refused("is FastGPU installed", path="/usr/bin:/bin", gpus=1)
+        open(os.path.join(self.d.root, "libOpenCL.so.1"), "w").write("x")
+        loaded = "import mmap; f = open(%r, 'rb'); kept = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)\n" % os.path.join(self.d.root, "libOpenCL.so.1")
+        self.refused("TooLate: this process has loaded libOpenCL without limits", code=loaded, gpus=1)
+        self.assertEqual(self.d.names(), [])
+        self.d.process.send_signal(signal.SIGSTOP)
+        self.refused("Timeout", gpus=1, timeout=0.5)
+        self.d.process.send_signal(signal.SIGCONT)
+        self.nothing_left()
+        self.d.stop()
+        self.refused("no daemon answers", gpus=1)
+
+    def test_early(self):
+        for line, late in (("7f r-xp 0 08:01 1 /usr/lib/libcuda.so.570.1", True), ("7f r-xp 0 08:01 1 /t/libcuda.so.1", False), ("7f rw-p", False),
+                           ("7f r-xp 0 08:01 1 /usr/lib/libcudart.so.12", False), ("7f r-xp 0 08:01 1 /u/libnvidia-ml.so.1", True)):
+            if late:
+                self.raises(enter.TooLate, enter.check_early, "/t", line)
+            else:
+                enter.check_early("/t", line)
 
 
 class Here(unittest.TestCase):
