@@ -34,11 +34,22 @@ class Gpu:
 
     def buffer(self, array):
         """A buffer on the device with the array's contents."""
-        flags = cl.mem_flags.READ_WRITE | cl.mem_flags.COPY_HOST_PTR
-        return cl.Buffer(self.context, flags, hostbuf=np.ascontiguousarray(array))
+        buffer = self.empty(array.shape, array.dtype)
+        cl.enqueue_copy(self.queue, buffer, np.ascontiguousarray(array))
+        return buffer
 
     def empty(self, shape, dtype):
-        return cl.Buffer(self.context, cl.mem_flags.READ_WRITE, int(np.prod(shape)) * np.dtype(dtype).itemsize)
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        try:
+            return cl.Buffer(self.context, cl.mem_flags.READ_WRITE, size)
+        except cl.MemoryError as e:
+            sys.exit(f"the device has no room for {size} bytes more ({e}); in a vGPU: fastgpu resize NAME --memory …")
+
+    def zeros(self, shape, dtype):
+        """Queued, like a kernel."""
+        buffer = self.empty(shape, dtype)
+        cl.enqueue_fill_buffer(self.queue, buffer, np.zeros(1, np.uint8), 0, buffer.size)
+        return buffer
 
     def run(self, name, size, *args, group=None):
         """Queues a kernel; does not wait."""

@@ -44,7 +44,7 @@ class Chance:
         """In short kernels: one that runs is not interrupted, and others want the device too."""
         real = self.device.real
         drift, spread = (RATE - VOLATILITY**2 / 2) * YEARS, VOLATILITY * math.sqrt(YEARS)
-        self.sums = self.device.buffer(np.zeros((ITEMS, 4), real))
+        self.sums = self.device.zeros((ITEMS, 4), real)
         for first in range(0, rounds, 4):
             self.device.run("paths", ITEMS, self.sums, np.uint32(first), np.uint32(min(first + 4, rounds)), np.array([seed, 0x5EED], np.uint32),
                             real(SPOT), real(STRIKE), real(drift), real(spread))

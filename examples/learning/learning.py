@@ -47,7 +47,7 @@ class Network:
         self.device, self.shapes = device, [layer.shape for layer in layers]
         self.inputs = self.shapes[0][1] - 1
         self.weights = [device.buffer(layer) for layer in layers]
-        self.speeds = [device.buffer(np.zeros_like(layer)) for layer in layers]
+        self.speeds = [device.zeros(shape, np.float32) for shape in self.shapes]
         self.hidden, self.share = (device.empty((most, HIDDEN), np.float32) for _ in range(2))
         self.out, self.wrong = (device.empty((most, DIGITS), np.float32) for _ in range(2))
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """examples/vision against Pillow's filters and against numpy. Against scipy: test_frameworks.py."""
 import os
+import sys
 
-from example import SAMPLES, ExampleTest, Image, main, np  # first: it finds the Python that has the others
+from example import SAMPLES, ExampleTest, Image, example, main, np  # first: it finds the Python that has the others
 
 from PIL import ImageFilter
 
@@ -79,6 +80,15 @@ class Vision(ExampleTest):
             found = self.run_example("vision", "vision.py", "--photo", self.path("flat.png"))[1]
             np.testing.assert_allclose(found["blurred"], np.full((size[1], size[0], 3), (10, 200, 90)), atol=1e-3)
             self.assertLess(found["strength"].max(), 1e-2)
+
+    def test_says_that_the_quota_is_too_small(self):
+        """Three pictures of 3.7 MB and four of 1.2 MB do not fit into 8 MiB."""
+        self.node.fastgpu("resize", "t", "--memory", "8M")
+        done = self.node.run("t/0", sys.executable, example("vision", "vision.py"))
+        self.node.fastgpu("resize", "t", "--memory", self.MEMORY)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no room for 3686400 bytes more", done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
 
     def test_says_what_is_wrong(self):
         self.assertIn("No such file", self.refused("vision", "vision.py", "--photo", "/nowhere.jpg"))
