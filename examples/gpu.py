@@ -91,11 +91,23 @@ def sample(package, path, elsewhere=None):
     return next((file for file in (os.path.join(folder, path) for folder in folders) if os.path.exists(file)), None)
 
 
+def output(ending):
+    """An argument's type: a file with this ending that can be written. It is found out before the work, not after it."""
+    def check(file):
+        folder = os.path.dirname(file) or "."
+        if not file.endswith(ending):
+            raise argparse.ArgumentTypeError(f"{file}: a name that ends in {ending} is needed")
+        if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+            raise argparse.ArgumentTypeError(f"{file}: no folder {folder} to write into")
+        return file
+    return check
+
+
 def options(about):
     """The options that every example has; it adds its own."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--picture", metavar="FILE.png", help="write the picture there")
-    parser.add_argument("--results", metavar="FILE.npz", help="write the figures there, for checking them elsewhere")
+    parser.add_argument("--picture", type=output(".png"), metavar="FILE.png", help="write the picture there")
+    parser.add_argument("--results", type=output(".npz"), metavar="FILE.npz", help="write the figures there, for checking them elsewhere")
     parser.add_argument("--seconds", type=float, default=0, metavar="S", help="then keep the device busy for so long, to look at shares")
     return parser
 

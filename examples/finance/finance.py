@@ -75,7 +75,7 @@ def read_prices(file, column):
         sys.exit(f"{file}: {e.strerror}")
     except (KeyError, ValueError, TypeError) as e:
         sys.exit(f"{file}: no prices in a column {column!r} ({e}); name one with --column")
-    if len(prices) < 4 * LONGEST or min(prices) <= 0:
+    if len(prices) < 4 * LONGEST or not all(0 < price < math.inf for price in prices):
         sys.exit(f"{file}: {len(prices)} prices in {column!r}; at least {4 * LONGEST} above 0 are needed")
     return np.array(prices)
 

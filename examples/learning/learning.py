@@ -95,6 +95,8 @@ def main():
     if option.epochs < 1:
         parser.error("--epochs wants at least 1")
     pixels, digits = read_digits(option.digits)
+    if option.picture and round(pixels.shape[1] ** 0.5) ** 2 != pixels.shape[1]:
+        parser.error(f"--picture: {pixels.shape[1]} pixels are no square")
     batches = len(digits) * 4 // 5 // BATCH
     seen = batches * BATCH  # what it learns from; the others are for the examination
     device = gpu.Gpu(__file__, "learning.cl")

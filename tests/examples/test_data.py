@@ -34,8 +34,16 @@ class Data(ExampleTest):
         np.testing.assert_allclose(found["weights"], solution[:-1], rtol=1e-6)
         self.assertAlmostEqual(float(found["rest"]), solution[-1], 9)
 
+    def test_columns_that_say_the_same_share_equally(self):
+        random = np.random.RandomState(2)
+        x, y = random.normal(0, 1, (2, 50))
+        np.savetxt(self.path("twins.csv"), np.column_stack([x, 3 * x + 1, y, 5 * x + y]), delimiter=",", header="x,x3,y,sum")
+        found = self.run_example("data", "data.py", "--table", self.path("twins.csv"))[1]
+        np.testing.assert_allclose(found["weights"], [2.5 * x.std(), 2.5 * x.std(), y.std()], rtol=1e-6)
+
     def test_says_what_is_wrong(self):
-        for text, words in (("a,b\n1,2\n", "1 lines"), ("a,b\n1,2\n1,3\n1,4\n", "column 1 is the same"), ("a,b\n1,x\n", "could not convert")):
+        for text, words in (("a,b\n1,2\n", "1 lines"), ("a,b\n1,2\n1,3\n1,4\n", "column 1 is the same"), ("a,b\n1,x\n", "could not convert"),
+                            ("a,b\n1,2\n2,nan\n5,4\n", "line 3")):
             with open(self.path("table.csv"), "w") as table:
                 table.write(text)
             self.assertIn(words, self.refused("data", "data.py", "--table", self.path("table.csv")))

@@ -63,6 +63,8 @@ class Science(ExampleTest):
 
     def test_says_what_is_wrong(self):
         self.assertIn("--bodies", self.refused("science", "science.py", "--bodies", 1))
+        self.assertIn("no folder /nowhere", self.refused("science", "science.py", "--picture", "/nowhere/a.png"))
+        self.assertIn("ends in .png", self.refused("science", "science.py", "--picture", "science.txt"))
         self.assertIn("'many'", self.refused("science", "science.py", "--steps", "many"))
 
 
