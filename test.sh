@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # test.sh: installs what is missing, builds, runs every check and test. The last line counts them.
 #
-# usage: test.sh [--frameworks]     fetches TensorFlow, Keras, JAX, torch and scikit-learn (1.2 GB, once) for the tests that need them;
-#                                   CI=true does so as well. Without them those tests are skipped.
+# usage: test.sh [--frameworks]     fetches TensorFlow, Keras, JAX, torch and scikit-learn (1.2 GB, once), and Slurm, for the
+#                                   tests that need them; CI=true does so as well. Without them those tests are skipped.
 set -eu
 cd "$(dirname "$0")"
 case ${1:-} in
@@ -12,8 +12,10 @@ case ${1:-} in
 *) echo "test.sh: there is --frameworks, not \"$1\"" >&2
         exit 2 ;;
 esac
-tools/install-deps
-if [ "${FASTGPU_FRAMEWORKS:-}" = 1 ] || [ "${CI:-}" = true ]; then
+if [ "${FASTGPU_FRAMEWORKS:-}" != 1 ] && [ "${CI:-}" != true ]; then
+        tools/install-deps
+else
+        tools/install-deps --slurm --frameworks
         python3 tests/frameworks/venv.py make || echo 'the frameworks could not be had: NOT TESTED on any of them' >&2
 fi
 

@@ -34,11 +34,22 @@ class Gpu:
 
     def buffer(self, array):
         """A buffer on the device with the array's contents."""
-        flags = cl.mem_flags.READ_WRITE | cl.mem_flags.COPY_HOST_PTR
-        return cl.Buffer(self.context, flags, hostbuf=np.ascontiguousarray(array))
+        buffer = self.empty(array.shape, array.dtype)
+        cl.enqueue_copy(self.queue, buffer, np.ascontiguousarray(array))
+        return buffer
 
     def empty(self, shape, dtype):
-        return cl.Buffer(self.context, cl.mem_flags.READ_WRITE, int(np.prod(shape)) * np.dtype(dtype).itemsize)
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        try:
+            return cl.Buffer(self.context, cl.mem_flags.READ_WRITE, size)
+        except cl.MemoryError as e:
+            sys.exit(f"the device has no room for {size} bytes more ({e}); in a vGPU: fastgpu resize NAME --memory …")
+
+    def zeros(self, shape, dtype):
+        """Queued, like a kernel."""
+        buffer = self.empty(shape, dtype)
+        cl.enqueue_fill_buffer(self.queue, buffer, np.zeros(1, np.uint8), 0, buffer.size)
+        return buffer
 
     def run(self, name, size, *args, group=None):
         """Queues a kernel; does not wait."""
@@ -80,11 +91,23 @@ def sample(package, path, elsewhere=None):
     return next((file for file in (os.path.join(folder, path) for folder in folders) if os.path.exists(file)), None)
 
 
+def output(ending):
+    """An argument's type: a file with this ending that can be written. It is found out before the work, not after it."""
+    def check(file):
+        folder = os.path.dirname(file) or "."
+        if not file.endswith(ending):
+            raise argparse.ArgumentTypeError(f"{file}: a name that ends in {ending} is needed")
+        if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+            raise argparse.ArgumentTypeError(f"{file}: no folder {folder} to write into")
+        return file
+    return check
+
+
 def options(about):
     """The options that every example has; it adds its own."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--picture", metavar="FILE.png", help="write the picture there")
-    parser.add_argument("--results", metavar="FILE.npz", help="write the figures there, for checking them elsewhere")
+    parser.add_argument("--picture", type=output(".png"), metavar="FILE.png", help="write the picture there")
+    parser.add_argument("--results", type=output(".npz"), metavar="FILE.npz", help="write the figures there, for checking them elsewhere")
     parser.add_argument("--seconds", type=float, default=0, metavar="S", help="then keep the device busy for so long, to look at shares")
     return parser
 

@@ -29,6 +29,8 @@ def read_table(file):
         sys.exit(f"{file}: {e}")
     if table.shape[1] < 2 or len(table) < 3:
         sys.exit(f"{file}: {len(table)} lines of {table.shape[1]} columns; at least 3 of 2 are needed")
+    if not np.isfinite(table).all():
+        sys.exit(f"{file}: line {int(np.argwhere(~np.isfinite(table))[0, 0]) + 2} has something that is no number")
     known, spread = table[:, :-1], table[:, :-1].std(0)
     if not spread.all():
         sys.exit(f"{file}: column {int(spread.argmin()) + 1} is the same everywhere")
@@ -78,7 +80,8 @@ class Regression:
         """(what each column adds for one deviation of it, what is left)"""
         self.multiply()
         sums = self.device.read(self.product, (self.n, self.n), self.device.real).astype(np.float64)
-        solution = np.linalg.solve(sums[:-1, :-1], sums[:-1, -1])
+        # Of columns that say the same, each gets an equal part.
+        solution = np.linalg.lstsq(sums[:-1, :-1], sums[:-1, -1], rcond=1e-12)[0]
         return solution[:-1], solution[-1]
 
 

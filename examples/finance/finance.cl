@@ -24,9 +24,9 @@ kernel void words(global uint4 *out, global const uint4 *counter, uint2 key)
 static real2 normal(uint2 word)
 {
         real length = sqrt(-2 * log((word.x + (real)0.5) * (real)0x1p-32));
-        real turn = 2 * (real)M_PI * (word.y + (real)0.5) * (real)0x1p-32;
+        real turn = 2 * (word.y + (real)0.5) * (real)0x1p-32;
 
-        return length * (real2)(cos(turn), sin(turn));
+        return length * (real2)(cospi(turn), sinpi(turn));
 }
 
 /* Each work item draws four prices at the end of the option's life in each of some rounds, and adds up what a call and a put pay

@@ -44,7 +44,7 @@ class Chance:
         """In short kernels: one that runs is not interrupted, and others want the device too."""
         real = self.device.real
         drift, spread = (RATE - VOLATILITY**2 / 2) * YEARS, VOLATILITY * math.sqrt(YEARS)
-        self.sums = self.device.buffer(np.zeros((ITEMS, 4), real))
+        self.sums = self.device.zeros((ITEMS, 4), real)
         for first in range(0, rounds, 4):
             self.device.run("paths", ITEMS, self.sums, np.uint32(first), np.uint32(min(first + 4, rounds)), np.array([seed, 0x5EED], np.uint32),
                             real(SPOT), real(STRIKE), real(drift), real(spread))
@@ -75,7 +75,7 @@ def read_prices(file, column):
         sys.exit(f"{file}: {e.strerror}")
     except (KeyError, ValueError, TypeError) as e:
         sys.exit(f"{file}: no prices in a column {column!r} ({e}); name one with --column")
-    if len(prices) < 4 * LONGEST or min(prices) <= 0:
+    if len(prices) < 4 * LONGEST or not all(0 < price < math.inf for price in prices):
         sys.exit(f"{file}: {len(prices)} prices in {column!r}; at least {4 * LONGEST} above 0 are needed")
     return np.array(prices)
 

@@ -47,7 +47,7 @@ class Network:
         self.device, self.shapes = device, [layer.shape for layer in layers]
         self.inputs = self.shapes[0][1] - 1
         self.weights = [device.buffer(layer) for layer in layers]
-        self.speeds = [device.buffer(np.zeros_like(layer)) for layer in layers]
+        self.speeds = [device.zeros(shape, np.float32) for shape in self.shapes]
         self.hidden, self.share = (device.empty((most, HIDDEN), np.float32) for _ in range(2))
         self.out, self.wrong = (device.empty((most, DIGITS), np.float32) for _ in range(2))
 
@@ -95,6 +95,8 @@ def main():
     if option.epochs < 1:
         parser.error("--epochs wants at least 1")
     pixels, digits = read_digits(option.digits)
+    if option.picture and round(pixels.shape[1] ** 0.5) ** 2 != pixels.shape[1]:
+        parser.error(f"--picture: {pixels.shape[1]} pixels are no square")
     batches = len(digits) * 4 // 5 // BATCH
     seen = batches * BATCH  # what it learns from; the others are for the examination
     device = gpu.Gpu(__file__, "learning.cl")

@@ -42,7 +42,7 @@ class Render:
 
     def __init__(self, device, first=0, last=WIDTH, size=(WIDTH, HEIGHT), spheres=SPHERES, floor=FLOOR, sky=SKY, view=(EYE, AT, ZOOM), depth=8):
         self.device, self.first, self.width, self.shape, self.passes = device, first, size[0], (size[1], last - first), 0
-        self.sum = device.buffer(np.zeros((*self.shape, 4), np.float32))
+        self.sum = device.zeros((*self.shape, 4), np.float32)
         self.spheres = [device.buffer(four(np.array(spheres)[:, part])) for part in (slice(0, 4), slice(4, 8))] + [np.uint32(len(spheres))]
         self.rest = [np.uint32(depth), *[four(colour)[0] for colour in (*floor, *sky)], device.buffer(four(look(*view)))]
 

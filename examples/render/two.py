@@ -89,9 +89,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="a set of two vGPUs, as `fastgpu create --gpus 2` makes it")
     parser.add_argument("--passes", type=int, default=768, metavar="N", help="paths for each pixel; default 768")
-    parser.add_argument("--picture", metavar="FILE.png", help="the frame")
-    parser.add_argument("--progress", metavar="FILE.png", help="four pictures on the way")
-    parser.add_argument("--results", metavar="FILE.npz", help="the figures, for checking them elsewhere")
+    parser.add_argument("--picture", type=render.gpu.output(".png"), metavar="FILE.png", help="the frame")
+    parser.add_argument("--progress", type=render.gpu.output(".png"), metavar="FILE.png", help="four pictures on the way")
+    parser.add_argument("--results", type=render.gpu.output(".npz"), metavar="FILE.npz", help="the figures, for checking them elsewhere")
     option = parser.parse_args()
     if option.passes < 4:
         parser.error("--passes wants at least 4")

@@ -4,6 +4,7 @@ import os
 import sys
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "examples")]
+from load import median  # noqa: E402
 from node import Node  # noqa: E402
 from row import Row  # noqa: E402
 from share import Pair, field_options  # noqa: E402
@@ -26,4 +27,24 @@ def examples(row, context):
     return lines
 
 
-ROWS = {"examples": Row("two examples at once, device time, worst error in points", f"≤ {GOAL}", "", examples)}
+def half(row, context):
+    """100 % is every instant; alone, the programs have nearly that."""
+    lines = []
+    for field in sorted({field for pair in PAIRS for field in pair}):
+        found = {"cap": [], "share": []}
+        with Node() as node:
+            options = field_options(node.dir)
+            for _ in range(context.repeats):
+                for mode, percents in found.items():
+                    node.fastgpu("create", "--name", "t", "--memory", "256M", "--compute", "50", "--mode", mode)
+                    with Pair(node, (field,), options) as one:
+                        one.wait()
+                        percents += one.busy(context.seconds / 2)
+                    node.fastgpu("delete", "t")
+        capped, alone = median(found["cap"]), median(found["share"])
+        lines.append(row.result(f"{capped:.1f} %", abs(capped - 50) <= GOAL, f"{alone:.1f} % as a share, alone", what=f"{row.what}: {field}", data=found))
+    return lines
+
+
+ROWS = {"examples": Row("two examples at once, device time, worst error in points", f"≤ {GOAL}", "", examples),
+        "examples-half": Row("an example capped to half: device time of each second", f"50 ± {GOAL}", "", half)}

@@ -46,11 +46,11 @@ def field_options(folder):
 
 
 class Pair:
-    """Two examples that keep the device busy, the first in t/0, the second in t/1, until the end of the `with` block."""
+    """Two examples (or one) that keep the device busy, the first in t/0, the second in t/1, until the end of the `with` block."""
 
     def __init__(self, node, fields, options):
         self.node, self.fields = node, fields
-        self.results = [os.path.join(node.dir, f"results-{i}.npz") for i in range(2)]
+        self.results = [os.path.join(node.dir, f"results-{i}.npz") for i in range(len(fields))]
         self.programs = []
         for i, field in enumerate(fields):
             if os.path.exists(self.results[i]):
@@ -67,23 +67,28 @@ class Pair:
             running.wait(timeout=60)
 
     def wait(self):
-        """Until both have their results and are at it again and again."""
+        """Until all have their results and are at it again and again."""
         def at_it():
             for running, field in zip(self.programs, self.fields):
                 if running.poll() is not None:
                     raise AssertionError(f"{field} ended with {running.returncode}")
             return all(map(os.path.exists, self.results))
 
-        wait_until(at_it, 200, "both have results")
+        wait_until(at_it, 200, "all have results")
         before = self.gpu_ns()
-        wait_until(lambda: all(now > then + 10**8 for now, then in zip(self.gpu_ns(), before)), 60, "both go on")
+        wait_until(lambda: all(now > then + 10**8 for now, then in zip(self.gpu_ns(), before)), 60, "all go on")
 
     def gpu_ns(self):
-        return [vgpu["usage"]["gpu_ns"] for vgpu in self.node.get("/v1/vgpus/t")["vgpus"]]
+        return [vgpu["usage"]["gpu_ns"] for vgpu in self.node.get("/v1/vgpus/t")["vgpus"]][: len(self.fields)]
+
+    def busy(self, seconds):
+        """Percent of the next so many seconds that each has the device."""
+        start, before = time.monotonic(), self.gpu_ns()
+        time.sleep(seconds)
+        after, passed = self.gpu_ns(), time.monotonic() - start
+        return [(now - then) / 1e7 / passed for now, then in zip(after, before)]
 
     def share(self, seconds):
         """Percent of their device time that the first has in the next so many seconds."""
-        before = self.gpu_ns()
-        time.sleep(seconds)
-        first, second = (now - then for now, then in zip(self.gpu_ns(), before))
+        first, second = self.busy(seconds)
         return 100 * first / (first + second)

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""examples/data against numpy over a real table, and where it is installed against scikit-learn over its own."""
+"""examples/data against numpy over a real table. Against scikit-learn over its own: test_frameworks.py."""
 import os
-import unittest
 
-from example import SAMPLES, ExampleTest, has, main, np
+from example import SAMPLES, ExampleTest, main, np
 
 WOMEN = os.path.join(SAMPLES, "percent_bachelors_degrees_women_usa.csv")  # 42 years, 17 fields of study
 
@@ -20,7 +19,6 @@ def lloyd(samples, centres):
 
 
 class Data(ExampleTest):
-    @unittest.skipUnless(os.path.exists(WOMEN), "python-matplotlib-data is not installed: no table")
     def test_a_real_table_as_numpy_has_it(self):
         table = np.loadtxt(WOMEN, delimiter=",", skiprows=1)
         samples, target = (table[:, :-1] - table[:, :-1].mean(0)) / table[:, :-1].std(0), table[:, -1]
@@ -36,32 +34,27 @@ class Data(ExampleTest):
         np.testing.assert_allclose(found["weights"], solution[:-1], rtol=1e-6)
         self.assertAlmostEqual(float(found["rest"]), solution[-1], 9)
 
-    @unittest.skipUnless(has("sklearn"), "python3-sklearn is not installed: nothing to compare with")
-    def test_its_own_table_as_scikit_learn_has_it(self):
-        from sklearn.cluster import KMeans
-        from sklearn.datasets import load_breast_cancer
-        from sklearn.linear_model import LinearRegression
-        from sklearn.preprocessing import StandardScaler
-        samples, target = load_breast_cancer(return_X_y=True)
-        samples = StandardScaler().fit_transform(samples)
-        for k in (2, 5):
-            found = self.run_example("data", "data.py", "--groups", k)[1]
-            np.testing.assert_allclose(found["samples"], samples, atol=1e-9)
-            known = KMeans(k, init=samples[np.arange(k) * len(samples) // k], n_init=1, tol=0, algorithm="lloyd").fit(samples)
-            np.testing.assert_array_equal(found["labels"], known.labels_)
-            np.testing.assert_allclose(found["centres"], known.cluster_centers_, atol=1e-9)
-            self.assertAlmostEqual(float(found["inertia"]), known.inertia_, 6)
-        line = LinearRegression().fit(samples, target)
-        np.testing.assert_allclose(found["weights"], line.coef_, rtol=1e-7)
-        self.assertAlmostEqual(float(found["rest"]), line.intercept_, 9)
+    def test_a_group_that_nobody_belongs_to_stays(self):
+        """Two groups begin with the same row: all of it goes to the first of them, and the other has none for ever."""
+        table = np.array([[1, 2, 0], [5, 1, 0], [1.5, 2, 1], [1, 2, 0], [6, 1, 1], [1, 2.5, 0]])
+        np.savetxt(self.path("same.csv"), table, delimiter=",", header="x,y,z")
+        found = self.run_example("data", "data.py", "--table", self.path("same.csv"), "--groups", 2)[1]
+        samples = (table[:, :-1] - table[:, :-1].mean(0)) / table[:, :-1].std(0)
+        labels, centres = lloyd(samples, samples[[0, 3]])
+        self.assertEqual(set(labels), {0})
+        np.testing.assert_array_equal(found["labels"], labels)
+        np.testing.assert_allclose(found["centres"], centres, atol=1e-12)
 
-    @unittest.skipUnless(has("matplotlib") and os.path.exists(WOMEN), "python3-matplotlib is not installed")
-    def test_draws(self):
-        self.run_example("data", "data.py", "--table", WOMEN, "--picture", self.path("data.png"))
-        self.assertGreater(len(np.unique(self.picture("data.png").reshape(-1, 3), axis=0)), 50)
+    def test_columns_that_say_the_same_share_equally(self):
+        random = np.random.RandomState(2)
+        x, y = random.normal(0, 1, (2, 50))
+        np.savetxt(self.path("twins.csv"), np.column_stack([x, 3 * x + 1, y, 5 * x + y]), delimiter=",", header="x,x3,y,sum")
+        found = self.run_example("data", "data.py", "--table", self.path("twins.csv"))[1]
+        np.testing.assert_allclose(found["weights"], [2.5 * x.std(), 2.5 * x.std(), y.std()], rtol=1e-6)
 
     def test_says_what_is_wrong(self):
-        for text, words in (("a,b\n1,2\n", "1 lines"), ("a,b\n1,2\n1,3\n1,4\n", "column 1 is the same"), ("a,b\n1,x\n", "could not convert")):
+        for text, words in (("a,b\n1,2\n", "1 lines"), ("a,b\n1,2\n1,3\n1,4\n", "column 1 is the same"), ("a,b\n1,x\n", "could not convert"),
+                            ("a,b\n1,2\n2,nan\n5,4\n", "line 3")):
             with open(self.path("table.csv"), "w") as table:
                 table.write(text)
             self.assertIn(words, self.refused("data", "data.py", "--table", self.path("table.csv")))
@@ -73,4 +66,4 @@ class Data(ExampleTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(samples=True)

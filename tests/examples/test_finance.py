@@ -6,12 +6,11 @@ import os
 import sys
 import unittest
 
-from example import EXAMPLES, SAMPLES, ExampleTest, example, has, main, np
+from example import EXAMPLES, ExampleTest, example, main, np
 
 sys.path[:0] = [EXAMPLES]
 import gpu  # noqa: E402
 
-STOCKS = os.path.join(SAMPLES, "Stocks.csv")
 # Philox 4x32-10, the authors' known answers: counter, key, words.
 KNOWN = (("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
          ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
@@ -53,8 +52,6 @@ class Words(unittest.TestCase):
 class Finance(ExampleTest):
     @classmethod
     def setUpClass(cls):
-        if not os.path.exists(STOCKS):
-            raise unittest.SkipTest("python-matplotlib-data is not installed: no prices")
         super().setUpClass()
         cls.said, cls.found = cls().run_example("finance", "finance.py")
 
@@ -86,11 +83,6 @@ class Finance(ExampleTest):
         rules = [(i, j) for i in range(24) for j in range(i)]
         self.assertEqual(self.found["past"][slow - 1, fast - 1], max(self.found["past"][i, j] for i, j in rules))
 
-    @unittest.skipUnless(has("matplotlib"), "python3-matplotlib is not installed")
-    def test_draws(self):
-        self.run_example("finance", "finance.py", "--picture", self.path("finance.png"))
-        self.assertGreater(len(np.unique(self.picture("finance.png").reshape(-1, 3), axis=0)), 50)
-
     def test_says_what_is_wrong(self):
         self.assertIn("No such file", self.refused("finance", "finance.py", "--prices", "/nowhere.csv"))
         self.assertIn("'GOLD'", self.refused("finance", "finance.py", "--column", "GOLD"))
@@ -100,4 +92,4 @@ class Finance(ExampleTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(samples=True)

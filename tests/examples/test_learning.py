@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""examples/learning against the same training in numpy, and where it is installed against scikit-learn's network on scikit-learn's digits."""
+"""examples/learning against the same training in numpy. Against scikit-learn's: test_frameworks.py."""
 import os
 import sys
-import unittest
 
-from example import EXAMPLES, ExampleTest, has, main, np
+from example import EXAMPLES, ExampleTest, main, np
 from share import made_up_digits
 
 sys.path[:0] = [os.path.join(EXAMPLES, "learning")]
@@ -41,12 +40,13 @@ def train(pixels, digits, seen, epochs):
     return layers, losses
 
 
-class Learning(ExampleTest):
-    def compare(self, found, layers, losses, tolerance):
-        np.testing.assert_allclose(found["losses"], losses, rtol=tolerance)
-        for name, layer in zip(("first", "second"), layers):
-            np.testing.assert_allclose(found[name], layer, atol=tolerance)
+def assert_learnt(found, layers, losses, tolerance):
+    np.testing.assert_allclose(found["losses"], losses, rtol=tolerance)
+    for name, layer in zip(("first", "second"), layers):
+        np.testing.assert_allclose(found[name], layer, atol=tolerance)
 
+
+class Learning(ExampleTest):
     def test_learns_what_numpy_learns(self):
         file = self.path("digits.csv")
         made_up_digits(file, 640)
@@ -54,40 +54,11 @@ class Learning(ExampleTest):
         rows, seen = np.loadtxt(file, delimiter=","), int(found["seen"])
         pixels, digits = rows[:, :-1] / 16, rows[:, -1].astype(int)
         layers, losses = train(pixels, digits, seen, 6)
-        self.compare(found, layers, losses, 1e-4)
+        assert_learnt(found, layers, losses, 1e-4)
         self.assertLess(losses[-1], losses[0] / 4)
         answers = forward(pixels[seen:], *layers)[1].argmax(1)
         self.assertGreaterEqual((found["answers"] == answers).mean(), 0.99)
         self.assertGreater((found["answers"] == digits[seen:]).mean(), 0.9)
-
-    @unittest.skipUnless(has("sklearn"), "python3-sklearn is not installed: no real digits, no network to compare with")
-    def test_learns_what_scikit_learn_learns(self):
-        from sklearn.datasets import load_digits
-        from sklearn.neural_network import MLPClassifier
-        found = self.run_example("learning", "learning.py", "--epochs", 10)[1]
-        seen, (pixels, digits) = int(found["seen"]), load_digits(return_X_y=True)
-        pixels = pixels / 16
-        network = MLPClassifier((learning.HIDDEN,), solver="sgd", alpha=0, batch_size=learning.BATCH, learning_rate_init=learning.RATE, shuffle=False,
-                                momentum=learning.MOMENTUM, nesterovs_momentum=False)
-        network.partial_fit(pixels[:seen], digits[:seen], range(10))  # makes the arrays, which then begin as ours do
-        for i, layer in enumerate(learning.beginning(64, seed=1)):
-            network.coefs_[i][...], network.intercepts_[i][...] = layer[:, :-1].T, layer[:, -1]
-        for velocity in network._optimizer.velocities:
-            velocity[...] = 0
-        for _ in range(10):
-            network.partial_fit(pixels[:seen], digits[:seen])
-        layers = [np.column_stack([coefs.T, bias]) for coefs, bias in zip(network.coefs_, network.intercepts_)]
-        self.compare(found, layers, network.loss_curve_[-10:], 1e-3)
-        right = (found["answers"] == digits[seen:]).mean()
-        self.assertAlmostEqual(right, network.score(pixels[seen:], digits[seen:]), delta=0.006)
-        self.assertGreater(right, 0.88)
-
-    @unittest.skipUnless(has("matplotlib"), "python3-matplotlib is not installed")
-    def test_draws(self):
-        file = self.path("few.csv")
-        made_up_digits(file, 256)
-        self.run_example("learning", "learning.py", "--digits", file, "--epochs", 1, "--picture", self.path("learning.png"))
-        self.assertGreater(len(np.unique(self.picture("learning.png").reshape(-1, 3), axis=0)), 20)
 
     def test_says_what_is_wrong(self):
         file = self.path("eleven.csv")

@@ -2,16 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """All six examples with half a device, and two at once at 70 to 30: what they find is the same to the last bit. What the device is divided into is
 looked at coarsely here; `make bench BENCH="--only examples*"` measures."""
-import os
-import unittest
 
-from example import SAMPLES, ExampleTest, main, np
+from example import ExampleTest, main, np
 from share import Pair, field_options
 
 SECONDS, ROOM, TRIES = 1.5, 12, 3
 
 
-@unittest.skipUnless(os.path.exists(SAMPLES), "python-matplotlib-data is not installed: no photograph, no prices")
 class Sharing(ExampleTest):
     MEMORY, SHARES, OPTIONS = "256M", "50", ("--mode", "cap")
 
@@ -51,4 +48,4 @@ class Sharing(ExampleTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(samples=True)
