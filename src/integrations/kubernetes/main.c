@@ -15,6 +15,7 @@
 #include <sys/signalfd.h>
 
 #define LOOK FG_NSEC_PER_SEC
+#define SOON (20 * FG_NSEC_PER_MSEC)
 #define SETS (10 * FG_NSEC_PER_SEC)
 
 const char *argp_program_version = "fastgpu-kubelet " FASTGPU_VERSION;
@@ -130,7 +131,6 @@ static void look(struct fgi_kube *kube, uint64_t now)
         struct fg_error err = {0};
         bool was_there = kube->node.is_there;
         int r = fgi_kube_node_look(&kube->node, &err);
-        kube->changed = false;
         kube->look_at = now + LOOK;
         if (r < 0 && was_there)
                 fg_log_warning("%s", err.text);
@@ -197,7 +197,11 @@ static int run(struct fgi_kube *kube, struct fgi_kube_dra *dra, int signals)
         struct pollfd p[6 + 2 * FGI_KUBE_CLASSES_MAX];
         for (;;) {
                 uint64_t now = fg_now();
-                if (now >= kube->look_at || kube->changed)
+                /* Soon, but once for all that happens together. */
+                if (kube->changed && kube->look_at > now + SOON)
+                        kube->look_at = now + SOON;
+                kube->changed = false;
+                if (now >= kube->look_at)
                         look(kube, now);
                 fgi_kube_kubelet_check(kube, now);
                 if (dra)

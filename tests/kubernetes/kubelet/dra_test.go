@@ -208,6 +208,7 @@ func TestClaim(t *testing.T) {
 		t.Fatal("the scheduler finds none")
 	}
 	pod := podOf(claim)
+	n.pods.add(pod)
 	n.prepare(d, pod)
 	names := cdiOf(n, d, pod)
 	if len(names) != 1 || names[0] != "fastgpu.dev/vgpu=k8s-team:claim-uid-a" || !n.cdi()[names[0]] {
@@ -233,6 +234,7 @@ func TestClaim(t *testing.T) {
 			t.Errorf("%v", again)
 		}
 	}
+	n.pods.remove(pod)
 	n.eventually("it is unprepared", func() bool { return d.manager.UnprepareResources(ctx, pod) == nil })
 	if sets, _ := n.sets("k8s-team"); len(sets) != 0 {
 		t.Errorf("%v is left", sets)
@@ -360,7 +362,7 @@ func TestManyClaims(t *testing.T) {
 	}
 	close(work)
 	group.Wait()
-	t.Logf("%d claims, 20 at once: %s each, of which nobody waited longer than %s and %s on average; resident: %s KiB, the daemon %s KiB", rounds,
+	t.Logf("%d claims, 20 at once: %s each; with 20 waiting, prepared within %s and unprepared within %s on average; resident: %s KiB, the daemon %s KiB", rounds,
 		(time.Since(begin) / time.Duration(rounds)).Round(time.Microsecond), (prepared / time.Duration(rounds)).Round(time.Microsecond),
 		(unprepared / time.Duration(rounds)).Round(time.Microsecond), resident(n.plugin.Process.Pid), resident(n.daemon.Process.Pid))
 	if n.memoryFree() != free {
