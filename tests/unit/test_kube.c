@@ -2,7 +2,7 @@
  * fastgpu-kubelet's names and choices, without a kubelet or a daemon. */
 #include "unit.h"
 
-#include "integrations/kubernetes/plugin.h"
+#include "integrations/kubernetes/dra.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -202,11 +202,41 @@ static void bounds(void **state)
         free(data);
 }
 
+static void quantities(void **state)
+{
+        static const struct {
+                const char *text;
+                uint64_t milli;
+        } good[] = {{"8Gi", 1000ull << 33}, {"10", 10000}, {"12.5", 12500}, {"1500m", 1500}, {"1e3", 1000000}, {"1.5k", 1500000}, {"0.0001", 1}, {"+2M", 2000000000}, {".5", 500}};
+        static const char *const bad[] = {"", "x", "1x", "-1", "1 Gi", "1e", "1e99", "99999999999999999999", "1.2.3", "100Ei", "Gi"};
+        uint64_t milli;
+        for (size_t i = 0; i < COUNT_OF(good); i++) {
+                assert_int_equal(fgi_kube_quantity(good[i].text, &milli), 0);
+                assert_true(milli == good[i].milli);
+        }
+        for (size_t i = 0; i < COUNT_OF(bad); i++)
+                assert_true(fgi_kube_quantity(bad[i], &milli) < 0);
+}
+
+static void projects(void **state)
+{
+        const struct fgi_kube_dra dra = {.prefix = "k8s-"};
+        char name[FGI_KUBE_NAME_MAX], other[FGI_KUBE_NAME_MAX], namespace[64] = "";
+        fgi_kube_claim_project(&dra, "team-a", name);
+        assert_string_equal(name, "k8s-team-a");
+        memset(namespace, 'a', 63);
+        fgi_kube_claim_project(&dra, namespace, name);
+        namespace[62] = 'b';
+        fgi_kube_claim_project(&dra, namespace, other);
+        assert_true(strlen(name) < FGI_KUBE_NAME_MAX && strcmp(name, other) != 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(classes), cmocka_unit_test(ids),  cmocka_unit_test(names),  cmocka_unit_test(slots),
                 cmocka_unit_test(preferences), cmocka_unit_test(numa), cmocka_unit_test(bounds),
+                cmocka_unit_test(quantities), cmocka_unit_test(projects),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,6 +60,8 @@ struct fgi_kube_gpu {
         char key[192], uuid[64], model[128], driver[64], api[16];
         uint64_t memory, memory_free; /* what vGPUs may have, and what is left of it */
         uint32_t share_free;
+        uint64_t claimed_memory; /* what claims have of it; fgi_kube_node_claimed() */
+        uint32_t claimed_share;
         bool usable;
         int numa; /* -1: not known */
 };
@@ -81,6 +83,9 @@ int fgi_kube_node_delete(struct fgi_kube_node *node, const char *project, const 
 int fgi_kube_node_box(struct fgi_kube_node *node, const char *project, const char *set, json_t **ret, struct fg_error *err);
 /* Of one project; {"sets": […]}. */
 int fgi_kube_node_sets(struct fgi_kube_node *node, const char *project, json_t **ret, struct fg_error *err);
+int fgi_kube_node_set(struct fgi_kube_node *node, const char *project, const char *set, json_t **ret, struct fg_error *err);
+/* Adds up what sets called claim-… have, in all projects. */
+int fgi_kube_node_claimed(struct fgi_kube_node *node, struct fg_error *err);
 /* Makes it if it is not there. vGPUs of pods that are idle for long stay: there, nobody is asked for a lease. */
 int fgi_kube_node_project(struct fgi_kube_node *node, const char *project, struct fg_error *err);
 /* The GPU that this tag stands for, or NULL. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * fastgpu-kubelet: one loop that waits for all its sockets. */
-#include "integrations/kubernetes/plugin.h"
+#include "integrations/kubernetes/dra.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,19 +15,32 @@
 #include <sys/signalfd.h>
 
 #define LOOK FG_NSEC_PER_SEC
+#define SOON (20 * FG_NSEC_PER_MSEC)
 #define SETS (10 * FG_NSEC_PER_SEC)
 
 const char *argp_program_version = "fastgpu-kubelet " FASTGPU_VERSION;
 
+#define ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/"
+
 struct options {
         struct fgi_kube *kube;
+        struct fgi_kube_dra *dra;
+        bool with_dra;
         struct fg_error err;
 };
+
+enum { KEY_NODE = 256, KEY_API_SERVER, KEY_CA, KEY_TOKEN, KEY_PREFIX };
 
 static const struct argp_option option_table[] = {
         {"class", 'c', "[NAME=]MEMORY:COMPUTE", 0, "Offer vGPUs of this size, as fastgpu.dev/vgpu-MEMORY-COMPUTE or NAME; several times for several sizes", 1},
         {"project", 'p', "NAME", 0, "FastGPU project of the vGPUs (kubernetes)", 1},
         {"inject", 'i', "cdi|mounts", 0, "How containers get them: as a CDI device, or by mounts and variables for engines without CDI (cdi)", 1},
+        {"dra", 'd', NULL, 0, "Be a DRA driver: claims say how much memory and compute they want", 1},
+        {"project-prefix", KEY_PREFIX, "TEXT", 0, "Claims of a namespace are of the project with this before its name (k8s-)", 1},
+        {"node", KEY_NODE, "NAME", 0, "This node's name ($NODE_NAME)", 2},
+        {"api-server", KEY_API_SERVER, "URL", 0, "For --dra (https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT)", 2},
+        {"ca", KEY_CA, "FILE", 0, "Its authority's certificate (the service account's)", 2},
+        {"token-file", KEY_TOKEN, "FILE", 0, "What to show there (the service account's)", 2},
         {"kubelet-dir", 'k', "FOLDER", 0, "The kubelet's folder (/var/lib/kubelet)", 2},
         {"own-pod", 'o', "NAMESPACE/NAME", 0, "The pod this runs in, where it runs in one ($POD_NAMESPACE/$POD_NAME)", 2},
         {"verbose", 'v', NULL, 0, "Also say what is tried again", 3},
@@ -54,6 +67,33 @@ static error_t take_class(struct options *o, const char *arg)
         return 0;
 }
 
+static error_t copy(struct options *o, char *ret, size_t size, const char *arg)
+{
+        return snprintf(ret, size, "%s", arg) < (int)size ? 0 : fail(o, "\"%.200s\" is too long", arg);
+}
+
+static error_t parse_dra(int key, char *arg, struct options *o)
+{
+        switch (key) {
+        case 'd':
+                o->with_dra = true;
+                return 0;
+        case KEY_NODE:
+                return copy(o, o->dra->node, sizeof o->dra->node, arg);
+        case KEY_API_SERVER:
+                return strncmp(arg, "https://", 8) == 0 ? copy(o, o->dra->where.url, sizeof o->dra->where.url, arg) :
+                                                          fail(o, "--api-server %s: it starts with https://", arg);
+        case KEY_CA:
+                return copy(o, o->dra->where.ca, sizeof o->dra->where.ca, arg);
+        case KEY_TOKEN:
+                return copy(o, o->dra->where.token, sizeof o->dra->where.token, arg);
+        case KEY_PREFIX:
+                return copy(o, o->dra->prefix, sizeof o->dra->prefix, arg);
+        default:
+                return ARGP_ERR_UNKNOWN;
+        }
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
         struct options *o = state->input;
@@ -61,23 +101,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         case 'c':
                 return take_class(o, arg);
         case 'p':
-                return snprintf(o->kube->node.project, sizeof o->kube->node.project, "%s", arg) < (int)sizeof o->kube->node.project ?
-                               0 : fail(o, "--project %s: too long", arg);
+                return copy(o, o->kube->node.project, sizeof o->kube->node.project, arg);
         case 'i':
                 o->kube->with_mounts = strcmp(arg, "mounts") == 0;
                 return o->kube->with_mounts || strcmp(arg, "cdi") == 0 ? 0 : fail(o, "--inject %s: there are cdi and mounts", arg);
         case 'k':
-                return snprintf(o->kube->folder, sizeof o->kube->folder, "%s", arg) < (int)sizeof o->kube->folder ? 0 : fail(o, "--kubelet-dir %s: too long", arg);
+                return copy(o, o->kube->folder, sizeof o->kube->folder, arg);
         case 'o':
-                return strchr(arg, '/') && snprintf(o->kube->own_pod, sizeof o->kube->own_pod, "%s", arg) < (int)sizeof o->kube->own_pod ?
-                               0 : fail(o, "--own-pod %s: give NAMESPACE/NAME", arg);
+                return strchr(arg, '/') ? copy(o, o->kube->own_pod, sizeof o->kube->own_pod, arg) : fail(o, "--own-pod %s: give NAMESPACE/NAME", arg);
         case 'v':
                 fg_log_set_level(FG_LOG_DEBUG);
                 return 0;
         case ARGP_KEY_ARG:
                 return fail(o, "\"%s\" is not expected; see --help", arg);
         default:
-                return ARGP_ERR_UNKNOWN;
+                return parse_dra(key, arg, o);
         }
 }
 
@@ -93,7 +131,6 @@ static void look(struct fgi_kube *kube, uint64_t now)
         struct fg_error err = {0};
         bool was_there = kube->node.is_there;
         int r = fgi_kube_node_look(&kube->node, &err);
-        kube->changed = false;
         kube->look_at = now + LOOK;
         if (r < 0 && was_there)
                 fg_log_warning("%s", err.text);
@@ -111,7 +148,7 @@ static void look(struct fgi_kube *kube, uint64_t now)
                 fgi_kube_plugin_tell(&kube->resource[i], false);
 }
 
-static nfds_t gather(struct fgi_kube *kube, int signals, struct pollfd *p)
+static nfds_t gather(struct fgi_kube *kube, const struct fgi_kube_dra *dra, int signals, struct pollfd *p)
 {
         nfds_t n = 0;
         p[n++] = (struct pollfd){.fd = signals, .events = POLLIN};
@@ -124,32 +161,61 @@ static nfds_t gather(struct fgi_kube *kube, int signals, struct pollfd *p)
                 if (kube->resource[i].ask.client)
                         p[n++] = (struct pollfd){.fd = fgi_grpc_client_fd(kube->resource[i].ask.client), .events = POLLIN};
         }
+        if (dra && dra->registration)
+                p[n++] = (struct pollfd){.fd = fgi_grpc_server_fd(dra->registration), .events = POLLIN};
+        if (dra && dra->plugin)
+                p[n++] = (struct pollfd){.fd = fgi_grpc_server_fd(dra->plugin), .events = POLLIN};
+        if (dra)
+                p[n++] = (struct pollfd){.fd = fgi_kube_api_fd(dra->api), .events = POLLIN};
         return n;
 }
 
-static int run(struct fgi_kube *kube, int signals)
+static void dispatch(struct fgi_kube *kube, struct fgi_kube_dra *dra)
 {
-        struct pollfd p[3 + 2 * FGI_KUBE_CLASSES_MAX];
+        for (uint32_t i = 0; i < kube->resources; i++)
+                if (kube->resource[i].server)
+                        fgi_grpc_server_dispatch(kube->resource[i].server);
+        if (!dra)
+                return;
+        if (dra->registration)
+                fgi_grpc_server_dispatch(dra->registration);
+        if (dra->plugin)
+                fgi_grpc_server_dispatch(dra->plugin);
+        fgi_kube_api_dispatch(dra->api);
+}
+
+static int wait_ms(const struct fgi_kube *kube, uint64_t now)
+{
+        uint64_t until = kube->look_at;
+        if (!kube->pods.client && kube->helds > 0 && kube->pods_at < until)
+                until = kube->pods_at;
+        return kube->changed || until <= now ? 0 : (int)((until - now) / FG_NSEC_PER_MSEC) + 1;
+}
+
+static int run(struct fgi_kube *kube, struct fgi_kube_dra *dra, int signals)
+{
+        struct pollfd p[6 + 2 * FGI_KUBE_CLASSES_MAX];
         for (;;) {
                 uint64_t now = fg_now();
-                if (now >= kube->look_at || kube->changed)
+                /* Soon, but once for all that happens together. */
+                if (kube->changed && kube->look_at > now + SOON)
+                        kube->look_at = now + SOON;
+                kube->changed = false;
+                if (now >= kube->look_at)
                         look(kube, now);
                 fgi_kube_kubelet_check(kube, now);
-                nfds_t n = gather(kube, signals, p);
-                uint64_t wait = kube->look_at > now ? (kube->look_at - now) / FG_NSEC_PER_MSEC + 1 : 0;
-                if (kube->pods.client == NULL && kube->helds > 0 && kube->pods_at > now && (kube->pods_at - now) / FG_NSEC_PER_MSEC < wait)
-                        wait = (kube->pods_at - now) / FG_NSEC_PER_MSEC + 1;
-                if (poll(p, n, kube->changed ? 0 : (int)wait) < 0 && errno != EINTR)
+                if (dra)
+                        fgi_kube_dra_check(dra, now);
+                nfds_t n = gather(kube, dra, signals, p);
+                if (poll(p, n, wait_ms(kube, now)) < 0 && errno != EINTR)
                         return -errno;
                 if (p[0].revents)
                         return 0;
-                for (uint32_t i = 0; i < kube->resources; i++)
-                        if (kube->resource[i].server)
-                                fgi_grpc_server_dispatch(kube->resource[i].server);
+                dispatch(kube, dra);
         }
 }
 
-static int serve(struct fgi_kube *kube, struct fg_error *err)
+static int serve(struct fgi_kube *kube, struct fgi_kube_dra *dra, struct fg_error *err)
 {
         sigset_t set;
         sigemptyset(&set);
@@ -158,9 +224,13 @@ static int serve(struct fgi_kube *kube, struct fg_error *err)
         sigprocmask(SIG_BLOCK, &set, NULL);
         fg_autoclose int signals = signalfd(-1, &set, SFD_CLOEXEC);
         int r = fgi_kube_kubelet_open(kube, err);
+        if (r == 0 && dra)
+                r = fgi_kube_dra_open(dra, err);
         if (r < 0)
                 return r;
-        r = run(kube, signals);
+        r = run(kube, dra, signals);
+        if (dra)
+                fgi_kube_dra_close(dra);
         for (uint32_t i = 0; i < kube->resources; i++) {
                 fgi_kube_plugin_close(&kube->resource[i]);
                 free(kube->resource[i].told);
@@ -171,21 +241,43 @@ static int serve(struct fgi_kube *kube, struct fg_error *err)
         return r < 0 ? fg_error_set(err, r, "cannot wait: %m") : 0;
 }
 
+static void from_environment(struct fgi_kube *kube, struct fgi_kube_dra *dra)
+{
+        const char *namespace = getenv("POD_NAMESPACE"), *name = getenv("POD_NAME"), *node = getenv("NODE_NAME");
+        const char *host = getenv("KUBERNETES_SERVICE_HOST"), *port = getenv("KUBERNETES_SERVICE_PORT");
+        if (namespace && *namespace && name && *name)
+                snprintf(kube->own_pod, sizeof kube->own_pod, "%s/%s", namespace, name);
+        if (node)
+                snprintf(dra->node, sizeof dra->node, "%s", node);
+        if (host && *host && port)
+                snprintf(dra->where.url, sizeof dra->where.url, strchr(host, ':') ? "https://[%s]:%s" : "https://%s:%s", host, port);
+}
+
+static error_t check(struct options *o)
+{
+        if (o->kube->resources == 0 && !o->with_dra)
+                return fail(o, "what is to be offered? Give --class MEMORY:COMPUTE, such as --class 8G:25, or --dra%s", "");
+        if (o->with_dra && !o->dra->node[0])
+                return fail(o, "--dra needs --node NAME (or $NODE_NAME)%s", "");
+        if (o->with_dra && !o->dra->where.url[0])
+                return fail(o, "--dra needs --api-server URL outside of pods%s", "");
+        return 0;
+}
+
 int main(int argc, char **argv)
 {
         static struct fgi_kube kube = {.folder = "/var/lib/kubelet", .node.project = "kubernetes", .inotify = -1};
-        struct options o = {.kube = &kube};
-        const char *namespace = getenv("POD_NAMESPACE"), *name = getenv("POD_NAME");
-        if (namespace && *namespace && name && *name)
-                snprintf(kube.own_pod, sizeof kube.own_pod, "%s/%s", namespace, name);
+        static struct fgi_kube_dra dra = {.kube = &kube, .prefix = "k8s-", .where = {.ca = ACCOUNT "ca.crt", .token = ACCOUNT "token"}};
+        struct options o = {.kube = &kube, .dra = &dra};
+        from_environment(&kube, &dra);
         error_t wrong = argp_parse(&argp, argc, argv, 0, NULL, &o);
-        if (!wrong && kube.resources == 0)
-                wrong = fail(&o, "what is to be offered? Give --class MEMORY:COMPUTE, such as --class 8G:25%s", "");
+        if (!wrong)
+                wrong = check(&o);
         if (wrong) {
                 fprintf(stderr, "fastgpu-kubelet: %s\n", *o.err.text ? o.err.text : strerror(wrong));
                 return 2;
         }
-        if (serve(&kube, &o.err) == 0)
+        if (serve(&kube, o.with_dra ? &dra : NULL, &o.err) == 0)
                 return 0;
         fg_log_error("%s", o.err.text);
         return 1;

@@ -192,6 +192,42 @@ int fgi_kube_node_sets(struct fgi_kube_node *node, const char *project, json_t *
         return r;
 }
 
+int fgi_kube_node_set(struct fgi_kube_node *node, const char *project, const char *set, json_t **ret, struct fg_error *err)
+{
+        char path[256];
+        snprintf(path, sizeof path, "/v1/vgpus/%s?project=%s", set, project);
+        return call(node, "GET", path, NULL, ret, err);
+}
+
+static void add_claimed(struct fgi_kube_node *node, const json_t *vgpu)
+{
+        const char *key = text_of(vgpu, "device_key");
+        for (uint32_t i = 0; i < node->gpus; i++)
+                if (strcmp(node->gpu[i].key, key) == 0) {
+                        node->gpu[i].claimed_memory += number_of(vgpu, "memory");
+                        node->gpu[i].claimed_share += (uint32_t)number_of(vgpu, "share");
+                }
+}
+
+int fgi_kube_node_claimed(struct fgi_kube_node *node, struct fg_error *err)
+{
+        fgi_kube_autojson json_t *answer = NULL;
+        json_t *set, *vgpu;
+        size_t i, j;
+        int r = call(node, "GET", "/v1/vgpus", NULL, &answer, err);
+        if (r == 0)
+                r = fgi_kube_node_look(node, err);
+        if (r < 0)
+                return r;
+        for (uint32_t k = 0; k < node->gpus; k++)
+                node->gpu[k].claimed_memory = node->gpu[k].claimed_share = 0;
+        json_array_foreach(json_object_get(answer, "sets"), i, set)
+                if (strncmp(text_of(set, "name"), "claim-", 6) == 0)
+                        json_array_foreach(json_object_get(set, "vgpus"), j, vgpu)
+                                add_claimed(node, vgpu);
+        return 0;
+}
+
 /* /proc/driver/nvidia/gpus/0000:01:00.0/information names the UUID; the folder is the PCI address. */
 static bool has_uuid(const char *path, const char *uuid)
 {

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The DRA driver: each GPU is a device whose memory and compute claims consume. What was prepared for a claim is a set named after it, so
+ * preparing twice is preparing once, whoever died in between. */
+#ifndef FGI_KUBE_DRA_H
+#define FGI_KUBE_DRA_H
+
+#include "integrations/kubernetes/plugin.h"
+
+#include "dra.pb-c.h"
+
+#define FGI_KUBE_CLAIMS_MAX 256u /* of one request */
+#define FGI_KUBE_RESULTS_MAX 64u /* devices of one claim */
+
+/* --- quantity.c --- */
+
+/* "8Gi", "10", "12.5", "1500m", "1e9" in thousandths, as Kubernetes writes quantities. -EINVAL; -ERANGE: negative or absurd. */
+int fgi_kube_quantity(const char *text, uint64_t *ret_milli);
+
+/* --- api.c: the API server; threads ask it, so that nobody else waits --- */
+
+struct fgi_kube_api;
+
+struct fgi_kube_api_where {
+        char url[280];        /* "https://host:port" */
+        char ca[PATH_MAX];    /* file of its authority */
+        char token[PATH_MAX]; /* file; read for each request, as it is replaced while it is used. "": none */
+};
+
+/* Called by fgi_kube_api_dispatch(). status 0: there was no answer, and `body` says why. */
+typedef void fgi_kube_api_done(void *user, long status, const char *body);
+
+int fgi_kube_api_open(const struct fgi_kube_api_where *where, struct fgi_kube_api **ret, struct fg_error *err);
+void fgi_kube_api_close(struct fgi_kube_api *api); /* what is not answered is told so; NULL is fine */
+/* -EAGAIN: too many wait; then `done` is not called. `body` may be NULL. */
+int fgi_kube_api_ask(struct fgi_kube_api *api, const char *method, const char *path, const char *body, fgi_kube_api_done *done, void *user);
+int fgi_kube_api_fd(const struct fgi_kube_api *api);
+void fgi_kube_api_dispatch(struct fgi_kube_api *api);
+
+/* --- slice.c: what the scheduler is told of this node's GPUs --- */
+
+struct fgi_kube_slice {
+        char *devices;   /* as published last, JSON; NULL: not yet, or not known */
+        bool asking;
+        bool again;      /* something happened meanwhile */
+        uint64_t at;     /* when it is looked at again */
+        char node_uid[64];
+};
+
+struct fgi_kube_dra {
+        struct fgi_kube *kube;
+        struct fgi_kube_api_where where;
+        struct fgi_kube_api *api;
+        char node[254];
+        char prefix[32]; /* of the project of a namespace */
+        struct fgi_grpc_server *registration, *plugin;
+        struct fgi_kube_slice slice;
+        json_t *prepared; /* uid -> devices, of this process: saves questions */
+};
+
+void fgi_kube_slice_check(struct fgi_kube_dra *dra, uint64_t now);
+/* The devices of a slice; for tests, too. NULL: out of memory. */
+json_t *fgi_kube_slice_devices(const struct fgi_kube_dra *dra);
+
+/* --- claim.c --- */
+
+/* The body for the set of a claim, from what the API server says of it. */
+int fgi_kube_claim_read(struct fgi_kube_dra *dra, const char *claim, const char *uid, const char *project, json_t **ret_body, json_t **ret_devices,
+                        struct fg_error *err);
+/* Makes it, or finds that it is made. `devices` get their CDI names. */
+int fgi_kube_claim_make(struct fgi_kube_dra *dra, const char *uid, const char *project, json_t *body, json_t *devices, struct fg_error *err);
+void fgi_kube_claim_project(const struct fgi_kube_dra *dra, const char *namespace, char ret[FGI_KUBE_NAME_MAX]);
+
+/* --- dra.c --- */
+
+int fgi_kube_dra_open(struct fgi_kube_dra *dra, struct fg_error *err);
+void fgi_kube_dra_close(struct fgi_kube_dra *dra);
+void fgi_kube_dra_check(struct fgi_kube_dra *dra, uint64_t now); /* its sockets may have been wiped; slices */
+
+#endif
