@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,6 +46,7 @@ static void start_child(const struct fgi_sites_words *words, const char *variabl
 {
         int null = open("/dev/null", O_RDONLY);
         setpgid(0, 0);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(null, 0);
         dup2(out, 1);
         dup2(err, 2);
@@ -87,9 +89,11 @@ static int listen_to(struct stream stream[2], uint64_t seconds)
                 for (unsigned i = 0; i < 2; i++)
                         if (open[i] && p[i].revents)
                                 open[i] = take_some(&stream[i]);
+                if (stream[0].size == stream[0].max)
+                        return -EMSGSIZE;
         }
         stream[0].text[stream[0].size] = stream[1].text[stream[1].size] = 0;
-        return stream[0].size == stream[0].max ? -EMSGSIZE : 0;
+        return 0;
 }
 
 /* What it said last, on one line. */
