@@ -185,6 +185,11 @@ class Missing(unittest.TestCase):
             self.assertEqual(c.slurm("srun", "--fastgpu=1:1G:10", "printenv", "SLURMD_NODENAME").stdout, "n1\n")
 
 
+def said(c, task):
+    with open(c.path(f"job-{task}.out"), errors="replace") as f:
+        return f.read()[-500:]
+
+
 class Burst(unittest.TestCase):
     JOBS = 200
 
@@ -221,7 +226,8 @@ class Burst(unittest.TestCase):
         jobs = [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in text.splitlines()]
         jobs = [j for j in jobs if int(j.get("ArrayJobId", 0)) == first]
         self.assertEqual(len(jobs), self.JOBS)
-        self.assertEqual(collections.Counter(j["JobState"] for j in jobs), {"COMPLETED": self.JOBS})
+        failed = {j["JobId"]: (j["ExitCode"], j["NodeList"], j["Restarts"], said(c, j["ArrayTaskId"])) for j in jobs if j["JobState"] != "COMPLETED"}
+        self.assertEqual(failed, {})
         with open(c.path("done")) as f:
             runs = collections.Counter(int(word) for word in f.read().split())
         self.assertEqual(set(runs), set(range(1, self.JOBS + 1)))
@@ -229,18 +235,18 @@ class Burst(unittest.TestCase):
         self.assertTrue(again, "the node died while it had jobs")
         self.assertLessEqual({task for task, count in runs.items() if count > 1}, again)
         # Nothing is used that no job has said, nothing said that was not used.
-        said = collections.Counter()
+        told = collections.Counter()
         for job in jobs:
             for where, us in entries(job["AdminComment"]).items():
                 name, _, restarts = where.partition(".")
-                said[name, f"slurm-{job['JobId']}" + (f".{restarts}" if restarts else "")] += us
+                told[name, f"slurm-{job['JobId']}" + (f".{restarts}" if restarts else "")] += us
         used = {(name, vgpu): us for name in NODES for vgpu, us in Ledger(c.daemons[name]).us.items() if us}
         # A daemon that is killed loses its open minute, and a job that ended elsewhere meanwhile is told of no use any more: on the node
         # that died, before it did, one of the two may lack what the other has.
-        said = {k: v for k, v in said.items() if v}
-        wrong = {k: (said.get(k), used.get(k)) for k in {*said, *used} if said.get(k) != used.get(k)}
-        self.assertEqual({k: v for k, v in wrong.items() if k not in before or None not in v}, {}, f"what was said, what was used, of {len(said)}")
-        self.assertGreaterEqual(len({*said, *used} - before), self.JOBS // 2)
+        told = {k: v for k, v in told.items() if v}
+        wrong = {k: (told.get(k), used.get(k)) for k in {*told, *used} if told.get(k) != used.get(k)}
+        self.assertEqual({k: v for k, v in wrong.items() if k not in before or None not in v}, {}, f"what was told, what was used, of {len(told)}")
+        self.assertGreaterEqual(len({*told, *used} - before), self.JOBS // 2)
 
 
 if __name__ == "__main__":
