@@ -53,12 +53,13 @@ def free_ports(count):
 class Cluster:
     """with Cluster() as c: c.slurm("srun", "--fastgpu=1:64M:20", "true")"""
 
-    def __init__(self, plugstack="", lua=True, sim="", cpus=16, nodes_without=(), address="127.0.0.1", more_nodes="", more_gres="", **conf):
+    def __init__(self, plugstack="", lua=True, sim="", cpus=16, nodes_without=(), address="127.0.0.1", more_nodes="", more_gres="", lua_edits=None, **conf):
         self.dir = tempfile.mkdtemp(prefix="fastgpu-slurm-")
         os.chmod(self.dir, 0o755)
         self.processes, self.daemons = {}, {}
         self.plugstack, self.lua, self.cpus, self.conf = plugstack, lua, cpus, conf
         self.sim, self.nodes_without, self.address, self.more_nodes, self.more_gres = sim, nodes_without, address, more_nodes, more_gres
+        self.lua_edits = lua_edits or {}
         # Clients find the configuration by this; the daemons of FastGPU have folders of their own.
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("FASTGPU_", "SLURM_", "OPENCL_LAYERS"))}
         self.env["SLURM_CONF"] = self.path("slurm.conf")
@@ -96,7 +97,11 @@ class Cluster:
         }
         if self.lua:
             options["JobSubmitPlugins"] = "lua"
-            shutil.copy(node.tool("share", "fastgpu", "slurm", "job_submit.lua"), self.path("job_submit.lua"))
+            text = pathlib.Path(node.tool("share", "fastgpu", "slurm", "job_submit.lua")).read_text()
+            for before, after in self.lua_edits.items():
+                assert before in text
+                text = text.replace(before, after)
+            self.write("job_submit.lua", text)
         self.write("prolog", "#!/bin/sh\n" + "".join(f'[ "$SLURMD_NODENAME" = {n} ] && FASTGPU_SLURM_PLUGIN=/nowhere\n' for n in self.nodes_without) +
                    f"export FASTGPU_SLURM_PLUGIN FASTGPU_SLURM_SOCKET={self.path('state', '$SLURMD_NODENAME', 'run', 'api.sock')}\n"
                    f"exec {node.tool('share', 'fastgpu', 'slurm', 'fastgpu-slurm-prolog')}\n", 0o755)
@@ -105,7 +110,7 @@ class Cluster:
         options.update(self.conf)
         lines = [f"{k}={v}" for k, v in options.items()]
         for name, port in zip(NODES, ports):
-            lines.append(f"NodeName={name} NodeAddr={self.address} NodeHostname={host} Port={port} CPUs={self.cpus} RealMemory=4000 Gres=gpu:{len(GPUS)},shard:{100 * len(GPUS)}")
+            lines.append(f"NodeName={name} NodeAddr={self.address} NodeHostname={host} Port={port} CPUs={self.cpus} RealMemory=4000 Gres=gpu:{len(GPUS)},shard:{100 * len(GPUS)} Feature=home")
         if self.more_nodes:
             lines.append(self.more_nodes)
         lines.append(f"PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO")

@@ -21,14 +21,22 @@ FILE = """
 provider = local
 nodes = c[21-22]
 price = 2.00
+memory = 80G
 [near]
 provider = local
 nodes = c[1-2]
 price = 0.40
+memory = 40G
 [middle]
 provider = local
 nodes = c[11-12]
 price = 0.90
+memory = 80G
+[home]
+provider = private
+nodes = n[1-2]
+gpus = 2
+memory = 80G
 """
 
 
@@ -64,7 +72,10 @@ echo "{name} $1" >>{c.path("calls")}
 exec {tool("share", "fastgpu", "slurm", name)} "$1" >>{c.path("sites.out")} 2>&1
 ''', 0o755)
         c.conf.update(ResumeProgram=c.path("resume"), SuspendProgram=c.path("suspend"), ResumeFailProgram=c.path("suspend"))
-        c.more_nodes = self.sites("nodes")
+        # The daemon that knows the budgets is the controller's own; here it is n1's.
+        c.write("choose", f"#!/bin/sh\nexport FASTGPU_SITES={c.path('sites')} FASTGPU_STATE_DIR={c.path('state', 'n1')}\nexec {SITES} \"$@\"\n", 0o755)
+        c.lua_edits = {'local SITES = ""': f'local SITES = "{c.path("choose")}"', 'local BUDGET_OF = ""': 'local BUDGET_OF = "default"'}
+        c.more_nodes = "\n".join(line for line in self.sites("nodes").splitlines() if "CLOUD" in line)
         c.more_gres = "NodeName=c[1-2,11-12,21-22] Name=gpu File=/dev/null\nNodeName=c[1-2,11-12,21-22] Name=shard Count=100\n"
 
     def sites(self, *words):
@@ -82,9 +93,25 @@ exec {tool("share", "fastgpu", "slurm", name)} "$1" >>{c.path("sites.out")} 2>&1
                 self.c.slurm("scontrol", "update", f"JobId={line.split()[0]}", "StartTime=now")
         return not self.c.slurm("squeue", "-h").stdout
 
+    def check_constraints(self, c):
+        """A job goes to sites that fit it and that its project can pay."""
+        def sites_of(*words):
+            job = c.slurm("sbatch", "--parsable", "--hold", "-o", "/dev/null", *words, "--wrap=true").stdout.strip()
+            features = c.job(job)["Features"]
+            c.slurm("scancel", job)
+            return features
+        self.assertEqual(sites_of("--fastgpu=1:40G:100"), "home|near|middle|dear")
+        self.assertEqual(sites_of("--fastgpu=1:60G:100"), "home|middle|dear")
+        self.assertEqual(sites_of("--fastgpu=1:60G:100", "-C", "dear"), "dear")
+        c.daemons["n1"].fastgpu("budget", "set", "default", "9", "--currency", "EUR")
+        self.assertEqual(sites_of("--fastgpu=1:40G:100", "-t", "10:00:00"), "home|near|middle")
+        self.assertEqual(sites_of("--fastgpu=1:40G:100", "-t", "11:00:00"), "home|near")
+        self.assertEqual(sites_of("--fastgpu=1:40G:100", "-t", "30:00:00"), "home")
+
     def test_there_and_back(self):
         self.reasons = set()
         with self.c as c:
+            self.check_constraints(c)
             script = f"{VECTORS} 65536 1 && sleep 3 && echo $SLURMD_NODENAME >>{c.path('where')}"
             for _ in range(6):
                 c.slurm("sbatch", "--requeue", "-o", c.path("job-%j.out"), "--fastgpu=1:40G:100", "--wrap", script)
