@@ -149,6 +149,23 @@ class Slurm(unittest.TestCase):
         wait_until(lambda: self.cluster.job(job)["JobState"] == "COMPLETED", 20, "the job is over")
         self.assertRegex(self.slurm("scontrol", "show", "job", job).stdout, r"AdminComment=ticket-7 fastgpu=n\d:vgpus=1,gpu_us=0")
 
+    def test_why_one_waits(self):
+        """fastgpu why has the reason that squeue has."""
+        held = self.slurm("sbatch", "--parsable", "--hold", "--fastgpu=1:1G:60", "--wrap=true").stdout.strip()
+        full = [self.slurm("sbatch", "--parsable", "-w", "n1", "-o", "/dev/null", "--fastgpu=1:1G:60", "--wrap=sleep 100").stdout.strip() for _ in range(3)]
+        daemon = self.cluster.daemons["n1"]
+        daemon.env["SLURM_CONF"] = self.cluster.env["SLURM_CONF"]
+        wait_until(lambda: f"slurm-{full[1]}" in self.cluster.sets("n1"), 20, "two run")
+        for job, reason, says in ((held, "JobHeldUser", "it is held"), (full[2], "Resources", "no node has what it needs free, among others 60 shards")):
+            wait_until(lambda: self.slurm("squeue", "-h", "-j", job, "-o", "%r").stdout.strip() == reason, 20, f"Slurm says {reason}")
+            why = daemon.json("why", f"slurm-{job}")
+            self.assertEqual((why["state"], why["reason"]), ("pending", reason))
+            self.assertIn(says, daemon.fastgpu("why", f"slurm-{job}").stdout)
+        self.assertNotEqual(daemon.json("why", f"slurm-{full[0]}")["state"], "pending")
+        self.assertEqual(daemon.fastgpu("why", "slurm-99999", check=False).returncode, 3)
+        self.slurm("scancel", "--user=root")
+        self.gone()
+
     def test_cancelled(self):
         job = self.slurm("sbatch", "--parsable", "-o", "/dev/null", "--fastgpu=1:1G:10", "--wrap", "sleep 100").stdout.strip()
         wait_until(lambda: any(f"slurm-{job}" in self.cluster.sets(n) for n in NODES), 20, "its vGPU is there")
