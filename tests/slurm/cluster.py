@@ -53,13 +53,13 @@ def free_ports(count):
 class Cluster:
     """with Cluster() as c: c.slurm("srun", "--fastgpu=1:64M:20", "true")"""
 
-    def __init__(self, plugstack="", lua=True, sim="", cpus=16, nodes_without=(), address="127.0.0.1", more_nodes="", more_gres="", lua_edits=None, **conf):
+    def __init__(self, plugstack="", lua=True, sim="", cpus=16, nodes_without=(), nodes_deaf=(), address="127.0.0.1", more_nodes="", more_gres="", lua_edits=None, **conf):
         self.dir = tempfile.mkdtemp(prefix="fastgpu-slurm-")
         os.chmod(self.dir, 0o755)
         self.processes, self.daemons = {}, {}
         self.plugstack, self.lua, self.cpus, self.conf = plugstack, lua, cpus, conf
         self.sim, self.nodes_without, self.address, self.more_nodes, self.more_gres = sim, nodes_without, address, more_nodes, more_gres
-        self.lua_edits = lua_edits or {}
+        self.lua_edits, self.nodes_deaf = lua_edits or {}, nodes_deaf
         # Clients find the configuration by this; the daemons of FastGPU have folders of their own.
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("FASTGPU_", "SLURM_", "OPENCL_LAYERS"))}
         self.env["SLURM_CONF"] = self.path("slurm.conf")
@@ -103,9 +103,13 @@ class Cluster:
                 text = text.replace(before, after)
             self.write("job_submit.lua", text)
         self.write("prolog", "#!/bin/sh\n" + "".join(f'[ "$SLURMD_NODENAME" = {n} ] && FASTGPU_SLURM_PLUGIN=/nowhere\n' for n in self.nodes_without) +
+                   "".join(f'[ "$SLURMD_NODENAME" = {n} ] && export LD_LIBRARY_PATH={self.path("deaf")}\n' for n in self.nodes_deaf) +
                    f"export FASTGPU_SLURM_PLUGIN FASTGPU_SLURM_SOCKET={self.path('state', '$SLURMD_NODENAME', 'run', 'api.sock')}\n"
                    f"exec {node.tool('share', 'fastgpu', 'slurm', 'fastgpu-slurm-prolog')}\n", 0o755)
-        if self.nodes_without:
+        if self.nodes_deaf:
+            os.makedirs(self.path("deaf"))
+            self.write("deaf/libOpenCL.so.1", "no loader")
+        if self.nodes_without or self.nodes_deaf:
             options["Prolog"] = self.path("prolog")
         options.update(self.conf)
         lines = [f"{k}={v}" for k, v in options.items()]

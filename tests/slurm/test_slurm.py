@@ -201,6 +201,16 @@ class Missing(unittest.TestCase):
             c.slurm("scancel", job)
             self.assertEqual(c.slurm("srun", "--fastgpu=1:1G:10", "printenv", "SLURMD_NODENAME").stdout, "n1\n")
 
+    def test_loader(self):
+        """A node whose OpenCL loader does not take the layer is no better."""
+        with Cluster(sim=SIM, lua=False, nodes_deaf=("n2",)) as c:
+            done = c.slurm("sbatch", "--parsable", "-o", c.path("out"), "-w", "n2", "--fastgpu=1:1G:10", "--wrap", "echo began")
+            wait_until(lambda: "drain" in c.states()["n2"], 20, "n2 is out of service")
+            with open(c.path("slurmd-n2.log")) as f:
+                self.assertIn("there is no OpenCL loader", f.read())
+            self.assertEqual(c.job(done.stdout.strip())["JobState"], "PENDING")
+            self.assertEqual(c.slurm("srun", "-w", "n1", "--fastgpu=1:1G:10", "echo", "began").stdout, "began\n")
+
 
 def said(c, task):
     with open(c.path(f"job-{task}.out"), errors="replace") as f:
