@@ -6,6 +6,11 @@
 local SHARDS = 100
 local DEVICE_MEMORY = "80G"
 
+-- With rented nodes: the program that chooses among the sites (docs: design/sites.md), and the project whose budget counts: "%a" is the
+-- job's account, "" none. A job then asks for nodes of those sites that fit it, of which Slurm takes the cheapest.
+local SITES = ""
+local BUDGET_OF = ""
+
 local UNIT = { [""] = 1, B = 1, K = 2^10, M = 2^20, G = 2^30, T = 2^40 }
 
 local function bytes(text)
@@ -50,6 +55,48 @@ local function refuse(text, ...)
     return slurm.ERROR
 end
 
+-- What the shell is given is made of these letters only.
+local function plain(text)
+    return text:match("^[%w._%%-]+$")
+end
+
+local function site_words(job, gpus, memory, percent)
+    local words = { SITES, "choose", "--features", "--gpus", gpus }
+    local minutes = job.time_limit
+    local project = BUDGET_OF:gsub("%%a", job.account or job.default_account or "")
+    if memory ~= "" and memory:sub(-1) ~= "%" then
+        table.insert(words, "--memory " .. memory)
+    end
+    if percent ~= "" then
+        table.insert(words, "--compute " .. percent)
+    end
+    if minutes and minutes > 0 and minutes < 2^31 then
+        table.insert(words, "--hours " .. math.ceil(minutes / 60))
+    end
+    if project ~= "" and plain(project) then
+        table.insert(words, "--project " .. project)
+    end
+    return table.concat(words, " ") .. " 2>&1"
+end
+
+-- The sites' names are features of their nodes. false: none fits, and why.
+local function choose_sites(job, gpus, memory, percent)
+    if SITES == "" or (memory ~= "" and not plain(memory)) then
+        return true
+    end
+    local pipe = io.popen(site_words(job, gpus, memory, percent))
+    local said = (pipe:read("*a"):gsub("%s+$", ""))
+    pipe:close()
+    -- Older Lua does not tell how it ended: names, or a sentence.
+    if not said:match("^[%w._|-]+$") then
+        return false, (said:gsub("^fastgpu%-sites: ", ""))
+    end
+    if not job.features or job.features == "" then
+        job.features = said
+    end
+    return true
+end
+
 local function fastgpu_submit(job)
     local wish = wish_of(job)
     if not wish then
@@ -71,13 +118,22 @@ local function fastgpu_submit(job)
         return refuse("--fastgpu=%s is more than one GPU of a node has; ask for less, or for whole GPUs: --gres=gpu:%d", wish,
                       math.ceil(shards / SHARDS))
     end
+    local fits, why = choose_sites(job, gpus, memory, percent)
+    if not fits then
+        return refuse("--fastgpu=%s: %s", wish, why)
+    end
     local before = job.tres_per_node
     job.tres_per_node = (before and before ~= "" and before .. "," or "") .. "gres:shard:" .. shards
     return slurm.SUCCESS
 end
 
 function slurm_job_submit(job, partitions, uid)
-    return fastgpu_submit(job)
+    -- Slurm takes a job whose script has failed: uncounted, it would be in the way of others.
+    local fine, result = pcall(fastgpu_submit, job)
+    if not fine then
+        return refuse("job_submit.lua has failed, tell the administrator: %s", tostring(result))
+    end
+    return result
 end
 
 function slurm_job_modify(job, record, partitions, uid)

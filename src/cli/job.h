@@ -18,4 +18,7 @@ int cli_job_wait(struct fg_client **client, const char *id, json_t **ret);
 /* The exit code that tells how it ended, having said so where it was not well. */
 int cli_job_exit(const json_t *job);
 
+/* why_slurm.c: the answer for "slurm-JOB", a job of Slurm's that waits; false: it is none. */
+bool cli_why_slurm(const char *name, json_t **ret);
+
 #endif

@@ -67,7 +67,8 @@ const struct argp cli_why_argp = {.options = why_options,
                                   .parser = cli_action_parse,
                                   .args_doc = "JOB|NAME",
                                   .doc = "Say why a job waits: the one reason that decides, what would let it start, and when that will be, where it "
-                                         "can be told. With the name of vGPUs: in what state they are, and why."};
+                                         "can be told. With the name of vGPUs: in what state they are, and why; slurm-17 is Slurm's job 17, also "
+                                         "before it has any."};
 
 int cli_why(int argc, char **argv)
 {
@@ -91,7 +92,7 @@ int cli_why(int argc, char **argv)
                 if (code == 0)
                         snprintf(path, sizeof path, "/v1/why/%s", vgpu + strlen("/v1/vgpus/"));
         }
-        if (code == 0)
+        if (code == 0 && !cli_why_slurm(words.args[0], &why))
                 code = cli_call("GET", path, NULL, cli_job_is_id(words.args[0]) ? NULL : words.args[0], &why);
         if (code)
                 return code;

@@ -53,12 +53,13 @@ def free_ports(count):
 class Cluster:
     """with Cluster() as c: c.slurm("srun", "--fastgpu=1:64M:20", "true")"""
 
-    def __init__(self, plugstack="", lua=True, sim="", cpus=16, nodes_without=(), **conf):
+    def __init__(self, plugstack="", lua=True, sim="", cpus=16, nodes_without=(), nodes_deaf=(), address="127.0.0.1", more_nodes="", more_gres="", lua_edits=None, **conf):
         self.dir = tempfile.mkdtemp(prefix="fastgpu-slurm-")
         os.chmod(self.dir, 0o755)
         self.processes, self.daemons = {}, {}
         self.plugstack, self.lua, self.cpus, self.conf = plugstack, lua, cpus, conf
-        self.sim, self.nodes_without = sim, nodes_without
+        self.sim, self.nodes_without, self.address, self.more_nodes, self.more_gres = sim, nodes_without, address, more_nodes, more_gres
+        self.lua_edits, self.nodes_deaf = lua_edits or {}, nodes_deaf
         # Clients find the configuration by this; the daemons of FastGPU have folders of their own.
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("FASTGPU_", "SLURM_", "OPENCL_LAYERS"))}
         self.env["SLURM_CONF"] = self.path("slurm.conf")
@@ -78,11 +79,11 @@ class Cluster:
         ctl, *ports = free_ports(1 + len(NODES))
         host = socket.gethostname().split(".")[0]
         for name in NODES:
-            for folder in (f"spool-{name}", f"state-{name}"):
+            for folder in (f"spool-{name}", f"state/{name}"):
                 os.makedirs(self.path(folder), exist_ok=True)
         os.makedirs(self.path("ctl"), exist_ok=True)
         options = {
-            "ClusterName": "test", "SlurmctldHost": f"{host}(127.0.0.1)", "SlurmctldPort": ctl, "SlurmUser": "root",
+            "ClusterName": "test", "SlurmctldHost": f"{host}({self.address})", "SlurmctldPort": ctl, "SlurmUser": "root",
             "AuthType": "auth/munge", "CredType": "cred/munge", "AuthInfo": f"socket={self.path('munge.sock')}",
             "StateSaveLocation": self.path("ctl"), "SlurmdSpoolDir": self.path("spool-%n"),
             "SlurmctldPidFile": self.path("slurmctld.pid"), "SlurmdPidFile": self.path("slurmd-%n.pid"),
@@ -96,27 +97,37 @@ class Cluster:
         }
         if self.lua:
             options["JobSubmitPlugins"] = "lua"
-            shutil.copy(node.tool("share", "fastgpu", "slurm", "job_submit.lua"), self.path("job_submit.lua"))
+            text = pathlib.Path(node.tool("share", "fastgpu", "slurm", "job_submit.lua")).read_text()
+            for before, after in self.lua_edits.items():
+                assert before in text
+                text = text.replace(before, after)
+            self.write("job_submit.lua", text)
         self.write("prolog", "#!/bin/sh\n" + "".join(f'[ "$SLURMD_NODENAME" = {n} ] && FASTGPU_SLURM_PLUGIN=/nowhere\n' for n in self.nodes_without) +
-                   f"export FASTGPU_SLURM_PLUGIN FASTGPU_SLURM_SOCKET={self.path('state-$SLURMD_NODENAME', 'run', 'api.sock')}\n"
+                   "".join(f'[ "$SLURMD_NODENAME" = {n} ] && export LD_LIBRARY_PATH={self.path("deaf")}\n' for n in self.nodes_deaf) +
+                   f"export FASTGPU_SLURM_PLUGIN FASTGPU_SLURM_SOCKET={self.path('state', '$SLURMD_NODENAME', 'run', 'api.sock')}\n"
                    f"exec {node.tool('share', 'fastgpu', 'slurm', 'fastgpu-slurm-prolog')}\n", 0o755)
-        if self.nodes_without:
+        if self.nodes_deaf:
+            os.makedirs(self.path("deaf"))
+            self.write("deaf/libOpenCL.so.1", "no loader")
+        if self.nodes_without or self.nodes_deaf:
             options["Prolog"] = self.path("prolog")
         options.update(self.conf)
         lines = [f"{k}={v}" for k, v in options.items()]
         for name, port in zip(NODES, ports):
-            lines.append(f"NodeName={name} NodeAddr=127.0.0.1 NodeHostname={host} Port={port} CPUs={self.cpus} RealMemory=4000 Gres=gpu:{len(GPUS)},shard:{100 * len(GPUS)}")
-        lines.append(f"PartitionName=all Nodes={','.join(NODES)} Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO")
+            lines.append(f"NodeName={name} NodeAddr={self.address} NodeHostname={host} Port={port} CPUs={self.cpus} RealMemory=4000 Gres=gpu:{len(GPUS)},shard:{100 * len(GPUS)} Feature=home")
+        if self.more_nodes:
+            lines.append(self.more_nodes)
+        lines.append(f"PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO")
         self.write("slurm.conf", "\n".join(lines) + "\n")
         self.write("gres.conf", "".join(f"NodeName={n} Name=gpu File={g}\n" for n in NODES for g in GPUS) +
-                   "".join(f"NodeName={n} Name=shard Count={100 * len(GPUS)}\n" for n in NODES))
+                   "".join(f"NodeName={n} Name=shard Count={100 * len(GPUS)}\n" for n in NODES) + self.more_gres)
         self.write("plugstack.conf", self.plugstack or f"optional {PLUGIN} {self.words()}\n")
         for name in self.nodes_without:
             self.write("without.conf", "optional /nowhere/spank_fastgpu.so\n")
             self.write(f"slurm-{name}.conf", "\n".join(lines).replace(self.path("plugstack.conf"), self.path("without.conf")) + "\n")
 
     def words(self):
-        return f"socket={self.path('state-%n', 'run', 'api.sock')} devices=slurm"
+        return f"socket={self.path('state', '%n', 'run', 'api.sock')} devices=slurm"
 
     def __enter__(self):
         try:
@@ -128,7 +139,7 @@ class Cluster:
             node.wait_until(lambda: self.slurm("scontrol", "ping", check=False).stdout.find("is UP") > 0, 20, "slurmctld answers")
             for name in NODES:
                 self.start_slurmd(name)
-            node.wait_until(lambda: self.states() == {n: "idle" for n in NODES}, 30, "both nodes idle")
+            node.wait_until(lambda: {n: self.states().get(n) for n in NODES} == {n: "idle" for n in NODES}, 30, "both nodes idle")
         except BaseException:
             self.show_logs()
             self.close()
@@ -156,9 +167,9 @@ class Cluster:
         node.wait_until(lambda: os.path.exists(self.path("munge.sock")), 10, "munged listens")
 
     def start_fastgpud(self, name):
-        env = {**self.env, "FASTGPU_STATE_DIR": self.path(f"state-{name}"), **({"FASTGPU_SIM": self.sim} if self.sim else {})}
+        env = {**self.env, "FASTGPU_STATE_DIR": self.path("state", name), **({"FASTGPU_SIM": self.sim} if self.sim else {})}
         self.daemons[name] = daemon = node.Node.__new__(node.Node)
-        daemon.dir, daemon.env, daemon.started, daemon.connection = self.path(f"state-{name}"), env, [], None
+        daemon.dir, daemon.env, daemon.started, daemon.connection = self.path("state", name), env, [], None
         daemon.fastgpu("devices")
 
     def start_slurmd(self, name):

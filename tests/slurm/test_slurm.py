@@ -149,6 +149,23 @@ class Slurm(unittest.TestCase):
         wait_until(lambda: self.cluster.job(job)["JobState"] == "COMPLETED", 20, "the job is over")
         self.assertRegex(self.slurm("scontrol", "show", "job", job).stdout, r"AdminComment=ticket-7 fastgpu=n\d:vgpus=1,gpu_us=0")
 
+    def test_why_one_waits(self):
+        """fastgpu why has the reason that squeue has."""
+        held = self.slurm("sbatch", "--parsable", "--hold", "--fastgpu=1:1G:60", "--wrap=true").stdout.strip()
+        full = [self.slurm("sbatch", "--parsable", "-w", "n1", "-o", "/dev/null", "--fastgpu=1:1G:60", "--wrap=sleep 100").stdout.strip() for _ in range(3)]
+        daemon = self.cluster.daemons["n1"]
+        daemon.env["SLURM_CONF"] = self.cluster.env["SLURM_CONF"]
+        wait_until(lambda: f"slurm-{full[1]}" in self.cluster.sets("n1"), 20, "two run")
+        for job, reason, says in ((held, "JobHeldUser", "it is held"), (full[2], "Resources", "no node has what it needs free, among others 60 shards")):
+            wait_until(lambda: self.slurm("squeue", "-h", "-j", job, "-o", "%r").stdout.strip() == reason, 20, f"Slurm says {reason}")
+            why = daemon.json("why", f"slurm-{job}")
+            self.assertEqual((why["state"], why["reason"]), ("pending", reason))
+            self.assertIn(says, daemon.fastgpu("why", f"slurm-{job}").stdout)
+        self.assertNotEqual(daemon.json("why", f"slurm-{full[0]}")["state"], "pending")
+        self.assertEqual(daemon.fastgpu("why", "slurm-99999", check=False).returncode, 3)
+        self.slurm("scancel", "--user=root")
+        self.gone()
+
     def test_cancelled(self):
         job = self.slurm("sbatch", "--parsable", "-o", "/dev/null", "--fastgpu=1:1G:10", "--wrap", "sleep 100").stdout.strip()
         wait_until(lambda: any(f"slurm-{job}" in self.cluster.sets(n) for n in NODES), 20, "its vGPU is there")
@@ -183,6 +200,21 @@ class Missing(unittest.TestCase):
                 self.assertNotIn("began", f.read())
             c.slurm("scancel", job)
             self.assertEqual(c.slurm("srun", "--fastgpu=1:1G:10", "printenv", "SLURMD_NODENAME").stdout, "n1\n")
+
+    def test_loader(self):
+        """A node whose OpenCL loader does not take the layer is no better."""
+        with Cluster(sim=SIM, lua=False, nodes_deaf=("n2",)) as c:
+            done = c.slurm("sbatch", "--parsable", "-o", c.path("out"), "-w", "n2", "--fastgpu=1:1G:10", "--wrap", "echo began")
+            wait_until(lambda: "drain" in c.states()["n2"], 20, "n2 is out of service")
+            with open(c.path("slurmd-n2.log")) as f:
+                self.assertIn("there is no OpenCL loader", f.read())
+            self.assertEqual(c.job(done.stdout.strip())["JobState"], "PENDING")
+            self.assertEqual(c.slurm("srun", "-w", "n1", "--fastgpu=1:1G:10", "echo", "began").stdout, "began\n")
+
+
+def said(c, task):
+    with open(c.path(f"job-{task}.out"), errors="replace") as f:
+        return f.read()[-500:]
 
 
 class Burst(unittest.TestCase):
@@ -221,7 +253,8 @@ class Burst(unittest.TestCase):
         jobs = [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in text.splitlines()]
         jobs = [j for j in jobs if int(j.get("ArrayJobId", 0)) == first]
         self.assertEqual(len(jobs), self.JOBS)
-        self.assertEqual(collections.Counter(j["JobState"] for j in jobs), {"COMPLETED": self.JOBS})
+        failed = {j["JobId"]: (j["ExitCode"], j["NodeList"], j["Restarts"], said(c, j["ArrayTaskId"])) for j in jobs if j["JobState"] != "COMPLETED"}
+        self.assertEqual(failed, {})
         with open(c.path("done")) as f:
             runs = collections.Counter(int(word) for word in f.read().split())
         self.assertEqual(set(runs), set(range(1, self.JOBS + 1)))
@@ -229,18 +262,18 @@ class Burst(unittest.TestCase):
         self.assertTrue(again, "the node died while it had jobs")
         self.assertLessEqual({task for task, count in runs.items() if count > 1}, again)
         # Nothing is used that no job has said, nothing said that was not used.
-        said = collections.Counter()
+        told = collections.Counter()
         for job in jobs:
             for where, us in entries(job["AdminComment"]).items():
                 name, _, restarts = where.partition(".")
-                said[name, f"slurm-{job['JobId']}" + (f".{restarts}" if restarts else "")] += us
+                told[name, f"slurm-{job['JobId']}" + (f".{restarts}" if restarts else "")] += us
         used = {(name, vgpu): us for name in NODES for vgpu, us in Ledger(c.daemons[name]).us.items() if us}
         # A daemon that is killed loses its open minute, and a job that ended elsewhere meanwhile is told of no use any more: on the node
         # that died, before it did, one of the two may lack what the other has.
-        said = {k: v for k, v in said.items() if v}
-        wrong = {k: (said.get(k), used.get(k)) for k in {*said, *used} if said.get(k) != used.get(k)}
-        self.assertEqual({k: v for k, v in wrong.items() if k not in before or None not in v}, {}, f"what was said, what was used, of {len(said)}")
-        self.assertGreaterEqual(len({*said, *used} - before), self.JOBS // 2)
+        told = {k: v for k, v in told.items() if v}
+        wrong = {k: (told.get(k), used.get(k)) for k in {*told, *used} if told.get(k) != used.get(k)}
+        self.assertEqual({k: v for k, v in wrong.items() if k not in before or None not in v}, {}, f"what was told, what was used, of {len(told)}")
+        self.assertGreaterEqual(len({*told, *used} - before), self.JOBS // 2)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ import sys
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "lib"), str(HERE.parent / "api")]
+sys.path[:0] = [str(HERE.parent / "lib"), str(HERE.parent / "api"), str(HERE.parent / "e2e")]
 import cache  # noqa: E402
-from node import FASTGPU, Node, require_tree, tool  # noqa: E402
+from e2e import INSIDE, PYTHON  # noqa: E402
+from node import Node, require_tree, tool  # noqa: E402
 
 cache.WANTED = str(HERE / "requirements.txt")
 cache.FROM_SOURCE = ("pyspark",)
 SPARK = tool("share", "fastgpu", "spark")
-INSIDE = str(HERE.parent / "e2e" / "inside.py")
 MIB = 1 << 20
 # Small Java machines, which start with little of the two processors.
 JAVA = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto"
@@ -44,8 +44,9 @@ class Spark(unittest.TestCase):
             "spark.executor.extraJavaOptions": JAVA, "spark.driver.extraJavaOptions": JAVA, **conf}
         line = [f"{binaries}/spark-submit", *(word for k, v in settings.items() for word in ("--conf", f"{k}={v}")), *words]
         env = {**node.env, "PYSPARK_PYTHON": f"{binaries}/python3", "JAVA_HOME": java_home(), "SPARK_LOCAL_IP": "127.0.0.1",
-               "SPARK_WORKER_DIR": f"{node.dir}/work", "FASTGPU_DISCOVER": node.discover}
+               "FASTGPU_DISCOVER": node.discover}
         done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=550, cwd=node.dir)
+        self.addCleanup(shutil.rmtree, glob.glob(f"{cache.folder()}/lib/*/site-packages/pyspark")[0] + "/work", True)
         found = [json.loads(line[6:]) for line in done.stdout.splitlines() if line.startswith("FOUND ")]
         if not found:
             for log in glob.glob(f"{cache.folder()}/lib/*/site-packages/pyspark/work/*/*/stderr"):
@@ -67,7 +68,7 @@ class Spark(unittest.TestCase):
         with Node() as node:
             node.discover = "spark"
             node.fastgpu("create", "--name", "spark", "--gpus", str(self.EXECUTORS), "--memory", "256M", "--compute", "20")
-            found = self.submit(node, str(HERE / "app.py"), INSIDE, sys.executable, str(self.EXECUTORS))
+            found = self.submit(node, str(HERE / "app.py"), INSIDE, PYTHON, str(self.EXECUTORS))
             self.check(found, 256 * MIB)
             self.assertEqual(sorted(f["address"][0] for f in found), [f"spark/{i}" for i in range(self.EXECUTORS)])
             for i in range(self.EXECUTORS):
@@ -77,6 +78,8 @@ class Spark(unittest.TestCase):
 
 if __name__ == "__main__":
     require_tree()
+    if not PYTHON:
+        cache.skip("no Python here has pyopencl and numpy (tools/install-deps)")
     if not java_home():
         cache.skip("no java: install a JDK (openjdk-17-jre-headless)")
     if sys.argv[1:] == ["--prepare"]:

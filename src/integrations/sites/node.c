@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A node's file is written before its provider is asked, and goes when nothing of it is left. Whatever happens in between, killed or lost
+ * answers included, what was started is found again by the token in it. */
+#include "integrations/sites/sites.h"
+
+#include "base/cleanup.h"
+#include "base/size.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#define STARTING "starting"
+#define UP       "up"
+#define LEFT     "left" /* to be taken back, which failed */
+
+static int path_of(const struct fgi_sites_place *place, const char *node, const char *end, char ret[PATH_MAX], struct fg_error *err)
+{
+        int r = fg_name_check(node, err);
+        if (r < 0)
+                return r;
+        snprintf(ret, PATH_MAX, "%s/%s%s", place->state, node, end);
+        return 0;
+}
+
+/* Slurm may call for one node twice at a time. */
+static int lock(const struct fgi_sites_place *place, const char *node, int *ret, struct fg_error *err)
+{
+        char path[PATH_MAX];
+        int r = path_of(place, node, ".lock", path, err);
+        if (r < 0)
+                return r;
+        *ret = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (*ret < 0 || flock(*ret, LOCK_EX) < 0)
+                return fg_error_set(err, -errno, "%s: %m", path);
+        return 0;
+}
+
+static json_t *load(const struct fgi_sites_place *place, const char *node)
+{
+        char path[PATH_MAX];
+        return path_of(place, node, ".json", path, NULL) < 0 ? NULL : json_load_file(path, 0, NULL);
+}
+
+static int keep(const struct fgi_sites_place *place, const char *node, const json_t *what, struct fg_error *err)
+{
+        char path[PATH_MAX], fresh[PATH_MAX];
+        int r = path_of(place, node, ".json", path, err);
+        if (r == 0)
+                r = path_of(place, node, ".new", fresh, err);
+        if (r < 0)
+                return r;
+        fg_autofree char *text = json_dumps(what, JSON_COMPACT);
+        fg_autoclose int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        ssize_t size = text ? (ssize_t)strlen(text) : -1;
+        if (fd < 0 || size < 0 || write(fd, text, (size_t)size) != size || fsync(fd) < 0 || rename(fresh, path) < 0)
+                return fg_error_set(err, -EIO, "%s cannot be written (%m): nothing was started", path);
+        return 0;
+}
+
+static void forget(const struct fgi_sites_place *place, const char *node)
+{
+        char path[PATH_MAX];
+        if (path_of(place, node, ".json", path, NULL) == 0)
+                unlink(path);
+}
+
+static const char *text_of(const json_t *kept, const char *name)
+{
+        const char *text = json_string_value(json_object_get(kept, name));
+        return text ? text : "";
+}
+
+static const struct fgi_sites_offer *offer_of(const struct fgi_sites_place *place, const json_t *kept)
+{
+        for (unsigned i = 0; i < place->sites->count; i++)
+                if (strcmp(place->sites->offer[i].name, text_of(kept, "site")) == 0)
+                        return &place->sites->offer[i];
+        return NULL;
+}
+
+static uint64_t cost_micro(const json_t *kept, time_t until)
+{
+        json_int_t since = json_integer_value(json_object_get(kept, "since")), price = json_integer_value(json_object_get(kept, "price_micro"));
+        return until > since && price > 0 ? (uint64_t)((__int128)price * (until - since) / 3600) : 0;
+}
+
+/* A line for each node that was: when, where, what it cost. */
+static void write_log(const struct fgi_sites_place *place, const json_t *kept)
+{
+        char path[PATH_MAX], cost[40];
+        time_t now = time(NULL);
+        snprintf(path, sizeof path, "%s/log", place->state);
+        fg_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (fd >= 0)
+                dprintf(fd, "{\"node\":\"%s\",\"site\":\"%s\",\"from\":%lld,\"until\":%lld,\"currency\":\"%s\",\"cost\":\"%s\"}\n", text_of(kept, "node"),
+                        text_of(kept, "site"), (long long)json_integer_value(json_object_get(kept, "since")), (long long)now, text_of(kept, "currency"),
+                        fgi_sites_money(cost_micro(kept, now), cost, sizeof cost));
+}
+
+/* Stops what the file names and what the provider knows by its token. Until that is done the file stays. */
+static int take_back(const struct fgi_sites_place *place, const char *node, json_t *kept, struct fg_error *err)
+{
+        const struct fgi_sites_offer *offer = offer_of(place, kept);
+        const char *id = text_of(kept, "id");
+        json_t *found = NULL, *one;
+        size_t i;
+        if (!offer)
+                return fg_error_set(err, -ENOENT, "%s was started at site %s, which is no longer in the sites file: put it back, or end %s there by hand", node,
+                                    text_of(kept, "site"), *id ? id : "it");
+        int r = *id ? fgi_sites_provider_stop(offer, id, err) : fgi_sites_provider_find(offer, text_of(kept, "token"), &found, err);
+        json_array_foreach(found, i, one) if (r == 0)
+                r = fgi_sites_provider_stop(offer, json_string_value(one), err);
+        json_decref(found);
+        if (r < 0) {
+                json_object_set_new(kept, "state", json_string(LEFT));
+                keep(place, node, kept, NULL);
+                return r;
+        }
+        if (*id)
+                write_log(place, kept);
+        forget(place, node);
+        return 0;
+}
+
+static json_t *new_record(const struct fgi_sites_offer *offer, const char *node)
+{
+        unsigned char noise[8];
+        char token[64];
+        if (getrandom(noise, sizeof noise, 0) != sizeof noise)
+                return NULL;
+        int n = snprintf(token, sizeof token, "fastgpu-%lld-", (long long)time(NULL));
+        for (unsigned i = 0; i < sizeof noise; i++)
+                n += snprintf(token + n, sizeof token - (size_t)n, "%02x", noise[i]);
+        return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s}", "node", node, "site", offer->name, "state", STARTING, "token", token, "since",
+                         (json_int_t)time(NULL), "price_micro", (json_int_t)offer->price_micro, "currency", offer->currency);
+}
+
+static int roll_back(const struct fgi_sites_place *place, const char *node, json_t *kept, struct fg_error *err)
+{
+        struct fg_error why = {0};
+        if (take_back(place, node, kept, &why) == 0)
+                return fg_error_wrap(err, -EIO, "site %s", text_of(kept, "site"));
+        char first[FG_ERROR_MAX];
+        snprintf(first, sizeof first, "%s", err->text);
+        return fg_error_set(err, -EIO, "site %s: %.180s; what was started may be there still, for taking it back failed (%.180s): it is tried again",
+                            text_of(kept, "site"), first, why.text);
+}
+
+int fgi_sites_node_start(const struct fgi_sites_place *place, const struct fgi_sites_offer *offer, const char *node, struct fgi_sites_start *ret, struct fg_error *err)
+{
+        fg_autoclose int held = -1;
+        int r = lock(place, node, &held, err);
+        if (r < 0)
+                return r;
+        json_t *kept = load(place, node);
+        *ret = (struct fgi_sites_start){0};
+        if (kept && strcmp(text_of(kept, "state"), UP) == 0) {
+                json_decref(kept);
+                return 0;
+        }
+        /* An earlier start was cut off, or could not be taken back. */
+        if (kept)
+                r = take_back(place, node, kept, err);
+        json_decref(kept);
+        if (r < 0)
+                return r;
+        kept = new_record(offer, node);
+        r = kept ? keep(place, node, kept, err) : fg_error_set(err, -ENOMEM, "out of memory");
+        if (r == 0) {
+                r = fgi_sites_provider_start(offer, node, text_of(kept, "token"), ret, err);
+                if (r == 0) {
+                        json_object_set_new(kept, "id", json_string(ret->id));
+                        json_object_set_new(kept, "state", json_string(UP));
+                        r = keep(place, node, kept, err);
+                }
+                if (r < 0)
+                        r = roll_back(place, node, kept, err);
+        }
+        json_decref(kept);
+        return r;
+}
+
+int fgi_sites_node_stop(const struct fgi_sites_place *place, const char *node, struct fg_error *err)
+{
+        fg_autoclose int held = -1;
+        int r = lock(place, node, &held, err);
+        json_t *kept = r == 0 ? load(place, node) : NULL;
+        if (kept)
+                r = take_back(place, node, kept, err);
+        json_decref(kept);
+        return r;
+}
+
+static void each_node(const struct fgi_sites_place *place, void (*what)(const struct fgi_sites_place *place, const char *node, void *data), void *data)
+{
+        DIR *folder = opendir(place->state);
+        struct dirent *entry;
+        while (folder && (entry = readdir(folder))) {
+                char *end = strstr(entry->d_name, ".json");
+                if (!end || end[5])
+                        continue;
+                *end = 0;
+                what(place, entry->d_name, data);
+        }
+        if (folder)
+                closedir(folder);
+}
+
+struct sweep {
+        struct fg_error *err;
+        int r;
+};
+
+static void sweep_one(const struct fgi_sites_place *place, const char *node, void *data)
+{
+        struct sweep *sweep = data;
+        fg_autoclose int held = -1;
+        struct fg_error why = {0};
+        int r = lock(place, node, &held, &why);
+        json_t *kept = r == 0 ? load(place, node) : NULL;
+        if (kept && strcmp(text_of(kept, "state"), UP) != 0)
+                r = take_back(place, node, kept, &why);
+        json_decref(kept);
+        if (r < 0 && sweep->r == 0)
+                sweep->r = fg_error_set(sweep->err, r, "%s: %.400s", node, why.text);
+}
+
+int fgi_sites_sweep(const struct fgi_sites_place *place, struct fg_error *err)
+{
+        struct sweep sweep = {.err = err};
+        each_node(place, sweep_one, &sweep);
+        return sweep.r;
+}
+
+static void list_one(const struct fgi_sites_place *place, const char *node, void *data)
+{
+        char cost[40];
+        json_t *kept = load(place, node);
+        if (!kept)
+                return;
+        json_object_set_new(kept, "cost", json_string(fgi_sites_money(cost_micro(kept, time(NULL)), cost, sizeof cost)));
+        json_array_append_new(data, kept);
+}
+
+json_t *fgi_sites_nodes(const struct fgi_sites_place *place)
+{
+        json_t *list = json_array();
+        each_node(place, list_one, list);
+        return list;
+}
