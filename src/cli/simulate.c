@@ -58,7 +58,7 @@ static error_t take_policies(struct options *o, const char *arg)
                 const char *meant = p ? NULL : cli_suggest(name, policy_name, NULL);
                 if (!p) {
                         cli_fail(0, "there is no policy \"%s\"; %s%s", name, meant ? "did you mean " : "there are fastgpu, fgd, best-fit, "
-                                 "dot-product, packing, clustering, first-fit, spread, random", meant ? meant : "");
+                                 "dot-product, packing, clustering, first-fit, spread, cheapest, near, random", meant ? meant : "");
                         return EINVAL;
                 }
                 if (o->policies == POLICIES_MAX) {
