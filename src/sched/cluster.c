@@ -13,6 +13,7 @@ struct fg_cluster {
 
 const char *const fg_cluster_lack_text[FG_CLUSTER_LACK_COUNT] = {
         [FG_CLUSTER_FITS] = "fits",
+        [FG_CLUSTER_CLOSED] = "closed",
         [FG_CLUSTER_LACKS_MODEL] = "another GPU model",
         [FG_CLUSTER_LACKS_CPU] = "too little CPU free",
         [FG_CLUSTER_LACKS_MEMORY] = "too little memory free",
@@ -23,7 +24,7 @@ const char *const fg_cluster_lack_text[FG_CLUSTER_LACK_COUNT] = {
 static bool is_shape(const struct fg_cluster_shape *s)
 {
         return s->cpu >= 0 && s->cpu <= FG_CLUSTER_CPU_MAX && s->memory >= 0 && s->memory <= FG_CLUSTER_MEMORY_MAX &&
-               s->gpus <= FG_CLUSTER_GPUS_MAX && s->model < FG_CLUSTER_MODELS_MAX;
+               s->gpus <= FG_CLUSTER_GPUS_MAX && s->model < FG_CLUSTER_MODELS_MAX && s->price <= FG_CLUSTER_PRICE_MAX;
 }
 
 static void node_reset(struct fg_cluster_node *n, struct fg_cluster_shape has)
@@ -104,6 +105,8 @@ bool fg_cluster_pod_is_valid(const struct fg_cluster_pod *p)
 enum fg_cluster_lack fg_cluster_judge(const struct fg_cluster_node *n, const struct fg_cluster_pod *pod)
 {
         unsigned room = 0;
+        if (n->closed)
+                return FG_CLUSTER_CLOSED;
         if (pod->models && !(pod->models >> n->has.model & 1))
                 return FG_CLUSTER_LACKS_MODEL;
         if (n->cpu < pod->cpu)
@@ -123,6 +126,29 @@ static bool is_place(const struct fg_cluster *c, const struct fg_cluster_pod *po
                (unsigned)__builtin_popcount(place.gpus) == pod->gpus && place.gpus >> c->node[place.node].has.gpus == 0;
 }
 
+static void note(struct fg_cluster *c, size_t node)
+{
+        c->log[c->changes++ % c->count] = (uint32_t)node;
+}
+
+int fg_cluster_close(struct fg_cluster *c, size_t i, bool closed)
+{
+        if (i >= c->count)
+                return -EINVAL;
+        c->node[i].closed = closed;
+        note(c, i);
+        return 0;
+}
+
+int fg_cluster_set_price(struct fg_cluster *c, size_t i, uint32_t price)
+{
+        if (i >= c->count || price > FG_CLUSTER_PRICE_MAX)
+                return -EINVAL;
+        c->node[i].has.price = price;
+        note(c, i);
+        return 0;
+}
+
 static void change(struct fg_cluster *c, const struct fg_cluster_pod *pod, struct fg_cluster_place place, int sign)
 {
         struct fg_cluster_node *n = &c->node[place.node];
@@ -133,7 +159,7 @@ static void change(struct fg_cluster *c, const struct fg_cluster_pod *pod, struc
                 if (place.gpus >> i & 1)
                         n->gpu[i] = (uint16_t)(n->gpu[i] - sign * pod->milli);
         n->pods[fg_cluster_kind(pod)] = (uint16_t)(n->pods[fg_cluster_kind(pod)] + sign);
-        c->log[c->changes++ % c->count] = place.node;
+        note(c, place.node);
 }
 
 int fg_cluster_take(struct fg_cluster *c, const struct fg_cluster_pod *pod, struct fg_cluster_place place)

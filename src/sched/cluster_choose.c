@@ -11,6 +11,8 @@
 
 struct kind {
         struct fg_cluster_pod pod;
+        uint64_t rule; /* its id; 0: none */
+        const uint64_t *node;
         uint64_t seen; /* changes of the cluster that the scores know */
         uint64_t used;
         int32_t *score; /* of each node, then of each block its best */
@@ -52,12 +54,21 @@ struct fg_chooser *fg_chooser_free(struct fg_chooser *ch)
 
 static bool is_same(const struct fg_cluster_pod *a, const struct fg_cluster_pod *b)
 {
-        return a->cpu == b->cpu && a->memory == b->memory && a->milli == b->milli && a->gpus == b->gpus && a->models == b->models;
+        return a->cpu == b->cpu && a->memory == b->memory && a->milli == b->milli && a->gpus == b->gpus && a->models == b->models &&
+               a->site == b->site;
 }
 
-static int32_t score_node(const struct fg_chooser *ch, size_t i, const struct fg_cluster_pod *pod)
+static bool is_open(const uint64_t *node, size_t i)
+{
+        return !node || node[i / 64] >> i % 64 & 1;
+}
+
+static int32_t score_node(const struct fg_chooser *ch, size_t i, const struct kind *k)
 {
         unsigned gpu;
+        const struct fg_cluster_pod *pod = &k->pod;
+        if (!is_open(k->node, i))
+                return FG_SCORE_NONE;
         const struct fg_cluster_node *n = fg_cluster_node(ch->cluster, i);
         return fg_cluster_judge(n, pod) == FG_CLUSTER_FITS ? ch->policy->score(ch->mix, n, pod, &gpu) : FG_SCORE_NONE;
 }
@@ -78,7 +89,7 @@ static size_t block_end(const struct fg_chooser *ch, size_t block)
 
 static void score_again(const struct fg_chooser *ch, struct kind *k, size_t i)
 {
-        int32_t *block = &k->score[ch->nodes + i / BLOCK], old = k->score[i], now = score_node(ch, i, &k->pod);
+        int32_t *block = &k->score[ch->nodes + i / BLOCK], old = k->score[i], now = score_node(ch, i, k);
         k->score[i] = now;
         if (now >= *block)
                 *block = now;
@@ -89,7 +100,7 @@ static void score_again(const struct fg_chooser *ch, struct kind *k, size_t i)
 static void score_all(const struct fg_chooser *ch, struct kind *k)
 {
         for (size_t i = 0; i < ch->nodes; i++)
-                k->score[i] = score_node(ch, i, &k->pod);
+                k->score[i] = score_node(ch, i, k);
         for (size_t b = 0; b < ch->blocks; b++)
                 k->score[ch->nodes + b] = best_of(k->score, b * BLOCK, block_end(ch, b));
 }
@@ -105,11 +116,12 @@ static void catch_up(const struct fg_chooser *ch, struct kind *k)
         k->seen = changes;
 }
 
-static int find_kind(struct fg_chooser *ch, const struct fg_cluster_pod *pod, struct kind **ret)
+static int find_kind(struct fg_chooser *ch, const struct fg_cluster_pod *pod, const struct fg_chooser_rule *rule, struct kind **ret)
 {
+        uint64_t id = rule ? rule->id : 0;
         struct kind *oldest = NULL;
         for (size_t i = 0; i < ch->kinds; i++) {
-                if (is_same(&ch->kind[i].pod, pod)) {
+                if (ch->kind[i].rule == id && is_same(&ch->kind[i].pod, pod)) {
                         *ret = &ch->kind[i];
                         return 0;
                 }
@@ -124,6 +136,8 @@ static int find_kind(struct fg_chooser *ch, const struct fg_cluster_pod *pod, st
                 oldest->score = score;
         }
         oldest->pod = *pod;
+        oldest->rule = id;
+        oldest->node = rule ? rule->node : NULL;
         oldest->seen = fg_cluster_changes(ch->cluster);
         score_all(ch, oldest);
         *ret = oldest;
@@ -202,18 +216,38 @@ static struct fg_cluster_place place_on(struct fg_chooser *ch, size_t i, const s
         return (struct fg_cluster_place){(uint32_t)i, (uint16_t)(1u << gpu)};
 }
 
-static int random_node(struct fg_chooser *ch, const struct fg_cluster_pod *pod, size_t *ret)
+static bool allows(const struct fg_chooser_rule *rule, size_t i)
+{
+        return !rule || !rule->allows || rule->allows(rule->user, (uint32_t)i);
+}
+
+static int random_node(struct fg_chooser *ch, const struct fg_cluster_pod *pod, const struct fg_chooser_rule *rule, size_t *ret)
 {
         uint64_t fit = 0;
         for (size_t i = 0; i < ch->nodes; i++)
-                if (fg_cluster_judge(fg_cluster_node(ch->cluster, i), pod) == FG_CLUSTER_FITS && draw(ch) % ++fit == 0)
+                if (is_open(rule ? rule->node : NULL, i) && fg_cluster_judge(fg_cluster_node(ch->cluster, i), pod) == FG_CLUSTER_FITS &&
+                    allows(rule, i) && draw(ch) % ++fit == 0)
                         *ret = i;
         return fit ? 0 : -ENOSPC;
 }
 
-static int ask(struct fg_chooser *ch, const struct fg_cluster_pod *pod, struct kind **ret)
+/* The first of the best that is allowed; ch->nodes: none. Blocks that cannot win are passed over. */
+static size_t best_allowed(const struct fg_chooser *ch, const struct kind *k, const struct fg_chooser_rule *rule)
 {
-        int r = fg_cluster_pod_is_valid(pod) ? find_kind(ch, pod, ret) : -EINVAL;
+        int32_t best = FG_SCORE_NONE;
+        size_t ret = ch->nodes;
+        for (size_t b = 0; b < ch->blocks; b++)
+                for (size_t i = b * BLOCK; k->score[ch->nodes + b] > best && i < block_end(ch, b); i++)
+                        if (k->score[i] > best && rule->allows(rule->user, (uint32_t)i)) {
+                                best = k->score[i];
+                                ret = i;
+                        }
+        return ret;
+}
+
+static int ask(struct fg_chooser *ch, const struct fg_cluster_pod *pod, const struct fg_chooser_rule *rule, struct kind **ret)
+{
+        int r = fg_cluster_pod_is_valid(pod) ? find_kind(ch, pod, rule, ret) : -EINVAL;
         if (r == 0) {
                 (*ret)->used = ++ch->clock;
                 catch_up(ch, *ret);
@@ -221,31 +255,50 @@ static int ask(struct fg_chooser *ch, const struct fg_cluster_pod *pod, struct k
         return r;
 }
 
-int fg_chooser_choose(struct fg_chooser *ch, const struct fg_cluster_pod *pod, struct fg_cluster_place *ret)
+static int best_node(struct fg_chooser *ch, const struct fg_cluster_pod *pod, const struct fg_chooser_rule *rule, size_t *ret)
 {
         struct kind *k;
-        size_t node = 0;
-        if (ch->policy->random) {
-                int r = fg_cluster_pod_is_valid(pod) ? random_node(ch, pod, &node) : -EINVAL;
-                if (r < 0)
-                        return r;
-        } else {
-                int r = ask(ch, pod, &k);
-                if (r < 0)
-                        return r;
-                node = ch->any_tie ? any_best(ch, k) : first_best(ch, k);
-                if (k->score[node] == FG_SCORE_NONE)
-                        return -ENOSPC;
+        int r = ask(ch, pod, rule, &k);
+        if (r < 0)
+                return r;
+        if (rule && rule->allows) {
+                *ret = best_allowed(ch, k, rule);
+                return *ret == ch->nodes ? -ENOSPC : 0;
         }
-        *ret = place_on(ch, node, pod);
-        return 0;
+        *ret = ch->any_tie ? any_best(ch, k) : first_best(ch, k);
+        return k->score[*ret] == FG_SCORE_NONE ? -ENOSPC : 0;
+}
+
+int fg_chooser_choose_by(struct fg_chooser *ch, const struct fg_cluster_pod *pod, const struct fg_chooser_rule *rule, struct fg_cluster_place *ret)
+{
+        size_t node = 0;
+        if (!fg_cluster_pod_is_valid(pod))
+                return -EINVAL;
+        int r = ch->policy->random ? random_node(ch, pod, rule, &node) : best_node(ch, pod, rule, &node);
+        if (r == 0)
+                *ret = place_on(ch, node, pod);
+        return r;
+}
+
+int fg_chooser_choose(struct fg_chooser *ch, const struct fg_cluster_pod *pod, struct fg_cluster_place *ret)
+{
+        return fg_chooser_choose_by(ch, pod, NULL, ret);
+}
+
+int fg_chooser_score(struct fg_chooser *ch, const struct fg_cluster_pod *pod, const struct fg_chooser_rule *rule, uint32_t node, int32_t *ret)
+{
+        struct kind *k;
+        int r = node < ch->nodes ? ask(ch, pod, rule, &k) : -EINVAL;
+        if (r == 0)
+                *ret = k->score[node];
+        return r;
 }
 
 int fg_chooser_explain(struct fg_chooser *ch, const struct fg_cluster_pod *pod, struct fg_cluster_why *ret)
 {
         struct fg_cluster_why why = {0};
         struct kind *k;
-        int r = ask(ch, pod, &k);
+        int r = ask(ch, pod, NULL, &k);
         if (r < 0)
                 return r;
         why.score = k->score[first_best(ch, k)];

@@ -17,6 +17,18 @@ struct fg_chooser *fg_chooser_free(struct fg_chooser *ch);
 /* From now on any one of those with equal scores instead of the first, to see what a policy owes to their order. */
 void fg_chooser_shuffle_ties(struct fg_chooser *ch);
 
+/* What a pod asks beyond what cluster.h knows. Scores are kept for a pod with the same id, which says the same of the same nodes for
+ * as long as the chooser lives. With `allows` a decision asks of each node that may win, and ties go to the first of them. */
+struct fg_chooser_rule {
+        uint64_t id;          /* 0: `node` is NULL */
+        const uint64_t *node; /* bit set of those that will do; NULL: all */
+        bool (*allows)(void *user, uint32_t node);
+        void *user;
+};
+int fg_chooser_choose_by(struct fg_chooser *ch, const struct fg_cluster_pod *pod, const struct fg_chooser_rule *rule, struct fg_cluster_place *ret);
+/* The score that a node has for it, FG_SCORE_NONE where it does not fit. */
+int fg_chooser_score(struct fg_chooser *ch, const struct fg_cluster_pod *pod, const struct fg_chooser_rule *rule, uint32_t node, int32_t *ret);
+
 /* Where the pod goes; takes nothing. 0; -ENOSPC: it fits nowhere now; -EINVAL: no such pod; -ENOMEM. */
 int fg_chooser_choose(struct fg_chooser *ch, const struct fg_cluster_pod *pod, struct fg_cluster_place *ret);
 

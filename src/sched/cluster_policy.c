@@ -97,6 +97,24 @@ static int32_t score_spread(const struct fg_mix *m, const struct fg_cluster_node
         return pod->gpus ? n->milli : n->cpu / 10;
 }
 
+/* What is left beside the pod, at most 999: the less, the better it packs. */
+static int32_t left_beside(const struct fg_cluster_node *n, const struct fg_cluster_pod *pod, unsigned gpu)
+{
+        return is_part(pod) ? n->gpu[gpu] - pod->milli : (n->milli - wanted(pod)) / (int)(FG_CLUSTER_GPUS_MAX + 1);
+}
+
+static int32_t score_cheapest(const struct fg_mix *m, const struct fg_cluster_node *n, const struct fg_cluster_pod *pod, unsigned *ret_gpu)
+{
+        *ret_gpu = tightest_gpu(n, pod);
+        return -(int32_t)n->has.price * 1000 - left_beside(n, pod, *ret_gpu);
+}
+
+static int32_t score_near(const struct fg_mix *m, const struct fg_cluster_node *n, const struct fg_cluster_pod *pod, unsigned *ret_gpu)
+{
+        bool away = pod->site && pod->site != n->has.site;
+        return score_cheapest(m, n, pod, ret_gpu) - (away ? (int32_t)FG_CLUSTER_PRICE_MAX * 1000 + 1000 : 0);
+}
+
 /* int(100 sigmoid(x / 1000)): the x, in milli, from which on it is 51, 52, … 99. */
 static const int sigmoid_step[] = {
         41,   81,   121,  161,  201,  242,  282,  323,  364,  406,  448,  490,  533,  576,  620,  664,  709,
@@ -193,6 +211,8 @@ const struct fg_cluster_policy fg_cluster_policy_table[] = {
         {"clustering", "Nodes with requests of the same size, then the fullest, as published", score_clustering, false},
         {"first-fit", "The first node with room", score_first, false},
         {"spread", "The node with the most free", score_spread, false},
+        {"cheapest", "The node with the least price, of those the fullest GPU", score_cheapest, false},
+        {"near", "The request's own site, there and elsewhere the least price", score_near, false},
         {"random", "Any node with room, any of its GPUs", score_first, true},
         {0},
 };

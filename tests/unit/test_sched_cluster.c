@@ -24,6 +24,7 @@ static struct fg_cluster_pod draw_pod(void)
         struct fg_cluster_pod p = {.cpu = 1000 * (int)draw(9), .memory = 1024 * (int)draw(9), .gpus = (uint16_t)draw(3)};
         p.milli = p.gpus == 0 ? 0 : p.gpus > 1 ? 1000 : milli[draw(6)];
         p.models = draw(5) == 0 ? 1u << draw(2) : 0;
+        p.site = (uint16_t)draw(3);
         return p;
 }
 
@@ -32,7 +33,7 @@ static struct fg_cluster *new_cluster(void)
         struct fg_cluster_shape shape[NODES];
         struct fg_cluster *c = NULL;
         for (size_t i = 0; i < NODES; i++)
-                shape[i] = (struct fg_cluster_shape){8000 * (1 + (int)draw(4)), 16384, (uint8_t)draw(5), (uint8_t)draw(2)};
+                shape[i] = (struct fg_cluster_shape){8000 * (1 + (int)draw(4)), 16384, (uint8_t)draw(5), (uint8_t)draw(2), (uint16_t)draw(3), 50 * draw(3)};
         assert_int_equal(fg_cluster_new(&c, shape, NODES), 0);
         return c;
 }
@@ -116,7 +117,7 @@ static void order_decides_ties_alone(void **state)
         struct fg_cluster_pod pod[PODS];
         seed = 11;
         for (size_t i = 0; i < NODES; i++)
-                shape[i] = (struct fg_cluster_shape){8000 * (1 + (int)draw(4)), 16384, (uint8_t)draw(9), (uint8_t)draw(2)};
+                shape[i] = (struct fg_cluster_shape){8000 * (1 + (int)draw(4)), 16384, (uint8_t)draw(9), (uint8_t)draw(2), (uint16_t)draw(3), 50 * draw(3)};
         for (size_t i = 0; i < NODES; i++)
                 turned[NODES - 1 - i] = shape[i];
         for (size_t i = 0; i < PODS; i++)
