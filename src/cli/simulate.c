@@ -22,6 +22,7 @@ struct options {
         const struct fg_cluster_policy *policy[POLICIES_MAX];
         unsigned policies;
         bool any_tie;
+        unsigned repack;
         uint64_t first, last; /* seeds */
         unsigned load[LOADS_MAX], loads; /* %; none: inflation */
 };
@@ -39,6 +40,7 @@ static const struct argp_option option_table[] = {
         {"policy", 'p', "NAME[,NAME…]", 0, "Which policies (fastgpu,fgd,best-fit)", 1},
         {"churn", 'c', "LOAD[,LOAD…]", 0, "Pods come and leave instead, at these loads in %, such as 90,95,100", 1},
         {"ties", 'T', "first|random", 0, "Of nodes with equal scores take the first, or any (first)", 1},
+        {"repack", 'r', "MOVES", 0, "With --churn: after every 100 arrivals move at most so many who are placed worse than if they came now", 1},
         {"seeds", 's', "FIRST[-LAST]", 0, "One run for each seed (42-51)", 1},
         CLI_OPTION_JSON,
         {0}};
@@ -89,6 +91,18 @@ static error_t take_loads(struct options *o, const char *arg)
         return 0;
 }
 
+static error_t take_repack(struct options *o, const char *arg)
+{
+        struct fg_error err = {0};
+        uint64_t moves;
+        if (fg_count_parse("--repack", arg, 0, FG_REPLAY_REPACK_MAX, &moves, &err) < 0) {
+                cli_fail(0, "%s", err.text);
+                return EINVAL;
+        }
+        o->repack = (unsigned)moves;
+        return 0;
+}
+
 static error_t take_ties(struct options *o, const char *arg)
 {
         o->any_tie = strcmp(arg, "random") == 0;
@@ -132,6 +146,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 return take_policies(o, arg);
         case 'c':
                 return take_loads(o, arg);
+        case 'r':
+                return take_repack(o, arg);
         case 'T':
                 return take_ties(o, arg);
         case 's':
@@ -140,6 +156,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 cli_fail(0, "simulate takes no argument, yet \"%s\" was given", arg);
                 return EINVAL;
         case ARGP_KEY_END:
+                if (o->repack && !o->loads) {
+                        cli_fail(0, "--repack needs --churn LOAD: where nobody leaves nobody is moved");
+                        return EINVAL;
+                }
                 if (o->nodes && o->trace)
                         return 0;
                 cli_fail(0, "simulate needs --%s FILE", o->nodes ? "trace" : "nodes");
@@ -174,6 +194,8 @@ static int replay(const struct options *o, const struct fg_replay_policy *policy
                 if (r == 0) {
                         sum->churn[i].refused += churn.refused;
                         sum->churn[i].allocated += churn.allocated;
+                        sum->churn[i].moves += churn.moves;
+                        sum->churn[i].lost += churn.lost;
                 }
         }
         if (o->loads)
@@ -191,7 +213,7 @@ static int replay(const struct options *o, const struct fg_replay_policy *policy
 static int run_policy(const struct options *o, unsigned policy, const struct fg_replay_nodes *nodes, const struct fg_replay_pods *pods,
                       const struct fg_mix *mix, struct row *ret)
 {
-        const struct fg_replay_policy with = {o->policy[policy], o->any_tie};
+        const struct fg_replay_policy with = {o->policy[policy], o->any_tie, o->repack};
         double seeds = (double)(o->last - o->first + 1);
         for (uint64_t seed = o->first; seed <= o->last; seed++) {
                 say_progress(o, policy, seed);
@@ -206,20 +228,30 @@ static int run_policy(const struct options *o, unsigned policy, const struct fg_
         for (unsigned i = 0; i < o->loads; i++) {
                 ret->churn[i].refused /= seeds;
                 ret->churn[i].allocated /= seeds;
+                ret->churn[i].moves /= seeds;
+                ret->churn[i].lost /= seeds;
         }
         return 0;
+}
+
+/* What is in use for nothing is not in use. */
+static void print_load(const struct options *o, const struct fg_replay_churn *c)
+{
+        printf("  %14.2f %%  %6.2f", c->refused, c->allocated - c->lost);
+        if (o->repack)
+                printf("  %5.2f  %4.2f %%", c->moves, c->lost);
 }
 
 static void print_churn(const struct options *o, const struct row *row)
 {
         printf("%-12s", "POLICY");
         for (unsigned k = 0; k < o->loads; k++)
-                printf("  REFUSED AT %3u %%  IN USE", o->load[k]);
+                printf("  REFUSED AT %3u %%  IN USE%s", o->load[k], o->repack ? "  MOVES    LOST" : "");
         putchar('\n');
         for (unsigned i = 0; i < o->policies; i++) {
                 printf("%-12s", o->policy[i]->name);
                 for (unsigned k = 0; k < o->loads; k++)
-                        printf("  %14.2f %%  %6.2f", row[i].churn[k].refused, row[i].churn[k].allocated);
+                        print_load(o, &row[i].churn[k]);
                 putchar('\n');
         }
 }
@@ -228,8 +260,9 @@ static json_t *churn_json(const struct options *o, unsigned policy, const struct
 {
         json_t *loads = json_array();
         for (unsigned k = 0; k < o->loads; k++)
-                json_array_append_new(loads, json_pack("{s:i, s:f, s:f}", "load", (int)o->load[k], "refused", row->churn[k].refused,
-                                                       "allocated", row->churn[k].allocated));
+                json_array_append_new(loads, json_pack("{s:i, s:f, s:f, s:f, s:f}", "load", (int)o->load[k], "refused", row->churn[k].refused,
+                                                       "allocated", row->churn[k].allocated,
+                                                       "moves", row->churn[k].moves, "lost", row->churn[k].lost));
         return json_pack("{s:s, s:o}", "policy", o->policy[policy]->name, "churn", loads);
 }
 
