@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { KEY_GPUS = 0x200, KEY_NODE_GPUS, KEY_DAYS, KEY_LEAST, KEY_ADD, KEY_SLICES, KEY_CSV, KEY_SAVE, KEY_HISTORY };
+enum { KEY_GPUS = 0x200, KEY_NODE_GPUS, KEY_DAYS, KEY_LEAST, KEY_ADD, KEY_SLICES, KEY_CSV, KEY_SAVE, KEY_HISTORY, KEY_REPACK };
 
 static const struct argp_option option_table[] = {
         {"nodes", 'n', "FILE", 0, "The cluster: CSV with cpu_milli, memory_mib, gpu, model", 1},
@@ -23,6 +23,7 @@ static const struct argp_option option_table[] = {
         {"slices", KEY_SLICES, "N[,N…]", 0, "What if each GPU were cut into N equal slices; 0: as now", 3},
         {"churn", 'c', "LOAD[,LOAD…]", 0, "Pods come and leave instead, at these loads in %, such as 90,95,100", 4},
         {"ties", 'T', "first|random", 0, "Of nodes with equal scores take the first, or any (first)", 4},
+        {"repack", KEY_REPACK, "MOVES", 0, "With --churn: after every 100 arrivals move at most so many who are placed worse than if they came now", 4},
         {"gpus", KEY_GPUS, "N", 0, "GPUs of the pool that jobs share, unless --nodes says", 5},
         {"node-gpus", KEY_NODE_GPUS, "N", 0, "Of them on each node (8)", 5},
         {"days", KEY_DAYS, "FIRST-LAST", 0, "Only jobs of these days of the trace: 0-61", 5},
@@ -125,6 +126,8 @@ static error_t check_options(struct cli_sim *sim)
                 wrong = "--nodes says how many GPUs there are: without --gpus and --node-gpus";
         else if (jobs && (sim->load_count || sim->any_tie))
                 wrong = "--churn and --ties are for pods (--trace)";
+        else if (sim->repack && !sim->load_count)
+                wrong = "--repack needs --churn LOAD: where nobody leaves nobody is moved";
         else if (sim->save && !sim->from_history)
                 wrong = "--save-jobs is for --from-history";
         if (wrong) {
@@ -153,6 +156,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         case KEY_HISTORY: sim->from_history = true; return 0;
         case 'T': return take_ties(sim, arg);
         case 'c': return take_numbers("--churn", arg, 1, FG_REPLAY_CHURN_LOAD_MAX, sim->loads, &sim->load_count);
+        case KEY_REPACK: return take_number("--repack", arg, 0, FG_REPLAY_REPACK_MAX, &sim->repack);
         case KEY_ADD: return take_numbers("--add-nodes", arg, 0, 100000, sim->add_nodes, &sim->adds);
         case KEY_SLICES: return take_numbers("--slices", arg, 0, 100, sim->slices, &sim->cuts);
         case KEY_GPUS: return take_number("--gpus", arg, 1, FG_JOBS_NODES_MAX, &sim->gpus);

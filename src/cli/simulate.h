@@ -14,7 +14,7 @@
 #define CLI_SIM_WHATS    8u /* values of --add-nodes, --slices, --churn */
 #define CLI_SIM_ROWS     64u
 #define CLI_SIM_SEEDS    1000u
-#define CLI_SIM_MEASURES 20u
+#define CLI_SIM_MEASURES 32u
 #define CLI_SIM_CHARTS   5u
 #define CLI_SIM_POINTS   256u
 
@@ -77,7 +77,7 @@ struct cli_sim {
         bool json, any_tie, seeds_given, from_history;
         const char *nodes, *trace, *jobs, *csv, *report, *save, *policies;
         unsigned gpus, node_gpus, add_nodes[CLI_SIM_WHATS], slices[CLI_SIM_WHATS], loads[CLI_SIM_WHATS];
-        unsigned adds, cuts, load_count, least;
+        unsigned adds, cuts, load_count, least, repack;
         int64_t from_day, until_day; /* until 0: all days */
         uint64_t first, last;        /* seeds */
         /* What is replayed. */

@@ -174,6 +174,7 @@ static void put_command(const struct cli_sim *sim, FILE *out)
         put_word(out, "--seeds", sim->kind == &cli_sim_pods || sim->seeds_given ? seeds : NULL);
         put_word(out, "--ties", sim->any_tie ? "random" : NULL);
         put_numbers(out, "--churn", sim->loads, sim->load_count);
+        put_numbers(out, "--repack", &sim->repack, sim->repack != 0);
         put_numbers(out, "--add-nodes", sim->add_nodes, sim->adds);
         put_numbers(out, "--slices", sim->slices, sim->cuts);
         fputs("</code>\n", out);

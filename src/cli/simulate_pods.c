@@ -56,6 +56,12 @@ static void set_filling(struct cli_sim *sim)
         sim->charts = sizeof filling_chart / sizeof *filling_chart;
 }
 
+/* Of a load: refused, in use and, with repacking, moves and what they cost. */
+static size_t measures_each(const struct cli_sim *sim)
+{
+        return sim->repack ? 4 : 2;
+}
+
 static void set_churn(struct cli_sim *sim)
 {
         for (unsigned i = 0; i < sim->load_count; i++) {
@@ -69,6 +75,12 @@ static void set_churn(struct cli_sim *sim)
                 cli_sim_add_measure(sim, key, "IN USE", "%", about, 2, 0);
                 snprintf(load_text[i], sizeof load_text[i], "%u %%", sim->loads[i]);
                 load_label[i] = load_text[i];
+                if (!sim->repack)
+                        continue;
+                snprintf(key, sizeof key, "moves_at_%u", sim->loads[i]);
+                cli_sim_add_measure(sim, key, "MOVES", "", "moves in 100 arrivals", 2, -1);
+                snprintf(key, sizeof key, "lost_at_%u", sim->loads[i]);
+                cli_sim_add_measure(sim, key, "LOST", "%", "% of the GPUs that were held by who was being moved, and are not in use", 2, -1);
         }
         sim->chart = churn_chart;
         sim->charts = sizeof churn_chart / sizeof *churn_chart;
@@ -141,6 +153,7 @@ static int prepare(struct cli_sim *sim, unsigned add_nodes, unsigned slices, uin
         return r < 0 ? cli_fail(CLI_FAILED, "cannot set the cluster up: %s", strerror(-r)) : 0;
 }
 
+/* What is held for nothing is not in use. */
 static int run_churn(const struct cli_sim *sim, const struct pods *p, const struct fg_replay_policy *policy, struct cli_sim_run *run)
 {
         for (unsigned i = 0; i < sim->load_count; i++) {
@@ -148,11 +161,16 @@ static int run_churn(const struct cli_sim *sim, const struct pods *p, const stru
                 int r = fg_replay_churn(p->now, &p->cut, p->mix, policy, sim->loads[i], run->seed, &churn);
                 if (r < 0)
                         return r;
-                run->value[2 * i] = churn.refused;
-                run->value[2 * i + 1] = churn.allocated;
+                double *value = &run->value[i * measures_each(sim)], in_use = churn.allocated - churn.lost;
+                value[0] = churn.refused;
+                value[1] = in_use;
+                if (sim->repack) {
+                        value[2] = churn.moves;
+                        value[3] = churn.lost;
+                }
                 run->curve[0].x[i] = run->curve[1].x[i] = i;
                 run->curve[0].y[i] = churn.refused;
-                run->curve[1].y[i] = churn.allocated;
+                run->curve[1].y[i] = in_use;
         }
         run->curve[0].points = run->curve[1].points = sim->load_count;
         return 0;
@@ -201,7 +219,7 @@ static int run_filling(const struct pods *p, const struct fg_replay_policy *poli
 static int run_once(struct cli_sim *sim, unsigned policy_at, struct cli_sim_run *run)
 {
         const struct pods *p = sim->data;
-        const struct fg_replay_policy with = {&fg_cluster_policy_table[policy_at], sim->any_tie, cli_sim_wants_curves(sim)};
+        const struct fg_replay_policy with = {&fg_cluster_policy_table[policy_at], sim->any_tie, cli_sim_wants_curves(sim), sim->repack};
         int r = sim->load_count ? run_churn(sim, p, &with, run) : run_filling(p, &with, run);
         return r < 0 ? cli_fail(CLI_FAILED, "%s: seed %llu: %s", with.policy->name, (unsigned long long)run->seed, strerror(-r)) : 0;
 }
@@ -210,10 +228,13 @@ static json_t *churn_json(const struct cli_sim *sim, const struct cli_sim_row *r
 {
         if (!sim->load_count)
                 return NULL;
+        size_t each = measures_each(sim);
         json_t *loads = json_array();
         for (unsigned k = 0; k < sim->load_count; k++)
-                json_array_append_new(loads, json_pack("{s:i, s:f, s:f}", "load", (int)sim->loads[k], "refused", cli_sim_mean(row, 2 * k),
-                                                       "allocated", cli_sim_mean(row, 2 * k + 1)));
+                json_array_append_new(loads, json_pack("{s:i, s:f, s:f, s:f, s:f}", "load", (int)sim->loads[k],
+                                                       "refused", cli_sim_mean(row, each * k), "allocated", cli_sim_mean(row, each * k + 1),
+                                                       "moves", sim->repack ? cli_sim_mean(row, each * k + 2) : 0.,
+                                                       "lost", sim->repack ? cli_sim_mean(row, each * k + 3) : 0.));
         return json_pack("{s:o}", "churn", loads);
 }
 

@@ -178,6 +178,11 @@ static size_t any_best(struct fg_chooser *ch, const struct kind *k)
         return ret;
 }
 
+bool fg_chooser_is_random(const struct fg_chooser *ch)
+{
+        return ch->policy->random;
+}
+
 void fg_chooser_shuffle_ties(struct fg_chooser *ch)
 {
         ch->any_tie = true;

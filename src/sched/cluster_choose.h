@@ -14,6 +14,9 @@ int fg_chooser_new(struct fg_chooser **ret, const struct fg_cluster *c, const st
                    uint64_t seed);
 struct fg_chooser *fg_chooser_free(struct fg_chooser *ch);
 
+/* It has no scores. */
+bool fg_chooser_is_random(const struct fg_chooser *ch);
+
 /* From now on any one of those with equal scores instead of the first, to see what a policy owes to their order. */
 void fg_chooser_shuffle_ties(struct fg_chooser *ch);
 

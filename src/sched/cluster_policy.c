@@ -203,7 +203,7 @@ static int32_t score_fastgpu(const struct fg_mix *m, const struct fg_cluster_nod
 }
 
 const struct fg_cluster_policy fg_cluster_policy_table[] = {
-        {"fastgpu", "Keeps what is left useful to the requests that come", score_fastgpu, false},
+        {"fastgpu", "Keeps what is left useful to the requests that come", score_fastgpu, false, 100 * 1024},
         {"fgd", "Fragmentation gradient descent as published (USENIX ATC'23)", score_fgd, false},
         {"best-fit", "The node with the least CPU and GPU left", score_best, false},
         {"dot-product", "The node whose free CPU and GPU are least like the request", score_dot, false},

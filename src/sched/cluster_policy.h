@@ -14,6 +14,7 @@ struct fg_cluster_policy {
          * *ret_gpu: for a part of a GPU, which. Depends on nothing else than its arguments. */
         int32_t (*score)(const struct fg_mix *m, const struct fg_cluster_node *n, const struct fg_cluster_pod *pod, unsigned *ret_gpu);
         bool random; /* no scores: any node that fits, any GPU of it */
+        int32_t move; /* the difference of scores that is worth a move (repack.h); 0: any */
 };
 
 extern const struct fg_cluster_policy fg_cluster_policy_table[]; /* ends with a NULL name; the default is the first */

@@ -8,8 +8,9 @@
 
 struct fg_replay_policy {
         const struct fg_cluster_policy *policy;
-        bool any_tie;   /* equal scores go to any of them, not to the first */
-        bool fragments; /* also say what is fragmented, which costs time */
+        bool any_tie;    /* equal scores go to any of them, not to the first */
+        bool fragments;  /* also say what is fragmented, which costs time */
+        unsigned repack; /* under churn: moves in 100 arrivals, at most; 0: none */
 };
 
 static inline int64_t fg_replay_wanted(const struct fg_cluster_pod *pod)

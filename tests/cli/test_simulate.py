@@ -92,6 +92,20 @@ class Simulate(unittest.TestCase):
             self.assertEqual((got.returncode, got.stdout), (2, ""))
             self.assertIn(bad[0], got.stderr)
 
+    def test_repack(self):
+        few = ("--policy", "fastgpu", "--seeds", "1", "--churn", "90")
+        without, with_it = (json.loads(simulate(self.nodes, self.pods, *few, *more, "--json").stdout)[0]["churn"][0] for more in ((), ("--repack", "3")))
+        self.assertEqual((without["moves"], without["lost"]), (0, 0))
+        self.assertGreater(with_it["moves"], 0)
+        self.assertLessEqual(with_it["moves"], 3)
+        self.assertGreater(with_it["lost"], 0)
+        self.assertIn("MOVES", simulate(self.nodes, self.pods, *few, "--repack", "3").stdout)
+        self.assertNotIn("MOVES", simulate(self.nodes, self.pods, *few).stdout)
+        for bad in (("--repack", "3"), ("--churn", "90", "--repack", "101"), ("--churn", "90", "--repack", "x")):
+            got = simulate(self.nodes, self.pods, *bad)
+            self.assertEqual((got.returncode, got.stdout), (2, ""))
+            self.assertIn("--repack", got.stderr)
+
     def test_bad_traces(self):
         for text, said in ((HEAD + "p,1,1,-1,0\n", ':2: column 4 (num_gpu): "-1"'), (HEAD + "p,1,1,2,500\n", "column 5"),
                            (HEAD + "p,1,1\n", "is missing"), (HEAD, "no pods"), ("", "empty"), ("a,b\n1,2\n", 'no column "cpu_milli"'),
