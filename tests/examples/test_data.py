@@ -34,6 +34,17 @@ class Data(ExampleTest):
         np.testing.assert_allclose(found["weights"], solution[:-1], rtol=1e-6)
         self.assertAlmostEqual(float(found["rest"]), solution[-1], 9)
 
+    def test_a_group_that_nobody_belongs_to_stays(self):
+        """Two groups begin with the same row: all rows go to the first, and the other waits where it is until some come nearer to it."""
+        table = np.array([[1, 2, 0], [5, 1, 0], [1.5, 2, 1], [1, 2, 0], [6, 1, 1], [1, 2.5, 0]])
+        np.savetxt(self.path("same.csv"), table, delimiter=",", header="x,y,z")
+        found = self.run_example("data", "data.py", "--table", self.path("same.csv"), "--groups", 2)[1]
+        samples = (table[:, :-1] - table[:, :-1].mean(0)) / table[:, :-1].std(0)
+        labels, centres = lloyd(samples, samples[[0, 3]])
+        self.assertEqual(set(labels), {0, 1})
+        np.testing.assert_array_equal(found["labels"], labels)
+        np.testing.assert_allclose(found["centres"], centres, atol=1e-12)
+
     def test_columns_that_say_the_same_share_equally(self):
         random = np.random.RandomState(2)
         x, y = random.normal(0, 1, (2, 50))
