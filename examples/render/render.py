@@ -47,8 +47,11 @@ class Render:
         self.rest = [np.uint32(depth), *[four(colour)[0] for colour in (*floor, *sky)], device.buffer(four(look(*view)))]
 
     def add(self):
-        self.device.run("trace", self.shape[::-1], self.sum, *self.spheres, np.uint32(self.first), np.uint32(self.width), np.uint32(self.passes),
-                        *self.rest)
+        # Always the same groups where they fit: then a compiler has no reason to round a part of the frame differently from the whole.
+        rows, columns = self.shape
+        group = (16, 4) if columns % 16 == 0 and rows % 4 == 0 else None
+        self.device.run("trace", (columns, rows), self.sum, *self.spheres, np.uint32(self.first), np.uint32(self.width), np.uint32(self.passes),
+                        *self.rest, group=group)
         self.passes += 1
 
     def develop(self, passes):

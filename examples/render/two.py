@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Graphics: two tenants render the left and the right half of one frame, each in a vGPU of its own.
 
-    fastgpu create --gpus 2 --name pair --memory 256M --compute 70,30
-    examples/render/two.py pair --picture frame.png --progress progress.png
+    fastgpu create --gpus 2 --name my-vgpu --memory 512M --compute 70,30
+    examples/render/two.py my-vgpu --picture frame.png --progress progress.png
 
 Both halves ask for the same number of passes. The one with the larger share is done first; the progress picture is what the frame looked like on
 the way, with how far each half was below it."""

@@ -33,11 +33,11 @@ def example(field, program):
 class ExampleTest(unittest.TestCase):
     """One node and one vGPU, `t/0`, for all tests of the class; SHARES makes several."""
 
-    MEMORY, SHARES, OPTIONS = "512M", "50", ()
+    MEMORY, SHARES, OPTIONS, ENVIRONMENT = "512M", "50", (), {}
 
     @classmethod
     def setUpClass(cls):
-        cls.node = Node(PYTHONDONTWRITEBYTECODE="1")
+        cls.node = Node(PYTHONDONTWRITEBYTECODE="1", **cls.ENVIRONMENT)
         cls.addClassCleanup(cls.node.close)
         cls.node.fastgpu("create", "--name", "t", "--gpus", str(len(cls.SHARES.split(","))), "--memory", cls.MEMORY,
                          "--compute", cls.SHARES, *cls.OPTIONS)

@@ -11,6 +11,7 @@ SECONDS, ROOM, TRIES = 1.5, 12, 3
 
 class Sharing(ExampleTest):
     MEMORY, SHARES, OPTIONS = "256M", "50", ("--mode", "cap")
+    ENVIRONMENT = {"POCL_AFFINITY": "1"}  # as in tests/bench/bench.py
 
     @classmethod
     def setUpClass(cls):
