@@ -246,20 +246,23 @@ const char *cli_sim_row_name(const struct cli_sim *sim, const struct cli_sim_row
                 snprintf(cut, sizeof cut, ", %u slice%s", row->slices, row->slices == 1 ? "" : "s");
         else if (sim->cuts > 1)
                 snprintf(cut, sizeof cut, ", uncut");
-        snprintf(buf, len, "%s%s%s", row->policy, more, cut);
+        snprintf(buf, len, "%s%s%s%s", row->policy, sim->kind->is_oracle(row->policy_at) ? " (oracle)" : "", more, cut);
         return buf;
 }
 
 const struct cli_sim_row *cli_sim_best(const struct cli_sim *sim, size_t measure)
 {
-        const struct cli_sim_row *best = &sim->row[0];
+        const struct cli_sim_row *best = NULL;
         bool differ = false;
         int sign = sim->measure[measure].better;
-        for (size_t i = 1; i < sim->rows; i++) {
-                double gain = sign * (cli_sim_shown(sim, &sim->row[i], measure) - cli_sim_shown(sim, best, measure));
+        for (size_t i = 0; i < sim->rows; i++) {
+                const struct cli_sim_row *row = &sim->row[i];
+                if (sim->kind->is_oracle(row->policy_at))
+                        continue;
+                double gain = best ? sign * (cli_sim_shown(sim, row, measure) - cli_sim_shown(sim, best, measure)) : 0;
                 differ |= gain != 0;
-                if (gain > 0)
-                        best = &sim->row[i];
+                if (!best || gain > 0)
+                        best = row;
         }
         return differ ? best : NULL;
 }

@@ -63,6 +63,7 @@ struct cli_sim;
 struct cli_sim_kind {
         const char *what;                                                     /* "pods" */
         const char *(*policy_name)(const void *user, size_t i);               /* NULL at the end */
+        bool (*is_oracle)(size_t i);                                          /* knows the future: to compare with, not to win */
         const char *default_policies;
         int (*load)(struct cli_sim *sim);                                     /* reads files, sets measures, charts, about */
         int (*prepare)(struct cli_sim *sim, unsigned add_nodes, unsigned slices, uint64_t seed);
@@ -107,7 +108,7 @@ double cli_sim_deviation(const struct cli_sim_row *row, size_t measure);
 double cli_sim_shown(const struct cli_sim *sim, const struct cli_sim_row *row, size_t measure); /* a mean, or a sum */
 /* "gittins, +10 nodes, 7 slices" */
 const char *cli_sim_row_name(const struct cli_sim *sim, const struct cli_sim_row *row, char *buf, size_t len);
-/* The row that is best in it; NULL: none is better than the others. */
+/* The row that is best in it, oracles aside; NULL: none is better than the others. */
 const struct cli_sim_row *cli_sim_best(const struct cli_sim *sim, size_t measure);
 struct cli_sim_measure *cli_sim_add_measure(struct cli_sim *sim, const char *key, const char *title, const char *unit, const char *about, int decimals,
                                             int better);

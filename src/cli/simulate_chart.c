@@ -11,6 +11,7 @@
 #define RIGHT  30.0
 #define TOP    26.0
 #define BOTTOM 44.0
+#define DRAWN  16u /* rows: eight colours, twice */
 #define INNER  (WIDTH - LEFT - RIGHT)
 #define LOW    (HEIGHT - BOTTOM)
 
@@ -28,9 +29,9 @@ static double drawn(enum cli_sim_axis axis, double value)
 static double nice_step(double range)
 {
         static const double steps[] = {1, 2, 2.5, 5, 10};
-        double power = pow(10, floor(log10(range / 5)));
+        double power = pow(10, floor(log10(range / 6)));
         for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-                if (steps[i] * power >= range / 5 * 0.999)
+                if (steps[i] * power >= range / 6 * 0.999)
                         return steps[i] * power;
         return 10 * power;
 }
@@ -67,7 +68,7 @@ static void set_scale(const struct cli_sim *sim, size_t chart, bool x, struct sc
 {
         const struct cli_sim_chart *c = &sim->chart[chart];
         *ret = (struct scale){.axis = x ? c->x : c->y, .low = INFINITY, .high = -INFINITY, .step = 1};
-        for (size_t i = 0; i < sim->rows; i++)
+        for (size_t i = 0; i < sim->rows && i < DRAWN; i++)
                 for (size_t k = 0; k < sim->row[i].curve[chart]->points; k++)
                         widen(ret, drawn(ret->axis, x ? sim->row[i].curve[chart]->x[k] : sim->row[i].curve[chart]->y[k]));
         if (ret->axis == CLI_SIM_LABELS) {
@@ -157,10 +158,15 @@ static void put_line(const struct cli_sim_curve *curve, const struct scale *x, c
         fputc('\n', out);
 }
 
+static size_t drawn_rows(const struct cli_sim *sim)
+{
+        return sim->rows < DRAWN ? sim->rows : DRAWN;
+}
+
 static size_t points_of(const struct cli_sim *sim, size_t chart)
 {
         size_t points = 0;
-        for (size_t i = 0; i < sim->rows; i++)
+        for (size_t i = 0; i < drawn_rows(sim); i++)
                 points += sim->row[i].curve[chart]->points;
         return points;
 }
@@ -179,13 +185,15 @@ void cli_sim_put_chart(const struct cli_sim *sim, size_t chart, FILE *out)
         set_scale(sim, chart, false, &y);
         fprintf(out, "<svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">\n", WIDTH, HEIGHT, c->title);
         put_axes(c, &x, &y, out);
-        for (size_t i = sim->rows; i-- > 0;)
+        for (size_t i = drawn_rows(sim); i-- > 0;)
                 put_line(sim->row[i].curve[chart], &x, &y, i, c->x == CLI_SIM_LABELS, out);
         fputs("</svg><p class=\"legend\">", out);
-        for (size_t i = 0; i < sim->rows; i++) {
+        for (size_t i = 0; i < drawn_rows(sim); i++) {
                 fprintf(out, "<span class=\"row c%zu%s\">", i % 8, i >= 8 ? " dashed" : "");
                 cli_sim_put(out, cli_sim_row_name(sim, &sim->row[i], name, sizeof name));
                 fputs("</span>", out);
         }
+        if (sim->rows > DRAWN)
+                fprintf(out, "<span>the first %u of %zu; the table has all</span>", DRAWN, sim->rows);
         fputs("</p></figure>\n", out);
 }

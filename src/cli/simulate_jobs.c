@@ -33,6 +33,11 @@ static const char *policy_name(const void *user, size_t i)
         return fg_order_policies[i].name;
 }
 
+static bool is_oracle(size_t i)
+{
+        return fg_order_policies[i].oracle;
+}
+
 /* The order is that of the values in run_once(). */
 static void set_measures(struct cli_sim *sim, bool use_is_known)
 {
@@ -242,4 +247,4 @@ static void free_jobs(struct cli_sim *sim)
         free(j);
 }
 
-const struct cli_sim_kind cli_sim_jobs = {"jobs", policy_name, "fifo-skip,mean,gittins,sjf,srtf", load, prepare, run_once, no_json, free_jobs};
+const struct cli_sim_kind cli_sim_jobs = {"jobs", policy_name, is_oracle, "fifo-skip,mean,gittins,sjf,srtf", load, prepare, run_once, no_json, free_jobs};

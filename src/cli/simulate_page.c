@@ -102,7 +102,7 @@ static void put_cell(const struct cli_sim *sim, const struct cli_sim_row *row, s
 {
         char text[64];
         const struct cli_sim_measure *measure = &sim->measure[m];
-        bool is_best = best && measure->better && cli_sim_shown(sim, row, m) == cli_sim_shown(sim, best, m);
+        bool is_best = best && measure->better && !sim->kind->is_oracle(row->policy_at) && cli_sim_shown(sim, row, m) == cli_sim_shown(sim, best, m);
         fprintf(out, "<td%s><data value=\"%.10g\">%s</data>", is_best ? " class=\"best\"" : "", cli_sim_shown(sim, row, m),
                 number_text(cli_sim_shown(sim, row, m), measure->decimals, text, sizeof text));
         if (row->seeds > 1 && !measure->is_sum)
@@ -191,6 +191,11 @@ static void put_foot(const struct cli_sim *sim, FILE *out)
         fputs("</dl>\n", out);
         if (sim->last > sim->first)
                 fputs("<p>± is the standard deviation over the seeds. Curves over time are those of the first seed.</p>\n", out);
+        for (size_t i = 0; i < sim->rows; i++)
+                if (sim->kind->is_oracle(sim->row[i].policy_at)) {
+                        fputs("<p>An oracle knows how long each job will run, which nobody does: it says what could be had, and is not marked as the best.</p>\n", out);
+                        break;
+                }
         if (sim->adds > 1 || sim->add_nodes[0])
                 fputs("<p>Nodes that were added are drawn from those there are, for each seed anew.</p>\n", out);
         if (sim->cuts > 1 || sim->slices[0])

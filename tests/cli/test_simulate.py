@@ -210,6 +210,15 @@ class Simulate(unittest.TestCase):
                 self.assertAlmostEqual(sum(found) / len(found), told, places=4)
                 self.assertTrue(any(abs(value - told) < 1e-4 for value in page.data), (name, row))
 
+    def test_oracles_do_not_win(self):
+        page = self.folder / "page.html"
+        rows = json.loads(run("--jobs", self.jobs, "--gpus", "16", "--policy", "fifo,sjf,gittins", "--report", page, "--json").stdout)
+        self.assertLess(min(row["mean_queue_s"] for row in rows[:2]), rows[0]["mean_queue_s"])
+        text = page.read_text()
+        oracle, = [line for line in text.splitlines() if "sjf (oracle)" in line and line.startswith("<tr>")]
+        self.assertNotIn("best", oracle)
+        self.assertIn("<td class=\"best\">", text)
+
     def test_hostile_names(self):
         bad = self.folder / '<b>&".csv'
         bad.write_text(JOBS)
