@@ -77,6 +77,10 @@ class Enter(unittest.TestCase):
                 "import importlib; print(type(keras.__spec__.loader).__name__, 'exec_module' in vars(keras.__spec__.loader))")
         self.assertEqual(self.python(code, mine).splitlines(), ["1 FastGPU: keras.layers.VirtualGPU is not there: ", "SourceFileLoader False"])
 
+    def test_another_keras(self):
+        self.write("mine/keras.py", "x = 1\n")
+        self.assertEqual(self.python("import sys, keras; print(keras.x, 'fastgpu' in sys.modules)", os.path.join(self.home, "mine")), "1 False")
+
     def test_other_pythons(self):
         """Those too old for the package go on as if nothing were there."""
         tried = 0
