@@ -10,6 +10,8 @@ def tell(module):
     """Keras is loaded; or TensorFlow's view of it, which some versions load before they are done with themselves."""
     if module.__name__ != "keras" and "fastgpu.keras" not in sys.modules:
         return
+    if module.__name__ == "keras" and not hasattr(module, "layers"):  # something of the program's own
+        return
     try:
         from fastgpu import keras
         keras.put(module if module.__name__.endswith(LAYERS) else module.layers)

@@ -32,11 +32,15 @@ class TensorFlow:
         return [f"CPU:{i}" for i in range(n)]
 
     @staticmethod
-    def strategy(devices: List[str], have: List[Here]) -> Any:
+    def through_host(devices: List[str], have: List[Here]) -> bool:
         """NCCL takes a card once only, and a processor not at all."""
-        import tensorflow as tf
         cards = {v.device_key for v in have[:len(devices)]}
-        if len(devices) > 1 and (len(cards) < len(devices) or devices[0].startswith("CPU")):
+        return len(devices) > 1 and (devices[0].startswith("CPU") or (bool(have) and len(cards) < len(devices)))
+
+    @classmethod
+    def strategy(cls, devices: List[str], have: List[Here]) -> Any:
+        import tensorflow as tf
+        if cls.through_host(devices, have):
             return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.HierarchicalCopyAllReduce())
         return tf.distribute.MirroredStrategy(devices)
 

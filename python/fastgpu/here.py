@@ -43,7 +43,7 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 def size(value: Any) -> Optional[int]:
     """Bytes, of a number or of text such as "8G" or "1.5GiB"."""
-    number: Any = value
+    number: Optional[int] = value
     if isinstance(value, str):
         import re
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", value, re.IGNORECASE)

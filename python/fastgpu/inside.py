@@ -28,7 +28,7 @@ _FDS = 3
 class Here(NamedTuple):
     """One vGPU that this process is in, as it is now. memory: its quota in bytes; share: permille."""
     name: str
-    index: int
+    index: int  # type: ignore[assignment]  # of the set; nobody asks a tuple where it has something
     uuid: str
     device_key: str
     memory: int

@@ -19,6 +19,7 @@ import keras
 
 from . import here
 from . import scope as scopes
+from .frameworks import ALL
 
 Size = Union[int, str]
 
@@ -93,7 +94,7 @@ def scope(n: int, memory: Optional[Size] = None, compute: Optional[float] = None
     framework's runtime starts: RuntimeError otherwise, and nothing is acquired. Without FastGPU: a warning, and the devices of the machine."""
     wish = here.Wish.of(n, memory, compute, mode)
     framework = keras.backend.backend()
-    if framework not in scopes.ALL:
+    if framework not in ALL:
         raise RuntimeError(f"scope() knows TensorFlow, JAX and torch, not Keras' backend {framework!r}")
     return scopes.scope(wish, framework)
 

@@ -65,7 +65,7 @@ class Environment:
     def cuda(self):
         """The CUDA runtime that this torch names, and stubs of the rest."""
         done = subprocess.run([self.python, "-c", "import importlib.metadata as m; print('\\n'.join(m.requires('torch')))"], capture_output=True, text=True)
-        rows = re.findall(r"nvidia-cuda-runtime(?:-cu12)?==[\d.]+", done.stdout)
+        rows = ["nvidia-cuda-runtime-cu12==" + v for v in re.findall(r"nvidia-cuda-runtime-cu12\s*\(?==([\d.]+)", done.stdout)]
         newest = re.search(r"cuda-toolkit\[.*\]==(\d+)\.(\d+)", done.stdout)
         if not rows and newest:
             rows = [f"nvidia-cuda-runtime=={newest.group(1)}.{newest.group(2)}.*"]

@@ -190,6 +190,9 @@ class Keras(common.Case):
             self.assertEqual((len(caught), total), (1, 4.0))
             self.assertIn("this program is in no vGPU", caught[0][0])
             self.assertEqual(caught[0][1], "p.py")
+        caught, total = self.said(self.program(ALONE, backend="jax", run=None, PYTHONPATH=where, FASTGPU_ATTACH=self.node.dir + "/gone.sock"))
+        self.assertEqual((len(caught), total), (1, 4.0))
+        self.assertIn("cannot attach to fastgpud", caught[0][0])
         self.assertIsNone(self.node.daemon_pid() if os.path.exists(self.node.socket_path()) else None)
 
     def test_a_model_where_the_package_is_not(self):

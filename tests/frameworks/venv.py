@@ -42,7 +42,8 @@ def of_the_dockerfile():
 
 
 def asked_for():
-    return os.environ.get("FASTGPU_FRAMEWORKS") == "1" or os.environ.get("CI") == "true"
+    word = os.environ.get("FASTGPU_FRAMEWORKS")  # 0: test.sh has tried
+    return word == "1" or (word != "0" and os.environ.get("CI") == "true")
 
 
 def python():

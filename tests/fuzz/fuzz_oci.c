@@ -69,7 +69,8 @@ static void try_config(const char *text, size_t size)
 
 static void try_lines(char *text, bool is_policy)
 {
-        char *argv[64] = {"fastgpu-runtime"}, *rest = text, *line;
+        static char name[] = "fastgpu-runtime";
+        char *argv[64] = {name}, *rest = text, *line;
         struct fgi_oci_policy policy = {0};
         struct fgi_oci_call call;
         struct fg_error err = {0};

@@ -15,7 +15,7 @@ import unittest
 import common
 import fastgpu
 from common import Case
-from fastgpu import enter, here, inside
+from fastgpu import enter, frameworks, here, inside
 
 ENTER = os.path.join(common.ROOT, "python", "enter")
 MIB = 1 << 20
@@ -76,6 +76,10 @@ class Enter(unittest.TestCase):
         code = ("import warnings; said = []; warnings.showwarning = lambda m, *rest: said.append(str(m)); import sys, keras; print(len(said), said[0][:47]);"
                 "import importlib; print(type(keras.__spec__.loader).__name__, 'exec_module' in vars(keras.__spec__.loader))")
         self.assertEqual(self.python(code, mine).splitlines(), ["1 FastGPU: keras.layers.VirtualGPU is not there: ", "SourceFileLoader False"])
+
+    def test_another_keras(self):
+        self.write("mine/keras.py", "x = 1\n")
+        self.assertEqual(self.python("import sys, keras; print(keras.x, 'fastgpu' in sys.modules)", os.path.join(self.home, "mine")), "1 False")
 
     def test_other_pythons(self):
         """Those too old for the package go on as if nothing were there."""
@@ -260,6 +264,12 @@ class Here(unittest.TestCase):
         self.assertIsNone(here.shortage(here.Wish.of(1, "64M", 30, "share"), have))
         for wish, word in ((here.Wish.of(3), "--gpus 3"), (here.Wish.of(2, "64M"), "a/1"), (here.Wish.of(1, None, 30.5), "30.5 %"), (here.Wish.of(1, None, None, "cap"), "mode")):
             self.assertIn(word, here.shortage(wish, have))
+
+    def test_nccl_takes_a_card_once(self):
+        same, two = [self.vgpu(0), self.vgpu(1)], [self.vgpu(0), self.vgpu(1, device_key="other")]
+        for devices, have, host in ((["GPU:0", "GPU:1"], same, True), (["GPU:0", "GPU:1"], two, False), (["GPU:0", "GPU:1"], [], False), (["GPU:0"], same, False),
+                                    (["CPU:0", "CPU:1"], [], True), (["CPU:0"], [], False)):
+            self.assertEqual(frameworks.TensorFlow.through_host(devices, have), host, (devices, have))
 
     def test_visible(self):
         have = [self.vgpu(i) for i in range(3)]
