@@ -171,6 +171,7 @@ class Walk(unittest.TestCase):
         # The quota holds there too: 10 000 000 samples are 400 MB.
         said = sh("docker run --gpus 2 --rm fastgpu_example ./train_mlp --samples 10000000 --epochs 1", code=1)
         self.assertRegex(said, "CL_MEM_OBJECT_ALLOCATION_FAILURE|CL_OUT_OF_RESOURCES|CL_INVALID_BUFFER_SIZE")
+        sh("fastgpu delete my-vgpu --force")
         self.stop_daemon()
 
     def trained(self, said):
@@ -178,6 +179,48 @@ class Walk(unittest.TestCase):
             self.assertRegex(said, rf"device {device}  epoch 10/10  loss 0\.\d+  accuracy 0\.9")
         self.assertEqual(said.count(": the same"), 2, said)
         self.assertNotIn("device 2", said)
+
+    def newer(self, tar):
+        """The engines of the next Debian, in its own root file system; FastGPU and its daemon are this machine's."""
+        root = os.path.join(self.work, "newer")
+        os.mkdir(root)
+        sh(f"tar -C {root} --numeric-owner -xf {tar} && cp /usr/bin/fastgpu /usr/bin/fastgpu-runtime {root}/usr/bin"
+           f" && cp {HERE}/walk.sh {self.work}/box.tar {root} && mkdir -p {root}/box {root}/etc/docker {root}/usr/lib/fastgpu"
+           f" && tar -C {root}/box -xf {root}/box.tar && cp -r /etc/containers {root}/etc")
+        # A root that is a mount point, as engines change its mounts.
+        sh(f"mount --bind {root} {root} && mount --make-private {root} && mount --rbind /dev {root}/dev && mount -t proc none {root}/proc"
+           f" && mount --rbind /sys {root}/sys && mount -t tmpfs none {root}/run")
+        for folder in ("/run/fastgpu", "/run/cdi", "/usr/lib/fastgpu"):
+            sh(f"mkdir -p {root}{folder} && mount --rbind {folder} {root}{folder}")
+        with open(f"{root}/etc/docker/daemon.json", "w", encoding="ascii") as f:
+            f.write('{"features": {"cdi": true}, "iptables": false, "bridge": "none"}')
+        return root
+
+    def test_7_newer_engines(self):
+        tar = chroot.base("engines-trixie", "--suite", "trixie", "--include", "docker.io,docker-cli,containerd,runc,iptables,podman,crun,netavark,aardvark-dns,bubblewrap,"
+                          "libjansson4,libsodium23")
+        os.environ["FASTGPU_SIM"] = "2xT4"
+        os.rename("/etc/OpenCL/vendors", "/etc/OpenCL/none")
+        sh(f"tar -C {self.root} -cf {self.work}/box.tar .")
+        root = self.newer(tar)
+        sh("fastgpu create --gpus 2 --name my-vgpu --memory 512M --compute 30 && fastgpu docker enable --gpus-compat=my-vgpu --root " + root)
+        sh("fastgpu delete my-vgpu")
+        path = os.environ["PATH"] + ":/usr/lib/fastgpu/docker"
+        docker = subprocess.Popen(["chroot", root, "env", f"PATH={path}", "dockerd"], stdout=self.log, stderr=self.log)
+        containerd = subprocess.Popen(["chroot", root, "containerd"], stdout=self.log, stderr=self.log)
+        try:
+            wait_until(lambda: answers(f"chroot {root} docker version") and answers(f"chroot {root} ctr version"), "both answer")
+            for engine in ("docker", "podman"):
+                sh(f"chroot {root} {engine} import -c 'CMD [\"/opt/look\"]' /box.tar fastgpu-box")
+            said = sh(f"chroot {root} /walk.sh fastgpu-box /box", code=None, NETWORK="none")
+        finally:
+            docker.terminate()
+            containerd.terminate()
+            docker.wait(30)
+        print(said)
+        self.assertIn(" 0 do not", said.splitlines()[-1])
+        self.assertRegex(said, r"(?m)^ok    docker \S+ +--device fastgpu.dev/vgpu=my-vgpu$")
+        self.stop_daemon()
 
 
 if __name__ == "__main__":

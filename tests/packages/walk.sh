@@ -5,10 +5,12 @@
 #
 # usage: walk.sh IMAGE ROOT        the image (box/) in docker and in podman, and the same as a folder
 #
-# What is kept from the environment with env -i is the simulated driver's own. PODMAN: podman with the options that this machine needs. The last line counts; exit 1 when a way failed.
+# PODMAN: podman with the options that this machine needs. NETWORK: the containers' network. What env -i keeps is the simulated driver's own.
+# The last line counts; exit 1 when a way failed.
 set -u
 image=$1 root=$2
 podman=${PODMAN:-podman}
+net=${NETWORK:+--network=$NETWORK}
 passed=0 failed=0 skipped=0
 two='2 vGPUs of 536870912,536870912 bytes, sums right, more refused'
 one='1 vGPUs of 536870912 bytes, sums right, more refused'
@@ -42,38 +44,38 @@ version() {
 
 by_cdi() {
         name="podman $(version podman), $1 $(version "$1")"
-        row "$name" '--device fastgpu.dev/vgpu=my-vgpu' "$two" $podman --runtime "$1" run --rm --device fastgpu.dev/vgpu=my-vgpu "$image"
-        row "$name" '--device fastgpu.dev/vgpu=my-vgpu::1' "$one" $podman --runtime "$1" run --rm --device fastgpu.dev/vgpu=my-vgpu::1 "$image"
-        row "$name" '$(fastgpu container my-vgpu)' "$two" $podman --runtime "$1" run --rm $(fastgpu container my-vgpu) "$image"
-        row "$name" 'env -i' "$two" $podman --runtime "$1" run --rm --device fastgpu.dev/vgpu=my-vgpu "$image" env -i PATH=/usr/bin:/bin FASTGPU_SIM=2xT4 /opt/look
-        row "$name" 'unknown vGPU: not started' 'fastgpu.dev/vgpu=nobody' $podman --runtime "$1" run --rm --device fastgpu.dev/vgpu=nobody "$image"
+        row "$name" '--device fastgpu.dev/vgpu=my-vgpu' "$two" $podman --runtime "$1" run $net --rm --device fastgpu.dev/vgpu=my-vgpu "$image"
+        row "$name" '--device fastgpu.dev/vgpu=my-vgpu::1' "$one" $podman --runtime "$1" run $net --rm --device fastgpu.dev/vgpu=my-vgpu::1 "$image"
+        row "$name" '$(fastgpu container my-vgpu)' "$two" $podman --runtime "$1" run $net --rm $(fastgpu container my-vgpu) "$image"
+        row "$name" 'env -i' "$two" $podman --runtime "$1" run $net --rm --device fastgpu.dev/vgpu=my-vgpu "$image" env -i PATH=/usr/bin:/bin FASTGPU_SIM=2xT4 /opt/look
+        row "$name" 'unknown vGPU: not started' 'fastgpu.dev/vgpu=nobody' $podman --runtime "$1" run $net --rm --device fastgpu.dev/vgpu=nobody "$image"
 }
 
 by_runtime() {
         name="podman $(version podman)"
         row "$name" '--runtime fastgpu-runtime --annotation' "$two" \
-                $podman --runtime "$(command -v fastgpu-runtime)" run --rm --annotation fastgpu.dev/vgpu=my-vgpu "$image"
+                $podman --runtime "$(command -v fastgpu-runtime)" run $net --rm --annotation fastgpu.dev/vgpu=my-vgpu "$image"
         row "$name" '--annotation, unknown vGPU: not started' 'FastGPU: ' \
-                $podman --runtime "$(command -v fastgpu-runtime)" run --rm --annotation fastgpu.dev/vgpu=nobody "$image"
+                $podman --runtime "$(command -v fastgpu-runtime)" run $net --rm --annotation fastgpu.dev/vgpu=nobody "$image"
 }
 
 by_docker() {
         server=$(docker version --format '{{.Server.Version}}')
         name="docker ${server%%+*}"
         row "$name" '--runtime fastgpu -e FASTGPU_VISIBLE_DEVICES' "$two" \
-                docker run --rm --runtime fastgpu -e FASTGPU_VISIBLE_DEVICES=my-vgpu "$image"
+                docker run $net --rm --runtime fastgpu -e FASTGPU_VISIBLE_DEVICES=my-vgpu "$image"
         row "$name" 'the same, env -i' "$two" \
-                docker run --rm --runtime fastgpu -e FASTGPU_VISIBLE_DEVICES=my-vgpu "$image" env -i PATH=/usr/bin:/bin FASTGPU_SIM=2xT4 /opt/look
-        row "$name" '--gpus 2' "$two" docker run --gpus 2 --rm "$image"
-        row "$name" '--gpus all' "$two" docker run --gpus all --rm "$image"
-        row "$name" '--gpus 1' "$one" docker run --gpus 1 --rm "$image"
-        row "$name" '--gpus "device=my-vgpu"' "$two" docker run --gpus '"device=my-vgpu"' --rm "$image"
-        row "$name" '--gpus 3: not started' 'FastGPU: ' docker run --gpus 3 --rm "$image"
-        row "$name" 'unknown vGPU: not started' 'FastGPU: ' docker run --rm --runtime fastgpu -e FASTGPU_VISIBLE_DEVICES=nobody "$image"
-        row "$name" 'no vGPU asked for: none' 'libnvidia-ml.so.1: cannot open' docker run --rm "$image"
+                docker run $net --rm --runtime fastgpu -e FASTGPU_VISIBLE_DEVICES=my-vgpu "$image" env -i PATH=/usr/bin:/bin FASTGPU_SIM=2xT4 /opt/look
+        row "$name" '--gpus 2' "$two" docker run $net --gpus 2 --rm "$image"
+        row "$name" '--gpus all' "$two" docker run $net --gpus all --rm "$image"
+        row "$name" '--gpus 1' "$one" docker run $net --gpus 1 --rm "$image"
+        row "$name" '--gpus "device=my-vgpu"' "$two" docker run $net --gpus '"device=my-vgpu"' --rm "$image"
+        row "$name" '--gpus 3: not started' 'FastGPU: ' docker run $net --gpus 3 --rm "$image"
+        row "$name" 'unknown vGPU: not started' 'FastGPU: ' docker run $net --rm --runtime fastgpu -e FASTGPU_VISIBLE_DEVICES=nobody "$image"
+        row "$name" 'no vGPU asked for: none' 'libnvidia-ml.so.1: cannot open' docker run $net --rm "$image"
         case ${server%%.*} in
         1? | 2[0-4]) not_here "$name" '--device fastgpu.dev/vgpu=my-vgpu: Docker knows CDI from 25 on' ;;
-        *) row "$name" '--device fastgpu.dev/vgpu=my-vgpu' "$two" docker run --rm --device fastgpu.dev/vgpu=my-vgpu "$image" ;;
+        *) row "$name" '--device fastgpu.dev/vgpu=my-vgpu' "$two" docker run $net --rm --device fastgpu.dev/vgpu=my-vgpu "$image" ;;
         esac
 }
 
