@@ -208,6 +208,62 @@ class Podman(RuntimeTest):
         self.assertIn("nobody", done.stderr)
 
 
+@needs("podman", "crun", "bwrap", "setpriv")
+class Rootless(unittest.TestCase):
+    """Somebody without rights: his own daemon, his own containers. The system's vGPUs are out of his engine's reach."""
+    USER = 65534
+
+    def setUp(self):
+        self.room = rooms.Room()
+        self.addCleanup(self.room.close)
+        self.node = Node()
+        self.addCleanup(self.node.close)
+        home = self.node.dir
+        self.node.env.update(HOME=home, XDG_RUNTIME_DIR=home + "/xdg")
+        self.root = self.room.make_root("theirs")
+        self.program = "/opt/" + os.path.basename(shutil.copy(PROGRAM, self.root + "/opt"))
+        for folder in (home + "/xdg", home + "/bin", self.root + "/usr/lib/fastgpu"):
+            os.makedirs(folder, 0o700, exist_ok=True)
+        # Its name is one of those that podman takes for able to do without control groups.
+        with open(home + "/bin/crun", "w", encoding="utf-8") as f:
+            f.write(f'#!/bin/sh\nFASTGPU_STATE_DIR={home} FASTGPU_RUNTIME_CONF={home}/policy exec {RUNTIME} "$@"\n')
+        os.chmod(home + "/bin/crun", 0o755)
+        with open(home + "/policy", "w", encoding="utf-8") as f:
+            f.write(f"runtime = {shutil.which('crun')}\n")
+        theirs = [f"{self.root}/{part}" for part in ("usr/lib/fastgpu", "etc", "run", "opt", "root", "tmp", "var", "proc", "sys", "dev")]
+        subprocess.run(["chown", "-R", f"{self.USER}:{self.USER}", home, *theirs], check=True)
+        os.chown(self.root, self.USER, self.USER)
+        os.chmod(self.room.dir, 0o755)
+
+    def theirs(self, *argv):
+        return self.node.native("setpriv", f"--reuid={self.USER}", f"--regid={self.USER}", "--clear-groups", *argv)
+
+    def podman(self, *options):
+        home = self.node.dir
+        return self.theirs("podman", f"--root={home}/store", f"--runroot={home}/rr", "--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none",
+                           f"--runtime={home}/bin/crun", "run", "--rm", "--network=none", "--cgroups=disabled", *rooms.ULIMITS, *options, "--rootfs", self.root,
+                           PYTHON, self.program, "fill")
+
+    def test_their_own_daemon(self):
+        made = self.theirs(FASTGPU, "create", "--name", "w", "--gpus", "2", "--memory", "32M,48M", "--compute", "20,20")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        words = self.theirs(FASTGPU, "container", "w", "--for", "bwrap").stdout.split()
+        for done in (self.theirs("bwrap", "--bind", self.root, "/", "--dev", "/dev", "--proc", "/proc", "--ro-bind", "/sys", "/sys", "--tmpfs", "/tmp", *words, PYTHON,
+                                 self.program, "fill"), self.podman("--annotation=fastgpu.dev/vgpu=w")):
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(json.loads(done.stdout), [32 * MIB, 48 * MIB])
+
+    def test_the_systems_daemon(self):
+        with Node(FASTGPU_CDI_DIR="/run/cdi") as system:
+            os.chmod(system.dir, 0o755)
+            system.json("create", "--name", "s", "--memory", "32M", "--compute", "20")
+            os.chmod(system.dir + "/run", 0o755)  # as the system's is
+            done = self.podman("--device=fastgpu.dev/vgpu=s")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("containers/s", done.stderr)
+        self.assertIn("ermission denied", done.stderr)
+
+
 @needs("containerd", "ctr", "runc")
 class Containerd(RuntimeTest):
     real = "runc"
