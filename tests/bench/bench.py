@@ -18,6 +18,7 @@ from node import Node, require_tree  # noqa: E402
 
 import rows_api  # noqa: E402
 import rows_containers  # noqa: E402
+import rows_kubernetes  # noqa: E402
 import rows_cuda  # noqa: E402
 import rows_daemon  # noqa: E402
 import rows_memory  # noqa: E402
@@ -29,7 +30,7 @@ import rows_time  # noqa: E402
 # whole bursts after every pause, and native kernels then take up to 1.7 times as long as in a steady stream.
 os.environ.setdefault("POCL_AFFINITY", "1")
 
-ROWS = {**rows_memory.ROWS, **rows_time.ROWS, **rows_daemon.ROWS, **rows_api.ROWS, **rows_money.ROWS, **rows_metrics.ROWS, **rows_containers.ROWS, **rows_cuda.ROWS}
+ROWS = {**rows_memory.ROWS, **rows_time.ROWS, **rows_daemon.ROWS, **rows_api.ROWS, **rows_money.ROWS, **rows_metrics.ROWS, **rows_containers.ROWS, **rows_kubernetes.ROWS, **rows_cuda.ROWS}
 
 
 class Context:

@@ -62,7 +62,7 @@ func TestPlainManifest(t *testing.T) {
 
 func TestValues(t *testing.T) {
 	bare := render(t, map[string]any{"dra": false, "refuseMixing": false})
-	for _, word := range []string{"--dra", "ClusterRole", "DeviceClass", "Policy", "plugins_registry"} {
+	for _, word := range []string{"--dra", "ClusterRole", "DeviceClass", "AdmissionPolicy", "plugins_registry"} {
 		if strings.Contains(bare, word) {
 			t.Errorf("%s is there without claims and policies", word)
 		}

@@ -353,3 +353,16 @@ func resident(pid int) string {
 	}
 	return "?"
 }
+
+// processor is what a process has used, in steps of 10 ms.
+func processor(pid int) time.Duration {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(text), ") ")
+	part := strings.Fields(rest)
+	if len(part) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(part[11])
+	system, _ := strconv.Atoi(part[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
