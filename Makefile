@@ -55,6 +55,7 @@ gpu-bundle: all
 KUBERNETES_ROUNDS ?= 1000
 kubernetes-check: all
 	@KUBERNETES_BUILD=1 KUBERNETES_ROUNDS=$(KUBERNETES_ROUNDS) tests/kubernetes/run.py
+	@cd tests/kubernetes/chart && FASTGPU_SOURCE=$(CURDIR) go test .
 
 # What `make` built, as one archive with install.sh.
 dist: all

@@ -225,6 +225,7 @@ CLI_VERB(dashboard);
 CLI_VERB(login);
 CLI_VERB(logout);
 CLI_VERB(whoami);
+CLI_VERB(nodes);
 CLI_VERB(perf);
 CLI_VERB(bench);
 CLI_VERB(user);
@@ -252,5 +253,10 @@ int cli_job_become(int argc, char **argv);
 
 /* Candidates for the shell, one a line; called by the completion scripts. */
 int cli_complete(int argc, char **argv);
+
+/* --- nodes.c --- */
+
+/* `why` of a pod, "NAMESPACE/NAME". */
+int cli_nodes_why(const char *pod, bool as_json);
 
 #endif

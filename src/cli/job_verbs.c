@@ -65,10 +65,10 @@ int cli_cancel(int argc, char **argv)
 static const struct argp_option why_options[] = {CLI_OPTION_PROJECT, CLI_OPTION_JSON, {0}};
 const struct argp cli_why_argp = {.options = why_options,
                                   .parser = cli_action_parse,
-                                  .args_doc = "JOB|NAME",
+                                  .args_doc = "JOB|NAME|pod/NAMESPACE/NAME",
                                   .doc = "Say why a job waits: the one reason that decides, what would let it start, and when that will be, where it "
                                          "can be told. With the name of vGPUs: in what state they are, and why; slurm-17 is Slurm's job 17, also "
-                                         "before it has any."};
+                                         "before it has any. With a pod of Kubernetes: which vGPUs it has on this node, or why not."};
 
 int cli_why(int argc, char **argv)
 {
@@ -80,6 +80,8 @@ int cli_why(int argc, char **argv)
         int code = cli_words("why", &cli_why_argp, argc, argv, &words);
         if (code == 0 && words.count != 1)
                 code = cli_fail(CLI_USAGE, "why what? Type: fastgpu why JOB, or the name of vGPUs");
+        if (code == 0 && strncmp(words.args[0], "pod/", 4) == 0)
+                return cli_nodes_why(words.args[0] + 4, words.json);
         if (code == 0)
                 code = cli_project(&project);
         if (code)

@@ -18,6 +18,7 @@ from node import Node, require_tree  # noqa: E402
 
 import rows_api  # noqa: E402
 import rows_containers  # noqa: E402
+import rows_kubernetes  # noqa: E402
 import rows_cuda  # noqa: E402
 import rows_daemon  # noqa: E402
 import rows_examples  # noqa: E402
@@ -44,6 +45,7 @@ for rows in (
         rows_examples,
         rows_cuda,
         rows_keras,
+        rows_kubernetes,
         rows_slurm,
 ):
     ROWS.update(rows.ROWS)

@@ -12,7 +12,7 @@ from fake_daemon import Server
 
 VERBS = ["devices", "create", "list", "inspect", "resize", "suspend", "resume", "delete", "run", "container", "discover", "submit", "jobs", "logs", "cancel",
          "why", "top", "dashboard", "login", "logout", "whoami", "user", "project", "token",
-         "price", "usage", "invoice", "export", "budget", "report", "events", "audit", "perf", "bench", "simulate", "docker", "doctor", "version", "help"]
+         "price", "usage", "invoice", "export", "budget", "report", "events", "audit", "perf", "bench", "simulate", "nodes", "docker", "doctor", "version", "help"]
 
 
 class Help(Case):

@@ -56,7 +56,7 @@ def main():
     room = ["unshare", "-m", "--propagation", "private", "sh", "-c", 'mount -t tmpfs none /var/lib/kubelet && exec "$@"', "sh"]
     if subprocess.run([*room, "true"], capture_output=True).returncode:
         skip("no right to mounts of its own")
-    os.environ.update(FASTGPU_TEST_ROOM="1", FASTGPU_PREFIX=os.path.abspath(PREFIX))
+    os.environ.update(FASTGPU_TEST_ROOM="1", FASTGPU_PREFIX=os.path.abspath(PREFIX), FASTGPU_SOURCE=os.path.abspath(os.path.join(HERE, "..", "..")))
     os.execvp(room[0], [*room, path, "-test.v", "-test.timeout=12h", *sys.argv[1:]])
 
 

@@ -78,6 +78,7 @@ static void names(void **state)
 static struct fgi_kube *two_gpus(void)
 {
         struct fgi_kube *kube = calloc(1, sizeof *kube);
+        kube->without = json_array();
         struct fg_error err = {0};
         kube->node.is_there = true;
         kube->node.gpus = 2;
@@ -131,6 +132,7 @@ static void slots(void **state)
         kube->node.is_there = false;
         assert_int_equal(healthy(kube, 0, &all), 0);
         free(kube->held);
+        json_decref(kube->without);
         free(kube);
 }
 
@@ -161,6 +163,7 @@ static void preferences(void **state)
                         assert_string_not_equal(chosen[i], chosen[j]);
         wanted.count = -1;
         assert_int_equal(fgi_kube_prefer(&kube->resource[0], &wanted, chosen), 0);
+        json_decref(kube->without);
         free(kube);
 }
 

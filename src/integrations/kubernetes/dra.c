@@ -167,6 +167,7 @@ static void refuse(struct entry *entry, const char *text)
         if (asprintf(&entry->error, "FastGPU: %s", text) < 0)
                 entry->error = NULL;
         fg_log_warning("claim %s/%s: %s", entry->namespace, entry->name, text);
+        fgi_kube_refused(entry->job->dra->kube, "claim %s/%s: %.400s", entry->namespace, entry->name, text);
 }
 
 static int prepare_one(struct entry *entry, const char *body, struct fg_error *err)

@@ -44,6 +44,7 @@ struct fgi_kube_slice {
         bool again;      /* something happened meanwhile */
         uint64_t at;     /* when it is looked at again */
         char node_uid[64];
+        char problem[256]; /* why it is not published; "" */
 };
 
 struct fgi_kube_dra {
@@ -75,5 +76,9 @@ void fgi_kube_claim_project(const struct fgi_kube_dra *dra, const char *namespac
 int fgi_kube_dra_open(struct fgi_kube_dra *dra, struct fg_error *err);
 void fgi_kube_dra_close(struct fgi_kube_dra *dra);
 void fgi_kube_dra_check(struct fgi_kube_dra *dra, uint64_t now); /* its sockets may have been wiped; slices */
+
+/* --- status.c --- */
+
+void fgi_kube_status_write(struct fgi_kube *kube, const struct fgi_kube_dra *dra, uint64_t now); /* dra: NULL without */
 
 #endif

@@ -117,11 +117,13 @@ static void mark(struct fgi_kube *kube, const struct fgi_kube_resource *resource
         if (ids == 0)
                 return;
         fgi_kube_set_name(resource->class.name, id, ids, set);
+        bool any = false;
         for (uint32_t i = 0; i < kube->helds; i++) {
                 struct fgi_kube_held *held = &kube->held[i];
                 bool is_same = strcmp(held->set, set) == 0;
                 if (&kube->resource[held->resource] != resource || (!is_same && !overlaps(held, id, ids)))
                         continue;
+                any = true;
                 if (is_same && held->ids == 0) {
                         held->ids = ids;
                         memcpy(held->id, id, ids * sizeof *id);
@@ -133,6 +135,9 @@ static void mark(struct fgi_kube *kube, const struct fgi_kube_resource *resource
                 if (*pod)
                         snprintf(held->pod, sizeof held->pod, "%s", pod);
         }
+        /* Somebody deleted it: the container gets it again with its next start. */
+        if (!any && !as_written && json_array_size(kube->without) < FGI_KUBE_WITHOUT)
+                json_array_append_new(kube->without, json_string(pod));
 }
 
 /* The kubelet splits a container's devices of one resource by their NUMA nodes. */
@@ -234,6 +239,7 @@ void fgi_kube_held_judge(struct fgi_kube *kube, const uint8_t *answer, size_t si
         uint64_t now = fg_now();
         for (uint32_t i = 0; i < kube->helds; i++)
                 kube->held[i].listed = kube->held[i].written = false;
+        json_array_clear(kube->without);
         if (!read_answer(kube, answer, size))
                 return;
         for (uint32_t i = kube->helds; i-- > 0;) {

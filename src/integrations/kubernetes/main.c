@@ -201,8 +201,10 @@ static int run(struct fgi_kube *kube, struct fgi_kube_dra *dra, int signals)
                 if (kube->changed && kube->look_at > now + SOON)
                         kube->look_at = now + SOON;
                 kube->changed = false;
-                if (now >= kube->look_at)
+                if (now >= kube->look_at) {
                         look(kube, now);
+                        fgi_kube_status_write(kube, dra, now);
+                }
                 fgi_kube_kubelet_check(kube, now);
                 if (dra)
                         fgi_kube_dra_check(dra, now);
@@ -238,6 +240,8 @@ static int serve(struct fgi_kube *kube, struct fgi_kube_dra *dra, struct fg_erro
         fgi_kube_ask_stop(&kube->pods);
         fgi_kube_node_close(&kube->node);
         free(kube->held);
+        free(kube->status);
+        json_decref(kube->without);
         return r < 0 ? fg_error_set(err, r, "cannot wait: %m") : 0;
 }
 
@@ -270,6 +274,7 @@ int main(int argc, char **argv)
         static struct fgi_kube_dra dra = {.kube = &kube, .prefix = "k8s-", .where = {.ca = ACCOUNT "ca.crt", .token = ACCOUNT "token"}};
         struct options o = {.kube = &kube, .dra = &dra};
         from_environment(&kube, &dra);
+        kube.without = json_array();
         error_t wrong = argp_parse(&argp, argc, argv, 0, NULL, &o);
         if (!wrong)
                 wrong = check(&o);

@@ -319,6 +319,7 @@ static void allocate(struct fgi_grpc_call *call, const uint8_t *data, size_t siz
         if (r < 0) {
                 take_back(resource, &a);
                 fg_log_warning("refused: %s", err.text);
+                fgi_kube_refused(resource->kube, "%s", err.text);
                 fgi_grpc_end(call, code_of(r), err.text);
                 return;
         }

@@ -8,6 +8,7 @@
 #include "deviceplugin.pb-c.h"
 
 #include <sys/stat.h>
+#include <time.h>
 
 #define FGI_KUBE_WATCHERS_MAX 8u
 #define FGI_KUBE_HELD_MAX     4096u
@@ -42,6 +43,14 @@ struct fgi_kube_held {
         char pod[320];   /* "namespace/pod/container", "" while none is known */
 };
 
+#define FGI_KUBE_REFUSALS 16u
+#define FGI_KUBE_WITHOUT  64u
+
+struct fgi_kube_refusal {
+        time_t time;
+        char text[600];
+};
+
 struct fgi_kube {
         char folder[PATH_MAX - 128]; /* the kubelet's: /var/lib/kubelet */
         char own_pod[320];           /* "namespace/name", "": runs outside of pods */
@@ -55,6 +64,11 @@ struct fgi_kube {
         bool changed;    /* what is left for others, since they were told */
         uint64_t sets_at, pods_at, look_at; /* when that is due */
         struct fgi_kube_ask pods;
+        json_t *without; /* pods whose devices no set is there for; never NULL */
+        uint32_t refusals;
+        struct fgi_kube_refusal refusal[FGI_KUBE_REFUSALS]; /* the newest */
+        char *status;
+        uint64_t status_at;
         int inotify;
         struct stat socket; /* the kubelet's, as it was seen last */
 };
@@ -91,6 +105,10 @@ int fgi_kube_plugin_open(struct fgi_kube *kube, struct fgi_kube_resource *resour
 void fgi_kube_plugin_close(struct fgi_kube_resource *resource);
 /* Tells the watchers, if something changed or `anyway`. */
 void fgi_kube_plugin_tell(struct fgi_kube_resource *resource, bool anyway);
+
+/* --- status.c --- */
+
+__attribute__((format(printf, 2, 3))) void fgi_kube_refused(struct fgi_kube *kube, const char *format, ...);
 
 /* --- kubelet.c: its socket comes and goes --- */
 

@@ -105,6 +105,7 @@ static void fail(struct fgi_kube_dra *dra, const char *what, long status, const 
         fgi_kube_autojson json_t *answer = status ? json_loads(body, 0, NULL) : NULL;
         const char *message = status ? text_of(answer, "message") : body;
         fg_log_warning("the ResourceSlice cannot be %s: %s (%ld)", what, message, status);
+        snprintf(dra->slice.problem, sizeof dra->slice.problem, "it cannot be %s: %.180s (%ld)", what, message, status);
         over(dra, AGAIN);
 }
 
@@ -112,6 +113,7 @@ static void on_written(void *user, long status, const char *body)
 {
         struct fgi_kube_dra *dra = user;
         if (status == 200 || status == 201) {
+                dra->slice.problem[0] = 0;
                 fg_log_info("ResourceSlice published, with %u GPUs", dra->kube->node.gpus);
                 over(dra, LOOK);
                 return;
@@ -162,6 +164,8 @@ static void on_slice(void *user, long status, const char *body)
         bool same = text && there && (strcmp(text, there) == 0 || (dra->slice.devices && strcmp(text, dra->slice.devices) == 0));
         free(dra->slice.devices);
         dra->slice.devices = text;
+        if (same)
+                dra->slice.problem[0] = 0;
         if (same || !text)
                 over(dra, LOOK);
         else

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -111,6 +112,12 @@ func TestOnePod(t *testing.T) {
 	if _, err := n.run(pod, &pod.Spec.Containers[0]); err != nil {
 		t.Errorf("its container cannot start again: %v", err)
 	}
+	n.eventually("fastgpu why names its vGPUs", func() bool {
+		command := exec.Command(filepath.Join(prefix(), "bin/fastgpu"), "why", "pod/team/"+pod.Name)
+		command.Env = n.environment()
+		text, _ := command.Output()
+		return strings.Contains(string(text), "kubernetes:"+set(names[0]))
+	})
 	n.pods.remove(pod)
 	n.settled(nil)
 	if n.memoryFree() != free {
@@ -345,4 +352,17 @@ func resident(pid int) string {
 		}
 	}
 	return "?"
+}
+
+// processor is what a process has used, in steps of 10 ms.
+func processor(pid int) time.Duration {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(text), ") ")
+	part := strings.Fields(rest)
+	if len(part) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(part[11])
+	system, _ := strconv.Atoi(part[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
 }

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package chart has Helm's own engine render the chart. What comes out with its own values is what stands in fastgpu.yaml, which the API server's
+// own code judges in ../kubelet.
+package chart
+
+import (
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
+)
+
+func manifests() string { return filepath.Join(os.Getenv("FASTGPU_SOURCE"), "packaging/kubernetes") }
+
+func render(t *testing.T, values map[string]any) string {
+	t.Helper()
+	loaded, err := loader.Load(filepath.Join(manifests(), "chart"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	capabilities := chartutil.DefaultCapabilities.Copy()
+	capabilities.KubeVersion = chartutil.KubeVersion{Version: "v1.37.2", Major: "1", Minor: "37"}
+	all, err := chartutil.ToRenderValues(loaded, values, chartutil.ReleaseOptions{Name: "fastgpu", Namespace: "fastgpu-system", IsInstall: true}, capabilities)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := engine.Render(loaded, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{}
+	for name := range files {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	text := ""
+	for _, name := range names {
+		if body := strings.TrimSpace(files[name]); strings.Contains(body, "kind:") {
+			text += "---\n" + body + "\n"
+		}
+	}
+	return text
+}
+
+func TestPlainManifest(t *testing.T) {
+	plain, err := os.ReadFile(filepath.Join(manifests(), "fastgpu.yaml"))
+	rendered := render(t, nil)
+	at := strings.Index(string(plain), "\n---\n")
+	if err != nil || at < 0 || string(plain)[at+1:] != rendered {
+		if path := os.Getenv("KUBERNETES_WRITE"); path != "" {
+			os.WriteFile(path, []byte(string(plain)[:max(at, 0)]+"\n"+rendered), 0644)
+		}
+		t.Error("fastgpu.yaml is not what the chart makes: KUBERNETES_WRITE=FILE writes it")
+	}
+}
+
+func TestValues(t *testing.T) {
+	bare := render(t, map[string]any{"dra": false, "refuseMixing": false})
+	for _, word := range []string{"--dra", "ClusterRole", "DeviceClass", "AdmissionPolicy", "plugins_registry"} {
+		if strings.Contains(bare, word) {
+			t.Errorf("%s is there without claims and policies", word)
+		}
+	}
+	own := render(t, map[string]any{"classes": []any{"small=1G:5"}, "nodeSelector": map[string]any{"gpu": "yes"}, "inject": "mounts"})
+	for _, word := range []string{"--class=small=1G:5", "gpu: \"yes\"", "--inject=mounts"} {
+		if !strings.Contains(own, word) {
+			t.Errorf("%s is not there", word)
+		}
+	}
+}
