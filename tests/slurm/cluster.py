@@ -38,6 +38,17 @@ def skip(why):
     sys.exit(77)
 
 
+def own_world(prepare, *spaces):
+    """Runs this program again in namespaces of its own ("--mount", "--net"), in which `prepare` is a command."""
+    if os.environ.pop("TEST_OWN_WORLD", None):
+        subprocess.run(f"mount --make-rprivate / && {prepare}", shell=True, check=True)
+        return
+    if subprocess.run(["unshare", *spaces, "true"], capture_output=True, check=False).returncode:
+        skip("no namespaces of its own here")
+    os.environ["TEST_OWN_WORLD"] = "1"
+    os.execvp("unshare", ["unshare", *spaces, sys.executable, *sys.argv])
+
+
 def find(name):
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 

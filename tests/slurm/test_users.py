@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""As it is installed: the system's daemon with users, projects and quotas, jobs of people without privileges. The daemon's folders and the
+group `fastgpu` are this test's own, in a mount namespace."""
+import os
+import subprocess
+import unittest
+
+import cluster
+from cluster import Cluster, PLUGIN
+from node import tool, wait_until
+
+VECTORS = tool("lib", "fastgpu", "examples", "cuda_vectors")
+FASTGPU = tool("bin", "fastgpu")
+# Debian's: neither has a group in common with the other.
+INSIDER, OUTSIDER = "daemon", "bin"
+WORLD = f"""mount -t tmpfs none /run && mount -t tmpfs none /var/lib && mkdir -m 0755 /run/lock && mkdir -m 0700 /var/lib/fastgpu && mkdir -m 0750 /run/fastgpu &&
+mount -t tmpfs none /mnt && cp /etc/group /mnt/group && echo fastgpu:x:64242:{INSIDER} >>/mnt/group && mount --bind /mnt/group /etc/group"""
+
+
+class Users(unittest.TestCase):
+    def fastgpu(self, *words, code=0):
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("FASTGPU_", "XDG_"))}
+        done = subprocess.run([FASTGPU, *words], env=env, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout
+
+    def start_daemon(self):
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("FASTGPU_", "XDG_"))}
+        daemon = subprocess.Popen([tool("bin", "fastgpud"), "--foreground"], env={**env, "FASTGPU_SIM": "2xH100"}, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL)
+        self.addCleanup(daemon.wait)
+        self.addCleanup(daemon.terminate)
+        wait_until(lambda: os.path.exists("/run/fastgpu/api.sock"), 20, "the system's daemon listens")
+
+    def run_as(self, c, user, *words, code=0):
+        done = c.slurm("srun", "-w", "n1", *words, user=user, check=False)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def test_people(self):
+        self.start_daemon()
+        with Cluster(sim="2xH100", plugstack=f"optional {PLUGIN} project=red\n", lua=False) as c:
+            # Whom the socket does not let in.
+            self.assertIn("does not answer at /run/fastgpu/api.sock: Permission denied", self.run_as(c, OUTSIDER, "--fastgpu=1:1G:20", "true", code=6))
+            self.fastgpu("user", "create", "boss", "--uid", "12", "--admin", "yes")
+            self.assertIn("no user has the uid 1;", self.run_as(c, INSIDER, "--fastgpu=1:1G:20", "true", code=6))
+            self.fastgpu("user", "create", "alice", "--uid", "1")
+            self.fastgpu("project", "create", "red")
+            self.assertIn("red", self.run_as(c, INSIDER, "--fastgpu=1:1G:20", "true", code=3))
+            self.fastgpu("project", "add", "red", "alice", "--role", "member")
+            self.assertIn("0 wrong", self.run_as(c, INSIDER, "--fastgpu=1:1G:20", VECTORS))
+            self.assertIn("alice", self.fastgpu("usage", "--group-by", "user", "--json") + self.now())
+            self.fastgpu("project", "quota", "red", "--vgpus", "1")
+            self.assertIn("0 wrong", self.run_as(c, INSIDER, "--fastgpu=1:1G:20", VECTORS))
+            self.assertIn("quota", self.run_as(c, INSIDER, "--fastgpu=2:1G:20", "true", code=5))
+            wait_until(lambda: "slurm-" not in self.fastgpu("list", "--json"), 20, "nothing is left")
+
+    @staticmethod
+    def now():
+        return subprocess.run(["curl", "-s", "--unix-socket", "/run/fastgpu/api.sock", "http://localhost/v1/usage/now?project=red"], stdout=subprocess.PIPE,
+                              text=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    cluster.require()
+    cluster.own_world(WORLD, "--mount")
+    unittest.main(verbosity=2)
