@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 
+import tempfile
 import unittest
 
 import cluster
@@ -46,6 +47,7 @@ class Cloud(unittest.TestCase):
         self.c = Cluster(sim="2xH100", address=HOST, ReturnToService=2, ResumeTimeout=60, SuspendTimeout=15, SuspendTime=2, ResumeRate=0, SuspendRate=0,
                          SuspendExcNodes="n[1-2]", PrivateData="cloud", TreeWidth=65533, SlurmdTimeout=30)
         c = self.c
+        self.addCleanup(self.end_nodes)
         c.write("sites", FILE.replace("provider = local", f"provider = local\nprogram = {c.path('provider')}\ncurrency = EUR\ncpus = 8\ntimeout = 30"))
         # c2 fails when it is half there.
         c.write("provider", f'''#!/bin/sh
@@ -66,6 +68,13 @@ exec {tool("share", "fastgpu", "slurm", name)} "$1" >>{c.path("sites.out")} 2>&1
         # Addresses are told again when a node is there; these keep slurmctld from asking name servers for those that are not.
         c.more_nodes = "\n".join(re.sub(r"(c.(\d+)-(\d+).) ", r"\1 NodeAddr=10.213.\2.2,10.213.\3.2 ", line) for line in self.sites("nodes").splitlines() if "CLOUD" in line)
         c.more_gres = "NodeName=c[1-2,11-12,21-22] Name=gpu File=/dev/null\nNodeName=c[1-2,11-12,21-22] Name=shard Count=100\n"
+
+    def end_nodes(self):
+        """Those that a test that failed has left."""
+        with tempfile.TemporaryDirectory() as folder:
+            for space in self.spaces():
+                subprocess.run([tool("share", "fastgpu", "sites", "local-node"), "stop", space.removeprefix("fg-")], stdout=subprocess.DEVNULL,
+                               env={**self.c.env, "FASTGPU_LOCAL_DIR": folder}, check=False)
 
     def sites(self, *words):
         env = {**self.c.env, "FASTGPU_SITES": self.c.path("sites"), "FASTGPU_SITES_STATE": self.c.path("sites.state")}

@@ -3,7 +3,9 @@
 """As it is installed: the system's daemon with users, projects and quotas, jobs of people without privileges. The daemon's folders and the
 group `fastgpu` are this test's own, in a mount namespace."""
 import os
+import shutil
 import subprocess
+import tempfile
 import unittest
 
 import cluster
@@ -19,8 +21,14 @@ mount -t tmpfs none /mnt && cp /etc/group /mnt/group && echo fastgpu:x:64242:{IN
 
 
 class Users(unittest.TestCase):
+    def setUp(self):
+        # What the command line remembers of the money log it saw is not to outlive this daemon.
+        self.home = tempfile.mkdtemp(prefix="fastgpu-slurm-")
+        self.addCleanup(shutil.rmtree, self.home)
+
     def fastgpu(self, *words, code=0):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("FASTGPU_", "XDG_"))}
+        env["HOME"] = self.home
         done = subprocess.run([FASTGPU, *words], env=env, capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout
