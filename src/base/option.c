@@ -92,6 +92,9 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
         [FG_OPT_PLACEMENT_POLICY] = {"placement-policy", "fgd", "", FG_OPTION_CHOICE, 0, 4,
                                      "Which device a vGPU goes to: fgd keeps what is left useful to the requests that come, fastgpu weighs the gaps "
                                      "more, packing takes the fullest that has room, first-fit the first, spread the freest", "fgd|fastgpu|packing|first-fit|spread"},
+        [FG_OPT_SLOWDOWN_LIMIT] = {"slowdown-limit", "0", "%", FG_OPTION_COUNT, 0, 1000,
+                                   "By how much programs on one device may slow each other, as learned of them and their like: none goes where it would be "
+                                   "more; 0: no limit"},
 };
 
 static const struct {

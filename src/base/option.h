@@ -49,6 +49,7 @@ enum fg_option_id {
         FG_OPT_CDI_DIR,    /* text: folder of CDI specs, "" as fits, or "none" */
         FG_OPT_CDI_MAX,    /* devices in the spec */
         FG_OPT_PLACEMENT_POLICY, /* position in FGD_PLACEMENT_POLICIES of the daemon */
+        FG_OPT_SLOWDOWN_LIMIT, /* %; 0: none */
         FG_OPT_COUNT
 };
 

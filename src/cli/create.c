@@ -86,6 +86,8 @@ static int placement_path(const struct options *o, const json_t *body, char **re
                 add_query(out, "memory", o->wish.memory);
         if (o->wish.compute)
                 add_query(out, "compute", o->wish.compute);
+        if (o->wish.name)
+                add_query(out, "name", o->wish.name);
         if (o->wish.device)
                 add_query(out, "device", o->wish.device);
         int code = cli_project(&project);

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/size.h"
 #include "daemon/api_body.h"
+#include "daemon/pairing.h"
 #include "daemon/placing.h"
 #include "sched/placer.h"
 
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const fates[] = {[FG_SCHED_CHOSEN] = "chosen",       [FG_SCHED_UNUSABLE] = "not-usable", [FG_SCHED_NO_MEMORY] = "no-memory",
+static const char *const fates[] = {[FG_SCHED_CHOSEN] = "chosen",       [FG_SCHED_UNUSABLE] = "not-usable", [FG_SCHED_CROWDED] = "crowded", [FG_SCHED_NO_MEMORY] = "no-memory",
                                     [FG_SCHED_NO_SHARE] = "no-share",   [FG_SCHED_LAST] = "last",  [FG_SCHED_OF_SET] = "of-set",       [FG_SCHED_LESS] = "less",
                                     [FG_SCHED_TIE] = "tie"};
 
@@ -67,6 +68,9 @@ static void say(const struct fgd_manager *m, const struct inquiry *q, uint32_t v
                 return;
         case FG_SCHED_UNUSABLE:
                 snprintf(ret, size, "%s", m->device[d]->present ? "is not the one asked for" : "has vanished");
+                return;
+        case FG_SCHED_CROWDED:
+                snprintf(ret, size, "programs there and this would slow each other by more than slowdown-limit allows");
                 return;
         case FG_SCHED_NO_MEMORY:
                 snprintf(ret, size, "has too little memory free: it wants %s", wanted);
@@ -135,7 +139,7 @@ static int explain(struct fgd_call *call, const struct fgd_create *create)
                 return fgd_problem_set(&call->problem, FGD_INTERNAL, "out of memory");
         q->create = create;
         q->verdict = verdict;
-        if (fgd_placing_devices(call->manager, create->device, q->device, &call->problem) < 0)
+        if (fgd_placing_devices(call->manager, create->device, fgd_pairing_class(create->project, create->name), q->device, &call->problem) < 0)
                 return -1;
         int r = fg_sched_explain(m->placer, q->device, m->devices, create->want, create->gpus, q->at, verdict, &q->misfit);
         if (r == -ENOMEM)
@@ -179,11 +183,11 @@ static json_t *body_of(const struct fgd_query *gpus, const struct fgd_query *mem
 
 int fgd_handle_placement(struct fgd_call *call)
 {
-        struct fgd_query query[] = {{"gpus"}, {"memory"}, {"compute"}, {"device"}, {"project"}};
+        struct fgd_query query[] = {{"gpus"}, {"memory"}, {"compute"}, {"device"}, {"project"}, {"name"}};
         fgd_autojson json_t *body = NULL;
         FG_CLEANUP(fgd_wants_clear) struct fgd_wants w = {0};
         struct fgd_create c = {0};
-        if (fgd_query_read(call, query, 5) < 0 || fgd_call_project(call, query[4].value, &c.project) < 0)
+        if (fgd_query_read(call, query, 6) < 0 || fgd_call_project(call, query[4].value, &c.project) < 0)
                 return -1;
         body = body_of(&query[0], &query[1], &query[2], &query[3]);
         if (!body)
@@ -196,5 +200,6 @@ int fgd_handle_placement(struct fgd_call *call)
         if (fgd_body_device(call, body, &c.device) < 0 || fgd_wants_read(call, body, c.gpus, c.device, NULL, &w) < 0)
                 return -1;
         c.want = w.want;
+        snprintf(c.name, sizeof c.name, "%s", query[5].value);
         return explain(call, &c);
 }

@@ -4,6 +4,7 @@
 
 #include "base/size.h"
 #include "daemon/jobs_budget.h"
+#include "daemon/pairing.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -80,6 +81,11 @@ static void say_held(struct fgd_call *call, const struct fgd_run *run, struct an
                 a->reason = "start-failed";
                 snprintf(a->text, sizeof a->text, "it could not be started just now; the daemon's log says why");
                 snprintf(a->remedy, sizeof a->remedy, "it is tried again within a minute");
+                break;
+        case FGD_HOLD_CROWDED:
+                a->reason = "crowded";
+                snprintf(a->text, sizeof a->text, "there is room, but only where programs would slow each other by more than slowdown-limit allows");
+                snprintf(a->remedy, sizeof a->remedy, "it is tried again every minute, and starts when others have gone");
                 break;
         case FGD_HOLD_BUDGET:
                 if (run->job->budget)
@@ -347,6 +353,7 @@ static int why_set(struct fgd_call *call, const struct fgd_set *set)
                         snprintf(a.remedy, sizeof a.remedy, "fastgpu resume %s", set->name);
         } else {
                 snprintf(a.text, sizeof a.text, "it waits for nothing: programs can run in it");
+                fgd_pairing_explain(call->manager, set, a.prediction);
         }
         write_answer(call, set->name, a.reason, &a);
         return 0;

@@ -50,7 +50,7 @@ static inline bool fgd_job_is_over(enum fgd_job_state state)
 }
 
 /* Why something waits that could run. In the queue's words: 0 releases. Up to BUDGET as stored; those behind it are tried again. */
-enum fgd_job_hold { FGD_HOLD_NONE, FGD_HOLD_PERSON, FGD_HOLD_BUDGET, FGD_HOLD_OWNER, FGD_HOLD_ORGANISATION, FGD_HOLD_FAILED };
+enum fgd_job_hold { FGD_HOLD_NONE, FGD_HOLD_PERSON, FGD_HOLD_BUDGET, FGD_HOLD_OWNER, FGD_HOLD_ORGANISATION, FGD_HOLD_FAILED, FGD_HOLD_CROWDED };
 
 struct fgd_job;
 struct fgd_active;
@@ -266,6 +266,11 @@ extern const char *const fgd_why_names[FGD_WHY_NAMES];
 
 /* What an earlier daemon learned; from nothing where that is missing or damaged. -ENOMEM. */
 int fgd_learn_load(struct fgd_manager *manager);
+/* Texts in the state folder, for others that learn. -ENOENT: there is none yet. */
+int fgd_learn_read(const struct fgd_manager *manager, const char *name, char **ret, size_t *ret_size, struct fg_error *err);
+int fgd_learn_write(const struct fgd_manager *manager, const char *name, const char *text, size_t size);
+/* Of its stem: "train-17" and "train-18" are the same program tried twice. Never 0. */
+uint64_t fgd_learn_name(const char *name);
 /* At most every ten minutes unless `now`. Trouble is logged. */
 void fgd_learn_save(struct fgd_manager *manager, bool now);
 /* It ended by itself after that much running. */

@@ -47,6 +47,11 @@ static uint64_t hash(const char *text, size_t n)
         return h ? h : 1;
 }
 
+uint64_t fgd_learn_name(const char *name)
+{
+        return hash(name, stem_of(name));
+}
+
 static struct fg_order_kind kind_of(const struct fgd_job *job)
 {
         return (struct fg_order_kind){.project = (uint64_t)job->project->id + 1,
@@ -134,9 +139,9 @@ void fgd_learn_forget(struct fgd_manager *m, const struct fgd_job *job)
 
 /* --- kept --- */
 
-static void path_of(const struct fgd_manager *m, const char *tail, char ret[PATH_MAX])
+static void path_of(const struct fgd_manager *m, const char *name, const char *tail, char ret[PATH_MAX])
 {
-        snprintf(ret, PATH_MAX, "%.4000s/learned%s", m->paths.state, tail);
+        snprintf(ret, PATH_MAX, "%.4000s/%s%s", m->paths.state, name, tail);
 }
 
 /* -ENOENT: there is none yet. */
@@ -160,13 +165,20 @@ static int read_file(const char *path, char **ret, size_t *ret_size, struct fg_e
         return 0;
 }
 
+int fgd_learn_read(const struct fgd_manager *m, const char *name, char **ret, size_t *ret_size, struct fg_error *err)
+{
+        char path[PATH_MAX];
+        path_of(m, name, "", path);
+        return read_file(path, ret, ret_size, err);
+}
+
 int fgd_learn_load(struct fgd_manager *m)
 {
         char path[PATH_MAX];
         fg_autofree char *text = NULL;
         size_t size = 0;
         struct fg_error err = {0};
-        path_of(m, "", path);
+        path_of(m, "learned", "", path);
         int r = read_file(path, &text, &size, &err);
         if (r == 0)
                 r = fg_order_restore(text, size, CLASSES, &m->jobs->order, &err);
@@ -177,11 +189,11 @@ int fgd_learn_load(struct fgd_manager *m)
         return fg_order_new(CLASSES, &m->jobs->order);
 }
 
-static int write_file(const struct fgd_manager *m, const char *text, size_t size)
+int fgd_learn_write(const struct fgd_manager *m, const char *name, const char *text, size_t size)
 {
         char part[PATH_MAX], path[PATH_MAX];
-        path_of(m, ".part", part);
-        path_of(m, "", path);
+        path_of(m, name, ".part", part);
+        path_of(m, name, "", path);
         unlink(part);
         fg_autoclose int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
@@ -202,7 +214,7 @@ void fgd_learn_save(struct fgd_manager *m, bool now)
         jobs->learned_at = fg_now();
         int r = fg_order_save(jobs->order, &text, &size);
         if (r == 0)
-                r = write_file(m, text, size);
+                r = fgd_learn_write(m, "learned", text, size);
         if (r == 0)
                 jobs->has_learned = false;
         else

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "daemon/identity.h"
 #include "daemon/manager.h"
+#include "daemon/pairing.h"
 #include "daemon/placing.h"
 #include "daemon/registry.h"
 #include "daemon/store_jobs.h"
@@ -186,6 +187,12 @@ static uint32_t kind_of(const struct fgd_manager *m, uint32_t id)
         return id;
 }
 
+static void crowded(void *user, const void *owner, bool *ret)
+{
+        const struct fgd_job *job = ((const struct fgd_run *)owner)->job;
+        fgd_pairing_crowded(user, fgd_pairing_class(job->project, job->name), ret);
+}
+
 void fgd_jobs_scene(struct fgd_manager *m, struct fg_queue_device *device, struct fg_queue_scene *ret)
 {
         for (uint32_t i = 0; i < m->devices; i++) {
@@ -199,6 +206,10 @@ void fgd_jobs_scene(struct fgd_manager *m, struct fg_queue_device *device, struc
                                                      .last = fgd_placing_is_last(d)};
         }
         *ret = (struct fg_queue_scene){.now = fgd_jobs_now(m->jobs), .device = device, .devices = m->devices, .placer = m->placer};
+        if (m->options.value[FG_OPT_SLOWDOWN_LIMIT]) {
+                ret->crowded = crowded;
+                ret->user = m;
+        }
 }
 
 /* --- passes --- */
@@ -335,6 +346,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
                 m->jobs->minute_at = now;
                 fgd_jobs_charge(m);
                 fgd_learn_save(m, false);
+                fgd_pairing_save(m, false);
                 release_all(m);
                 TAILQ_FOREACH(job, &m->jobs->list, order)
                         if (job->next < job->count)

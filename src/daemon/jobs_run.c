@@ -146,7 +146,8 @@ void fgd_run_start(struct fgd_manager *m, struct fgd_run *run, const struct fg_q
                 run->has_row = had_row;
                 job->started = started;
                 fgd_job_move(m, job, 1, -1);
-                return put_off(m, run, problem.type == FGD_QUOTA ? FGD_HOLD_ORGANISATION : FGD_HOLD_FAILED, problem.detail);
+                return put_off(m, run, problem.type == FGD_QUOTA ? FGD_HOLD_ORGANISATION : problem.is_crowded ? FGD_HOLD_CROWDED : FGD_HOLD_FAILED,
+                               problem.detail);
         }
         if (run->attempt == 0)
                 fgd_metrics_started(job, fgd_wall_ms());

@@ -17,6 +17,7 @@
 #include "daemon/metering.h"
 #include "daemon/metrics.h"
 #include "daemon/money.h"
+#include "daemon/pairing.h"
 #include "daemon/placing.h"
 #include "daemon/rate.h"
 #include "daemon/registry.h"
@@ -102,6 +103,8 @@ static int make_parts(struct fgd_manager *m, struct fg_error *err)
         if (r < 0)
                 return fg_error_set(err, r, "there is no randomness on this machine: %m");
         r = fgd_placing_new(m, err);
+        if (r == 0)
+                r = fgd_pairing_new(m, err);
         if (r == 0)
                 r = fgd_inventory_new(m, err);
         if (r == 0)
@@ -212,6 +215,7 @@ void fgd_manager_free(struct fgd_manager *m)
         fgd_listings_free(m);
         fgd_fair_stop(m);
         fgd_placing_free(m);
+        fgd_pairing_free(m);
         for (uint32_t i = 0; i < m->devices; i++) {
                 fgd_arbiter_free(m->device[i]->arbiter);
                 free(m->device[i]);

@@ -33,6 +33,7 @@ struct fgd_lease;
 struct fgd_jobs;
 struct fgd_fair;
 struct fg_placer;
+struct fgd_pairing;
 
 #define FGD_NOTES 32u
 
@@ -64,6 +65,7 @@ struct fgd_manager {
         uint32_t vgpu_count;
 
         struct fg_placer *placer; /* placing.h */
+        struct fgd_pairing *pairing;
         struct fgd_jobs *jobs;
         struct fgd_inventory *inventory;
         struct fgd_watchdog *watchdog; /* NULL: nothing to watch */

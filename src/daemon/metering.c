@@ -140,6 +140,7 @@ static void attach(struct fgd_meter_device *md, struct fgd_meter *meter, int64_t
         refresh(md, meter->metering);
         int64_t stored = (int64_t)(vgpu->base.gpu_ns + vgpu->live.gpu_ns);
         meter->seen_ns = device_time(vgpu);
+        meter->launches = vgpu->base.launches + vgpu->live.launches;
         if (meter->seen_ns > stored)
                 md->unbilled_us += (meter->seen_ns - stored) / 1000;
         meter->last = now;

@@ -55,6 +55,7 @@ struct fgd_meter {
         int64_t end;                   /* in the open window; of one that is gone */
         int64_t seen_ns;               /* device time of its life, as last read */
         int64_t share_ns, cap_ns;      /* of that, what the open window has */
+        uint64_t launches;             /* of its life, when the open window began */
         int64_t day;                   /* of `sum` */
         struct fgd_meter_sum sum;
         struct fgd_meter_total total;

@@ -2,7 +2,10 @@
  * What a settled window is worth in the counters of the performance model. */
 #include "daemon/metering_internal.h"
 
+#include "base/cleanup.h"
 #include "daemon/manager.h"
+#include "daemon/pairing.h"
+#include "daemon/usage.h"
 #include "daemon/tenants.h"
 
 #include <stdlib.h>
@@ -90,15 +93,34 @@ struct fgd_perf_sum fgd_meter_perf(const struct fgd_meter *meter, int64_t now, e
         return sum;
 }
 
+/* Launches are the tenant's word: who lies about them misleads what is predicted of its own class, and who is put next to it. */
+static struct fg_pair_work pair_work(struct fgd_meter *meter, const struct fgd_perf_sum *sum)
+{
+        struct fg_pair_work work = {.busy_us = sum->counters.busy / 1000};
+        struct fgd_figures figures;
+        if (!meter->vgpu)
+                return work;
+        fgd_usage_figures(meter->vgpu, &figures);
+        uint64_t launches = meter->vgpu->base.launches + meter->vgpu->live.launches;
+        work.launches = launches > meter->launches ? launches - meter->launches : 0;
+        work.class = fgd_pairing_class_of(meter->vgpu->set);
+        meter->launches = launches;
+        return work;
+}
+
 void fgd_meter_count_perf(struct fgd_metering *mt, struct fgd_meter_device *md, const struct fg_meter_window *window,
                           const struct fg_meter_line *line, int64_t start, int64_t end)
 {
         struct fgd_perf_sum whole = {0};
         struct fgd_meter *meter;
+        fg_autofree struct fg_pair_work *work = calloc(md->count, sizeof *work);
+        size_t n = 0;
         uint64_t held = 0, wall = (uint64_t)window->wall_us * 1000;
         TAILQ_FOREACH(meter, &md->lines, order) {
                 struct fgd_perf_sum sum = of_line(meter, line, md->device->native_ppm);
                 fgd_history_line(md, meter, line, &sum, start);
+                if (work && sum.counters.busy)
+                        work[n++] = pair_work(meter, &sum);
                 count_vgpu(meter, start, &sum);
                 count_project(mt->manager, meter, start, &sum);
                 whole.counters.busy += sum.counters.busy;
@@ -112,6 +134,7 @@ void fgd_meter_count_perf(struct fgd_metering *mt, struct fgd_meter_device *md, 
         whole.counters.servable = smaller(wall, whole.counters.occupied + wanted_ns(&md->wanted, end));
         fgd_perf_add(&md->perf, start, &whole);
         fgd_history_window(md, window, &whole, start);
+        fgd_pairing_window(mt->manager, work, n, (uint64_t)window->wall_us);
 }
 
 /* A project that waits has wanted something, also where nothing runs. */

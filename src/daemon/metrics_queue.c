@@ -88,6 +88,7 @@ static unsigned reason_of_run(struct asking *a, const struct fgd_run *run)
         case FGD_HOLD_ORGANISATION:
                 return ORGANISATION;
         case FGD_HOLD_FAILED:
+        case FGD_HOLD_CROWDED:
                 return START_FAILED;
         case FGD_HOLD_PERSON:
                 return FG_QUEUE_HELD;

@@ -2,6 +2,7 @@
 #include "daemon/placing.h"
 
 #include "daemon/manager.h"
+#include "daemon/pairing.h"
 #include "daemon/registry.h"
 #include "sched/placer.h"
 
@@ -42,15 +43,18 @@ bool fgd_placing_is_last(const struct fgd_device *device)
         return strcmp(device->type, "gpu") != 0;
 }
 
-int fgd_placing_devices(struct fgd_manager *m, const struct fgd_device *only, struct fg_sched_device *ret, struct fgd_problem *problem)
+int fgd_placing_devices(struct fgd_manager *m, const struct fgd_device *only, uint64_t class, struct fg_sched_device *ret,
+                        struct fgd_problem *problem)
 {
-        bool any = false;
+        bool any = false, crowded[FGD_DEVICES_MAX];
+        fgd_pairing_crowded(m, class, crowded);
         for (uint32_t i = 0; i < m->devices; i++) {
                 const struct fgd_device *d = m->device[i];
                 ret[i] = (struct fg_sched_device){.memory_free = fgd_device_memory_free(m, d),
                                                   .share_free = fgd_device_share_free(d),
                                                   .usable = d->present && (!only || only == d),
                                                   .memory = whole(m, d),
+                                                  .crowded = crowded[i],
                                                   .last = fgd_placing_is_last(d)};
                 any |= ret[i].usable;
         }

@@ -21,6 +21,8 @@ bool fgd_placing_is_last(const struct fgd_device *device);
 void fgd_placing_saw(struct fgd_manager *manager, const struct fgd_set *set);
 
 /* What may be chosen from: all devices, or `only` that (NULL: any). Refuses when there is none. */
-int fgd_placing_devices(struct fgd_manager *manager, const struct fgd_device *only, struct fg_sched_device *ret, struct fgd_problem *problem);
+/* `class`: of pairing.h, for which some may be too crowded. */
+int fgd_placing_devices(struct fgd_manager *manager, const struct fgd_device *only, uint64_t class, struct fg_sched_device *ret,
+                        struct fgd_problem *problem);
 
 #endif

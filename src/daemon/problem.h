@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "daemon/text.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum fgd_problem_type {
@@ -42,6 +43,7 @@ struct fgd_problem {
         const char *quota_scope, *quota_key; /* static */
         uint32_t available_share, pid_count;
         unsigned retry_after_ms;
+        bool is_crowded; /* of no-capacity: there is room, but for slowdown-limit */
         uint32_t pids[FGD_PROBLEM_PIDS];
 };
 

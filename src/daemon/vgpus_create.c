@@ -7,6 +7,7 @@
 #include "daemon/jobs.h"
 #include "daemon/journal.h"
 #include "daemon/manager.h"
+#include "daemon/pairing.h"
 #include "daemon/placing.h"
 #include "daemon/quota.h"
 #include "daemon/registry.h"
@@ -74,13 +75,29 @@ static void placement_clear(struct placement *p)
         free(p->memory);
 }
 
+static uint64_t class_of(const struct fgd_create *create)
+{
+        return fgd_pairing_class(create->project, create->run ? create->run->job->name : create->name);
+}
+
+static int refuse_crowded(struct fgd_problem *problem)
+{
+        problem->is_crowded = true;
+        return fgd_problem_set(problem, FGD_NO_CAPACITY, "there is room, but only where programs would slow each other by more than slowdown-limit allows: "
+                               "wait until others have gone, or raise the limit");
+}
+
 /* Where the job queue, or who asks, says; the queue's books are the same as ours, but to over-commit is never right. */
 static int place_at(struct fgd_manager *m, const struct fgd_create *create, struct placement *ret, struct fgd_problem *problem)
 {
         uint64_t memory[FGD_DEVICES_MAX] = {0};
         uint32_t share[FGD_DEVICES_MAX] = {0};
+        bool crowded[FGD_DEVICES_MAX];
+        fgd_pairing_crowded(m, class_of(create), crowded);
         for (uint32_t i = 0; i < create->gpus; i++) {
                 uint32_t at = create->at[i];
+                if (crowded[at])
+                        return refuse_crowded(problem);
                 memory[at] += ret->memory[i] = create->want[i].memory;
                 share[at] += ret->share[i] = create->want[i].share;
                 ret->device[i] = at;
@@ -95,7 +112,7 @@ static int place(struct fgd_manager *m, const struct fgd_create *create, struct 
 {
         struct fg_sched_device device[FGD_DEVICES_MAX];
         struct fg_sched_misfit misfit = {0};
-        int r = create->at ? 0 : fgd_placing_devices(m, create->device, device, problem);
+        int r = create->at ? 0 : fgd_placing_devices(m, create->device, class_of(create), device, problem);
         if (r < 0)
                 return r;
         ret->device = calloc(create->gpus, sizeof *ret->device);
@@ -108,6 +125,9 @@ static int place(struct fgd_manager *m, const struct fgd_create *create, struct 
         r = fg_sched_place_by(m->placer, device, m->devices, create->want, create->gpus, ret->device, ret->memory, ret->share, &misfit);
         if (r == -ENOMEM)
                 return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
+        for (uint32_t i = 0; r < 0 && i < m->devices; i++)
+                if (device[i].crowded && device[i].usable)
+                        return refuse_crowded(problem);
         return r < 0 ? refuse_capacity(problem, create, &misfit) : 0;
 }
 

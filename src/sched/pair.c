@@ -148,7 +148,7 @@ void fg_pair_window(struct fg_pair *p, const struct fg_pair_work *work, size_t c
 
 static uint64_t usual_slow(uint64_t joint)
 {
-        return joint < 500 ? 1046 : joint < 800 ? 1092 : 1266;
+        return joint < 500 ? 1050 : joint < 800 ? 1100 : 1250;
 }
 
 /* One of them next to all the others, and how often that was measured. */

@@ -35,7 +35,7 @@ struct fg_pair_prediction {
         uint64_t windows; /* measured together with the others; 0: taken from how much they use together */
 };
 /* Together: time is shared once they use more than the device has, and launches take longer as measured or, before that, as pairs of the
- * same joint use do in what was published (Lucid, ASPLOS'23: 1.05 below half, 1.09 below four fifths, 1.27 above). */
+ * same joint use do in what was published (Lucid, ASPLOS'23: about 1.05 below half, 1.1 below four fifths, 1.25 above). */
 void fg_pair_predict(const struct fg_pair *p, const uint64_t *class, size_t count, struct fg_pair_prediction *ret);
 
 /* The whole state as text, ended by '\0'; the caller frees it. -ENOMEM. */

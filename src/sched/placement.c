@@ -107,6 +107,8 @@ static struct fg_sched_verdict look(const struct plan *p, size_t d, const struct
         struct fg_sched_verdict v = {FG_SCHED_TIE, memory_left(r), (uint32_t)share_left(r), 0};
         if (!p->device[d].usable)
                 v.fate = FG_SCHED_UNUSABLE;
+        else if (p->device[d].crowded)
+                v.fate = FG_SCHED_CROWDED;
         else if (!has_room(r, want))
                 v.fate = has_share(r, want) ? FG_SCHED_NO_MEMORY : FG_SCHED_NO_SHARE;
         else

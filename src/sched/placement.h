@@ -12,6 +12,7 @@ struct fg_sched_device {
         uint32_t share_free;  /* permille not promised */
         bool usable;
         uint64_t memory; /* what vGPUs could have of it if it were empty; 0: what is free */
+        bool crowded;    /* not for this request: too many are there already */
         bool last;       /* only where no other has room: a processor beside GPUs */
 };
 
@@ -45,6 +46,7 @@ int fg_sched_place(const struct fg_sched_device *device, size_t devices, const s
 enum fg_sched_fate {
         FG_SCHED_CHOSEN,
         FG_SCHED_UNUSABLE,
+        FG_SCHED_CROWDED,
         FG_SCHED_NO_MEMORY,
         FG_SCHED_NO_SHARE,
         FG_SCHED_LAST,   /* it is `last`, and another has room */

@@ -26,6 +26,7 @@ struct fg_queue_fit {
         struct fg_queue_want want;
         const struct fg_queue_run *fixed; /* suspended: wants its share where it is; else NULL */
         uint64_t end;                     /* should it begin now */
+        const void *owner;                /* NULL: of no one job */
 };
 
 /* What did not fit; whatever wants as much or more does not either. */
@@ -60,6 +61,7 @@ struct fg_queue_pass {
         struct fg_queue_room *room;
         struct fg_queue_room *later;   /* of the last forecast */
         bool *open;                    /* of it: devices it may count on */
+        bool *crowded;
         struct fg_queue_room *emptied; /* if all that runs ended; made when first needed */
         struct fg_queue_decision *decision;
         size_t count, most;

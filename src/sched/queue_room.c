@@ -86,6 +86,7 @@ void fg_queue_fit_of_group(const struct fg_queue_pass *p, const struct fg_queue_
 void fg_queue_fit_of(const struct fg_queue_pass *p, const struct fg_queue_job *job, struct fg_queue_fit *ret)
 {
         fg_queue_fit_of_group(p, job->group, ret);
+        ret->owner = job->owner;
         if (!job->run)
                 return;
         ret->end = fg_queue_job_end(job, p->now);
@@ -113,9 +114,12 @@ int fg_queue_place_on(struct fg_queue_pass *p, const struct fg_queue_room *room,
         struct fg_sched_misfit ignored;
         int r;
 
+        memset(p->crowded, 0, p->devices * sizeof(*p->crowded));
+        if (p->scene->crowded && fit->owner)
+                p->scene->crowded(p->scene->user, fit->owner, p->crowded);
         for (size_t d = 0; d < p->devices; d++) {
                 p->view[d].memory = p->scene->device[d].memory;
-                p->view[d].last = p->scene->device[d].last;
+                p->view[d].last = p->scene->device[d].last || p->crowded[d];
                 p->view[d].usable = (!open || open[d]) && fg_queue_is_where(p, d, fit->want.where);
                 fg_queue_room_left(&room[d], fit->end, &p->view[d].memory_free, &p->view[d].share_free);
         }

@@ -10,6 +10,14 @@ from simulated import Simulated
 CLI = os.environ["FASTGPU_CLI"]
 
 
+def class_of(stem, project=1):
+    """As the daemon has it: FNV-1a of the name's stem, with the project's number."""
+    h = 0xcbf29ce484222325
+    for c in stem.encode():
+        h = (h ^ c) * 0x100000001b3 % 2**64
+    return (h ^ project * 0x9e3779b97f4a7c15 % 2**64) * 0x100000001b3 % 2**64
+
+
 class Placement(harness.Case):
     def where(self, d, name, **wish):
         return [v["device"] for v in d.create(name, **wish)["vgpus"]]
@@ -73,6 +81,46 @@ class Placement(harness.Case):
             harness.wait_until(lambda: len(d.ok("GET", "/v1/vgpus")["sets"]) == 2, "the job's vGPU")
             self.assertEqual({v["device"] for s in d.ok("GET", "/v1/vgpus")["sets"] for v in s["vgpus"]}, {0})
             d.ok("DELETE", f"/v1/jobs/{job['id']}")
+
+    def test_who_would_be_slowed_goes_elsewhere(self):
+        """By what an earlier daemon learned: train takes twice as long next to serve."""
+        train, serve = (class_of(name) for name in ("train", "serve"))
+        learned = (f"fastgpu-pairs 1 2 2 9\n{train} 5 1 600 1000\n{serve} 5 2 600 1000\n"
+                   f"{train} {serve} 5 3 2000\n{serve} {train} 5 4 1000\n")
+        d = Simulated("2xH100", slowdown_limit=45)
+        self.addCleanup(d.__exit__)
+        os.makedirs(d.state, exist_ok=True)
+        with open(os.path.join(d.state, "paired"), "w") as f:
+            f.write(learned)
+        d.start()
+        wish = {"memory": "10G", "compute": "10"}
+        self.assertEqual(self.where(d, "serve-1", **wish), [0])
+        said = self.asked(d, "memory=10G&compute=10&name=train-1")["vgpus"][0]
+        self.assertEqual((said["device"], said["devices"][0]["fate"]), (1, "crowded"))
+        self.assertEqual(self.asked(d, "memory=10G&compute=10&name=other")["vgpus"][0]["device"], 0)
+        self.assertEqual(self.where(d, "train-1", **wish), [1])
+        # Two of a kind use more than a device has: by what is usual they would take 1.5 times as long.
+        status, reply = d.request("POST", "/v1/vgpus", {"name": "train-2", **wish})
+        self.assertEqual((status, reply["type"]), (409, "no-capacity"))
+        self.assertIn("slowdown-limit", reply["detail"])
+        job = d.ok("POST", "/v1/jobs", {"command": ["sleep", "60"], "name": "train-3", **wish}, status=201)
+        harness.wait_until(lambda: d.ok("GET", f"/v1/why/{job['id']}")["reason"] == "crowded", "the job waits for it")
+        other = d.ok("POST", "/v1/jobs", {"command": ["sleep", "60"], "name": "else", **wish}, status=201)
+        harness.wait_until(lambda: any(s.get("job") == other["id"] for s in d.ok("GET", "/v1/vgpus")["sets"]), "another job")
+        for one in (job, other):
+            d.ok("DELETE", f"/v1/jobs/{one['id']}")
+        d.stop()
+        with open(os.path.join(d.state, "paired")) as f:
+            self.assertEqual(f.read().splitlines()[1:], learned.splitlines()[1:])
+
+    def test_damage_is_learned_anew(self):
+        d = Simulated("1xH100")
+        self.addCleanup(d.__exit__)
+        os.makedirs(d.state, exist_ok=True)
+        with open(os.path.join(d.state, "paired"), "w") as f:
+            f.write("fastgpu-pairs 1 1 0 9\n0 0 0 0 0\n")
+        d.start()
+        self.assertTrue(any("line 2" in p for p in d.ok("GET", "/v1/devices")["problems"]))
 
     def test_for_people(self):
         with Simulated("2xH100") as d:

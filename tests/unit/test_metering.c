@@ -8,6 +8,7 @@
 #include "daemon/journal.h"
 #include "daemon/manager.h"
 #include "daemon/metering_internal.h"
+#include "daemon/pairing.h"
 #include "daemon/registry.h"
 #include "daemon/tenants.h"
 #include "daemon/vgpus.h"
@@ -524,6 +525,60 @@ static struct fg_perf factors(struct fgd_perf *perf, enum fgd_perf_window window
         return f;
 }
 
+/* Minutes in which it works so much, in launches of `us`. */
+static void work_for(int minutes, struct fgd_set *a, int64_t busy_a, int64_t us_a, struct fgd_set *b, int64_t busy_b, int64_t us_b)
+{
+        while (minutes--) {
+                use(a, busy_a);
+                a->vgpu[0].live.launches += (uint64_t)(busy_a / us_a);
+                if (b) {
+                        use(b, busy_b);
+                        b->vgpu[0].live.launches += (uint64_t)(busy_b / us_b);
+                }
+                pass(MINUTE);
+        }
+}
+
+/* What launches take alone and next to others is learned by the settled minutes, from then on minded by whoever goes somewhere. */
+static void who_slows_whom_is_learned_and_minded(void **state)
+{
+        char text[FGD_PAIRING_TEXT];
+        bool crowded[FGD_DEVICES_MAX];
+        start(0);
+        struct fgd_project *project = fgd_project_find(manager, "default");
+        struct fgd_set *train = create("train-1", 1, MEMORY / 8, 100, FG_MODE_SHARE, 0);
+        work_for(3, train, 20 * SEC, 100, NULL, 0, 0);
+        struct fgd_set *serve = create("serve-1", 1, MEMORY / 8, 100, FG_MODE_SHARE, 1);
+        work_for(3, serve, 15 * SEC, 200, NULL, 0, 0);
+        delete(serve);
+        serve = create("serve-2", 1, MEMORY / 8, 100, FG_MODE_SHARE, 0);
+        fgd_pairing_explain(manager, serve, text);
+        assert_string_equal(text, "on device 0 with 1 other: the slowest is predicted to take 1.10 times its time alone, as alone they use 58.3 % together");
+        work_for(4, train, 20 * SEC, 190, serve, 15 * SEC, 220);
+        fgd_pairing_explain(manager, train, text);
+        assert_string_equal(text, "on device 0 with 1 other: the slowest is predicted to take 1.90 times its time alone, measured in 4 minutes");
+        delete(train);
+        /* serve-2 is on device 0 alone now; another like train would be slowed there, and nobody asked for a limit yet. */
+        fgd_pairing_crowded(manager, fgd_pairing_class(project, "train-7"), crowded);
+        assert_false(crowded[0]);
+        manager->options.value[FG_OPT_SLOWDOWN_LIMIT] = 50;
+        fgd_pairing_crowded(manager, fgd_pairing_class(project, "train-7"), crowded);
+        assert_true(crowded[0] && !crowded[1]);
+        fgd_pairing_crowded(manager, fgd_pairing_class(project, "else-7"), crowded);
+        assert_false(crowded[0]);
+        assert_null(create("train-7", 1, MEMORY / 8, 100, FG_MODE_SHARE, 0));
+        struct fgd_set *made = create("train-7", 1, MEMORY / 8, 100, FG_MODE_SHARE, -1);
+        assert_ptr_equal(made->vgpu[0].device, manager->device[1]);
+        manager->options.value[FG_OPT_SLOWDOWN_LIMIT] = 100;
+        assert_ptr_equal(create("train-8", 1, MEMORY / 8, 100, FG_MODE_SHARE, 0)->vgpu[0].device, manager->device[0]);
+        /* Names that were made up say nothing. */
+        assert_int_equal(fgd_pairing_class(project, "vgpu-12ab9f"), 0);
+        assert_int_equal(fgd_pairing_class(project, "run-12ab9f"), 0);
+        assert_int_equal(fgd_pairing_class(project, ""), 0);
+        assert_true(fgd_pairing_class(project, "train-1") == fgd_pairing_class(project, "train-22"));
+        assert_true(fgd_pairing_class(project, "run-12ab9g") != 0);
+}
+
 static void counters_of_the_performance_model(void **state)
 {
         struct fgd_perf_sum sum;
@@ -759,6 +814,7 @@ int main(void)
                 TEST(no_minute_comes_twice),
                 TEST(a_large_window_comes_in_pieces),
                 TEST(time_without_a_daemon_is_a_gap),
+                TEST(who_slows_whom_is_learned_and_minded),
                 TEST(counters_of_the_performance_model),
                 TEST(work_that_was_for_nothing),
                 TEST(what_a_project_waits_for),

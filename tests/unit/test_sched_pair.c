@@ -57,14 +57,14 @@ static void learned_from_both(void **state)
         struct fg_pair_prediction v = predict(p, 1, 2);
         assert_true(v.known && v.windows == 0);
         assert_int_equal(v.joint, 700);
-        assert_int_equal(v.slow, 1092); /* as others of that joint use */
+        assert_int_equal(v.slow, 1100); /* as others of that joint use */
         beside(p, work(1, 300, 150), work(2, 400, 220), 3);
         v = predict(p, 1, 2);
         assert_int_equal(v.slow, 1500);
         assert_int_equal(v.slowest, 1);
         assert_int_equal(v.windows, 3);
         assert_int_equal(predict(p, 2, 1).slow, 1500); /* the same two */
-        assert_int_equal(predict(p, 1, 1).slow, 1092); /* that pair was not seen */
+        assert_int_equal(predict(p, 1, 1).slow, 1100); /* that pair was not seen */
         assert_false(predict(p, 1, 0).known);
         assert_false(predict(p, 1, 3).known);
 }
@@ -76,14 +76,14 @@ static void time_is_shared(void **state)
         alone(p, 1, 900, 100, 3);
         alone(p, 2, 600, 100, 3);
         assert_int_equal(predict(p, 1, 2).joint, 1500);
-        assert_int_equal(predict(p, 1, 2).slow, 1500 * 1266 / 1000);
+        assert_int_equal(predict(p, 1, 2).slow, 1500 * 1250 / 1000);
         beside(p, work(1, 500, 100), work(2, 500, 100), 3);
         assert_int_equal(predict(p, 1, 2).slow, 1500);
         const uint64_t three[] = {1, 2, 2}, one[] = {1};
         struct fg_pair_prediction v;
         fg_pair_predict(p, three, 3, &v);
         assert_int_equal(v.joint, 2100);
-        assert_int_equal(v.slow, 2100 * 1266 / 1000); /* 2 next to 2 was not seen */
+        assert_int_equal(v.slow, 2100 * 1250 / 1000); /* 2 next to 2 was not seen */
         fg_pair_predict(p, one, 1, &v);
         assert_true(v.known && v.slow == 1000);
         fg_pair_predict(p, NULL, 0, &v);
