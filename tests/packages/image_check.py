@@ -200,7 +200,7 @@ class Walk(unittest.TestCase):
         tar = chroot.base("engines-trixie", "--suite", "trixie", "--include", "docker.io,docker-cli,containerd,runc,iptables,podman,crun,netavark,aardvark-dns,bubblewrap,"
                           "libjansson4,libsodium23")
         os.environ["FASTGPU_SIM"] = "2xT4"
-        os.rename("/etc/OpenCL/vendors", "/etc/OpenCL/none")
+        shutil.move("/etc/OpenCL/vendors", "/etc/OpenCL/none")
         sh(f"tar -C {self.root} -cf {self.work}/box.tar .")
         root = self.newer(tar)
         sh("fastgpu create --gpus 2 --name my-vgpu --memory 512M --compute 30 && fastgpu docker enable --gpus-compat=my-vgpu --root " + root)
@@ -217,6 +217,7 @@ class Walk(unittest.TestCase):
             docker.terminate()
             containerd.terminate()
             docker.wait(30)
+            containerd.wait(30)
         print(said)
         self.assertIn(" 0 do not", said.splitlines()[-1])
         self.assertRegex(said, r"(?m)^ok    docker \S+ +--device fastgpu.dev/vgpu=my-vgpu$")
