@@ -221,7 +221,7 @@ class Burst(unittest.TestCase):
     JOBS = 200
 
     def test_two_hundred_jobs_and_a_node_that_dies(self):
-        with Cluster(sim=SIM, cpus=8, JobCompType="jobcomp/filetxt", JobCompLoc="/dev/null") as c:
+        with Cluster(sim=SIM, cpus=8) as c:
             script = c.path("job.sh")
             c.write("job.sh", f"#!/bin/sh\n{VECTORS} 65536 1 || exit 9\nsleep 0.3\necho $SLURM_ARRAY_TASK_ID >>{c.path('done')}\n", 0o755)
             first = int(c.slurm("sbatch", "--parsable", "--requeue", "-o", c.path("job-%a.out"), f"--array=1-{self.JOBS}", "--fastgpu=1:4G:20", script).stdout)
