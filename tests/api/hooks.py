@@ -52,6 +52,8 @@ def known(kind, value):
 
 
 def cut_lists(body):
+    if isinstance(body.get("devices"), list) and body["devices"]:
+        body["gpus"] = len(body["devices"])
     count = body.get("gpus", 1)
     for field in ("memory", "compute"):
         if isinstance(body.get(field), list) and len(body[field]) not in (1, count):
