@@ -187,7 +187,12 @@ int fgd_handle_placement(struct fgd_call *call)
         fgd_autojson json_t *body = NULL;
         FG_CLEANUP(fgd_wants_clear) struct fgd_wants w = {0};
         struct fgd_create c = {0};
-        if (fgd_query_read(call, query, 6) < 0 || fgd_call_project(call, query[4].value, &c.project) < 0)
+        struct fg_error err = {0};
+        if (fgd_query_read(call, query, 6) < 0)
+                return -1;
+        if (query[5].is_given && fg_name_check(query[5].value, &err) < 0)
+                return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"name\": %s", err.text);
+        if ( fgd_call_project(call, query[4].value, &c.project) < 0)
                 return -1;
         body = body_of(&query[0], &query[1], &query[2], &query[3]);
         if (!body)
