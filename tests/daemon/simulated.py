@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A daemon over simulated NVIDIA GPUs."""
+import contextlib
 import os
 import shutil
 
@@ -23,9 +24,10 @@ class Simulated(Daemon):
         found = []
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as f:
             for pid in f.read().split():
-                with open(f"/proc/{pid}/cmdline", "rb") as c:
-                    if mode in c.read():
-                        found.append(int(pid))
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it went meanwhile
+                    with open(f"/proc/{pid}/cmdline", "rb") as c:
+                        if mode in c.read():
+                            found.append(int(pid))
         return found
 
     def helper(self, mode):

@@ -3,7 +3,10 @@
 
 #include "base/clock.h"
 
+#include <sched.h>
 #include <stdlib.h>
+
+enum { NOT_BEGUN, BEGINS, HAS_BEGUN };
 
 /* A tracked launch until it completes. */
 struct pending {
@@ -12,7 +15,7 @@ struct pending {
         struct fgo_queue *queue;
         uint64_t launched;
         uint32_t generation; /* a parent's launches are nothing to a forked child */
-        uint32_t begun;      /* (a) the gate knows that it runs; 0 only while the driver prepares it */
+        uint32_t begun;      /* (a) whether the gate knows that it runs: NOT_BEGUN only while the driver prepares it */
         uint32_t refs;       /* (a) callbacks to come */
 };
 
@@ -22,10 +25,18 @@ static void pending_drop(struct pending *pending)
                 free(pending);
 }
 
+/* Returns when the gate knows, whoever told it: a driver may call back from several threads, and the end must not be told before the beginning. */
 static void work_begin(struct pending *pending, uint64_t now)
 {
-        if (pending->generation == fgo_generation && !fg_swap_acq_rel(&pending->begun, 1))
+        uint32_t begun = NOT_BEGUN;
+        if (pending->generation != fgo_generation)
+                return;
+        if (fg_cas_acq_rel(&pending->begun, &begun, BEGINS)) {
                 fg_gate_begun(pending->gate, &pending->ticket, now);
+                fg_store_release(&pending->begun, HAS_BEGUN);
+        }
+        while (fg_load_acquire(&pending->begun) == BEGINS)
+                sched_yield();
 }
 
 static void CL_CALLBACK work_on_running(cl_event event, cl_int status, void *user)
@@ -52,7 +63,7 @@ static void work_await_begin(struct pending *pending, cl_event event)
 {
         if (!pending->queue->device->vgpu->is_processor || !fg_gate_prepare(pending->gate, &pending->ticket))
                 return;
-        pending->begun = 0;
+        pending->begun = NOT_BEGUN;
         pending->refs = 2;
         if (fgo_driver.clSetEventCallback(event, CL_RUNNING, work_on_running, pending) != CL_SUCCESS) {
                 work_begin(pending, pending->ticket.started);
@@ -69,7 +80,7 @@ static void work_watch(const struct fgo_work *work, cl_event event)
                 fg_gate_done(work->gate, &work->ticket);
                 return;
         }
-        *pending = (struct pending){work->gate, work->ticket, work->queue, work->launched, fgo_generation, .begun = 1, .refs = 1};
+        *pending = (struct pending){work->gate, work->ticket, work->queue, work->launched, fgo_generation, .begun = HAS_BEGUN, .refs = 1};
         work_await_begin(pending, event);
         if (fgo_driver.clSetEventCallback(event, CL_COMPLETE, work_on_complete, pending) != CL_SUCCESS)
                 work_on_complete(event, CL_COMPLETE, pending);
