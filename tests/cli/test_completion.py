@@ -36,7 +36,7 @@ class Candidates(Case):
 
     def test_program(self):
         self.assertEqual(self.offers("de"), ["devices", "delete"])
-        self.assertEqual(len(self.offers("")), 39)
+        self.assertEqual(len(self.offers("")), 40)
         self.assertEqual(self.offers("inspect", "my"), ["my-vgpu"])
         self.assertEqual(self.offers("run", "my-vgpu/"), ["my-vgpu/0", "my-vgpu/1"])
         self.assertEqual(self.offers("delete", "my-vgpu/"), [])
