@@ -16,7 +16,7 @@ if [ "${FASTGPU_FRAMEWORKS:-}" != 1 ] && [ "${CI:-}" != true ]; then
         tools/install-deps
 else
         tools/install-deps --slurm --frameworks
-        if ! python3 tests/frameworks/venv.py make; then
+        if ! python3 tests/frameworks/frameworks_venv.py make; then
                 echo 'not all frameworks could be had: what needs them is NOT TESTED' >&2
                 export FASTGPU_FRAMEWORKS=0
         fi

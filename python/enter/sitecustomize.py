@@ -67,8 +67,9 @@ def go_on(here):
     sys.path[:] = [entry for entry in sys.path if entry != here]
     try:
         import sitecustomize  # noqa: F401
-    except ImportError:
-        pass
+    except ImportError as e:  # there is none; what one of them lacks is its own trouble, which Python tells
+        if getattr(e, "name", __name__) != __name__:
+            raise
     finally:
         sys.modules.setdefault(__name__, me)
 

@@ -160,6 +160,7 @@ class Client:
             opened = _decode(status, data)
             made = self.inspect(opened["name"], project=body.get("project"))
             made.raw["note"] = opened.get("note", "")
+            made.raw["opened"] = opened
             keeper.keep(made[0].uuid, process)
             return made
         except BaseException:

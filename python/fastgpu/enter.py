@@ -9,8 +9,10 @@ from typing import Any, Dict, List, Optional
 
 from . import inside
 from .errors import Error
+from .objects import VGPUSet
 
 LAYER = "libfastgpu-opencl.so"
+NAMES = ("FASTGPU_ATTACH", "OPENCL_LAYERS", "FASTGPU_SIM", "LD_PRELOAD", "LD_LIBRARY_PATH")  # what _set sets
 DROPINS = ("libcuda.so.1", "libnvidia-ml.so.1")
 
 
@@ -41,8 +43,18 @@ def check_early(tree: str, maps: Optional[str] = None) -> None:
             raise TooLate(f"this process has loaded {name.split('.so')[0]} without limits")
 
 
+def check_visible(n: int, text: Optional[str] = None) -> None:
+    """CUDA counts the vGPUs from 0, up to the first number that is none of them. None at all is a wish for the processor."""
+    text = os.environ.get("CUDA_VISIBLE_DEVICES") if text is None else text
+    words = [word.strip() for word in (text or "").split(",")]
+    shown = next((i for i, word in enumerate(words) if not word.isdigit() or int(word) >= n), len(words))
+    if shown < n and words[0] not in ("", "-1"):
+        raise Error(f"CUDA_VISIBLE_DEVICES={text} shows {shown} of {n} vGPUs: unset it, a program sees its vGPUs alone")
+
+
 def enter(what: Dict[str, Any], timeout: float = 60.0) -> List[inside.Here]:
-    """Makes vGPUs that go with this process, and puts it into them. What fails leaves nothing acquired."""
+    """Makes vGPUs that go with this process, and puts it into them. What fails before it has attached leaves nothing acquired; what
+    was attached to is the process's until it ends, as the daemon sees it."""
     from . import keeper
     from .client import Client
     tree = folder()
@@ -52,20 +64,38 @@ def enter(what: Dict[str, Any], timeout: float = 60.0) -> List[inside.Here]:
     if not tree:
         raise Error("the libraries that keep limits are not found: is FastGPU installed and `fastgpu` on the PATH?")
     check_early(tree)
+    before = {name: os.environ.get(name) for name in NAMES}
     with client:
+        cuda = any(d.api == "cuda" for d in client.devices())
+        if cuda:
+            check_visible(what.get("gpus") or 1)
         made = client.create(**what)
         try:
-            if any(d.api == "cuda" for d in client.devices()):
+            if cuda:
                 _load(tree)
-            opened = client.request("POST", "/v1/open", {"target": made.target})  # from here on it is this process's until that ends
-            _set(tree, opened)
+            _set(tree, made.raw["opened"])
             have = inside.vgpus()
+            client.request("POST", "/v1/open", {"target": made.target})  # last: from here on it is this process's until that ends
         except BaseException:
-            os.environ.pop("FASTGPU_ATTACH", None)
-            made.delete()
+            _leave(made, before)
             raise
         keeper.let_go(made[0].uuid)
     return have
+
+
+def _leave(made: VGPUSet, before: Dict[str, Optional[str]]) -> None:
+    """The environment as it was, and the vGPUs given back, by the daemon when this process ends if it has attached. What went wrong before is
+    the news, so nothing here is."""
+    inside.leave()
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    try:
+        made.delete()  # lets go of the keeper, whatever comes of it
+    except Error:
+        pass
 
 
 def _dropins(tree: str) -> List[str]:

@@ -48,9 +48,15 @@ class _Session:
         self.pid = os.getpid()
 
     def close(self) -> None:
+        """The daemon goes on to see who has the pages mapped; leave() ends that too."""
         if self.connection >= 0:
             os.close(self.connection)
         self.connection = -1
+
+    def unmap(self) -> None:
+        for page in (page for pair in self.pages for page in pair):
+            page.close()
+        self.pages = []
 
     def read(self) -> List[Here]:
         return [_read(limits, usage) for limits, usage in self.pages]
@@ -83,6 +89,16 @@ def vgpus() -> List[Here]:
         if _session is None or _session.pid != os.getpid():
             _session = _open(where)
         return _session.read()
+
+
+def leave() -> None:
+    """As if this process had never attached."""
+    global _session
+    with _lock:
+        if _session:
+            _session.close()
+            _session.unmap()
+        _session = None
 
 
 def _text(raw: bytes) -> str:

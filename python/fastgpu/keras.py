@@ -91,7 +91,8 @@ def scope(n: int, memory: Optional[Size] = None, compute: Optional[float] = None
     devices on torch. `with` it, or use its .scope().
 
     The vGPUs are those that the program was started in, else new ones, given back when it ends, however it ends. It has to come before the
-    framework's runtime starts: RuntimeError otherwise, and nothing is acquired. Without FastGPU: a warning, and the devices of the machine."""
+    framework's runtime starts: RuntimeError otherwise, and nothing is acquired. What the framework itself refuses after that leaves them to
+    this program until it ends. Without FastGPU: a warning, and the devices of the machine."""
     wish = here.Wish.of(n, memory, compute, mode)
     framework = keras.backend.backend()
     if framework not in ALL:

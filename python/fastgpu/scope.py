@@ -2,6 +2,7 @@
 """scope(): vGPUs first, then the framework's runtime. One for each process."""
 from __future__ import annotations
 
+import importlib
 import os
 from typing import Any, Dict, List, Optional
 
@@ -62,6 +63,7 @@ def _late(framework: str, line: str, why: str) -> RuntimeError:
 
 def _make(wish: here.Wish, framework: str, line: str) -> Scope:
     kind = ALL[framework]
+    _check(framework, line)
     started = kind.started()
     have = _have(wish, framework, line, started)
     try:
@@ -72,6 +74,14 @@ def _make(wish: here.Wish, framework: str, line: str) -> Scope:
         raise _late(framework, line, f"{framework} has started already and sees {len(devices)} of {wish.n} devices") if started else \
             RuntimeError(f"{line}: {framework} sees {len(devices)} of this program's {len(have)} vGPUs. Is CUDA_VISIBLE_DEVICES set?")
     return Scope(wish, framework, devices, kind.strategy(devices, have), line)
+
+
+def _check(framework: str, line: str) -> None:
+    """What can be known before there are vGPUs, which go only when the process ends; the rest is enter's."""
+    try:
+        importlib.import_module(framework)
+    except ImportError as e:
+        raise RuntimeError(f"{line}: {framework} cannot be imported: {e}") from e
 
 
 def _have(wish: here.Wish, framework: str, line: str, started: bool) -> List[inside.Here]:

@@ -70,6 +70,22 @@ const struct argp cli_why_argp = {.options = why_options,
                                          "can be told. With the name of vGPUs: in what state they are, and why; slurm-17 is Slurm's job 17, also "
                                          "before it has any. With a pod of Kubernetes: which vGPUs it has on this node, or why not."};
 
+/* The daemon first: squeue takes its own time to say that Slurm's controller is down. */
+static int ask_why(const char *path, const char *name, json_t **ret)
+{
+        cli_autoclient struct fg_client *client = NULL;
+        cli_autojson json_t *problem = NULL;
+        int code = cli_connect(&client);
+        if (code)
+                return code;
+        code = cli_ask(client, "GET", path, NULL, ret, &problem);
+        if (code == CLI_NOT_FOUND && cli_why_slurm(name, ret))
+                return 0;
+        if (code)
+                cli_say_problem(client, problem, cli_job_is_id(name) ? NULL : name);
+        return code;
+}
+
 int cli_why(int argc, char **argv)
 {
         cli_autojson json_t *why = NULL;
@@ -94,8 +110,8 @@ int cli_why(int argc, char **argv)
                 if (code == 0)
                         snprintf(path, sizeof path, "/v1/why/%s", vgpu + strlen("/v1/vgpus/"));
         }
-        if (code == 0 && !cli_why_slurm(words.args[0], &why))
-                code = cli_call("GET", path, NULL, cli_job_is_id(words.args[0]) ? NULL : words.args[0], &why);
+        if (code == 0)
+                code = ask_why(path, words.args[0], &why);
         if (code)
                 return code;
         if (words.json) {

@@ -11,7 +11,7 @@ from node import FASTGPU, Node, tool
 from row import Row
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-VENV = os.path.join(ROOT, "tests", "frameworks", "venv.py")
+VENV = os.path.join(ROOT, "tests", "frameworks", "frameworks_venv.py")
 STEP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "keras_step.py")
 
 

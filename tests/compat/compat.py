@@ -5,7 +5,7 @@
 compat.py [--only LIBRARY[==VERSION],…] [--list] [--write FILE]
 
 Each is installed from the registry into an environment of its own below ${XDG_CACHE_HOME:-~/.cache}/fastgpu-tests, tried, and removed:
-all of them are 20 GB. What this Python has no package of is left out of the table's verdict and said."""
+all of them are 20 GB. One that could not be installed keeps the row that it had; where that is so with all, the table stays and this ends with 77."""
 import argparse
 import datetime
 import os
@@ -95,11 +95,11 @@ def judge(library, version, more):
 
 HEAD = """# What FastGPU was tried with
 
-`make compat` installs each of these from the registry, runs it inside two vGPUs (`fastgpu run --gpus 2`) and writes this table: {date}, Python
-{python}, on a processor. torch is the registry's CUDA build without NVIDIA's 2.5 GB of libraries (`tests/frameworks/stubs.py`). On CUDA: not run; no machine with a GPU was at hand.
+`make compat` installs each of these from the registry, runs it inside two vGPUs (`fastgpu run --gpus 2`) and writes this table, on a
+processor. A row is of the day and the Python in it. torch is the registry's CUDA build without NVIDIA's 2.5 GB of libraries (`tests/frameworks/stubs.py`). On CUDA: not run; no machine with a GPU was at hand.
 
-| library | version | | what |
-|---|---|---|---|
+| library | version | | what | when |
+|---|---|---|---|---|
 """
 
 # Kept by hand; the table above is written.
@@ -112,7 +112,7 @@ test as well (`tests/frameworks/test_article.py`); `tf_keras` beside a newer Ten
 
 def write(path, rows):
     with open(path, "w", encoding="utf-8") as f:
-        f.write(HEAD.format(date=datetime.date.today().isoformat(), python=platform.python_version()))
+        f.write(HEAD)
         for row in rows:
             f.write("| " + " | ".join(row) + " |\n")
         f.write(TAIL)
@@ -125,7 +125,7 @@ def known(path):
         with open(path, encoding="utf-8") as f:
             for line in f:
                 cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-                if len(cells) == 4:
+                if len(cells) == 5:
                     rows[tuple(cells[:2])] = cells
     return rows
 
@@ -143,12 +143,19 @@ def main():
         return 0 if options.list else 2
     require_tree()
     table, path = known(options.write or TABLE), options.write or TABLE
-    failed = 0
+    failed = tried = 0
     for row in chosen:
         judged = judge(*row)
+        if judged[2] == "not tried":
+            continue
+        tried += 1
         failed += judged[2] == "**fails**"
-        table[judged[:2]] = [cell.replace("|", "/").replace("\n", " ")[:200] for cell in judged]
-        write(path, [table.get((name, version), [name, version, "not tried", ""]) for name, version, _ in wanted()])
+        when = f"{datetime.date.today().isoformat()}, Python {platform.python_version()}"
+        table[judged[:2]] = [*(cell.replace("|", "/").replace("\n", " ")[:200] for cell in judged), when]
+        write(path, [table.get((name, version), [name, version, "not tried", "", ""]) for name, version, _ in wanted()])
+    if not tried:
+        print("skipped: nothing could be installed: NOT TESTED", file=sys.stderr)
+        return 77
     return 1 if failed else 0
 
 

@@ -11,7 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [os.path.join(ROOT, "tests", "lib"), HERE]
 
 from node import FASTGPU, Node, alive, require_tree, tool, wait_until  # noqa: E402,F401
-import venv as frameworks  # noqa: E402
+import frameworks_venv as frameworks  # noqa: E402
 
 MIB = 1 << 20
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "JAX_PLATFORMS": "cpu", "PYTHONDONTWRITEBYTECODE": "1", "KERAS_HOME": "/dev/null/keras",

@@ -68,6 +68,13 @@ class Enter(unittest.TestCase):
         self.assertEqual(self.python("import sitecustomize; print(SEEN, sitecustomize.__file__)", other), " ".join([other + "/sitecustomize.py"] * 2))
         self.assertEqual(self.python("import fastgpu; print(1)", other), "1")
 
+    def test_another_sitecustomize_fails_aloud(self):
+        self.write("other/sitecustomize.py", "import not_there")
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join([self.enter, os.path.join(self.home, "other")])}
+        done = subprocess.run([sys.executable, "-c", "import fastgpu; print(1)"], env=env, capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stdout), (0, "1\n"))
+        self.assertIn("No module named 'not_there'", done.stderr)
+
     def test_waits_for_keras(self):
         """A stand-in for Keras: the layer is looked for once that is loaded whole, and what fails is a warning, not an error."""
         self.write("mine/keras/__init__.py", "import sys\nassert 'fastgpu' not in sys.modules\nfrom . import layers\n")
@@ -233,6 +240,23 @@ class Late(Case):
         self.d.stop()
         self.refused("no daemon answers", gpus=1)
 
+    def test_what_fails_half_way_leaves_nothing(self):
+        """Before it has attached, and after, when they go with the process: the environment is as before, and the cause is told."""
+        for where, name in (("inside.vgpus", "inside, 'vgpus'"), ("enter._set", "enter, '_set'")):
+            code = ("import os; from fastgpu import enter, errors, inside; os.environ['LD_LIBRARY_PATH'] = '/mine'; os.environ['FASTGPU_SIM'] = 'mine'; before = dict(os.environ)\n"
+                    f"def fails(*words, real={where}):\n    real(*words)\n    raise errors.Error('half way')\n"
+                    f"setattr({name}, fails)\n"
+                    "import atexit; atexit.register(lambda: open(%r, 'w').write(str(dict(os.environ) == before)))\n" % os.path.join(self.d.root, "same"))
+            process, (said, layer, is_in) = self.enter(code=code, gpus=1, memory=MIB)
+            self.assertEqual((said, layer, is_in), ("Error: half way", None, False), where)
+            if where == "enter._set":
+                self.nothing_left()
+            process.stdin.close()
+            process.wait(20)
+            self.nothing_left()
+            with open(os.path.join(self.d.root, "same"), encoding="utf-8") as f:
+                self.assertEqual(f.read(), "True", where)
+
     def test_early(self):
         for line, late in (("7f r-xp 0 08:01 1 /usr/lib/libcuda.so.570.1", True), ("7f r-xp 0 08:01 1 /t/libcuda.so.1", False), ("7f rw-p", False),
                            ("7f r-xp 0 08:01 1 /usr/lib/libcudart.so.12", False), ("7f r-xp 0 08:01 1 /u/libnvidia-ml.so.1", True)):
@@ -240,6 +264,15 @@ class Late(Case):
                 self.raises(enter.TooLate, enter.check_early, "/t", line)
             else:
                 enter.check_early("/t", line)
+
+
+    def test_visible_enough(self):
+        for text, n, word in (("", 2, None), ("-1", 2, None), ("0,1", 2, None), ("1,0,7", 2, None), ("0", 2, "shows 1 of 2"), ("0,2,1", 2, "shows 1 of 2"),
+                              ("5", 1, "shows 0 of 1"), ("GPU-1111", 1, "shows 0 of 1")):
+            if word:
+                self.assertIn(word, str(self.raises(enter.Error, enter.check_visible, n, text)))
+            else:
+                enter.check_visible(n, text)
 
 
 class Here(unittest.TestCase):

@@ -25,7 +25,7 @@ class Package(unittest.TestCase):
 
     def builder(self, what):
         """An interpreter that can build it: this one, or the one of the frameworks."""
-        venv = subprocess.run([sys.executable, os.path.join(ROOT, "tests", "frameworks", "venv.py"), "where"], capture_output=True, text=True, check=True)
+        venv = subprocess.run([sys.executable, os.path.join(ROOT, "tests", "frameworks", "frameworks_venv.py"), "where"], capture_output=True, text=True, check=True)
         for python in (sys.executable, os.path.join(venv.stdout.strip(), "bin", "python3")):
             for module in ("setuptools",) if what == "sdist" else ("wheel", "setuptools.command.bdist_wheel"):
                 if os.path.exists(python) and subprocess.run([python, "-c", f"import setuptools, {module}"], capture_output=True, check=False).returncode == 0:

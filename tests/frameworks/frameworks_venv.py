@@ -2,7 +2,7 @@
 """The frameworks, in a virtual environment outside the tree that is made once (tests/api/cache.py). A plain run does not make it: it is
 1.2 GB to fetch; FASTGPU_FRAMEWORKS=1 (`test.sh --frameworks`) or CI=true does.
 
-venv.py make, venv.py where, venv.py TEST ARGS…: makes it, prints its folder, runs TEST with its interpreter."""
+frameworks_venv.py make, frameworks_venv.py where, frameworks_venv.py TEST ARGS…: makes it, prints its folder, runs TEST with its interpreter."""
 import glob
 import os
 import shutil
