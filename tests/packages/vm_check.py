@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import chroot  # noqa: E402
@@ -45,7 +46,7 @@ def make_box(to):
 
 def make_disk(work):
     root = os.path.join(work, "root")
-    unpack(chroot.base("machine-bookworm", "--include", INCLUDE), root)
+    unpack(chroot.base(f"machine-bookworm-{zlib.crc32(INCLUDE.encode()):08x}", "--include", INCLUDE), root)
     check = os.path.join(root, "check")
     os.makedirs(os.path.join(check, "packages"))
     for file in chroot.packages():
