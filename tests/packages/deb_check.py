@@ -10,7 +10,8 @@ import unittest
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import chroot  # noqa: E402
 
-NAMES = ("fastgpu", "fastgpu-container", "fastgpu-monitoring", "fastgpu-otlp", "fastgpu-remote", "fastgpu-sim", "fastgpu-top", "python3-fastgpu")
+NAMES = ("fastgpu", "fastgpu-container", "fastgpu-kubernetes", "fastgpu-monitoring", "fastgpu-otlp", "fastgpu-remote", "fastgpu-sim",
+         "fastgpu-slurm", "fastgpu-spark", "fastgpu-top", "python3-fastgpu")
 # What runs in one go, as processes end with it: the daemon that the first command starts, and what is asked of it.
 USE = r"""set -e
 export FASTGPU_SIM=2xT4

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
 import chroot  # noqa: E402
@@ -20,7 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # Virtual packages are not resolved everywhere: podman's network stack is named.
 INCLUDE = ("systemd,systemd-sysv,dbus,udev,kmod,iproute2,iptables,podman,netavark,aardvark-dns,crun,runc,conmon,docker.io,containerd,bubblewrap,"
            "ca-certificates,procps,libjansson4,libmicrohttpd12,libsodium23,libsqlite3-0,libgnutls30,libcurl3-gnutls,ocl-icd-libopencl1,libncursesw6,"
-           "python3-minimal,python3,linux-image-cloud-amd64")
+           "libnghttp2-14,libprotobuf-c1,python3-minimal,python3,linux-image-cloud-amd64")
 # The image of the containers: Debian without what no program there reads.
 LEFT_OUT = ("usr/share/*", "usr/lib/x86_64-linux-gnu/perl-base", "usr/lib/x86_64-linux-gnu/gconv", "var/*", "usr/sbin/*", "usr/lib/apt", "dev/*")
 
@@ -45,7 +46,7 @@ def make_box(to):
 
 def make_disk(work):
     root = os.path.join(work, "root")
-    unpack(chroot.base("machine-bookworm", "--include", INCLUDE), root)
+    unpack(chroot.base(f"machine-bookworm-{zlib.crc32(INCLUDE.encode()):08x}", "--include", INCLUDE), root)
     check = os.path.join(root, "check")
     os.makedirs(os.path.join(check, "packages"))
     for file in chroot.packages():

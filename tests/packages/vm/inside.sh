@@ -103,7 +103,7 @@ after_the_restart() {
         podman rm -f stays >/dev/null 2>&1
         docker rm -f stays >/dev/null 2>&1
         check 'purged' 'Purging configuration files for fastgpu ' dpkg --purge python3-fastgpu fastgpu-container fastgpu-monitoring fastgpu-otlp \
-                fastgpu-remote fastgpu-sim fastgpu-top fastgpu
+                fastgpu-kubernetes fastgpu-remote fastgpu-sim fastgpu-slurm fastgpu-spark fastgpu-top fastgpu
         check 'no daemon is left' inactive systemctl is-active fastgpud.service
         check 'no state is left' 'No such file' ls -d /var/lib/fastgpu
 }
