@@ -95,7 +95,8 @@ int fgi_sites_check_secret(const char *path, struct fg_error *err)
         if (stat(path, &st) < 0)
                 return fg_error_set(err, -errno, "credentials %s: %m", path);
         if (st.st_mode & (S_IRWXG | S_IRWXO))
-                return fg_error_set(err, -EPERM, "credentials %s can be read by others (mode %03o): chmod 600 %s", path, (unsigned)st.st_mode & 0777, path);
+                return fg_error_set(err, -EPERM, "credentials %s can be read by others (mode %03o): chmod %s %s", path, (unsigned)st.st_mode & 0777,
+                                    S_ISDIR(st.st_mode) ? "700" : "600", path);
         return 0;
 }
 
