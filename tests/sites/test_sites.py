@@ -168,6 +168,9 @@ class Files(Case):
         self.write(FILE.replace("resource-group = rg", f"resource-group = rg\ncredentials = {folder}"))
         self.assertIn("can be read by others (mode 755): chmod 700", self.sites("resume", "z1", code=2))
         os.chmod(folder, 0o700)
+        self.write(FILE + f"credentials = {folder}\n")
+        self.assertIn("credentials of aws are a file, which", self.sites("check", code=2))
+        self.write(FILE.replace("resource-group = rg", f"resource-group = rg\ncredentials = {folder}"))
         self.sites("resume", "z1")
         self.assertEqual([call[-1] for call in self.calls("az")], [folder])
 

@@ -144,7 +144,7 @@ static int take_back(const struct fgi_sites_place *place, const char *node, json
                 keep(place, node, kept, NULL);
                 return r;
         }
-        if (there)
+        if (*id)
                 write_log(place, kept);
         forget(place, node);
         return 0;
