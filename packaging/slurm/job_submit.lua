@@ -40,10 +40,11 @@ local function wish_of(job)
     end
 end
 
+-- As typed it may be gpu:1 or gpu=1, with or without gres in front.
 local function asks_for(job, what)
     for _, field in ipairs({ "tres_per_node", "tres_per_job", "tres_per_task", "tres_per_socket", "gres" }) do
         local text = job[field]
-        if text and (":" .. text:gsub("[,/]", ":") .. ":"):find(":" .. what .. ":", 1, true) then
+        if text and (":" .. text:gsub("[,/=]", ":") .. ":"):find(":" .. what .. ":", 1, true) then
             return true
         end
     end
@@ -60,29 +61,73 @@ local function plain(text)
     return text:match("^[%w._%%-]+$")
 end
 
+-- The project whose budget counts; "": none.
+local function project_of(job)
+    local account = job.account or job.default_account or ""
+    return (BUDGET_OF:gsub("%%a", function() return account end))
+end
+
+local function limit_of(job)
+    local minutes = job.time_limit
+    return minutes and minutes > 0 and minutes < 2^31 and minutes or nil
+end
+
+-- Slurm says "not given" by numbers near 2^32.
+local function nodes_of(job)
+    local most = 1
+    for _, field in ipairs({ "min_nodes", "max_nodes" }) do
+        local count = job[field]
+        most = count and count < 2^31 and math.max(most, count) or most
+    end
+    return most
+end
+
 local function site_words(job, gpus, memory, percent)
     local words = { SITES, "choose", "--features", "--gpus", gpus }
-    local minutes = job.time_limit
-    local project = BUDGET_OF:gsub("%%a", job.account or job.default_account or "")
+    local minutes, project = limit_of(job), project_of(job)
     if memory ~= "" and memory:sub(-1) ~= "%" then
         table.insert(words, "--memory " .. memory)
     end
     if percent ~= "" then
         table.insert(words, "--compute " .. percent)
     end
-    if minutes and minutes > 0 and minutes < 2^31 then
-        table.insert(words, "--hours " .. math.ceil(minutes / 60))
+    if minutes then
+        -- Each node costs, so N nodes for an hour are N hours.
+        table.insert(words, "--hours " .. math.ceil(minutes / 60) * (project ~= "" and nodes_of(job) or 1))
     end
-    if project ~= "" and plain(project) then
+    if project ~= "" then
         table.insert(words, "--project " .. project)
     end
     return table.concat(words, " ") .. " 2>&1"
 end
 
+-- With a constraint of the user's own: each of its alternatives is one of the sites that fit.
+local function only_sites(features, fitting)
+    if BUDGET_OF == "" then
+        return true
+    end
+    for one in (features .. "|"):gmatch("([^|]*)|") do
+        if not plain(one) or not ("|" .. fitting .. "|"):find("|" .. one .. "|", 1, true) then
+            return false
+        end
+    end
+    return true
+end
+
 -- The sites' names are features of their nodes. false: none fits, and why.
 local function choose_sites(job, gpus, memory, percent)
-    if SITES == "" or (memory ~= "" and not plain(memory)) then
+    local project = project_of(job)
+    if SITES == "" then
         return true
+    end
+    if memory ~= "" and not plain(memory) then
+        return false, "its memory is to be written plainly, such as 8G"
+    end
+    if project ~= "" and not plain(project) then
+        return false, "project \"" .. project .. "\", whose budget counts, has letters that no project has"
+    end
+    if project ~= "" and not limit_of(job) then
+        return false, "the job needs a time limit (--time), for project " .. project .. " has to pay it"
     end
     local pipe = io.popen(site_words(job, gpus, memory, percent))
     local said = (pipe:read("*a"):gsub("%s+$", ""))
@@ -93,6 +138,8 @@ local function choose_sites(job, gpus, memory, percent)
     end
     if not job.features or job.features == "" then
         job.features = said
+    elseif not only_sites(job.features, said) then
+        return false, "-C " .. job.features .. " is not one of the sites that fit it and can be paid: " .. said
     end
     return true
 end

@@ -57,6 +57,11 @@ def behave(action):
     return manner if about == action else ""
 
 
+def listed(machines, token):
+    """Lists are eventually consistent: what was just started may be lacking."""
+    return [] if behave("start") == "appears-late" else [name for name, of in machines.items() if of == token]
+
+
 class Machines:
     def __enter__(self):
         self.lock = open(os.path.join(CLOUD, "lock"), "w")
@@ -78,8 +83,16 @@ def answer(action, machine, text):
     if manner == "hang":
         time.sleep(1000)
     machine()
+    if manner == "appears-late":
+        fail("Connection was closed before we received a valid response")
     if manner == "hang-after":
         time.sleep(1000)
+    if manner == "mute":
+        os.close(1)
+        os.close(2)
+        time.sleep(1000)
+    if manner == "die-long":
+        fail("x" * 3000 + "\nthe reason comes last")
     if manner == "garbage":
         text = "<html>502 Bad Gateway</html>"
     if manner == "other":
@@ -110,7 +123,7 @@ def aws(words):
         token = o["--filters"][0].removeprefix("Name=tag:fastgpu,Values=")
         assert o["--query"] == ["Reservations[].Instances[].InstanceId"]
         with with_machines as all_:
-            found = [name for name, of in all_.items() if of == token]
+            found = listed(all_, token)
         answer("find", lambda: None, json.dumps(found))
     else:
         def end():
@@ -137,7 +150,7 @@ def az(words):
     elif action == "list":
         token = o["--query"][0].removeprefix("[?tags.fastgpu=='").removesuffix("'].id")
         with with_machines as all_:
-            found = [name for name, of in all_.items() if of == token]
+            found = listed(all_, token)
         answer("find", lambda: None, json.dumps(found))
     else:
         def end():
@@ -148,6 +161,11 @@ def az(words):
 
 
 def scontrol(words):
+    manner = behave("scontrol")
+    if words[:3] == ["--oneliner", "show", "node"] and manner == "gave-up":
+        print(f"NodeName={words[3]} Arch=x86_64 State=DOWN+CLOUD+POWERED_DOWN ThreadsPerCore=1")
+    if words[:1] == ["update"] and manner == "no-address" and words[2].startswith("NodeAddr="):
+        fail("slurm_update error: Unable to contact slurm controller", 1)
     if words[:2] == ["show", "hostnames"]:
         name, _, rest = words[2].partition("[")
         first, _, last = rest.rstrip("]").partition("-")
@@ -157,7 +175,7 @@ def scontrol(words):
 def main():
     me = os.path.basename(sys.argv[0])
     with open(os.path.join(CLOUD, "calls"), "a") as f:
-        f.write(json.dumps([me, *sys.argv[1:], os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "")]) + "\n")
+        f.write(json.dumps([me, *sys.argv[1:], os.environ.get("AZURE_CONFIG_DIR" if me == "az" else "AWS_SHARED_CREDENTIALS_FILE", "")]) + "\n")
     {"aws": aws, "az": az, "scontrol": scontrol}[me](sys.argv[1:])
 
 

@@ -161,6 +161,19 @@ class Files(Case):
         self.assertEqual([call[-1] for call in self.calls("aws")], [secret])
         self.assertNotIn(secret, self.calls("aws")[0][:-1])
 
+    def test_credentials_of_azure(self):
+        """az has a folder, which `az login` fills."""
+        folder = f"{self.dir}/azure"
+        os.mkdir(folder, 0o755)
+        self.write(FILE.replace("resource-group = rg", f"resource-group = rg\ncredentials = {folder}"))
+        self.assertIn("can be read by others (mode 755): chmod 700", self.sites("resume", "z1", code=2))
+        os.chmod(folder, 0o700)
+        self.write(FILE + f"credentials = {folder}\n")
+        self.assertIn("credentials of aws are a file, which", self.sites("check", code=2))
+        self.write(FILE.replace("resource-group = rg", f"resource-group = rg\ncredentials = {folder}"))
+        self.sites("resume", "z1")
+        self.assertEqual([call[-1] for call in self.calls("az")], [folder])
+
 
 class Nodes(Case):
     def test_come_and_go(self):
@@ -188,7 +201,7 @@ class Nodes(Case):
     def failing(self, manner, text, node="g1"):
         """It fails, says so to Slurm, and nothing is left or billed."""
         self.manner(manner)
-        self.write(FILE.replace("timeout = 30", "timeout = 1") if "hang" in manner else FILE)
+        self.write(FILE.replace("timeout = 30", "timeout = 1") if "hang" in manner or "mute" in manner else FILE)
         said = self.sites("resume", node, code=1)
         self.assertIn(text, said, manner)
         down = [call for call in self.calls("scontrol") if "State=DOWN" in call]
@@ -201,10 +214,57 @@ class Nodes(Case):
         for node in ("g1", "z1"):
             for manner, text in (("start refuse", "InsufficientInstanceCapacity"), ("start garbage", "no JSON"), ("start other", "answered without"),
                                  ("start die-after", "Connection was closed"), ("start hang", "was not over after 1 s"),
-                                 ("start hang-after", "was not over after 1 s"), ("start flood", "too long")):
+                                 ("start hang-after", "was not over after 1 s"), ("start flood", "too long"), ("start die-long", "the reason comes last"), ("start mute", "was not over after 1 s")):
                 self.failing(manner, text, node)
                 self.assertEqual(self.machines(), {}, manner)
+                # That a list has nothing is no proof for ten minutes.
+                self.assertLessEqual({k["state"] for k in self.kept()}, {"left"}, manner)
+                self.let_pass(601)
+                self.sites("sweep")
                 self.assertEqual(self.kept(), [], manner)
+
+    def test_empty_list_is_believed_later(self):
+        self.failing("start refuse", "InsufficientInstanceCapacity")
+        self.let_pass(400)
+        self.sites("sweep")
+        self.assertEqual([(k["node"], k["state"]) for k in self.kept()], [("g1", "left")])
+        self.let_pass(201)
+        self.sites("sweep")
+        self.assertEqual(self.kept(), [])
+
+    def let_pass(self, seconds):
+        for path in pathlib.Path(f"{self.dir}/state").glob("*.json"):
+            kept = json.loads(path.read_text())
+            path.write_text(json.dumps({**kept, "since": kept["since"] - seconds}))
+
+    def test_appears_late(self):
+        """Started, the answer is lost, and the list does not have it yet: asked again it has, while the node's name is free."""
+        for node in ("g1", "z1"):
+            self.failing("start appears-late", "Connection was closed", node)
+            self.sites("sweep")
+            self.assertEqual(len(self.machines()), 1)
+            self.assertEqual([k["state"] for k in self.kept()], ["left"])
+            self.manner("")
+            self.sites("sweep")
+            self.assertEqual(self.machines(), {})
+            self.assertEqual(self.kept(), [])
+        self.failing("start appears-late", "Connection was closed")
+        self.manner("")
+        self.sites("resume", "g1")
+        self.assertEqual(len(self.machines()), 1)
+        self.assertEqual([(k["node"], k["state"]) for k in self.kept()], [("g1", "up")])
+
+    def test_slurm_gave_up(self):
+        """Nodes started one after the other: those that Slurm no longer waits for are not started."""
+        self.manner("scontrol gave-up")
+        self.assertIn("g2: not started, for Slurm no longer waits for it", self.sites("resume", "g[1-2]", code=1))
+        self.assertEqual([k["node"] for k in self.kept()], ["g1"])
+
+    def test_address_cannot_be_told(self):
+        self.manner("scontrol no-address")
+        self.assertIn("telling Slurm of g1", self.sites("resume", "g1", code=1))
+        self.assertEqual(self.machines(), {})
+        self.assertEqual(self.kept(), [])
 
     def test_what_cannot_be_taken_back_is_tried_again(self):
         self.sites("resume", "g2")

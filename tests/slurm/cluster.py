@@ -4,6 +4,7 @@ machine, each beside a daemon of FastGPU that is its own. Everything lives in on
 import os
 import pathlib
 import pwd
+import resource
 import shutil
 import signal
 import socket
@@ -15,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import node  # noqa: E402
 
 PLUGIN = node.tool("lib", "fastgpu", "slurm", "spank_fastgpu.so")
-NEEDED = ("munged", "slurmctld", "slurmd", "srun", "sbatch", "scontrol", "squeue")
+NEEDED = ("munged", "slurmctld", "slurmd", "srun", "sbatch", "scontrol", "squeue", "ip")
 NODES = ("n1", "n2")
 # Any character devices do as GPUs' nodes: nothing opens them.
 GPUS = ("/dev/null", "/dev/zero")
@@ -23,6 +24,8 @@ GPUS = ("/dev/null", "/dev/zero")
 
 def require():
     """Ends the test with 77 and a sentence when something that it needs is not here."""
+    # Daemons that are killed leave no core in whatever folder they were started in.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     node.require_tree()
     if os.geteuid() != 0:
         skip("slurmd and munged want root")

@@ -94,7 +94,7 @@ exec {tool("share", "fastgpu", "slurm", name)} "$1" >>{c.path("sites.out")} 2>&1
     def check_constraints(self, c):
         """A job goes to sites that fit it and that its project can pay."""
         def sites_of(*words):
-            job = c.slurm("sbatch", "--parsable", "--hold", "-o", "/dev/null", *words, "--wrap=true").stdout.strip()
+            job = c.slurm("sbatch", "--parsable", "--hold", "-t", "1:00:00", "-o", "/dev/null", *words, "--wrap=true").stdout.strip()
             features = c.job(job)["Features"]
             c.slurm("scancel", job)
             return features
@@ -105,6 +105,16 @@ exec {tool("share", "fastgpu", "slurm", name)} "$1" >>{c.path("sites.out")} 2>&1
         self.assertEqual(sites_of("--fastgpu=1:40G:100", "-t", "10:00:00"), "home|near|middle")
         self.assertEqual(sites_of("--fastgpu=1:40G:100", "-t", "11:00:00"), "home|near")
         self.assertEqual(sites_of("--fastgpu=1:40G:100", "-t", "30:00:00"), "home")
+        self.assertEqual(sites_of("--fastgpu=1:40G:100", "-t", "6:00:00", "-N2"), "home|near")
+        # Past the budget leads no way.
+        def refused(*words):
+            done = c.slurm("sbatch", "--hold", "-o", "/dev/null", "--fastgpu=1:40G:100", *words, "--wrap=true", check=False)
+            self.assertNotEqual(done.returncode, 0, done.stdout)
+            return done.stderr
+        for constraint in ("dear", "home|dear", "[dear]", "near&home"):
+            self.assertIn("is not one of the sites that fit it and can be paid: home|near", refused("-t", "11:00:00", "-C", constraint))
+        self.assertEqual(sites_of("--fastgpu=1:40G:100", "-t", "11:00:00", "-C", "near"), "near")
+        self.assertIn("the job needs a time limit (--time)", refused())
 
     def test_there_and_back(self):
         self.reasons = set()
@@ -112,7 +122,7 @@ exec {tool("share", "fastgpu", "slurm", name)} "$1" >>{c.path("sites.out")} 2>&1
             self.check_constraints(c)
             script = f"{VECTORS} 65536 1 && sleep 3 && echo $SLURMD_NODENAME >>{c.path('where')}"
             for _ in range(6):
-                c.slurm("sbatch", "--requeue", "-o", c.path("job-%j.out"), "--fastgpu=1:40G:100", "--wrap", script)
+                c.slurm("sbatch", "--requeue", "-t", "1:00:00", "-o", c.path("job-%j.out"), "--fastgpu=1:40G:100", "--wrap", script)
             wait_until(self.let_wait_no_more, 100, "all jobs are over")
             with open(c.path("where")) as f:
                 where = sorted(f.read().split())

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """As it is installed: the system's daemon with users, projects and quotas, jobs of people without privileges. The daemon's folders and the
 group `fastgpu` are this test's own, in a mount namespace."""
+import json
 import os
+import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -49,20 +52,51 @@ class Users(unittest.TestCase):
     def test_people(self):
         self.start_daemon()
         with Cluster(sim="2xH100", plugstack=f"optional {PLUGIN} project=red\n", lua=False) as c:
-            # Whom the socket does not let in.
-            self.assertIn("does not answer at /run/fastgpu/api.sock: Permission denied", self.run_as(c, OUTSIDER, "--fastgpu=1:1G:20", "true", code=6))
-            self.fastgpu("user", "create", "boss", "--uid", "12", "--admin", "yes")
-            self.assertIn("no user has the uid 1;", self.run_as(c, INSIDER, "--fastgpu=1:1G:20", "true", code=6))
-            self.fastgpu("user", "create", "alice", "--uid", "1")
-            self.fastgpu("project", "create", "red")
-            self.assertIn("red", self.run_as(c, INSIDER, "--fastgpu=1:1G:20", "true", code=3))
-            self.fastgpu("project", "add", "red", "alice", "--role", "member")
-            self.assertIn("0 wrong", self.run_as(c, INSIDER, "--fastgpu=1:1G:20", VECTORS))
-            self.assertIn("alice", self.fastgpu("usage", "--group-by", "user", "--json") + self.now())
-            self.fastgpu("project", "quota", "red", "--vgpus", "1")
-            self.assertIn("0 wrong", self.run_as(c, INSIDER, "--fastgpu=1:1G:20", VECTORS))
-            self.assertIn("quota", self.run_as(c, INSIDER, "--fastgpu=2:1G:20", "true", code=5))
-            wait_until(lambda: "slurm-" not in self.fastgpu("list", "--json"), 20, "nothing is left")
+            self.check_people(c)
+            # As shipped: no project is named, so the set is in the user's own.
+            c.write("plugstack.conf", f"optional {PLUGIN}\n")
+            self.check_own_project(c)
+
+    def check_own_project(self, c):
+        """Root, who accounts and tidies up, finds it there; another user's of that name stays."""
+        self.fastgpu("user", "create", "mallory", "--uid", "9")
+        job = c.slurm("sbatch", "--parsable", "--hold", "-w", "n1", "-o", "/dev/null", "--fastgpu=1:1G:20", "--wrap", VECTORS, user=INSIDER).stdout.strip()
+        self.fastgpu("project", "create", "black")
+        self.fastgpu("project", "add", "black", "mallory", "--role", "member")
+        self.curl_as("news", "POST", "/v1/vgpus", f'{{"name": "slurm-{job}", "project": "black", "memory": "1G", "gpus": 1}}')
+        c.slurm("scontrol", "release", job)
+        wait_until(lambda: c.job(job)["JobState"] == "COMPLETED", 30, "the job is over")
+        said = re.search(r"fastgpu=n1:vgpus=(\d+),gpu_us=(\d+)", c.slurm("scontrol", "show", "job", job).stdout)
+        self.assertTrue(said, "the comment has its use")
+        self.assertEqual(said[1], "1")
+        self.assertGreater(int(said[2]), 0)
+        wait_until(lambda: self.owners() == ["mallory"], 20, "the job's set is gone, the other's is not")
+
+    def owners(self):
+        return [s["owner"] for s in json.loads(self.curl_as("root", "GET", "/v1/vgpus"))["sets"]]
+
+    @staticmethod
+    def curl_as(user, method, path, body=None):
+        account = pwd.getpwnam(user)
+        words = ["-d", body, "-H", "Content-Type: application/json"] if body else []
+        return subprocess.run(["curl", "-sf", "-X", method, *words, "--unix-socket", "/run/fastgpu/api.sock", f"http://localhost{path}"], stdout=subprocess.PIPE, text=True,
+                              check=True, user=account.pw_uid, group=account.pw_gid, extra_groups=[64242]).stdout
+
+    def check_people(self, c):
+        # Whom the socket does not let in.
+        self.assertIn("does not answer at /run/fastgpu/api.sock: Permission denied", self.run_as(c, OUTSIDER, "--fastgpu=1:1G:20", "true", code=6))
+        self.fastgpu("user", "create", "boss", "--uid", "12", "--admin", "yes")
+        self.assertIn("no user has the uid 1;", self.run_as(c, INSIDER, "--fastgpu=1:1G:20", "true", code=6))
+        self.fastgpu("user", "create", "alice", "--uid", "1")
+        self.fastgpu("project", "create", "red")
+        self.assertIn("red", self.run_as(c, INSIDER, "--fastgpu=1:1G:20", "true", code=3))
+        self.fastgpu("project", "add", "red", "alice", "--role", "member")
+        self.assertIn("0 wrong", self.run_as(c, INSIDER, "--fastgpu=1:1G:20", VECTORS))
+        self.assertIn("alice", self.fastgpu("usage", "--group-by", "user", "--json") + self.now())
+        self.fastgpu("project", "quota", "red", "--vgpus", "1")
+        self.assertIn("0 wrong", self.run_as(c, INSIDER, "--fastgpu=1:1G:20", VECTORS))
+        self.assertIn("quota", self.run_as(c, INSIDER, "--fastgpu=2:1G:20", "true", code=5))
+        wait_until(lambda: "slurm-" not in self.fastgpu("list", "--json"), 20, "nothing is left")
 
     @staticmethod
     def now():

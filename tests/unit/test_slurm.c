@@ -81,7 +81,26 @@ static void test_answers(void **state)
         assert_false(fgi_slurm_text("{\"name\": 3}", "name", text, sizeof text));
         assert_false(fgi_slurm_text("{\"name", "name", text, sizeof text));
         assert_false(fgi_slurm_text("\\", "name", text, sizeof text));
+        /* Right behind a backslash: what lies behind the end is not read. */
+        static const char cut[] = "{\"name\": \"a\\\0b\"}";
+        assert_false(fgi_slurm_text(cut, "name", text, sizeof text));
+        assert_string_equal(text, "a");
         assert_false(fgi_slurm_text("", "name", text, sizeof text));
+}
+
+static void test_replies(void **state)
+{
+        static const char *const cut[] = {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"a\": 1}", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n", "HTTP/1.1 200 OK\r\n", "", "x"};
+        struct fgi_slurm_reply reply = {0};
+        for (size_t i = 0; i < sizeof cut / sizeof *cut; i++)
+                assert_true(fgi_slurm_reply_read(cut[i], &reply) < 0);
+        assert_int_equal(fgi_slurm_reply_read("HTTP/1.1 404 Not Found\r\nContent-Length: 8\r\n\r\n{\"a\": 1}", &reply), 0);
+        assert_int_equal(reply.status, 404);
+        assert_string_equal(reply.body, "{\"a\": 1}");
+        free(reply.body);
+        assert_int_equal(fgi_slurm_reply_read("HTTP/1.1 204 No Content\r\n\r\n", &reply), 0);
+        assert_string_equal(reply.body, "");
+        free(reply.body);
 }
 
 static void test_quotes(void **state)
@@ -122,7 +141,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_wishes),  cmocka_unit_test(test_modes),  cmocka_unit_test(test_config),
-                cmocka_unit_test(test_answers), cmocka_unit_test(test_quotes), cmocka_unit_test(test_comments),
+                cmocka_unit_test(test_answers), cmocka_unit_test(test_replies), cmocka_unit_test(test_quotes), cmocka_unit_test(test_comments),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,7 +95,8 @@ int fgi_sites_check_secret(const char *path, struct fg_error *err)
         if (stat(path, &st) < 0)
                 return fg_error_set(err, -errno, "credentials %s: %m", path);
         if (st.st_mode & (S_IRWXG | S_IRWXO))
-                return fg_error_set(err, -EPERM, "credentials %s can be read by others (mode %03o): chmod 600 %s", path, (unsigned)st.st_mode & 0777, path);
+                return fg_error_set(err, -EPERM, "credentials %s can be read by others (mode %03o): chmod %s %s", path, (unsigned)st.st_mode & 0777,
+                                    S_ISDIR(st.st_mode) ? "700" : "600", path);
         return 0;
 }
 
@@ -111,6 +112,18 @@ static const char *missing(const struct fgi_sites_offer *o)
                 if (strcmp(needs[i].provider, o->provider) == 0 && !*needs[i].value)
                         return needs[i].name;
         return !fgi_sites_is_private(o) && !o->price_micro ? "price" : !fgi_sites_is_private(o) && !*o->currency ? "currency" : NULL;
+}
+
+/* az reads a folder, aws a file. */
+static int check_credentials(const struct fgi_sites_offer *o, struct fg_error *err)
+{
+        struct stat st;
+        bool folder = stat(o->credentials, &st) == 0 && S_ISDIR(st.st_mode), wanted = strcmp(o->provider, "azure") == 0;
+        int r = fgi_sites_check_secret(o->credentials, err);
+        if (r == 0 && folder != wanted)
+                r = fg_error_set(err, -EINVAL, "site %s: credentials of %s are a %s, which %s is not", o->name, o->provider,
+                                 wanted ? "folder (AZURE_CONFIG_DIR, filled by az login)" : "file", o->credentials);
+        return r;
 }
 
 static int check(const struct fgi_sites *sites, unsigned at, struct fg_error *err)
@@ -131,7 +144,7 @@ static int check(const struct fgi_sites *sites, unsigned at, struct fg_error *er
                         return fg_error_set(err, -EINVAL, "site %s has prices in %s and site %s in %s: which is cheaper cannot be said", sites->offer[i].name,
                                             sites->offer[i].currency, o->name, o->currency);
         }
-        return *o->credentials ? fgi_sites_check_secret(o->credentials, err) : 0;
+        return *o->credentials ? check_credentials(o, err) : 0;
 }
 
 static int line(struct fgi_sites *sites, char *text, struct fg_error *err)

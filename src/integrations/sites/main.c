@@ -275,8 +275,12 @@ static int resume_one(const struct options *o, const char *node)
         int r = site_of(o, node, &offer, &err);
         if (r == 0)
                 r = fgi_sites_node_start(&o->place, offer, node, &start, &err);
-        if (r == 0 && *start.address)
+        if (r == 0 && *start.address) {
                 r = fgi_sites_slurm_address(node, start.address, &err);
+                /* Slurm will not reach it: it would be paid for and do nothing. */
+                if (r < 0 && fgi_sites_node_stop(&o->place, node, &why) < 0)
+                        fail(0, "%s: %s; it is tried again", node, why.text);
+        }
         if (r == 0)
                 return EXIT_FINE;
         /* Slurm's users look at the node's reason, and their jobs go elsewhere. */
@@ -305,6 +309,11 @@ static int each(struct options *o, int (*one)(const struct options *o, const cha
                 return fail(EXIT_FAILED, "%s", err.text);
         json_array_foreach(names, i, name)
         {
+                /* One after the other takes its time, in which Slurm may have given up on those that come last. */
+                if (i > 0 && one == resume_one && !fgi_sites_slurm_wants(json_string_value(name))) {
+                        code = fail(EXIT_FAILED, "%s: not started, for Slurm no longer waits for it", json_string_value(name));
+                        continue;
+                }
                 int r = one(o, json_string_value(name));
                 code = code ? code : r;
         }

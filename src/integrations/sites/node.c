@@ -19,7 +19,8 @@
 
 #define STARTING "starting"
 #define UP       "up"
-#define LEFT     "left" /* to be taken back, which failed */
+#define LEFT     "left" /* to be taken back, which failed, or is not known to be done */
+#define LATE_SEC 600    /* a provider's list may lack for so long what has just been started */
 
 static int path_of(const struct fgi_sites_place *place, const char *node, const char *end, char ret[PATH_MAX], struct fg_error *err)
 {
@@ -105,6 +106,22 @@ static void write_log(const struct fgi_sites_place *place, const json_t *kept)
                         fgi_sites_money(cost_micro(kept, now), cost, sizeof cost));
 }
 
+/* The list had nothing of it, which is no proof yet. It is remembered by its token, so that the node's name is free, and asked for again. */
+static int put_aside(const struct fgi_sites_place *place, const char *node, json_t *kept, struct fg_error *err)
+{
+        const char *token = text_of(kept, "token");
+        json_object_set_new(kept, "state", json_string(LEFT));
+        int r = strcmp(token, node) == 0 ? 0 : keep(place, token, kept, err);
+        if (r == 0 && strcmp(token, node) != 0)
+                forget(place, node);
+        return r;
+}
+
+static bool may_come_late(const json_t *kept)
+{
+        return time(NULL) < json_integer_value(json_object_get(kept, "since")) + LATE_SEC;
+}
+
 /* Stops what the file names and what the provider knows by its token. Until that is done the file stays. */
 static int take_back(const struct fgi_sites_place *place, const char *node, json_t *kept, struct fg_error *err)
 {
@@ -118,7 +135,10 @@ static int take_back(const struct fgi_sites_place *place, const char *node, json
         int r = *id ? fgi_sites_provider_stop(offer, id, err) : fgi_sites_provider_find(offer, text_of(kept, "token"), &found, err);
         json_array_foreach(found, i, one) if (r == 0)
                 r = fgi_sites_provider_stop(offer, json_string_value(one), err);
+        bool there = *id || json_array_size(found);
         json_decref(found);
+        if (r == 0 && !there && may_come_late(kept))
+                return put_aside(place, node, kept, err);
         if (r < 0) {
                 json_object_set_new(kept, "state", json_string(LEFT));
                 keep(place, node, kept, NULL);

@@ -143,12 +143,12 @@ static const struct provider {
         const char *name;
         words_fn *start, *find, *stop;
         const char *id, *address; /* in the answer to start */
-        const char *secret;       /* the variable that names the credentials file */
+        const char *secret;       /* the variable that names the credentials file; of azure, the folder that `az login` has filled */
 } provider_table[] = {
         {"private", NULL, NULL, NULL, NULL, NULL, NULL},
         {"local", local_start, local_find, local_stop, "id", "address", NULL},
         {"aws", aws_start, aws_find, aws_stop, "Instances/0/InstanceId", "Instances/0/PrivateIpAddress", "AWS_SHARED_CREDENTIALS_FILE"},
-        {"azure", azure_start, azure_find, azure_stop, "id", "privateIpAddress", "AZURE_AUTH_LOCATION"},
+        {"azure", azure_start, azure_find, azure_stop, "id", "privateIpAddress", "AZURE_CONFIG_DIR"},
 };
 
 static const struct provider *provider_of(const char *name)

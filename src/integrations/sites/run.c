@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define OUT_MAX   (1u << 20)
@@ -64,20 +65,24 @@ static bool take_some(struct stream *s)
         ssize_t n = read(s->fd, part, sizeof part);
         if (n <= 0)
                 return n < 0 && errno == EINTR;
+        const char *from = part;
+        if (s->keep_end && (size_t)n > s->max) {
+                from += (size_t)n - s->max;
+                n = (ssize_t)s->max;
+        }
         if (s->size + (size_t)n > s->max && s->keep_end) {
                 size_t drop = s->size + (size_t)n - s->max;
                 drop = drop < s->size ? drop : s->size;
                 memmove(s->text, s->text + drop, s->size -= drop);
         }
         size_t fits = s->size + (size_t)n <= s->max ? (size_t)n : s->max - s->size;
-        memcpy(s->text + s->size, part, fits);
+        memcpy(s->text + s->size, from, fits);
         s->size += fits;
         return fits == (size_t)n || s->keep_end;
 }
 
-static int listen_to(struct stream stream[2], uint64_t seconds)
+static int listen_to(struct stream stream[2], uint64_t deadline)
 {
-        uint64_t deadline = fg_now() + seconds * FG_NSEC_PER_SEC;
         bool open[2] = {true, true};
         while (open[0] || open[1]) {
                 struct pollfd p[2] = {{.fd = open[0] ? stream[0].fd : -1, .events = POLLIN}, {.fd = open[1] ? stream[1].fd : -1, .events = POLLIN}};
@@ -94,6 +99,21 @@ static int listen_to(struct stream stream[2], uint64_t seconds)
         }
         stream[0].text[stream[0].size] = stream[1].text[stream[1].size] = 0;
         return 0;
+}
+
+/* It may go on after it has closed both. */
+static int wait_for(pid_t child, uint64_t deadline, int *ret_status)
+{
+        for (;;) {
+                pid_t over = waitpid(child, ret_status, WNOHANG);
+                if (over == child)
+                        return 0;
+                if (over < 0 && errno != EINTR)
+                        return -errno;
+                if (fg_now() >= deadline)
+                        return -ETIMEDOUT;
+                nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+        }
 }
 
 /* What it said last, on one line. */
@@ -135,10 +155,12 @@ int fgi_sites_run(const struct fgi_sites_words *words, const char *variable, uin
         if (child == 0)
                 start_child(words, variable, out[1], bad[1]);
         close(out[1]), close(bad[1]);
-        int r = child < 0 ? -ENOMEM : listen_to(stream, seconds);
-        if (child > 0) {
-                if (r < 0)
-                        kill(-child, SIGKILL), kill(child, SIGKILL);
+        uint64_t deadline = fg_now() + seconds * FG_NSEC_PER_SEC;
+        int r = child < 0 ? -ENOMEM : listen_to(stream, deadline);
+        if (r == 0)
+                r = wait_for(child, deadline, &status);
+        if (child > 0 && r < 0) {
+                kill(-child, SIGKILL), kill(child, SIGKILL);
                 while (waitpid(child, &status, 0) < 0 && errno == EINTR)
                         ;
         }

@@ -13,7 +13,7 @@
 #include <time.h>
 
 #define FGI_SITES_FILE   "/etc/fastgpu/sites"
-#define FGI_SITES_STATE  "/var/lib/fastgpu/sites"
+#define FGI_SITES_STATE  "/var/lib/fastgpu-sites" /* not below the daemon's, which Slurm's user may not enter */
 #define FGI_SITES_OFFERS 64u
 #define FGI_SITES_WORDS  48u
 
@@ -103,6 +103,8 @@ json_t *fgi_sites_nodes(const struct fgi_sites_place *place);
 /* The names that Slurm's form stands for, an array. */
 int fgi_sites_expand(const char *list, json_t **ret, struct fg_error *err);
 int fgi_sites_slurm_address(const char *node, const char *address, struct fg_error *err);
+/* false: Slurm has given up waiting for it, or ends it. What cannot be asked is as it was. */
+bool fgi_sites_slurm_wants(const char *node);
 int fgi_sites_slurm_down(const char *node, const char *reason, struct fg_error *err);
 
 #endif

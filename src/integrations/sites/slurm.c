@@ -44,6 +44,22 @@ static int update(const char *node, struct fgi_sites_words *words, struct fg_err
         return r < 0 ? fg_error_wrap(err, r, "telling Slurm of %s", node) : 0;
 }
 
+bool fgi_sites_slurm_wants(const char *node)
+{
+        fgi_sites_autowords struct fgi_sites_words words = {0};
+        fg_autofree char *out = NULL;
+        fgi_sites_add(&words, "scontrol");
+        fgi_sites_add(&words, "--oneliner");
+        fgi_sites_add(&words, "show");
+        fgi_sites_add(&words, "node");
+        fgi_sites_add(&words, "%s", node);
+        char *state = fgi_sites_run(&words, NULL, PATIENCE, &out, NULL) < 0 ? NULL : strstr(out, " State=");
+        if (!state)
+                return true;
+        state[1 + strcspn(state + 1, " \n")] = '\0';
+        return strstr(state, "POWERING_UP") || strstr(state, "POWER_UP");
+}
+
 int fgi_sites_slurm_address(const char *node, const char *address, struct fg_error *err)
 {
         fgi_sites_autowords struct fgi_sites_words words = {0};

@@ -77,11 +77,15 @@ static int read_all(int fd, char **ret)
         return 0;
 }
 
-/* "HTTP/1.x STATUS …", a head, an empty line, the body: HTTP/1.0 was asked for, so there are no chunks. */
-static int take_apart(char *whole, struct fgi_slurm_reply *ret)
+/* "HTTP/1.x STATUS …", a head, an empty line, the body: HTTP/1.0 was asked for, so there are no chunks. A daemon that is killed while it
+ * answers leaves half an answer, which the head tells. */
+int fgi_slurm_reply_read(const char *whole, struct fgi_slurm_reply *ret)
 {
-        char *body = strstr(whole, "\r\n\r\n");
+        static const char length[] = "\r\nContent-Length:";
+        const char *body = strstr(whole, "\r\n\r\n"), *said = strcasestr(whole, length);
         if (strncmp(whole, "HTTP/1.", 7) != 0 || !body || strlen(whole) < 12)
+                return -EPROTO;
+        if (said && said < body && strtoull(said + sizeof length - 1, NULL, 10) > strlen(body + 4))
                 return -EPROTO;
         ret->status = atoi(whole + 9);
         ret->body = strdup(body + 4);
@@ -109,7 +113,7 @@ int fgi_slurm_ask(const char *socket, const char *method, const char *path, cons
                 return -ENOMEM;
         int r = ask(socket, request, (size_t)size, &whole);
         if (r == 0)
-                r = take_apart(whole, ret);
+                r = fgi_slurm_reply_read(whole, ret);
         free(request);
         free(whole);
         return r;

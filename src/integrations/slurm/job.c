@@ -34,7 +34,7 @@ static void name_of(const struct fgi_slurm_job *job, char *ret, size_t len)
                 snprintf(ret, len, NAME "%" PRIu32, job->id);
 }
 
-/* In a request's path: a project's name has no sign that would have to be escaped there. */
+/* In a request's path: a project's name has no sign that would have to be escaped there. Without a project it is the caller's own. */
 static void path_of(const struct fgi_slurm_job *job, char *ret, size_t len)
 {
         char name[32];
@@ -130,13 +130,94 @@ static int use_of(const struct fgi_slurm_job *job, const char *path, struct fgi_
         return r;
 }
 
-int fgi_slurm_job_use(const struct fgi_slurm_job *job, struct fgi_slurm_use *ret, char *error, size_t len)
+/* The job whose set this name is; false: it is another name, such as that of a vGPU in one. */
+static bool job_of(const char *name, struct fgi_slurm_job *ret)
+{
+        char own[32];
+        ret->id = ret->restarts = 0;
+        if (sscanf(name, NAME "%" SCNu32 ".%" SCNu32, &ret->id, &ret->restarts) < 1)
+                return false;
+        name_of(ret, own, sizeof own);
+        return strcmp(own, name) == 0;
+}
+
+struct set {
+        struct fgi_slurm_job job; /* its number and restarts */
+        char project[64], owner[96];
+};
+
+/* The next set from *at on that is named as a job's. */
+static bool next_set(const char **at, struct set *ret)
+{
+        char name[96];
+        while (fgi_slurm_text(*at, "name", name, sizeof name)) {
+                *at = strstr(*at, "\"name\"") + 6;
+                if (job_of(name, &ret->job) && fgi_slurm_text(*at, "project", ret->project, sizeof ret->project) &&
+                    fgi_slurm_text(*at, "owner", ret->owner, sizeof ret->owner))
+                        return true;
+        }
+        return false;
+}
+
+/* As root: is he who has the set the user of the job? Anybody may name a set of his own after another's job. */
+static bool owns(const struct fgi_slurm_job *job, const char *owner)
+{
+        char path[128];
+        struct fgi_slurm_reply reply;
+        unsigned count = 0;
+        uint64_t uid = 0;
+        /* Root, or whoever it is while the daemon has no users. */
+        if (strcmp(owner, "operator") == 0)
+                return true;
+        snprintf(path, sizeof path, "/v1/users/%s", owner);
+        if (fgi_slurm_ask(job->config->socket, "GET", path, NULL, &reply) < 0)
+                return false;
+        if (reply.status == 200)
+                uid = fgi_slurm_sum(reply.body, "uid", &count);
+        free(reply.body);
+        return count && uid && uid == job->uid;
+}
+
+typedef int set_fn(const struct fgi_slurm_job *job, struct fgi_slurm_use *use, char *error, size_t len);
+
+/* The job's user has made it in his own project, unless plugstack.conf names one; root, who asks now, has another, so it is looked up. */
+static int with_set(const struct fgi_slurm_job *job, set_fn *what, struct fgi_slurm_use *use, char *error, size_t len)
+{
+        struct fgi_slurm_reply reply;
+        struct set set;
+        if (*job->config->project)
+                return what(job, use, error, len);
+        int r = fgi_slurm_ask(job->config->socket, "GET", "/v1/vgpus", NULL, &reply);
+        if (r < 0)
+                return unreachable(job, r, error, len), r;
+        if (reply.status != 200)
+                r = (refused(&reply, error, len), -EACCES);
+        const char *at = reply.body;
+        while (r == 0 && next_set(&at, &set)) {
+                struct fgi_slurm_config its = *job->config;
+                struct fgi_slurm_job same = *job;
+                if (set.job.id != job->id || set.job.restarts != job->restarts || !owns(job, set.owner))
+                        continue;
+                memcpy(its.project, set.project, sizeof its.project);
+                same.config = &its;
+                r = what(&same, use, error, len);
+        }
+        free(reply.body);
+        return r;
+}
+
+static int tell(const struct fgi_slurm_job *job, struct fgi_slurm_use *ret, char *error, size_t len)
 {
         char path[160];
-        *ret = (struct fgi_slurm_use){0};
         path_of(job, path, sizeof path);
         int r = use_of(job, path, ret, error, len);
         return r < 0 ? r : 0;
+}
+
+int fgi_slurm_job_use(const struct fgi_slurm_job *job, struct fgi_slurm_use *ret, char *error, size_t len)
+{
+        *ret = (struct fgi_slurm_use){0};
+        return with_set(job, tell, ret, error, len);
 }
 
 static int end(const struct fgi_slurm_job *job, bool force, struct fgi_slurm_use *ret, char *error, size_t len)
@@ -158,44 +239,38 @@ static int end(const struct fgi_slurm_job *job, bool force, struct fgi_slurm_use
         return r;
 }
 
+static int end_by_force(const struct fgi_slurm_job *job, struct fgi_slurm_use *ret, char *error, size_t len)
+{
+        return end(job, true, ret, error, len);
+}
+
 int fgi_slurm_job_end(const struct fgi_slurm_job *job, char *error, size_t len)
 {
         struct fgi_slurm_job run = *job;
         struct fgi_slurm_use use;
         int r = 0;
         for (run.restarts = 0; run.restarts <= job->restarts && r == 0; run.restarts++)
-                r = end(&run, true, &use, error, len);
+                r = with_set(&run, end_by_force, &use, error, len);
         return r;
-}
-
-/* The job whose set this name is; false: it is another name, such as that of a vGPU in one. */
-static bool job_of(const char *name, struct fgi_slurm_job *ret)
-{
-        char own[32];
-        ret->id = ret->restarts = 0;
-        if (sscanf(name, NAME "%" SCNu32 ".%" SCNu32, &ret->id, &ret->restarts) < 1)
-                return false;
-        name_of(ret, own, sizeof own);
-        return strcmp(own, name) == 0;
 }
 
 int fgi_slurm_job_sweep(const struct fgi_slurm_config *config, void (*each)(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *data), void *data)
 {
-        char name[96], error[FGI_SLURM_TEXT];
+        char error[FGI_SLURM_TEXT];
         struct fgi_slurm_reply reply;
         struct fgi_slurm_use use;
+        struct set set;
         int r = fgi_slurm_ask(config->socket, "GET", "/v1/vgpus", NULL, &reply);
         if (r < 0)
                 return r;
-        for (const char *at = reply.body; fgi_slurm_text(at, "name", name, sizeof name);) {
+        const char *at = reply.body;
+        while (next_set(&at, &set)) {
                 struct fgi_slurm_config its = *config;
-                struct fgi_slurm_job job = {.config = &its};
-                at = strstr(at, "\"name\"") + 6;
-                if (!job_of(name, &job) || !fgi_slurm_text(at, "project", its.project, sizeof its.project))
-                        continue;
+                memcpy(its.project, set.project, sizeof its.project);
+                set.job.config = &its;
                 /* Without force: what programs still use is refused, and is a running job's. */
-                if (end(&job, false, &use, error, sizeof error) == 0 && use.vgpus)
-                        each(&job, &use, data);
+                if (end(&set.job, false, &use, error, sizeof error) == 0 && use.vgpus)
+                        each(&set.job, &use, data);
         }
         free(reply.body);
         return 0;

@@ -74,6 +74,9 @@ static bool job_of(spank_t sp, struct fgi_slurm_job *ret)
         *ret = (struct fgi_slurm_job){.config = &config};
         if (spank_context() == S_CTX_REMOTE)
                 spank_get_item(sp, S_SLURM_RESTART_COUNT, &ret->restarts);
+        uid_t uid = 0;
+        spank_get_item(sp, S_JOB_UID, &uid);
+        ret->uid = uid;
         return spank_get_item(sp, S_JOB_ID, &ret->id) == ESPANK_SUCCESS;
 }
 

@@ -55,6 +55,8 @@ struct fgi_slurm_reply {
 
 /* 0 whenever the daemon answered; negative errno. */
 int fgi_slurm_ask(const char *socket, const char *method, const char *path, const char *json, struct fgi_slurm_reply *ret);
+/* Of all that came; -EPROTO: it is no answer, or was cut short. */
+int fgi_slurm_reply_read(const char *whole, struct fgi_slurm_reply *ret);
 
 /* --- answer.c: of the daemon's JSON what is needed here --- */
 
@@ -69,7 +71,7 @@ void fgi_slurm_quote(char *to, size_t size, const char *text);
 /* --- job.c: a job's vGPUs on this node --- */
 
 struct fgi_slurm_job {
-        uint32_t id, restarts;
+        uint32_t id, restarts, uid;
         const struct fgi_slurm_config *config;
 };
 
