@@ -173,9 +173,11 @@ static int read_description(struct fgd_call *call, json_t *body, const char **re
 
 int fgd_handle_project_create(struct fgd_call *call)
 {
-        static const char *const known[] = {"name", "description", NULL};
+        static const char *const known[] = {"name", "description", "idle_lease", NULL};
         fgd_autojson json_t *body = NULL;
         const char *description;
+        int64_t lease;
+        bool has_lease;
         char name[64];
         call->write = write_made;
         if (fgd_query_none(call) < 0 || fgd_body_parse(call->request->body, call->request->body_size, known, &body, &call->problem) < 0 ||
@@ -184,9 +186,9 @@ int fgd_handle_project_create(struct fgd_call *call)
         fgd_journal_target(call->manager, "%s", name);
         if (!name[0])
                 return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"name\" is missing: what the project is to be called");
-        if (read_description(call, body, &description) < 0)
+        if (read_description(call, body, &description) < 0 || read_lease(call, body, &has_lease, &lease) < 0)
                 return -1;
-        return fgd_project_create(call->manager, name, description ? description : "", &call->problem);
+        return fgd_project_create(call->manager, name, description ? description : "", lease, &call->problem);
 }
 
 int fgd_handle_project_change(struct fgd_call *call)

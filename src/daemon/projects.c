@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-int fgd_project_create(struct fgd_manager *m, const char *name, const char *description, struct fgd_problem *problem)
+int fgd_project_create(struct fgd_manager *m, const char *name, const char *description, int64_t lease, struct fgd_problem *problem)
 {
         struct fg_error err = {0};
         if (fgd_project_find(m, name))
@@ -29,7 +29,7 @@ int fgd_project_create(struct fgd_manager *m, const char *name, const char *desc
         snprintf(project->name, sizeof project->name, "%s", name);
         snprintf(project->description, sizeof project->description, "%s", description);
         project->created = time(NULL);
-        project->idle_lease = FGD_LEASE_DEFAULT;
+        project->idle_lease = lease;
         fgd_lease_resolve(m, project);
         fgd_event_stage(m, NULL, "project.created", name, "the project \"%s\" was made", name);
         fgd_journal_ready(m, project);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/store_tenants.h"
 
+#include "daemon/lease.h"
 #include "daemon/store_internal.h"
 
 int fgd_store_add_user(struct fgd_store *store, struct fgd_user *user, struct fg_error *err)
@@ -61,6 +62,8 @@ int fgd_store_add_project(struct fgd_store *store, struct fgd_project *project, 
                 return r;
         r = fgd_sql_run(store, FGD_SQL_ADD_PROJECT, err, "tti", project->name, project->description, project->created);
         project->id = sqlite3_last_insert_rowid(store->db);
+        if (r == 0 && project->idle_lease != FGD_LEASE_DEFAULT)
+                r = fgd_sql_run(store, FGD_SQL_LEASE_OF, err, "ii", project->id, project->idle_lease);
         return fgd_sql_finish(store, r, true, err);
 }
 

@@ -16,7 +16,8 @@ int fgd_user_create(struct fgd_manager *manager, const char *name, const struct 
 int fgd_user_alter(struct fgd_manager *manager, struct fgd_user *user, const struct fgd_user_change *change, struct fgd_problem *problem);
 int fgd_user_delete(struct fgd_manager *manager, struct fgd_user *user, struct fgd_problem *problem);
 
-int fgd_project_create(struct fgd_manager *manager, const char *name, const char *description, struct fgd_problem *problem);
+/* lease: FGD_LEASE_DEFAULT, seconds, 0 for none. */
+int fgd_project_create(struct fgd_manager *manager, const char *name, const char *description, int64_t lease, struct fgd_problem *problem);
 int fgd_project_describe(struct fgd_manager *manager, struct fgd_project *project, const char *description, struct fgd_problem *problem);
 /* seconds: FGD_LEASE_DEFAULT, 0 for none. */
 int fgd_project_lease(struct fgd_manager *manager, struct fgd_project *project, int64_t seconds, struct fgd_problem *problem);

@@ -167,9 +167,15 @@ class Lease(Case):
             self.refused(self.d, "PATCH", "/v1/projects/red", {"idle_lease": bad}, 400, "bad-request")
         self.refused(self.d, "PATCH", "/v1/projects/red", {}, 400, "bad-request", "idle_lease")
         self.lease(3600, "red")
+        self.refused(self.d, "POST", "/v1/projects", {"name": "green", "idle_lease": "1x"}, 400, "bad-request")
+        made = self.d.ok("POST", "/v1/projects", {"name": "blue", "idle_lease": "2h"}, 201)
+        self.assertEqual((made["idle_lease"], made["idle_lease_default"]), (7200, False))
+        self.assertFalse(self.d.ok("POST", "/v1/projects", {"name": "green", "idle_lease": 0}, 201)["idle_lease_default"])
         self.d.stop(signal.SIGKILL)
         self.d.start()
-        self.assertEqual(self.d.ok("GET", "/v1/projects/red")["idle_lease"], 3600)
+        for name, seconds in (("red", 3600), ("blue", 7200), ("green", 0)):
+            reply = self.d.ok("GET", f"/v1/projects/{name}")
+            self.assertEqual((reply["idle_lease"], reply["idle_lease_default"]), (seconds, False))
 
     def left(self, name="a"):
         ends = datetime.datetime.fromisoformat(self.set(name)["idle_lease"]["ends"].replace("Z", "+00:00"))

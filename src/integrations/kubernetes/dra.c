@@ -166,6 +166,8 @@ static void refuse(struct entry *entry, const char *text)
 {
         if (asprintf(&entry->error, "FastGPU: %s", text) < 0)
                 entry->error = NULL;
+        if (entry->error)
+                fgi_kube_characters(entry->error);
         fg_log_warning("claim %s/%s: %s", entry->namespace, entry->name, text);
         fgi_kube_refused(entry->job->dra->kube, "claim %s/%s: %.400s", entry->namespace, entry->name, text);
 }
@@ -194,6 +196,11 @@ static void on_claim(void *user, long status, const char *body)
 {
         struct entry *entry = user;
         struct fg_error err = {0};
+        /* Who gave up asks again, or has it unprepared; a set made now would be of neither. */
+        if (!entry->job->call) {
+                settle(entry->job);
+                return;
+        }
         if (status == 404)
                 refuse(entry, "there is no such claim");
         else if (status == 0)
@@ -326,6 +333,7 @@ static void unprepare_one(struct fgi_kube_dra *dra, const Fgi__Dra__Claim *claim
         json_object_del(dra->prepared, claim->uid);
         if (fgi_kube_node_delete(&dra->kube->node, project, set, &err) < 0) {
                 snprintf(ret->error, sizeof ret->error, "FastGPU: %.480s", err.text);
+                fgi_kube_characters(ret->error);
                 ret->value.error = ret->error;
                 fg_log_warning("claim %s/%s: %s", claim->namespace_, claim->name, err.text);
         }

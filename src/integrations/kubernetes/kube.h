@@ -85,7 +85,8 @@ int fgi_kube_node_box(struct fgi_kube_node *node, const char *project, const cha
 int fgi_kube_node_sets(struct fgi_kube_node *node, const char *project, json_t **ret, struct fg_error *err);
 int fgi_kube_node_set(struct fgi_kube_node *node, const char *project, const char *set, json_t **ret, struct fg_error *err);
 /* Adds up what sets called claim-… have, in all projects. */
-int fgi_kube_node_claimed(struct fgi_kube_node *node, struct fg_error *err);
+/* `prefix`: of the projects of claims. */
+int fgi_kube_node_claimed(struct fgi_kube_node *node, const char *prefix, struct fg_error *err);
 /* Makes it if it is not there. vGPUs of pods that are idle for long stay: there, nobody is asked for a lease. */
 int fgi_kube_node_project(struct fgi_kube_node *node, const char *project, struct fg_error *err);
 /* The GPU that this tag stands for, or NULL. */

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -144,15 +145,10 @@ struct fgi_kube_gpu *fgi_kube_node_gpu(struct fgi_kube_node *node, const char *t
 
 int fgi_kube_node_project(struct fgi_kube_node *node, const char *project, struct fg_error *err)
 {
-        char path[128], body[128];
-        snprintf(body, sizeof body, "{\"name\": \"%s\"}", project);
+        char body[128];
+        snprintf(body, sizeof body, "{\"name\": \"%s\", \"idle_lease\": 0}", project);
         int r = call(node, "POST", "/v1/projects", body, NULL, err);
-        if (r < 0 && r != -EEXIST)
-                return r;
-        if (r == -EEXIST)
-                return 0; /* its lease is what somebody made it */
-        snprintf(path, sizeof path, "/v1/projects/%s", project);
-        return call(node, "PATCH", path, "{\"idle_lease\": 0}", NULL, err);
+        return r == -EEXIST ? 0 : r; /* its lease is what somebody made it */
 }
 
 int fgi_kube_node_create(struct fgi_kube_node *node, const char *project, const char *body, struct fg_error *err)
@@ -209,7 +205,21 @@ static void add_claimed(struct fgi_kube_node *node, const json_t *vgpu)
                 }
 }
 
-int fgi_kube_node_claimed(struct fgi_kube_node *node, struct fg_error *err)
+/* Tenants name their sets as they like. */
+static bool is_claim(const json_t *set, const char *prefix)
+{
+        static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+        const char *uid = text_of(set, "name");
+        if (strncmp(uid, "claim-", 6) != 0 || strncmp(text_of(set, "project"), prefix, strlen(prefix)) != 0)
+                return false;
+        uid += 6;
+        for (size_t i = 0; i < sizeof form - 1; i++)
+                if (form[i] == 'x' ? !isxdigit((unsigned char)uid[i]) : uid[i] != '-')
+                        return false;
+        return uid[sizeof form - 1] == 0;
+}
+
+int fgi_kube_node_claimed(struct fgi_kube_node *node, const char *prefix, struct fg_error *err)
 {
         fgi_kube_autojson json_t *answer = NULL;
         json_t *set, *vgpu;
@@ -222,7 +232,7 @@ int fgi_kube_node_claimed(struct fgi_kube_node *node, struct fg_error *err)
         for (uint32_t k = 0; k < node->gpus; k++)
                 node->gpu[k].claimed_memory = node->gpu[k].claimed_share = 0;
         json_array_foreach(json_object_get(answer, "sets"), i, set)
-                if (strncmp(text_of(set, "name"), "claim-", 6) == 0)
+                if (is_claim(set, prefix))
                         json_array_foreach(json_object_get(set, "vgpus"), j, vgpu)
                                 add_claimed(node, vgpu);
         return 0;

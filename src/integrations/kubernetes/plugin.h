@@ -108,6 +108,8 @@ void fgi_kube_plugin_tell(struct fgi_kube_resource *resource, bool anyway);
 
 /* --- status.c --- */
 
+/* What is no character goes: a text that was cut may end within one. */
+void fgi_kube_characters(char *text);
 __attribute__((format(printf, 2, 3))) void fgi_kube_refused(struct fgi_kube *kube, const char *format, ...);
 
 /* --- kubelet.c: its socket comes and goes --- */

@@ -106,6 +106,7 @@ static void fail(struct fgi_kube_dra *dra, const char *what, long status, const 
         const char *message = status ? text_of(answer, "message") : body;
         fg_log_warning("the ResourceSlice cannot be %s: %s (%ld)", what, message, status);
         snprintf(dra->slice.problem, sizeof dra->slice.problem, "it cannot be %s: %.180s (%ld)", what, message, status);
+        fgi_kube_characters(dra->slice.problem);
         over(dra, AGAIN);
 }
 
@@ -151,7 +152,7 @@ static void on_slice(void *user, long status, const char *body)
                 return;
         }
         struct fg_error err = {0};
-        if (fgi_kube_node_claimed(&dra->kube->node, &err) < 0) {
+        if (fgi_kube_node_claimed(&dra->kube->node, dra->prefix, &err) < 0) {
                 fail(dra, "written", 0, err.text);
                 return;
         }

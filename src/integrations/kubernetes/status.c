@@ -3,6 +3,7 @@
 #include "integrations/kubernetes/dra.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,18 @@
 
 #define ANYWAY (10 * FG_NSEC_PER_SEC)
 
+void fgi_kube_characters(char *text)
+{
+        char *to = text;
+        for (const char *from = text; *from;) {
+                size_t len = fg_utf8_decode(from, FG_UTF8_MAX, NULL);
+                memmove(to, from, len);
+                to += len;
+                from += len ? len : 1;
+        }
+        *to = 0;
+}
+
 void fgi_kube_refused(struct fgi_kube *kube, const char *format, ...)
 {
         struct fgi_kube_refusal *refusal = &kube->refusal[kube->refusals++ % FGI_KUBE_REFUSALS];
@@ -21,6 +34,7 @@ void fgi_kube_refused(struct fgi_kube *kube, const char *format, ...)
         va_start(args, format);
         vsnprintf(refusal->text, sizeof refusal->text, format, args);
         va_end(args);
+        fgi_kube_characters(refusal->text);
         refusal->time = time(NULL);
 }
 

@@ -3,6 +3,7 @@ package kubelet
 
 import (
 	"context"
+	"crypto/md5"
 	"fmt"
 	"os"
 	"strings"
@@ -90,6 +91,12 @@ func class() *resourceapi.DeviceClass {
 		Selectors: []resourceapi.DeviceSelector{{CEL: &resourceapi.CELDeviceSelector{Expression: `device.driver == "fastgpu.dev"`}}}}}
 }
 
+// uidOf is a UUID, as the API server makes them.
+func uidOf(name string) types.UID {
+	sum := md5.Sum([]byte(name))
+	return types.UID(fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:]))
+}
+
 // claim has the scheduler's own allocator allocate one from what is published; nil if it cannot.
 func (s *server) claim(name, memory, compute string, count int64, selector string) *resourceapi.ResourceClaim {
 	ctx := context.Background()
@@ -101,7 +108,7 @@ func (s *server) claim(name, memory, compute string, count int64, selector strin
 	if selector != "" {
 		exact.Selectors = []resourceapi.DeviceSelector{{CEL: &resourceapi.CELDeviceSelector{Expression: selector}}}
 	}
-	claim := &resourceapi.ResourceClaim{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "team", UID: types.UID("uid-" + name)},
+	claim := &resourceapi.ResourceClaim{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "team", UID: uidOf(name)},
 		Spec: resourceapi.ResourceClaimSpec{Devices: resourceapi.DeviceClaim{Requests: []resourceapi.DeviceRequest{{Name: "gpu", Exactly: exact}}}}}
 	all, _ := s.store.ResourceV1().ResourceClaims("").List(ctx, metav1.ListOptions{})
 	state := structured.AllocatedState{AllocatedDevices: sets.New[structured.DeviceID](), AllocatedSharedDeviceIDs: sets.New[structured.SharedDeviceID](),
@@ -185,8 +192,8 @@ func TestSlice(t *testing.T) {
 	if memory.Value() != 8<<30 || *slice.Spec.Devices[0].Attributes["model"].StringValue != "Test GPU" {
 		t.Errorf("%+v", slice.Spec.Devices[0])
 	}
-	// What somebody else has is not the scheduler's; what claims have is counted by itself.
-	n.request("POST", "/v1/vgpus", `{"name": "other", "memory": "3G", "compute": "30", "device": "0"}`)
+	// What somebody else has is not the scheduler's, whatever its name; what claims have is counted by itself.
+	n.request("POST", "/v1/vgpus", `{"name": "claim-`+string(uidOf("x"))+`", "memory": "3G", "compute": "30", "device": "0"}`)
 	wrote := s.wrote
 	n.eventually("less is published", func() bool {
 		capacity := s.published().Spec.Devices[0].Capacity
@@ -211,13 +218,13 @@ func TestClaim(t *testing.T) {
 	n.pods.add(pod)
 	n.prepare(d, pod)
 	names := cdiOf(n, d, pod)
-	if len(names) != 1 || names[0] != "fastgpu.dev/vgpu=k8s-team:claim-uid-a" || !n.cdi()[names[0]] {
+	if len(names) != 1 || names[0] != "fastgpu.dev/vgpu=k8s-team:claim-"+string(uidOf("a")) || !n.cdi()[names[0]] {
 		t.Errorf("%v, engines know %v", names, n.cdi())
 	}
-	if sets, _ := n.sets("k8s-team"); sets["claim-uid-a"] != 2 {
+	if sets, _ := n.sets("k8s-team"); sets["claim-"+string(uidOf("a"))] != 2 {
 		t.Errorf("%v", sets)
 	}
-	_, set, _ := n.request("GET", "/v1/vgpus/claim-uid-a?project=k8s-team", "")
+	_, set, _ := n.request("GET", "/v1/vgpus/claim-"+string(uidOf("a"))+"?project=k8s-team", "")
 	for _, v := range set["vgpus"].([]any) {
 		if v := v.(map[string]any); v["memory"].(float64) != 2<<30 || v["share"].(float64) != 250 {
 			t.Errorf("%v", v)
@@ -270,7 +277,7 @@ func TestFull(t *testing.T) {
 		t.Fatal("no whole GPU")
 	}
 	n.prepare(d, podOf(whole))
-	_, set, _ := n.request("GET", "/v1/vgpus/claim-uid-whole?project=k8s-team", "")
+	_, set, _ := n.request("GET", "/v1/vgpus/claim-"+string(uidOf("whole"))+"?project=k8s-team", "")
 	if v := set["vgpus"].([]any)[0].(map[string]any); v["memory"].(float64) != 8<<30 || v["share"].(float64) != 1000 {
 		t.Errorf("%v", v)
 	}
@@ -299,7 +306,7 @@ func TestRefusals(t *testing.T) {
 	}
 	s.be(0, "{")
 	refused("an API server that lies", "FastGPU", "no claim")
-	s.be(0, `{"metadata": {"uid": "uid-a"}, "status": {"allocation": {"devices": {"results": [{"driver": "fastgpu.dev", "pool": "node-1", "device": "gpu-000000"}]}}}}`)
+	s.be(0, `{"metadata": {"uid": "`+string(uidOf("a"))+`"}, "status": {"allocation": {"devices": {"results": [{"driver": "fastgpu.dev", "pool": "node-1", "device": "gpu-000000"}]}}}}`)
 	refused("a device that is gone", "FastGPU", "gpu-000000", "not on this node any more")
 	s.be(0, `{"metadata": {"uid": "uid-b"}}`)
 	refused("another claim of this name", "FastGPU", "made anew")
@@ -330,7 +337,7 @@ func TestManyClaims(t *testing.T) {
 	client, free := drapb.NewDRAPluginClient(connection), n.memoryFree()
 	for i := 0; i < rounds; i++ {
 		copied := claim.DeepCopy()
-		copied.Name, copied.UID, copied.ResourceVersion = fmt.Sprint("m", i), types.UID(fmt.Sprint("uid-m", i)), ""
+		copied.Name, copied.UID, copied.ResourceVersion = fmt.Sprint("m", i), uidOf(fmt.Sprint("m", i)), ""
 		s.store.ResourceV1().ResourceClaims("team").Create(context.Background(), copied, metav1.CreateOptions{})
 	}
 	work := make(chan int)
@@ -340,7 +347,7 @@ func TestManyClaims(t *testing.T) {
 	for range 20 {
 		group.Go(func() {
 			for i := range work {
-				one := []*drapb.Claim{{Namespace: "team", Uid: fmt.Sprint("uid-m", i), Name: fmt.Sprint("m", i)}}
+				one := []*drapb.Claim{{Namespace: "team", Uid: string(uidOf(fmt.Sprint("m", i))), Name: fmt.Sprint("m", i)}}
 				begin := time.Now()
 				reply, err := client.NodePrepareResources(context.Background(), &drapb.NodePrepareResourcesRequest{Claims: one})
 				if err != nil || reply.Claims[one[0].Uid].Error != "" || len(reply.Claims[one[0].Uid].Devices) != 1 {
