@@ -283,6 +283,31 @@ func TestFull(t *testing.T) {
 	}
 }
 
+// Who gives up while the API server thinks and has the claim unprepared finds no set of it later.
+func TestGivenUp(t *testing.T) {
+	n, s, _ := dranode(t)
+	s.claim("a", "2Gi", "25", 1, "")
+	connection, err := grpc.NewClient("unix://"+kubeletDir+"/plugins/fastgpu.dev/dra.sock", grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	client, one := drapb.NewDRAPluginClient(connection), []*drapb.Claim{{Namespace: "team", Uid: string(uidOf("a")), Name: "a"}}
+	s.be(time.Second, "")
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := client.NodePrepareResources(ctx, &drapb.NodePrepareResourcesRequest{Claims: one}); err == nil {
+		t.Error("it was prepared before it could be")
+	}
+	if _, err := client.NodeUnprepareResources(context.Background(), &drapb.NodeUnprepareResourcesRequest{Claims: one}); err != nil {
+		t.Error(err)
+	}
+	time.Sleep(1500 * time.Millisecond)
+	if sets, _ := n.sets("k8s-team"); len(sets) != 0 {
+		t.Errorf("%v is left", sets)
+	}
+}
+
 // What is wrong is said where people look for it: it comes into the pod's events.
 func TestRefusals(t *testing.T) {
 	n, s, d := dranode(t)
