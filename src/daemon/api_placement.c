@@ -80,7 +80,7 @@ static void say(const struct fgd_manager *m, const struct inquiry *q, uint32_t v
                          want->share % 10);
                 return;
         case FG_SCHED_LAST:
-                snprintf(ret, size, "is no GPU, and a GPU has room");
+                snprintf(ret, size, "is no GPU, and a GPU has room or is only crowded");
                 return;
         case FG_SCHED_OF_SET:
                 snprintf(ret, size, "has more of this set than another with room");
@@ -181,6 +181,17 @@ static json_t *body_of(const struct fgd_query *gpus, const struct fgd_query *mem
         return body;
 }
 
+/* JSON has nothing else. */
+static int check_text(struct fgd_call *call, const struct fgd_query *query, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                fgd_autojson json_t *text = query[i].is_given ? json_string(query[i].value) : NULL;
+                if (query[i].is_given && !text)
+                        return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"%s\" is not UTF-8 text", query[i].name);
+        }
+        return 0;
+}
+
 int fgd_handle_placement(struct fgd_call *call)
 {
         struct fgd_query query[] = {{"gpus"}, {"memory"}, {"compute"}, {"device"}, {"project"}, {"name"}};
@@ -188,11 +199,11 @@ int fgd_handle_placement(struct fgd_call *call)
         FG_CLEANUP(fgd_wants_clear) struct fgd_wants w = {0};
         struct fgd_create c = {0};
         struct fg_error err = {0};
-        if (fgd_query_read(call, query, 6) < 0)
+        if (fgd_query_read(call, query, 6) < 0 || check_text(call, query, 6) < 0)
                 return -1;
         if (query[5].is_given && fg_name_check(query[5].value, &err) < 0)
                 return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"name\": %s", err.text);
-        if ( fgd_call_project(call, query[4].value, &c.project) < 0)
+        if (fgd_call_project(call, query[4].value, &c.project) < 0)
                 return -1;
         body = body_of(&query[0], &query[1], &query[2], &query[3]);
         if (!body)

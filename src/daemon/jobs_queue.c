@@ -190,7 +190,10 @@ static uint32_t kind_of(const struct fgd_manager *m, uint32_t id)
 static void crowded(void *user, const void *owner, bool *ret)
 {
         const struct fgd_job *job = ((const struct fgd_run *)owner)->job;
-        fgd_pairing_crowded(user, fgd_pairing_class(job->project, job->name), ret);
+        const struct fgd_manager *m = user;
+        bool all[FGD_DEVICES_MAX]; /* the queue has room for those that are there */
+        fgd_pairing_crowded(m, fgd_pairing_class(job->project, job->name), all);
+        memcpy(ret, all, m->devices * sizeof *ret);
 }
 
 void fgd_jobs_scene(struct fgd_manager *m, struct fg_queue_device *device, struct fg_queue_scene *ret)

@@ -15,12 +15,12 @@
 const uint32_t fgd_wait_bounds[FGD_WAIT_BUCKETS] = {1, 5, 15, 60, 300, 900, 3600, 14400, 43200, 86400, 604800};
 
 /* Behind the queue's own. */
-enum { BUDGET = FGD_WHY_NAMES, OWNER, ORGANISATION, START_FAILED, UNEXAMINED, REASONS };
+enum { BUDGET = FGD_WHY_NAMES, OWNER, ORGANISATION, START_FAILED, CROWDED, UNEXAMINED, REASONS };
 _Static_assert(REASONS <= FGD_PENDING_REASONS, "a count for each");
 
 const char *fgd_pending_reason(unsigned reason)
 {
-        static const char *const more[] = {"budget", "owner", "quota-organisation", "start-failed", "unexamined"};
+        static const char *const more[] = {"budget", "owner", "quota-organisation", "start-failed", "crowded", "unexamined"};
         if (reason < FGD_WHY_NAMES)
                 return fgd_why_names[reason];
         return reason < REASONS ? more[reason - FGD_WHY_NAMES] : NULL;
@@ -88,8 +88,9 @@ static unsigned reason_of_run(struct asking *a, const struct fgd_run *run)
         case FGD_HOLD_ORGANISATION:
                 return ORGANISATION;
         case FGD_HOLD_FAILED:
-        case FGD_HOLD_CROWDED:
                 return START_FAILED;
+        case FGD_HOLD_CROWDED:
+                return CROWDED;
         case FGD_HOLD_PERSON:
                 return FG_QUEUE_HELD;
         default:

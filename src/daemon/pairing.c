@@ -100,8 +100,7 @@ void fgd_pairing_window(struct fgd_manager *m, const struct fg_pair_work *work, 
 {
         if (!m->pairing)
                 return;
-        fg_pair_window(m->pairing->pair, work, count, wall_us);
-        m->pairing->has_new = true;
+        m->pairing->has_new |= fg_pair_window(m->pairing->pair, work, count, wall_us);
 }
 
 static void list_neighbours(const struct fgd_manager *m, const struct fgd_set *but, struct neighbours *ret)

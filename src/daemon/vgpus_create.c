@@ -108,6 +108,16 @@ static int place_at(struct fgd_manager *m, const struct fgd_create *create, stru
         return 0;
 }
 
+/* What did not fit would where it is only crowded? */
+static int refuse(struct fgd_manager *m, const struct fgd_create *create, struct fg_sched_device *device, const struct placement *scratch,
+                  struct fg_sched_misfit *misfit, struct fgd_problem *problem)
+{
+        for (uint32_t i = 0; i < m->devices; i++)
+                device[i].crowded = false;
+        int r = fg_sched_place_by(m->placer, device, m->devices, create->want, create->gpus, scratch->device, scratch->memory, scratch->share, misfit);
+        return r == 0 ? refuse_crowded(problem) : refuse_capacity(problem, create, misfit);
+}
+
 static int place(struct fgd_manager *m, const struct fgd_create *create, struct placement *ret, struct fgd_problem *problem)
 {
         struct fg_sched_device device[FGD_DEVICES_MAX];
@@ -125,10 +135,7 @@ static int place(struct fgd_manager *m, const struct fgd_create *create, struct 
         r = fg_sched_place_by(m->placer, device, m->devices, create->want, create->gpus, ret->device, ret->memory, ret->share, &misfit);
         if (r == -ENOMEM)
                 return fgd_problem_set(problem, FGD_INTERNAL, "out of memory");
-        for (uint32_t i = 0; r < 0 && i < m->devices; i++)
-                if (device[i].crowded && device[i].usable)
-                        return refuse_crowded(problem);
-        return r < 0 ? refuse_capacity(problem, create, &misfit) : 0;
+        return r < 0 ? refuse(m, create, device, ret, &misfit, problem) : 0;
 }
 
 static void fill_set(struct fgd_manager *m, struct fgd_set *set, const struct fgd_create *create, const struct placement *p)

@@ -110,19 +110,20 @@ static void learn_alone(struct fg_pair *p, const struct fg_pair_work *w, uint64_
         c->windows++;
 }
 
-static void learn_beside(struct fg_pair *p, const struct fg_pair_work *w, uint64_t other)
+static bool learn_beside(struct fg_pair *p, const struct fg_pair_work *w, uint64_t other)
 {
         const struct class *c = find_class(p, w->class);
         if (!c || c->windows < FG_PAIR_WINDOWS || c->cost == 0)
-                return;
+                return false;
         uint64_t slow = w->busy_us * 1000 / w->launches * 1000 / c->cost;
         slow = slow < SLOW_MIN ? SLOW_MIN : slow > SLOW_MAX ? SLOW_MAX : slow;
         struct pair *q = take_pair(p, w->class, other);
         q->slow = mean_of(q->slow, q->windows, slow);
         q->windows++;
+        return true;
 }
 
-void fg_pair_window(struct fg_pair *p, const struct fg_pair_work *work, size_t count, uint64_t wall_us)
+bool fg_pair_window(struct fg_pair *p, const struct fg_pair_work *work, size_t count, uint64_t wall_us)
 {
         const struct fg_pair_work *busy[2];
         size_t n = 0;
@@ -130,20 +131,20 @@ void fg_pair_window(struct fg_pair *p, const struct fg_pair_work *work, size_t c
                 if (!is_busy(&work[i], wall_us))
                         continue;
                 if (n == 2 || work[i].busy_us > UINT64_MAX / 1000000)
-                        return;
+                        return false;
                 busy[n++] = &work[i];
         }
         if (n == 0 || wall_us == 0)
-                return;
+                return false;
         for (size_t i = 0; i < n; i++)
                 if (busy[i]->class == 0 || busy[i]->launches < LAUNCHES_MIN)
-                        return;
+                        return false;
         if (n == 1) {
                 learn_alone(p, busy[0], wall_us);
-                return;
+                return true;
         }
-        learn_beside(p, busy[0], busy[1]->class);
-        learn_beside(p, busy[1], busy[0]->class);
+        bool one = learn_beside(p, busy[0], busy[1]->class), other = learn_beside(p, busy[1], busy[0]->class);
+        return one || other;
 }
 
 static uint64_t usual_slow(uint64_t joint)

@@ -24,8 +24,8 @@ struct fg_pair_work {
         uint64_t class, busy_us, launches;
 };
 /* One window of one device, all who were busy in it. Alone: how much of the device the class uses, and what its launches take. Two: how much
- * longer they take next to each other. Of more nobody knows who slows whom. */
-void fg_pair_window(struct fg_pair *p, const struct fg_pair_work *work, size_t count, uint64_t wall_us);
+ * longer they take next to each other. Of more nobody knows who slows whom. true: something was learned. */
+bool fg_pair_window(struct fg_pair *p, const struct fg_pair_work *work, size_t count, uint64_t wall_us);
 
 struct fg_pair_prediction {
         bool known;       /* each of them was seen alone */

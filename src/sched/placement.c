@@ -130,9 +130,11 @@ static bool is_better(const struct plan *p, size_t d, int32_t score_a, size_t be
 static void settle(const struct plan *p, struct fg_sched_verdict *v, size_t best)
 {
         for (size_t d = 0; d < p->devices; d++) {
-                if (v[d].fate != FG_SCHED_TIE || best == p->devices)
+                if (v[d].fate != FG_SCHED_TIE)
                         continue;
-                if (d == best)
+                if (best == p->devices)
+                        v[d].fate = FG_SCHED_LAST;
+                else if (d == best)
                         v[d].fate = FG_SCHED_CHOSEN;
                 else if (p->device[d].last != p->device[best].last)
                         v[d].fate = FG_SCHED_LAST;
@@ -141,6 +143,15 @@ static void settle(const struct plan *p, struct fg_sched_verdict *v, size_t best
                 else if (v[d].score < v[best].score)
                         v[d].fate = FG_SCHED_LESS;
         }
+}
+
+/* Who could have a device that is only crowded is not sent to one that is `last` behind his back. */
+static bool would_rather_wait(const struct plan *p, size_t best, const struct fg_sched_want *want)
+{
+        for (size_t d = 0; d < p->devices && p->device[best].last; d++)
+                if (p->device[d].usable && p->device[d].crowded && !p->device[d].last && has_room(&p->room[d], want))
+                        return true;
+        return false;
 }
 
 static int choose_device(const struct plan *p, size_t i, uint32_t *ret)
@@ -158,6 +169,8 @@ static int choose_device(const struct plan *p, size_t i, uint32_t *ret)
                         best_has = v;
                 }
         }
+        if (best < p->devices && would_rather_wait(p, best, &p->want[i]))
+                best = p->devices;
         if (p->verdict)
                 settle(p, &p->verdict[i * p->devices], best);
         if (best == p->devices)

@@ -13,7 +13,7 @@ struct fg_sched_device {
         bool usable;
         uint64_t memory; /* what vGPUs could have of it if it were empty; 0: what is free */
         bool crowded;    /* not for this request: too many are there already */
-        bool last;       /* only where no other has room: a processor beside GPUs */
+        bool last;       /* only where no other has room: a processor beside GPUs; nor where one is only crowded */
 };
 
 struct fg_sched_want {
@@ -49,7 +49,7 @@ enum fg_sched_fate {
         FG_SCHED_CROWDED,
         FG_SCHED_NO_MEMORY,
         FG_SCHED_NO_SHARE,
-        FG_SCHED_LAST,   /* it is `last`, and another has room */
+        FG_SCHED_LAST,   /* it is `last`, and another has room, though it may be crowded */
         FG_SCHED_OF_SET, /* it has more of the set's already */
         FG_SCHED_LESS,   /* a lower score */
         FG_SCHED_TIE     /* as good; another comes first, or where most counts has more memory free */

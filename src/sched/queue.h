@@ -130,7 +130,7 @@ struct fg_queue_scene {
         uint64_t now;
         const struct fg_queue_device *device;
         size_t devices;
-        /* Devices where the owner's job would be slowed too much, which it gets only where no other has room; NULL: none. The daemon, which
+        /* Devices where the owner's job would be slowed too much, which it gets only where no other has room, and for which nobody is sent away; NULL: none. The daemon, which
          * knows what happens meanwhile, has the last word. */
         void (*crowded)(void *user, const void *owner, bool *ret);
         void *user;

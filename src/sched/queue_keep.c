@@ -40,10 +40,11 @@ enum fg_queue_sight fg_queue_forecast(struct fg_queue_pass *p, const struct fg_q
 {
         struct fg_queue_node *node = fg_queue_tree_first(&p->q->running);
         uint64_t total = 0, last = 0;
+        bool closes = leaving && !fit->fixed && fg_queue_crowds(p, fit);
 
         memcpy(p->later, p->room, p->devices * sizeof(*p->room));
         for (size_t d = 0; d < p->devices; d++) {
-                p->open[d] = !p->room[d].keeper && fg_queue_is_where(p, d, fit->want.where);
+                p->open[d] = !p->room[d].keeper && !(closes && p->crowded[d]) && fg_queue_is_where(p, d, fit->want.where);
                 if (p->open[d])
                         total += fg_queue_cap_on(p, fit, d, p->room[d].memory, p->room[d].share);
         }
@@ -169,7 +170,7 @@ static int make_room(struct fg_queue_pass *p, struct fg_queue_job *job, const st
                 return 0;
         if (fg_queue_forecast(p, fit, true, &at) == FG_QUEUE_AT_NO_TIME) {
                 r = fg_queue_preempt(p, job, fit);
-                if (r == 0 && !p->full)
+                if (r == 0 && !p->full && !fg_queue_crowds(p, fit)) /* else it says nothing of others */
                         fg_queue_misses_add(&p->unhelped, fit);
                 if (r <= 0)
                         return r;

@@ -61,7 +61,8 @@ struct fg_queue_pass {
         struct fg_queue_room *room;
         struct fg_queue_room *later;   /* of the last forecast */
         bool *open;                    /* of it: devices it may count on */
-        bool *crowded;
+        bool *crowded;                 /* for that owner's job */
+        const void *crowded_for;
         struct fg_queue_room *emptied; /* if all that runs ended; made when first needed */
         struct fg_queue_decision *decision;
         size_t count, most;
@@ -99,6 +100,8 @@ uint32_t fg_queue_fits(const struct fg_queue_pass *p, const struct fg_queue_room
                        bool kept);
 void fg_queue_fit_of(const struct fg_queue_pass *p, const struct fg_queue_job *job, struct fg_queue_fit *ret);
 void fg_queue_fit_of_group(const struct fg_queue_pass *p, const struct fg_queue_group *group, struct fg_queue_fit *ret);
+/* Sets p->crowded; is any device crowded for that job? */
+bool fg_queue_crowds(struct fg_queue_pass *p, const struct fg_queue_fit *fit);
 /* Places a job that is not fixed on rooms that are `open` (NULL: on all), to p->place. -ENOSPC, -ENOMEM. */
 int fg_queue_place_on(struct fg_queue_pass *p, const struct fg_queue_room *room, const bool *open,
                       const struct fg_queue_fit *fit, size_t *ret_places);
@@ -110,7 +113,7 @@ void fg_queue_misses_add(struct fg_queue_misses *m, const struct fg_queue_fit *f
 /* queue_keep.c: when will there be room? */
 enum fg_queue_sight { FG_QUEUE_AT_NO_TIME, FG_QUEUE_AT_A_TIME, FG_QUEUE_AT_SOME_TIME };
 /* Counting on devices that nobody keeps; *ret_at is known for AT_A_TIME. Those that leave are taken to leave now.
- * `leaving`: count on nobody else. Leaves its rooms in p->later and p->open. */
+ * `leaving`: count on nobody else, and on no crowded device: nobody is sent away for what is then refused. Leaves its rooms in p->later and p->open. */
 enum fg_queue_sight fg_queue_forecast(struct fg_queue_pass *p, const struct fg_queue_fit *fit, bool leaving,
                                       uint64_t *ret_at);
 /* It was resumed: what it holds will be free at some time now. */

@@ -3,7 +3,10 @@
  * whether they fit; fg_sched_place_by() is asked only where they go. */
 #include "sched/queue_pass.h"
 
+#include <errno.h>
 #include <string.h>
+
+#define CROWDS 1000u /* of a pass's effort, to ask where a job would be crowded */
 
 bool fg_queue_is_where(const struct fg_queue_pass *p, size_t device, uint32_t where)
 {
@@ -108,18 +111,35 @@ static size_t places_of(struct fg_queue_pass *p, uint32_t count)
         return places;
 }
 
+/* Once for each job: nothing happens during a pass. */
+bool fg_queue_crowds(struct fg_queue_pass *p, const struct fg_queue_fit *fit)
+{
+        bool any = false;
+
+        if (!fit->owner || fit->owner != p->crowded_for) {
+                memset(p->crowded, 0, p->devices * sizeof(*p->crowded));
+                if (p->scene->crowded && fit->owner) {
+                        p->scene->crowded(p->scene->user, fit->owner, p->crowded);
+                        p->effort -= p->effort < CROWDS ? p->effort : CROWDS;
+                }
+                p->crowded_for = fit->owner;
+        }
+        for (size_t d = 0; d < p->devices; d++)
+                any |= p->crowded[d];
+        return any;
+}
+
 int fg_queue_place_on(struct fg_queue_pass *p, const struct fg_queue_room *room, const bool *open,
                       const struct fg_queue_fit *fit, size_t *ret_places)
 {
+        bool crowds = fg_queue_crowds(p, fit);
         struct fg_sched_misfit ignored;
         int r;
 
-        memset(p->crowded, 0, p->devices * sizeof(*p->crowded));
-        if (p->scene->crowded && fit->owner)
-                p->scene->crowded(p->scene->user, fit->owner, p->crowded);
         for (size_t d = 0; d < p->devices; d++) {
                 p->view[d].memory = p->scene->device[d].memory;
-                p->view[d].last = p->scene->device[d].last || p->crowded[d];
+                p->view[d].last = p->scene->device[d].last;
+                p->view[d].crowded = p->crowded[d];
                 p->view[d].usable = (!open || open[d]) && fg_queue_is_where(p, d, fit->want.where);
                 fg_queue_room_left(&room[d], fit->end, &p->view[d].memory_free, &p->view[d].share_free);
         }
@@ -127,6 +147,12 @@ int fg_queue_place_on(struct fg_queue_pass *p, const struct fg_queue_room *room,
                 p->want[i] = (struct fg_sched_want){fit->want.memory, fit->want.share};
         r = fg_sched_place_by(p->scene->placer, p->view, p->devices, p->want, fit->want.count, p->chosen, p->memory, p->share,
                               &ignored);
+        if (r == -ENOSPC && crowds) { /* it has room: the daemon has the last word */
+                for (size_t d = 0; d < p->devices; d++)
+                        p->view[d].crowded = false;
+                r = fg_sched_place_by(p->scene->placer, p->view, p->devices, p->want, fit->want.count, p->chosen, p->memory, p->share,
+                                      &ignored);
+        }
         if (r < 0)
                 return r;
         *ret_places = places_of(p, fit->want.count);

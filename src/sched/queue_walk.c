@@ -105,6 +105,7 @@ static int consider_group(struct fg_queue_pass *p, struct fg_queue_group *group,
         if (*ret_began || !fg_queue_is_past_help(p, group->lane->priority, &fit)) {
                 struct fg_queue_job *job = fg_queue_job_of(fg_queue_tree_first(&group->jobs));
 
+                fit.owner = job->owner;
                 r = *ret_began ? start(p, job, &fit) : fg_queue_missed(p, job, &fit);
                 if (watched && *ret_began && job != p->watch->job)
                         watched = p->watch->seen = false; /* that was another one's turn */

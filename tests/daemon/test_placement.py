@@ -103,6 +103,11 @@ class Placement(harness.Case):
         status, reply = d.request("POST", "/v1/vgpus", {"name": "train-2", **wish})
         self.assertEqual((status, reply["type"]), (409, "no-capacity"))
         self.assertIn("slowdown-limit", reply["detail"])
+        status, reply = d.request("POST", "/v1/vgpus", {"name": "train-9", "memory": "10G", "compute": "99"})
+        self.assertEqual((status, reply["type"]), (409, "no-capacity"))
+        self.assertNotIn("slowdown-limit", reply["detail"])
+        for bad in ("memory=10G,%ff", "device=%ff"):
+            self.assertEqual(d.request("GET", f"/v1/placement?{bad}")[0], 400, bad)
         job = d.ok("POST", "/v1/jobs", {"command": ["sleep", "60"], "name": "train-3", **wish}, status=201)
         harness.wait_until(lambda: d.ok("GET", f"/v1/why/{job['id']}")["reason"] == "crowded", "the job waits for it")
         other = d.ok("POST", "/v1/jobs", {"command": ["sleep", "60"], "name": "else", **wish}, status=201)

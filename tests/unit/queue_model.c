@@ -74,9 +74,10 @@ static void place(const struct model *m, const struct world_job *j, const struct
                 const struct mdevice *v = &device[d];
                 bool all = !kept || !v->keeper || end_of(m, j, m->w->now) <= v->until;
 
-                view[d].memory_free = left(v->memory, v->spare_memory, all);
-                view[d].share_free = (uint32_t)left(v->share, v->spare_share, all);
-                view[d].usable = world_may(m->w, j, d) && !(unkept && m->device[d].keeper);
+                view[d] = (struct fg_sched_device){
+                        .memory_free = left(v->memory, v->spare_memory, all),
+                        .share_free = (uint32_t)left(v->share, v->spare_share, all),
+                        .usable = world_may(m->w, j, d) && !(unkept && m->device[d].keeper)};
         }
         for (uint32_t i = 0; i < j->wish.count; i++)
                 want[i] = (struct fg_sched_want){j->wish.memory, j->wish.share};

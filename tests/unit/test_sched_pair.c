@@ -96,13 +96,14 @@ static void what_says_nothing(void **state)
         const struct fg_pair_work crowd[] = {work(1, 300, 100), work(2, 300, 100), work(3, 300, 100)}, few = {1, WALL / 2, 9},
                                   unknown[] = {work(1, 300, 100), work(0, 300, 100)}, huge = {1, UINT64_MAX, UINT64_MAX};
         for (int i = 0; i < 10; i++) {
-                fg_pair_window(p, crowd, 3, WALL);
-                fg_pair_window(p, &few, 1, WALL);
-                fg_pair_window(p, unknown, 2, WALL);
-                fg_pair_window(p, &huge, 1, WALL);
-                fg_pair_window(p, crowd, 0, WALL);
-                fg_pair_window(p, crowd, 1, 0);
+                assert_false(fg_pair_window(p, crowd, 3, WALL));
+                assert_false(fg_pair_window(p, &few, 1, WALL));
+                assert_false(fg_pair_window(p, unknown, 2, WALL));
+                assert_false(fg_pair_window(p, &huge, 1, WALL));
+                assert_false(fg_pair_window(p, crowd, 0, WALL));
+                assert_false(fg_pair_window(p, crowd, 1, 0));
         }
+        assert_false(fg_pair_window(p, crowd, 2, WALL)); /* neither was seen alone */
         assert_false(predict(p, 1, 1).known);
         /* A window that cannot be does not stay for long. */
         alone(p, 1, 200, 100, 16);

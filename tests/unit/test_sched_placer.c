@@ -103,6 +103,27 @@ static void a_processor_comes_last(void **state)
         assert_int_equal(place_one(p, device, 0, 0), 1);
 }
 
+/* Nobody who could have a GPU that is only crowded gets a processor unasked. */
+static void a_crowded_one_is_waited_for(void **state)
+{
+        FG_CLEANUP(fg_placer_freep) struct fg_placer *p = new_placer("fgd");
+        struct fg_sched_device device[DEVICES];
+        const struct fg_sched_want want = {WHOLE / 2, 500};
+        struct fg_sched_verdict verdict[DEVICES];
+        struct fg_sched_misfit misfit;
+        uint32_t at = 99;
+        fill(device);
+        for (size_t i = 0; i < DEVICES; i++)
+                device[i].usable = i < 2, device[i].last = i == 1;
+        device[0].crowded = true;
+        assert_int_equal(fg_sched_explain(p, device, DEVICES, &want, 1, &at, verdict, &misfit), -ENOSPC);
+        assert_int_equal(verdict[0].fate, FG_SCHED_CROWDED);
+        assert_int_equal(verdict[1].fate, FG_SCHED_LAST);
+        device[0].share_free = 499; /* a full one is not waited for */
+        assert_int_equal(fg_sched_explain(p, device, DEVICES, &want, 1, &at, verdict, &misfit), 0);
+        assert_int_equal(at, 1);
+}
+
 static void a_set_is_spread(void **state)
 {
         FG_CLEANUP(fg_placer_freep) struct fg_placer *p = new_placer("fastgpu");
@@ -269,6 +290,7 @@ int main(void)
                 cmocka_unit_test(gaps_are_filled),
                 cmocka_unit_test(who_says_nothing_gets_most),
                 cmocka_unit_test(a_processor_comes_last),
+                cmocka_unit_test(a_crowded_one_is_waited_for),
                 cmocka_unit_test(a_set_is_spread),
                 cmocka_unit_test(sizes_are_learned),
                 cmocka_unit_test(explain_agrees),

@@ -679,6 +679,55 @@ static void time_limits_count_running_time(void **state)
         world_free(w);
 }
 
+static void crowd_first(void *user, const void *owner, bool *ret)
+{
+        ret[0] = owner == user;
+}
+
+/* Nobody leaves for a job that would be refused where he was; another of its size is helped. */
+static void nobody_leaves_for_a_crowd(void **state)
+{
+        struct world_job *low[3], *high, *other;
+        struct world *w = busy(low);
+        struct fg_queue_scene scene;
+        struct fg_queue_plan plan;
+
+        high = add_limited(w, 200, 400, 0, 1);
+        w->now += 20 * SECOND;
+        scene = world_scene(w);
+        scene.crowded = crowd_first;
+        scene.user = high;
+        assert_int_equal(fg_queue_pass(w->q, &scene, &plan), 0);
+        assert_int_equal(plan.count, 0);
+        other = add_limited(w, 210, 400, 0, 1); /* what holds for the first says nothing of this one */
+        assert_int_equal(fg_queue_pass(w->q, &scene, &plan), 0);
+        assert_int_equal(plan.count, 1);
+        assert_ptr_equal(plan.decision[0].beneficiary, other->handle);
+        assert_int_equal(plan.decision[0].what, FG_QUEUE_DO_SUSPEND);
+        world_free(w);
+}
+
+/* A crowded device is proposed where it is the only GPU with room, not the processor beside it. */
+static void a_crowd_is_no_processor(void **state)
+{
+        struct world *w = small(2, 1);
+        struct world_job *j = add_limited(w, 200, 400, 0, 1);
+        struct fg_queue_scene scene;
+        struct fg_queue_plan plan;
+
+        w->device[1].last = true;
+        scene = world_scene(w);
+        scene.crowded = crowd_first;
+        scene.user = j;
+        assert_int_equal(fg_queue_pass(w->q, &scene, &plan), 0);
+        assert_int_equal(plan.count, 1);
+        assert_int_equal(plan.decision[0].place[0].device, 0);
+        w->device[1].last = false;
+        assert_int_equal(fg_queue_pass(w->q, &scene, &plan), 0);
+        assert_int_equal(plan.decision[0].place[0].device, 1);
+        world_free(w);
+}
+
 static void plans_are_bounded(void **state)
 {
         struct fg_queue_config c = config();
@@ -729,6 +778,8 @@ int main(void)
                 cmocka_unit_test(offers_leave_no_trace),
                 cmocka_unit_test(fewest_go),
                 cmocka_unit_test(time_limits_count_running_time),
+                cmocka_unit_test(nobody_leaves_for_a_crowd),
+                cmocka_unit_test(a_crowd_is_no_processor),
                 cmocka_unit_test(plans_are_bounded),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
