@@ -29,7 +29,7 @@ export function accessPage(place) {
   let gone = false;
   const about = h("div");
   const tokens = h("div");
-  place.append(h("div", {class: "page-head"}, h("h1", {}, "Access"), h("div", {class: "row end grow"}, button("Log out", {onclick: () => { api.keepToken(null); location.hash = ""; location.reload(); }}))), h("div", {class: "grid"}, about, tokens));
+  place.append(h("div", {class: "page-head"}, h("h1", {}, "Access"), h("div", {class: "row end grow"}, button("Log out", {onclick: () => { api.keepToken(null); history.replaceState(null, "", location.pathname); location.reload(); }}))), h("div", {class: "grid"}, about, tokens));
 
   function tellWho() {
     const {who, version} = live.state;
