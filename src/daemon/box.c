@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define EACH_MAX 16u /* a set of at most so many is published vGPU by vGPU as well */
 
@@ -160,6 +161,7 @@ static void tell_engines(struct fgd_manager *m)
 static void publish(struct fgd_view *view)
 {
         struct fgd_boxes *boxes = view->manager->boxes;
+        struct timespec now;
         char folder[PATH_MAX];
         if (!boxes->folder[0])
                 return;
@@ -167,9 +169,10 @@ static void publish(struct fgd_view *view)
                 TAILQ_REMOVE(&boxes->published, view, published);
         TAILQ_INSERT_HEAD(&boxes->published, view, published);
         view->is_published = true;
-        /* When, is to be known to the next daemon. */
+        /* When, is to be known to the next daemon; the file system's own clock ticks only every few milliseconds. */
+        clock_gettime(CLOCK_REALTIME, &now);
         fgd_attach_box_path(view, folder, sizeof folder);
-        utimensat(AT_FDCWD, folder, NULL, 0);
+        utimensat(AT_FDCWD, folder, (const struct timespec[]){now, now}, 0);
 }
 
 int fgd_box_publish(struct fgd_manager *m, struct fgd_set *set, int64_t index)

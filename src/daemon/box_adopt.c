@@ -28,17 +28,12 @@ struct found {
         struct timespec when;
 };
 
-/* The file system's clock ticks every few milliseconds: of those of one tick the later set is the newer one. */
 static int by_age(const void *a, const void *b)
 {
-        const struct found *x = a, *y = b;
-        if (x->when.tv_sec != y->when.tv_sec)
-                return x->when.tv_sec < y->when.tv_sec ? -1 : 1;
-        if (x->when.tv_nsec != y->when.tv_nsec)
-                return x->when.tv_nsec < y->when.tv_nsec ? -1 : 1;
-        if (x->set->id != y->set->id)
-                return x->set->id < y->set->id ? -1 : 1;
-        return x->index < y->index ? -1 : x->index > y->index;
+        const struct timespec *x = &((const struct found *)a)->when, *y = &((const struct found *)b)->when;
+        if (x->tv_sec != y->tv_sec)
+                return x->tv_sec < y->tv_sec ? -1 : 1;
+        return x->tv_nsec < y->tv_nsec ? -1 : x->tv_nsec > y->tv_nsec;
 }
 
 static DIR *open_boxes(const struct fgd_manager *m)
