@@ -182,7 +182,8 @@ int fgi_sites_load(const char *path, struct fgi_sites *ret, struct fg_error *err
         ret->count = 0;
         FG_CLEANUP(close_file) FILE *file = fopen(path, "re");
         if (!file)
-                return fg_error_set(err, -errno, "%s: %m", path);
+                return errno == ENOENT ? fg_error_set(err, -ENOENT, "%s: there is no sites file; fastgpu-sites(8) shows one, and --file names another", path)
+                                       : fg_error_set(err, -errno, "%s: %m", path);
         for (unsigned number = 1; fgets(text, sizeof text, file); number++) {
                 struct fg_error why = {0};
                 if (line(ret, text, &why) < 0)
