@@ -24,7 +24,7 @@ class Perf(jobs.Case):
             wait_until(lambda: os.path.exists(there), "it runs")
             with open(there) as f:
                 tenant = self.d.tenant(json.load(f)["attach"])
-            wait_until(lambda: (tenant("busy", 0, 3000000), self.job(id)["gpu_ns"] >= 20000000)[1], "it has worked")
+            wait_until(lambda: (tenant("busy", 0, 3000000), self.job(id).get("gpu_ns", 0) >= 20000000)[1], "it has worked")
             used = self.job(id)["gpu_ns"]
             tenant.kill()
             os.unlink(there)
