@@ -26,6 +26,7 @@ struct fgd_manager;
 struct fgd_task {
         void (*run)(struct fgd_task *task);
         struct fgd_caller *caller; /* NULL: it is in no queue */
+        uint64_t ahead;            /* ns that what it lets go will take once it has run: its turn is that much longer */
         TAILQ_ENTRY(fgd_task) order;
 };
 TAILQ_HEAD(fgd_task_list, fgd_task);

@@ -15,8 +15,9 @@ static int on_turn(sd_event_source *source, void *user)
         struct fgd_manager *m = user;
         struct fgd_caller *caller;
         struct fgd_task *task;
-        uint64_t begin = fg_now(), at = begin, end;
-        while (at - begin < TURN_NS && (task = fgd_fair_pop(m->fair, &caller))) {
+        uint64_t begin = fg_now(), at = begin, ahead = 0, end;
+        while (at - begin + ahead < TURN_NS && (task = fgd_fair_pop(m->fair, &caller))) {
+                ahead += task->ahead; /* it may be gone when it has run */
                 task->run(task);
                 end = fg_now();
                 fgd_fair_charge(m->fair, caller, end - at);

@@ -149,6 +149,7 @@ enum MHD_Result fgd_turn_read(struct fgd_exchange *exchange);
 bool fgd_turn_piece(struct fgd_exchange *exchange);
 /* So long the piece took. */
 void fgd_turn_spent(struct fgd_exchange *exchange, uint64_t ns);
+#define FGD_SEND_NS 15000u /* what it takes the library and the kernel to send one of 16 KiB */
 /* The whole request is here, and it is served now in any case. */
 enum MHD_Result fgd_turn_now(struct fgd_exchange *exchange);
 /* It waits no longer. */

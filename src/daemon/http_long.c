@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECE   16384u
-#define SEND_NS 15000u /* what it takes the library and the kernel to send one */
+#define PIECE 16384u
 
 struct answer {
         struct fgd_exchange *exchange; /* there while it is read */
@@ -25,7 +24,7 @@ static ssize_t read_piece(void *user, uint64_t position, char *buffer, size_t ma
         if (!fgd_turn_piece(answer->exchange))
                 return 0;
         memcpy(buffer, answer->text + position, size);
-        fgd_turn_spent(answer->exchange, SEND_NS);
+        fgd_turn_spent(answer->exchange, FGD_SEND_NS);
         return (ssize_t)size;
 }
 

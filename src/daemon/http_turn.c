@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "daemon/manager.h"
 
-#define READ_NS 8000 /* what it takes the library to read what it reads at once, some 16 KiB */
+#define READ_NS 15000 /* what it takes the library and the kernel to read what they read at once, some 16 KiB */
 
 void fgd_turn_leave(struct fgd_exchange *e)
 {
@@ -71,6 +71,7 @@ enum MHD_Result fgd_turn_read(struct fgd_exchange *e)
         if (fgd_fair_admits(fair, caller, now))
                 return MHD_YES;
         e->task.run = on_read;
+        e->task.ahead = READ_NS;
         if (fgd_fair_later(e->http->manager, e->caller, &e->task)) {
                 TAILQ_INSERT_TAIL(&e->http->queued, e, order);
                 MHD_suspend_connection(e->connection);
@@ -94,6 +95,7 @@ bool fgd_turn_piece(struct fgd_exchange *e)
         if (!caller || fgd_fair_admits(m->fair, caller, now))
                 return true;
         e->task.run = on_piece;
+        e->task.ahead = FGD_SEND_NS;
         if (!fgd_fair_rest(m, e->caller, &e->task))
                 return true;
         TAILQ_INSERT_TAIL(&e->http->queued, e, order);
@@ -115,6 +117,7 @@ enum MHD_Result fgd_turn_take(struct fgd_exchange *e)
         uint64_t begin = fg_now();
         struct fgd_caller *caller = fgd_fair_caller(fair, e->caller, begin);
         e->task.run = on_turn;
+        e->task.ahead = 0;
         if (caller && !fgd_fair_admits(fair, caller, begin) && fgd_fair_later(e->http->manager, e->caller, &e->task)) {
                 TAILQ_INSERT_TAIL(&e->http->queued, e, order);
                 if (e->peer)

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 
 from load import median
@@ -135,9 +136,24 @@ def place(pid, core, priority):
             os.sched_setscheduler(int(task), os.SCHED_FIFO, os.sched_param(priority))
 
 
+@contextlib.contextmanager
+def awake(cores):
+    """The cores never rest: waking one, or its host's giving a virtual one less time because it is busy, is then the same with and without a flood."""
+    spinners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in cores]
+    try:
+        for spinner, core in zip(spinners, cores):
+            os.sched_setaffinity(spinner.pid, {core})
+            os.sched_setscheduler(spinner.pid, os.SCHED_IDLE, os.sched_param(0))
+        yield
+    finally:
+        for spinner in spinners:
+            spinner.kill()
+            spinner.wait()
+
+
 def hostile(row, context):
     """The daemon on one core, all who ask on another, the one who is measured first. Short runs in alternation, because the machine changes."""
-    seconds, pairs, lines = 1.5, 4 if context.quick else 20, []
+    seconds, pairs, lines = 1.5, 8 if context.quick else 40, []
     daemon, askers = sorted(os.sched_getaffinity(0))[0], sorted(os.sched_getaffinity(0))[-1]
 
     def asks(n, token, path, length, priority, **options):
@@ -145,7 +161,7 @@ def hostile(row, context):
         place(process.pid, askers, priority)
         return process
 
-    with node() as n:
+    with node() as n, awake({daemon, askers}):
         bad, good = tenant(n, "mallory", 500 if context.quick else 4000), tenant(n, "alice", 1)
         place(n.daemon_pid(), daemon, 10)
 
