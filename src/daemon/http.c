@@ -16,7 +16,7 @@
 #define SPARE_DESCRIPTORS 512 /* for pages, attached programs, the store */
 #define SLACK             256 /* connections that were cut off and that the library still has */
 
-/* Lets the library do what it can, then arms the timer for what it wants to do later. */
+/* Lets the library do what it can; what it wants to do at once is done in the next turn of the loop, what it wants later when the timer says. */
 void fgd_http_drive(struct fgd_http *http)
 {
         MHD_UNSIGNED_LONG_LONG timeout = 0;
@@ -24,23 +24,31 @@ void fgd_http_drive(struct fgd_http *http)
         fgd_fair_turn(http->manager->fair);
         http->is_woken = false;
         MHD_run(http->daemon);
+        bool wants = MHD_get_timeout(http->daemon, &timeout) == MHD_YES;
         /* It looks at its limit of connections only when it starts to run: one that closed makes room in the next turn. */
-        if (!http->is_woken && http->peers == before && MHD_get_timeout(http->daemon, &timeout) != MHD_YES) {
+        if (http->peers != before || (wants && timeout == 0))
+                fgd_http_wake(http);
+        if (http->is_woken || !wants) {
                 sd_event_source_set_enabled(http->timer, SD_EVENT_OFF);
                 return;
         }
-        sd_event_source_set_time_relative(http->timer, http->is_woken ? 0 : timeout * 1000);
+        sd_event_source_set_time_relative(http->timer, timeout * 1000);
         sd_event_source_set_enabled(http->timer, SD_EVENT_ONESHOT);
 }
 
 void fgd_http_wake(struct fgd_http *http)
 {
         http->is_woken = true;
-        sd_event_source_set_time_relative(http->timer, 0);
-        sd_event_source_set_enabled(http->timer, SD_EVENT_ONESHOT);
+        sd_event_source_set_enabled(http->woken, SD_EVENT_ONESHOT);
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+        fgd_http_drive(user);
+        return 0;
+}
+
+static int on_woken(sd_event_source *source, void *user)
 {
         fgd_http_drive(user);
         return 0;
@@ -90,6 +98,8 @@ static int start(struct fgd_http *http, int socket, struct MHD_OptionItem *tls, 
         }
         const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
         int r = info ? sd_event_add_io(m->event, &http->io, info->epoll_fd, EPOLLIN, on_io, http) : -EIO;
+        if (r >= 0)
+                r = sd_event_add_defer(m->event, &http->woken, on_woken, http);
         if (r >= 0)
                 r = sd_event_add_time_relative(m->event, &http->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, http);
         if (r >= 0)
@@ -153,6 +163,7 @@ void fgd_http_free(struct fgd_http *http)
         if (http->daemon)
                 MHD_run(http->daemon);
         sd_event_source_disable_unref(http->io);
+        sd_event_source_disable_unref(http->woken);
         sd_event_source_disable_unref(http->timer);
         if (http->daemon)
                 MHD_stop_daemon(http->daemon);

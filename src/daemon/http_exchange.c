@@ -17,6 +17,7 @@
 #define SMALL       (64u << 10)
 #define ONE_SOURCE  4u           /* a remote source may hold one part in so many */
 #define READ_ON_MAX (4u << 20)   /* a body up to here is read to its end before it is refused: the answer arrives */
+#define PIECE_SMALL 4096u        /* reading so much of a body at once needs no turn of its own */
 #define TRIM_ABOVE  (256u << 10)
 
 void *fgd_exchange_new(void *user, const char *uri, struct MHD_Connection *connection)
@@ -281,9 +282,10 @@ enum MHD_Result fgd_exchange_step(void *user, struct MHD_Connection *connection,
         if (!e->started)
                 return begin(e, method);
         if (*size) {
-                append(e, data, *size);
+                size_t piece = *size;
+                append(e, data, piece);
                 *size = 0;
-                return e->size > FGD_BODY_USER && !e->answered ? fgd_turn_read(e) : MHD_YES;
+                return (e->size > FGD_BODY_USER || piece > PIECE_SMALL) && !e->answered ? fgd_turn_read(e) : MHD_YES;
         }
         return e->answered ? fgd_exchange_reply(e) : fgd_turn_take(e);
 }

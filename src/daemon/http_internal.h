@@ -49,7 +49,7 @@ struct fgd_peer {
 struct fgd_http {
         struct fgd_manager *manager;
         struct MHD_Daemon *daemon;
-        sd_event_source *io, *timer, *deadline;
+        sd_event_source *io, *woken, *timer, *deadline;
         uint64_t deadline_at; /* UINT64_MAX: not armed */
         struct fgd_lobby *lobby; /* remote; NULL: the unix socket */
         unsigned limit, peers;
@@ -149,7 +149,7 @@ enum MHD_Result fgd_turn_read(struct fgd_exchange *exchange);
 bool fgd_turn_piece(struct fgd_exchange *exchange);
 /* So long the piece took. */
 void fgd_turn_spent(struct fgd_exchange *exchange, uint64_t ns);
-#define FGD_SEND_NS 15000u /* what it takes the library and the kernel to send one of 16 KiB */
+#define FGD_SEND_NS 35000u /* what it takes the library and the kernel to send one of 16 KiB */
 /* The whole request is here, and it is served now in any case. */
 enum MHD_Result fgd_turn_now(struct fgd_exchange *exchange);
 /* It waits no longer. */

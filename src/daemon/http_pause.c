@@ -7,8 +7,8 @@
 #include "daemon/manager.h"
 
 #define PAUSE        (50 * FG_NSEC_PER_MSEC)
-#define STEP         (5 * FG_NSEC_PER_MSEC)
-#define STEP_AT_ONCE 10u
+#define STEP         (1 * FG_NSEC_PER_MSEC)
+#define STEP_AT_ONCE 2u
 
 static void arm(struct fgd_http *http, uint64_t at)
 {
