@@ -37,8 +37,20 @@ class Kept(Connection):
         head, _, body = got.partition(b"\r\n\r\n")
         missing = int((re.search(rb"(?i)content-length: (\d+)", head) or [0, b"0"])[1]) - len(body)
         while missing > 0:
-            missing -= len(self.sock.recv(missing))
+            more = self.sock.recv(missing)
+            assert more, f"it ends {missing} bytes early"
+            missing -= len(more)
         return int(head[9:12]), head
+
+    def bodies(self, count):
+        """Of so many answers that come one after the other."""
+        with self.sock.makefile("rb") as got:
+            for _ in range(count):
+                head = []
+                while (line := got.readline()) != b"\r\n":
+                    assert line, f"it ends after {head}"
+                    head.append(line)
+                yield got.read(next(int(line.split(b":")[1]) for line in head if line.lower().startswith(b"content-length")))
 
 
 def text(method, path, body=b"", token=None, **headers):
@@ -198,20 +210,13 @@ class Long(people.Case):
         rest = json.loads(self.body("/v1/vgpus?after=" + page["next"]))
         self.assertEqual([s["name"] for s in rest["sets"]], [f"s{n}" for n in range(1, 60)])
 
-    def read(self, caller):
-        got = caller.sock.makefile("rb")
-        head = iter(got.readline, b"\r\n")
-        size = next(int(line.split(b":")[1]) for line in list(head) if line.lower().startswith(b"content-length"))
-        return got.read(size)
-
     def test_beside_another(self):
         """Then its bytes go out in pieces, too: the same ones, to several at once, while the other is answered before they end."""
         alone, other = self.body("/v1/vgpus/big"), Kept(self.d, people.ALICE)
         for caller in self.put_before(*[text("GET", "/v1/vgpus/big") * 2] * 5):
             other.send(text("GET", "/v1/version"))
             self.assertEqual(other.heard()[0], 200)
-            for _ in range(2):
-                self.assertEqual(self.read(caller), alone)
+            self.assertEqual(list(caller.bodies(2)), [alone, alone])
             caller.close()
         other.close()
 
@@ -239,7 +244,7 @@ class Long(people.Case):
         """Never some as before and some as after."""
         for memory in ("32K", "64K", "16K"):
             reader = self.put_before(text("GET", "/v1/vgpus/big"), text("PATCH", "/v1/vgpus/big", json.dumps({"memory": memory}).encode()))[0]
-            told = json.loads(self.read(reader))["vgpus"]
+            told = json.loads(next(reader.bodies(1)))["vgpus"]
             self.assertEqual((len(told), len({v["memory"] for v in told})), (self.COUNT, 1))
 
     def test_the_end(self):
