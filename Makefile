@@ -34,7 +34,7 @@ lint:
 
 # BENCH: options of tests/bench/bench.py, such as "--quick --only tiny,cap".
 bench: all
-	@tests/bench/bench.py $(BENCH)
+	@FASTGPU_BUILD=$(BUILD) tests/bench/bench.py $(BENCH)
 
 # TensorFlow, Keras, JAX, torch and others in the versions of two years, inside vGPUs: writes docs/compat.md. COMPAT: options of tests/compat/compat.py.
 compat: all

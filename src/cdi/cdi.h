@@ -35,7 +35,6 @@ json_t *fg_cdi_common(const struct fg_cdi_host *host, struct fg_error *err);
 
 /* What one vGPU, or a set of them, adds: its socket's folder, and the nodes of the GPUs it is on. */
 struct fg_cdi_view {
-        const char *name;   /* device name, of fg_cdi_name() */
         const char *folder; /* on the host */
         const char *const *uuid; /* of the NVIDIA GPUs below it, as NVML writes them */
         size_t uuids;

@@ -42,6 +42,16 @@ int cli_words(const char *verb, const struct argp *argp, int argc, char **argv, 
         return cli_parse(verb, argp, argc, argv, ret);
 }
 
+int cli_words_few(const char *verb, const struct argp *argp, int most, int argc, char **argv, struct cli_words *ret)
+{
+        int code = cli_words(verb, argp, argc, argv, ret);
+        if (code || ret->count <= most)
+                return code;
+        if (most == 0)
+                return cli_fail(CLI_USAGE, "%s takes no argument, yet \"%s\" was given", verb, ret->args[0]);
+        return cli_fail(CLI_USAGE, "%s takes one name, yet \"%s\" was given after \"%s\"", verb, ret->args[1], ret->args[0]);
+}
+
 static bool takes(const struct cli_action *action, const char *option)
 {
         size_t len = strlen(option);

@@ -151,6 +151,8 @@ struct cli_action {
 error_t cli_action_parse(int key, char *arg, struct argp_state *state);
 /* Parses with that parser. 0, or the exit code, said. */
 int cli_words(const char *verb, const struct argp *argp, int argc, char **argv, struct cli_words *ret);
+/* The same for a verb that takes no argument (`most` 0) or at most one name (1). */
+int cli_words_few(const char *verb, const struct argp *argp, int most, int argc, char **argv, struct cli_words *ret);
 /* Parses, checks and runs one of `actions`. */
 int cli_action_run(const char *verb, const struct argp *argp, const struct cli_action *actions, int argc, char **argv);
 /* The value of an option; NULL: not given. */

@@ -5,14 +5,8 @@
 #include "base/cleanup.h"
 #include "base/size.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-struct options {
-        bool json;
-        const char *target, *engine;
-};
 
 static const struct argp_option option_table[] = {
         {"for", 'f', "podman|docker|ctr|bwrap", 0, "Whose arguments (podman)", 1},
@@ -20,33 +14,9 @@ static const struct argp_option option_table[] = {
         CLI_OPTION_JSON,
         {0}};
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-        struct options *o = state->input;
-        switch (key) {
-        case CLI_KEY_JSON:
-                o->json = true;
-                return 0;
-        case CLI_KEY_PROJECT:
-                return cli_project_take(arg);
-        case 'f':
-                o->engine = arg;
-                return 0;
-        case ARGP_KEY_ARG:
-                if (o->target) {
-                        cli_fail(0, "container takes one name, yet \"%s\" was given after \"%s\"; make a set of vGPUs: fastgpu create --gpus N", arg, o->target);
-                        return EINVAL;
-                }
-                o->target = arg;
-                return 0;
-        default:
-                return ARGP_ERR_UNKNOWN;
-        }
-}
-
 const struct argp cli_container_argp = {
         .options = option_table,
-        .parser = parse,
+        .parser = cli_action_parse,
         .args_doc = "NAME[/I]",
         .doc = "Print what a container engine is to be told for a container with these vGPUs: podman run $(fastgpu container NAME) IMAGE. Engines "
                "know the newest vGPUs by themselves; this makes it one of them. For docker and ctr it is what `fastgpu docker enable` and "
@@ -105,32 +75,33 @@ static const struct {
 
 int cli_container(int argc, char **argv)
 {
-        struct options o = {.engine = "podman"};
+        struct cli_words words;
         struct fg_error err = {0};
         fg_autofree char *target = NULL;
         cli_autojson json_t *box = NULL;
         char project[64], name[64];
         int64_t index;
         size_t at = 0, engines = sizeof engine_table / sizeof *engine_table;
-        int code = cli_parse("container", &cli_container_argp, argc, argv, &o);
+        int code = cli_words_few("container", &cli_container_argp, 1, argc, argv, &words);
         if (code)
                 return code;
-        if (!o.target)
+        const char *engine = cli_word(&words, "for") ? cli_word(&words, "for") : "podman";
+        if (!words.count)
                 return cli_fail(CLI_USAGE, "a container in which vGPU? Type: fastgpu container NAME (`fastgpu list` shows the names)");
-        if (fg_target_split(o.target, project, name, &index, &err) < 0)
+        if (fg_target_split(words.args[0], project, name, &index, &err) < 0)
                 return cli_fail(CLI_USAGE, "%s", err.text);
-        while (at < engines && strcmp(engine_table[at].name, o.engine) != 0)
+        while (at < engines && strcmp(engine_table[at].name, engine) != 0)
                 at++;
         if (at == engines)
-                return cli_fail(CLI_USAGE, "--for \"%.40s\": there are podman, docker, ctr and bwrap", o.engine);
+                return cli_fail(CLI_USAGE, "--for \"%.40s\": there are podman, docker, ctr and bwrap", engine);
         code = cli_need_local("container");
         if (code == 0)
-                code = cli_project_qualify(o.target, &target);
+                code = cli_project_qualify(words.args[0], &target);
         if (code == 0)
-                code = cli_call("POST", "/v1/containers", json_pack("{s:s}", "target", target), o.target, &box);
+                code = cli_call("POST", "/v1/containers", json_pack("{s:s}", "target", target), words.args[0], &box);
         if (code)
                 return code;
-        if (!o.json)
+        if (!words.json)
                 return engine_table[at].print(box, target);
         cli_print_json(box, stdout);
         return 0;

@@ -14,11 +14,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-struct options {
-        bool json;
-        uint64_t port;
-};
-
 enum { KEY_PORT = 'p' };
 
 static const struct argp_option option_table[] = {
@@ -26,36 +21,14 @@ static const struct argp_option option_table[] = {
         CLI_OPTION_JSON,
         {0}};
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-        struct options *o = state->input;
-        struct fg_error err = {0};
-        switch (key) {
-        case CLI_KEY_JSON:
-                o->json = true;
-                return 0;
-        case KEY_PORT:
-                if (fg_count_parse("--port", arg, 0, 65535, &o->port, &err) < 0) {
-                        cli_fail(0, "%s", err.text);
-                        return EINVAL;
-                }
-                return 0;
-        case ARGP_KEY_ARG:
-                cli_fail(0, "dashboard takes no argument, yet \"%s\" was given", arg);
-                return EINVAL;
-        default:
-                return ARGP_ERR_UNKNOWN;
-        }
-}
-
 const struct argp cli_dashboard_argp = {
         .options = option_table,
-        .parser = parse,
+        .parser = cli_action_parse,
         .doc = "Show the dashboard in a browser of this machine, as you, until interrupted. Prints a link that works once; Enter prints another one."};
 
-static void tell(const struct options *o, const struct cli_relay *relay)
+static void tell(bool as_json, const struct cli_relay *relay)
 {
-        if (o->json)
+        if (as_json)
                 printf("{\"url\": \"http://127.0.0.1:%u/#login=%s\"}\n", relay->port, relay->code);
         else
                 printf("http://127.0.0.1:%u/#login=%s\n", relay->port, relay->code);
@@ -63,14 +36,14 @@ static void tell(const struct options *o, const struct cli_relay *relay)
 }
 
 /* A daemon elsewhere has the page itself, at its own address. */
-static int tell_remote(const struct options *o, const char *where)
+static int tell_remote(bool as_json, const char *where)
 {
-        if (o->json)
+        if (as_json)
                 printf("{\"url\": \"%s/\"}\n", where);
         else
                 printf("%s/\n", where);
         fflush(stdout);
-        if (!o->json)
+        if (!as_json)
                 cli_note("the page asks for a token; \"fastgpu token create\" makes one. Your browser does not know this daemon's certificate unless an "
                          "authority signed it: compare its key with \"fastgpu login\"");
         return CLI_OK;
@@ -88,22 +61,22 @@ static int catch_signals(void)
 }
 
 /* Enter: another link. false: nobody types there any more. */
-static bool renew(const struct options *o, struct cli_relay *relay)
+static bool renew(bool as_json, struct cli_relay *relay)
 {
         char typed[256];
         if (read(STDIN_FILENO, typed, sizeof typed) <= 0)
                 return false;
         if (cli_relay_renew(relay) == 0)
-                tell(o, relay);
+                tell(as_json, relay);
         return true;
 }
 
-static int run(const struct options *o, struct cli_relay *relay)
+static int run(bool as_json, struct cli_relay *relay)
 {
         bool is_person = isatty(STDIN_FILENO);
         struct pollfd p[] = {{.fd = catch_signals(), .events = POLLIN}, {.fd = relay->fd, .events = POLLIN}, {.fd = is_person ? STDIN_FILENO : -1, .events = POLLIN}};
-        tell(o, relay);
-        if (!o->json && is_person)
+        tell(as_json, relay);
+        if (!as_json && is_person)
                 cli_note("open this link in a browser of this machine; it works once. Enter prints another one, Ctrl-C ends");
         for (;;) {
                 if (poll(p, 3, -1) < 0 && errno != EINTR)
@@ -112,7 +85,7 @@ static int run(const struct options *o, struct cli_relay *relay)
                         return CLI_OK;
                 if (p[1].revents)
                         cli_relay_accept(relay);
-                if (p[2].revents && !renew(o, relay))
+                if (p[2].revents && !renew(as_json, relay))
                         p[2].fd = -1;
         }
 }
@@ -120,17 +93,21 @@ static int run(const struct options *o, struct cli_relay *relay)
 int cli_dashboard(int argc, char **argv)
 {
         static struct cli_relay relay; /* threads look at it until the process is gone */
-        struct options o = {0};
+        struct cli_words words;
+        struct fg_error err = {0};
+        uint64_t port = 0;
         cli_autoclient struct fg_client *client = NULL;
-        int code = cli_parse("dashboard", &cli_dashboard_argp, argc, argv, &o);
+        int code = cli_words_few("dashboard", &cli_dashboard_argp, 0, argc, argv, &words);
+        if (code == 0 && cli_word(&words, "port") && fg_count_parse("--port", cli_word(&words, "port"), 0, 65535, &port, &err) < 0)
+                code = cli_fail(CLI_USAGE, "%s", err.text);
         if (code == 0)
                 code = cli_connect(&client);
         if (code)
                 return code;
         if (fg_client_is_remote(client))
-                return tell_remote(&o, fg_client_where(client));
-        int r = cli_relay_open(&relay, fg_client_where(client), (uint16_t)o.port);
+                return tell_remote(words.json, fg_client_where(client));
+        int r = cli_relay_open(&relay, fg_client_where(client), (uint16_t)port);
         if (r < 0)
-                return cli_fail(CLI_FAILED, "cannot listen at 127.0.0.1, port %" PRIu64 ": %s; --port takes another one", o.port, strerror(-r));
-        return run(&o, &relay);
+                return cli_fail(CLI_FAILED, "cannot listen at 127.0.0.1, port %" PRIu64 ": %s; --port takes another one", port, strerror(-r));
+        return run(words.json, &relay);
 }

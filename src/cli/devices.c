@@ -3,39 +3,16 @@
 #include "cli/cli.h"
 #include "cli/table.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct options {
-        bool json, rescan;
-};
-
 static const struct argp_option option_table[] = {
         {"rescan", 'r', NULL, 0, "Let the daemon look for devices again first", 0}, CLI_OPTION_JSON, {0}};
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-        struct options *o = state->input;
-        switch (key) {
-        case CLI_KEY_JSON:
-                o->json = true;
-                return 0;
-        case 'r':
-                o->rescan = true;
-                return 0;
-        case ARGP_KEY_ARG:
-                cli_fail(0, "devices takes no argument, yet \"%s\" was given", arg);
-                return EINVAL;
-        default:
-                return ARGP_ERR_UNKNOWN;
-        }
-}
-
 const struct argp cli_devices_argp = {.options = option_table,
-                                      .parser = parse,
+                                      .parser = cli_action_parse,
                                       .doc = "List the physical devices that vGPUs can be made on: memory, what of it "
                                              "is promised and what is free, the "
                                              "share of compute that is free, and how many vGPUs each carries."};
@@ -109,16 +86,16 @@ static int print_devices(const json_t *devices)
 
 int cli_devices(int argc, char **argv)
 {
-        struct options o = {0};
+        struct cli_words words;
         cli_autojson json_t *reply = NULL;
         size_t i;
         const json_t *one;
-        int code = cli_parse("devices", &cli_devices_argp, argc, argv, &o);
+        int code = cli_words_few("devices", &cli_devices_argp, 0, argc, argv, &words);
         if (code == 0)
-                code = cli_call("GET", o.rescan ? "/v1/devices?rescan=1" : "/v1/devices", NULL, NULL, &reply);
+                code = cli_call("GET", cli_word(&words, "rescan") ? "/v1/devices?rescan=1" : "/v1/devices", NULL, NULL, &reply);
         if (code)
                 return code;
-        if (o.json) {
+        if (words.json) {
                 cli_print_json(reply, stdout);
                 return 0;
         }

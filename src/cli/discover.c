@@ -5,7 +5,6 @@
 #include "base/size.h"
 #include "cli/table.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +12,7 @@
 #define AMOUNT_MAX 10000
 
 struct options {
-        bool json;
-        const char *target, *format, *amount, *resource;
-        struct cli_wish wish;
+        const char *target, *format, *amount, *resource, *memory, *compute, *device;
 };
 
 enum { KEY_FORMAT = 'f', KEY_AMOUNT = 'a', KEY_RESOURCE = 0x180 };
@@ -31,39 +28,9 @@ static const struct argp_option option_table[] = {
         CLI_OPTION_JSON,
         {0}};
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-        struct options *o = state->input;
-        switch (key) {
-        case CLI_KEY_JSON:
-                o->json = true;
-                return 0;
-        case CLI_KEY_PROJECT:
-                return cli_project_take(arg);
-        case KEY_FORMAT:
-                o->format = arg;
-                return 0;
-        case KEY_AMOUNT:
-                o->amount = arg;
-                return 0;
-        case KEY_RESOURCE:
-                o->resource = arg;
-                return 0;
-        case ARGP_KEY_ARG:
-                if (o->target) {
-                        cli_fail(0, "discover takes one name, yet \"%s\" was given after \"%s\"", arg, o->target);
-                        return EINVAL;
-                }
-                o->target = arg;
-                return 0;
-        default:
-                return cli_wish_take(&o->wish, key, arg);
-        }
-}
-
 const struct argp cli_discover_argp = {
         .options = option_table,
-        .parser = parse,
+        .parser = cli_action_parse,
         .args_doc = "[NAME]",
         .doc = "Say which vGPUs there are as a discovery script does: those of NAME; with --memory or --compute how many more of that size fit, "
                "which a program can be given with `fastgpu run --memory … --compute …`; else the whole devices. "
@@ -107,9 +74,9 @@ static int fits(const struct options *o, const json_t *device, uint64_t *ret)
         struct fg_error err = {0};
         uint64_t bytes = 0, times = UINT64_MAX;
         uint32_t permille = 0;
-        if (o->wish.memory && fg_size_parse(o->wish.memory, cli_number(device, "memory"), &bytes, &err) < 0)
+        if (o->memory && fg_size_parse(o->memory, cli_number(device, "memory"), &bytes, &err) < 0)
                 return cli_fail(CLI_USAGE, "--memory: %s", err.text);
-        if (o->wish.compute && fg_share_parse(o->wish.compute, &permille, &err) < 0)
+        if (o->compute && fg_share_parse(o->compute, &permille, &err) < 0)
                 return cli_fail(CLI_USAGE, "--compute: %s", err.text);
         if (bytes)
                 times = cli_number(device, "memory_free") / bytes;
@@ -126,11 +93,11 @@ static int of_devices(const struct options *o, json_t *list)
         char address[24], id[24];
         uint64_t times = 0;
         size_t i;
-        bool slots = o->wish.memory || o->wish.compute;
+        bool slots = o->memory || o->compute;
         int code = cli_call("GET", "/v1/devices", NULL, NULL, &reply);
         json_array_foreach(json_object_get(reply, "devices"), i, device) {
                 snprintf(id, sizeof id, "%llu", (unsigned long long)cli_number(device, "id"));
-                if (o->wish.device && strcmp(o->wish.device, id) != 0)
+                if (o->device && strcmp(o->device, id) != 0)
                         continue;
                 code = fits(o, device, &times);
                 if (code)
@@ -200,24 +167,27 @@ static const struct {
 
 int cli_discover(int argc, char **argv)
 {
-        struct options o = {0};
+        struct cli_words words;
         cli_autojson json_t *list = json_array();
         size_t at = 0, formats = sizeof format_table / sizeof *format_table;
-        int code = cli_parse("discover", &cli_discover_argp, argc, argv, &o);
+        int code = cli_words_few("discover", &cli_discover_argp, 1, argc, argv, &words);
         if (code)
                 return code;
+        const struct options o = {.target = words.count ? words.args[0] : NULL, .format = cli_word(&words, "format"), .amount = cli_word(&words, "amount"),
+                                  .resource = cli_word(&words, "resource"), .memory = cli_word(&words, "memory"),
+                                  .compute = cli_word(&words, "compute"), .device = cli_word(&words, "device")};
         while (o.format && at < formats && strcmp(format_table[at].name, o.format) != 0)
                 at++;
         if (at == formats)
                 return cli_fail(CLI_USAGE, "--format \"%.40s\": there are spark and flink", o.format);
-        if (o.target && !cli_wish_is_empty(&o.wish))
+        if (o.target && (o.memory || o.compute || o.device))
                 return cli_fail(CLI_USAGE, "%s has its limits already; leave it out to see how many vGPUs of that size fit", o.target);
         code = o.target ? of_set(&o, o.format && format_table[at].numbers, list) : of_devices(&o, list);
         if (code == 0)
                 code = take_amount(&o, list);
         if (code)
                 return code;
-        if (o.json)
+        if (words.json)
                 cli_print_json(list, stdout);
         else if (o.format)
                 format_table[at].print(&o, list);

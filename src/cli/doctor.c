@@ -4,33 +4,13 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 
-#include <errno.h>
 #include <stdarg.h>
-
-struct options {
-        bool json;
-};
 
 static const struct argp_option option_table[] = {CLI_OPTION_JSON, {0}};
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-        struct options *o = state->input;
-        switch (key) {
-        case CLI_KEY_JSON:
-                o->json = true;
-                return 0;
-        case ARGP_KEY_ARG:
-                cli_fail(0, "doctor takes no argument, yet \"%s\" was given", arg);
-                return EINVAL;
-        default:
-                return ARGP_ERR_UNKNOWN;
-        }
-}
-
 const struct argp cli_doctor_argp = {
         .options = option_table,
-        .parser = parse,
+        .parser = cli_action_parse,
         .doc = "Look at everything FastGPU needs and say of each what was found, what it means and how to mend it. "
                "Works without a daemon and starts none. Ends with 0 when nothing fails, else with 1."};
 
@@ -73,10 +53,10 @@ static void print_findings(const struct cli_report *report)
 
 int cli_doctor(int argc, char **argv)
 {
-        struct options o = {0};
+        struct cli_words words;
         cli_autojson json_t *findings = json_array();
         struct cli_report report = {.findings = findings};
-        int code = cli_parse("doctor", &cli_doctor_argp, argc, argv, &o);
+        int code = cli_words_few("doctor", &cli_doctor_argp, 0, argc, argv, &words);
         if (code)
                 return code;
         cli_doctor_system(&report);
@@ -85,7 +65,7 @@ int cli_doctor(int argc, char **argv)
         cli_doctor_nvidia(&report);
         cli_doctor_containers(&report);
         cli_doctor_daemon(&report);
-        if (o.json) {
+        if (words.json) {
                 cli_autojson json_t *all = json_pack("{s:b, s:O}", "ok", report.failed == 0, "findings", findings);
                 cli_print_json(all, stdout);
         } else {

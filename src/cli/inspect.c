@@ -2,39 +2,12 @@
 #include "cli/cli.h"
 #include "cli/show.h"
 
-#include <errno.h>
 #include <string.h>
-
-struct options {
-        bool json;
-        const char *target;
-};
 
 static const struct argp_option option_table[] = {CLI_OPTION_PROJECT, CLI_OPTION_JSON, {0}};
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-        struct options *o = state->input;
-        switch (key) {
-        case CLI_KEY_JSON:
-                o->json = true;
-                return 0;
-        case CLI_KEY_PROJECT:
-                return cli_project_take(arg);
-        case ARGP_KEY_ARG:
-                if (o->target) {
-                        cli_fail(0, "inspect takes one name, yet \"%s\" was given after \"%s\"", arg, o->target);
-                        return EINVAL;
-                }
-                o->target = arg;
-                return 0;
-        default:
-                return ARGP_ERR_UNKNOWN;
-        }
-}
-
 const struct argp cli_inspect_argp = {.options = option_table,
-                                      .parser = parse,
+                                      .parser = cli_action_parse,
                                       .args_doc = "NAME[/I]",
                                       .doc = "Show everything about the vGPUs of NAME, or about one of them: limits, "
                                              "tier of enforcement, use so far."};
@@ -61,10 +34,10 @@ static void print_set(const json_t *set)
         cli_show_lease(set);
 }
 
-static int print(const struct options *o, const json_t *set, int64_t index)
+static int print(const struct cli_words *words, const json_t *set, int64_t index)
 {
         if (index < 0) {
-                if (o->json)
+                if (words->json)
                         cli_print_json(set, stdout);
                 else
                         print_set(set);
@@ -72,9 +45,9 @@ static int print(const struct options *o, const json_t *set, int64_t index)
         }
         const json_t *vgpu = vgpu_at(set, index);
         if (!vgpu)
-                return cli_fail(CLI_NOT_FOUND, "%s: there are only vGPUs 0 to %zu in %s", o->target,
+                return cli_fail(CLI_NOT_FOUND, "%s: there are only vGPUs 0 to %zu in %s", words->args[0],
                                 json_array_size(json_object_get(set, "vgpus")) - 1, cli_text(set, "name"));
-        if (o->json)
+        if (words->json)
                 cli_print_json(vgpu, stdout);
         else
                 cli_show_full(vgpu);
@@ -83,20 +56,20 @@ static int print(const struct options *o, const json_t *set, int64_t index)
 
 int cli_inspect(int argc, char **argv)
 {
-        struct options o = {0};
+        struct cli_words words;
         cli_autojson json_t *set = NULL;
         char path[192];
         int64_t index;
-        int code = cli_parse("inspect", &cli_inspect_argp, argc, argv, &o);
+        int code = cli_words_few("inspect", &cli_inspect_argp, 1, argc, argv, &words);
         if (code)
                 return code;
-        if (!o.target)
+        if (!words.count)
                 return cli_fail(CLI_USAGE, "inspect what? Type: fastgpu inspect NAME (`fastgpu list` shows the names)");
-        code = cli_vgpu_path(o.target, path, sizeof path, &index);
+        code = cli_vgpu_path(words.args[0], path, sizeof path, &index);
         if (code)
                 return code;
         if (index >= 0)
                 *strrchr(path, '/') = '\0';
-        code = cli_call("GET", path, NULL, o.target, &set);
-        return code ? code : print(&o, set, index);
+        code = cli_call("GET", path, NULL, words.args[0], &set);
+        return code ? code : print(&words, set, index);
 }

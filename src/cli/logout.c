@@ -4,38 +4,19 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct options {
-        bool json;
-};
-
 static const struct argp_option option_table[] = {CLI_OPTION_JSON, {0}};
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-        struct options *o = state->input;
-        switch (key) {
-        case CLI_KEY_JSON:
-                o->json = true;
-                return 0;
-        case ARGP_KEY_ARG:
-                cli_fail(0, "logout takes no argument, yet \"%s\" was given", arg);
-                return EINVAL;
-        default:
-                return ARGP_ERR_UNKNOWN;
-        }
-}
-
 const struct argp cli_logout_argp = {.options = option_table,
-                                     .parser = parse,
+                                     .parser = cli_action_parse,
                                      .doc = "Forget the daemon elsewhere and the token for it: commands use this machine's daemon again. The "
                                             "token itself stays valid until it is revoked."};
 
 int cli_logout(int argc, char **argv)
 {
-        struct options o = {0};
+        struct cli_words words;
         struct fg_client_target login = {0};
         char error[FG_ERROR_MAX] = "", url[FG_CLIENT_URL_MAX];
-        int code = cli_parse("logout", &cli_logout_argp, argc, argv, &o);
+        int code = cli_words_few("logout", &cli_logout_argp, 0, argc, argv, &words);
         if (code)
                 return code;
         /* One that is damaged goes too. */
@@ -45,7 +26,7 @@ int cli_logout(int argc, char **argv)
         int r = fg_client_login_forget(error, sizeof error);
         if (r < 0 && r != -ENOENT)
                 return cli_fail(CLI_FAILED, "%s", error);
-        if (o.json) {
+        if (words.json) {
                 cli_autojson json_t *all = json_pack("{s:s?}", "url", known ? url : NULL);
                 cli_print_json(all, stdout);
         } else if (r == -ENOENT) {

@@ -3,7 +3,6 @@
 #include "cli/cli.h"
 #include "cli/table.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,29 +10,10 @@
 
 #define STALE 30 /* s; it writes every 10 */
 
-struct options {
-        bool json;
-};
-
 static const struct argp_option option_table[] = {CLI_OPTION_JSON, {0}};
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-        struct options *o = state->input;
-        switch (key) {
-        case CLI_KEY_JSON:
-                o->json = true;
-                return 0;
-        case ARGP_KEY_ARG:
-                cli_fail(0, "nodes takes no argument, yet \"%s\" was given", arg);
-                return EINVAL;
-        default:
-                return ARGP_ERR_UNKNOWN;
-        }
-}
-
 const struct argp cli_nodes_argp = {.options = option_table,
-                                    .parser = parse,
+                                    .parser = cli_action_parse,
                                     .doc = "Show what Kubernetes and this node's daemon know of each other: classes, which pod has which vGPUs, what was "
                                            "refused and why, and where the two disagree. See fastgpu-kubelet(8)."};
 
@@ -112,15 +92,15 @@ static void show_disagreements(const json_t *status, bool stale)
 
 int cli_nodes(int argc, char **argv)
 {
-        struct options o = {0};
+        struct cli_words words;
         cli_autojson json_t *status = NULL;
         bool stale;
-        int code = cli_parse("nodes", &cli_nodes_argp, argc, argv, &o);
+        int code = cli_words_few("nodes", &cli_nodes_argp, 0, argc, argv, &words);
         if (code == 0)
                 code = read_status(&status, &stale);
         if (code)
                 return code;
-        if (o.json) {
+        if (words.json) {
                 cli_print_json(status, stdout);
                 return 0;
         }

@@ -278,11 +278,9 @@ static void drop(struct cli_report *r)
 int cli_report(int argc, char **argv)
 {
         FG_CLEANUP(drop) struct cli_report r = {0};
-        struct cli_words words = {.table = option_table};
+        struct cli_words words;
         struct cli_witness witness;
-        int code = cli_parse("report", &cli_report_argp, argc, argv, &words);
-        if (code == 0 && words.count)
-                code = cli_fail(CLI_USAGE, "report: \"%s\" is too much; type `fastgpu help report`", words.args[0]);
+        int code = cli_words_few("report", &cli_report_argp, 0, argc, argv, &words);
         if (code == 0 && words.json && cli_word(&words, "output"))
                 code = cli_fail(CLI_USAGE, "--output is a page; --json goes to standard output");
         if (code == 0)

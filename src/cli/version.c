@@ -3,30 +3,11 @@
 
 #include <errno.h>
 
-struct options {
-        bool json;
-};
-
 static const struct argp_option option_table[] = {CLI_OPTION_JSON, {0}};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-        struct options *o = state->input;
-        switch (key) {
-        case CLI_KEY_JSON:
-                o->json = true;
-                return 0;
-        case ARGP_KEY_ARG:
-                cli_fail(0, "version takes no argument, yet \"%s\" was given", arg);
-                return EINVAL;
-        default:
-                return ARGP_ERR_UNKNOWN;
-        }
-}
 
 const struct argp cli_version_argp = {
         .options = option_table,
-        .parser = parse,
+        .parser = cli_action_parse,
         .doc = "Show the versions of this command and of the daemon that answers, if one does; none is started."};
 
 static void print_remote_access(const json_t *daemon)
@@ -60,12 +41,12 @@ static void print_daemon(const struct fg_client *client, const json_t *daemon, c
 
 int cli_version(int argc, char **argv)
 {
-        struct options o = {0};
+        struct cli_words words;
         cli_autoclient struct fg_client *client = NULL;
         cli_autojson json_t *daemon = NULL;
         cli_autojson json_t *problem = NULL;
         char error[FG_ERROR_MAX] = "";
-        int code = cli_parse("version", &cli_version_argp, argc, argv, &o);
+        int code = cli_words_few("version", &cli_version_argp, 0, argc, argv, &words);
         if (code)
                 return code;
         int r = fg_client_open(0, &client, error, sizeof error);
@@ -73,7 +54,7 @@ int cli_version(int argc, char **argv)
                 error[0] = '\0'; /* none runs here, which is nothing to complain of */
         if (r == 0 && cli_ask(client, "GET", "/v1/version", NULL, &daemon, &problem))
                 snprintf(error, sizeof error, "%s", cli_text(problem, "detail"));
-        if (o.json) {
+        if (words.json) {
                 cli_autojson json_t *all = json_pack("{s:s, s:O?}", "version", FASTGPU_VERSION, "daemon", daemon);
                 if (!daemon)
                         json_object_set_new(all, "daemon", json_null());

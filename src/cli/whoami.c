@@ -1,32 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
-#include <errno.h>
 #include <stdio.h>
-
-struct options {
-        bool json;
-};
 
 static const struct argp_option option_table[] = {CLI_OPTION_JSON, {0}};
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-        struct options *o = state->input;
-        switch (key) {
-        case CLI_KEY_JSON:
-                o->json = true;
-                return 0;
-        case ARGP_KEY_ARG:
-                cli_fail(0, "whoami takes no argument, yet \"%s\" was given", arg);
-                return EINVAL;
-        default:
-                return ARGP_ERR_UNKNOWN;
-        }
-}
-
 const struct argp cli_whoami_argp = {.options = option_table,
-                                     .parser = parse,
+                                     .parser = cli_action_parse,
                                      .doc = "Show who you are to the daemon, how it knows, and in which projects you are."};
 
 static void show(const json_t *who)
@@ -49,14 +29,14 @@ static void show(const json_t *who)
 
 int cli_whoami(int argc, char **argv)
 {
-        struct options o = {0};
+        struct cli_words words;
         cli_autojson json_t *who = NULL;
-        int code = cli_parse("whoami", &cli_whoami_argp, argc, argv, &o);
+        int code = cli_words_few("whoami", &cli_whoami_argp, 0, argc, argv, &words);
         if (code == 0)
                 code = cli_call("GET", "/v1/whoami", NULL, NULL, &who);
         if (code)
                 return code;
-        if (o.json)
+        if (words.json)
                 cli_print_json(who, stdout);
         else
                 show(who);

@@ -78,24 +78,38 @@ static int on_connect(sd_event_source *source, int fd, uint32_t events, void *us
         return 0;
 }
 
-/* A container's programs are of any user: who gets as far as the socket is decided by the folder above, which is the daemon's alone. */
-static int view_new(struct fgd_manager *m, struct fgd_set *set, int64_t index, bool is_box, const char *path, struct fg_error *err)
+/* Opens its socket, anew where somebody took it away. A container's programs are of any user: who gets as far as the socket is decided by the
+ * folder above, which is the daemon's alone. */
+static int view_listen(struct fgd_view *view, const char *path, struct fg_error *err)
 {
-        fg_autoclose int fd = fg_unix_listen(path, SOCK_SEQPACKET, BACKLOG, is_box ? 0666 : 0600);
+        fg_autoclose int fd = fg_unix_listen(path, SOCK_SEQPACKET, BACKLOG, view->is_box ? 0666 : 0600);
+        sd_event_source *source = NULL;
         if (fd < 0)
                 return fg_error_set(err, fd, "cannot listen on %s: %m", path);
-        if (!is_box)
-                fgd_access_grant(m, path, 0660);
+        if (!view->is_box)
+                fgd_access_grant(view->manager, path, 0660);
+        int r = sd_event_add_io(view->manager->event, &source, fd, EPOLLIN, on_connect, view);
+        if (r < 0)
+                return fg_error_set(err, r, "cannot listen on %s: %m", path);
+        sd_event_source_disable_unref(view->source);
+        if (view->fd >= 0)
+                close(view->fd);
+        view->source = source;
+        view->fd = FG_TAKE_FD(fd);
+        return 0;
+}
+
+static int view_new(struct fgd_manager *m, struct fgd_set *set, int64_t index, bool is_box, const char *path, struct fg_error *err)
+{
         struct fgd_view *view = calloc(1, sizeof *view);
         if (!view)
                 return fg_error_set(err, -ENOMEM, "out of memory");
-        *view = (struct fgd_view){.manager = m, .set = set, .index = index, .is_box = is_box, .fd = fd};
-        int r = sd_event_add_io(m->event, &view->source, fd, EPOLLIN, on_connect, view);
+        *view = (struct fgd_view){.manager = m, .set = set, .index = index, .is_box = is_box, .fd = -1};
+        int r = view_listen(view, path, err);
         if (r < 0) {
                 free(view);
-                return fg_error_set(err, r, "cannot listen on %s: %m", path);
+                return r;
         }
-        FG_TAKE_FD(fd);
         view->next = set->views;
         set->views = view;
         return 0;
@@ -114,8 +128,9 @@ int fgd_attach_listen(struct fgd_manager *m, struct fgd_set *set, int64_t index,
         char path[PATH_MAX];
         view_path(m, set, index, false, path, sizeof path);
         snprintf(ret_path, size, "%s", path);
-        if (view_find(set, index, false) && access(path, F_OK) == 0)
-                return 0;
+        struct fgd_view *view = view_find(set, index, false);
+        if (view)
+                return access(path, F_OK) == 0 ? 0 : view_listen(view, path, err);
         return view_new(m, set, index, false, path, err);
 }
 
@@ -144,8 +159,8 @@ int fgd_attach_listen_box(struct fgd_manager *m, struct fgd_set *set, int64_t in
                 return 0;
         int r = make_box(path, err);
         if (r == 0)
-                r = view_new(m, set, index, true, path, err);
-        if (r == 0)
+                r = *ret ? view_listen(*ret, path, err) : view_new(m, set, index, true, path, err);
+        if (r == 0 && !*ret)
                 *ret = set->views;
         return r;
 }

@@ -81,7 +81,7 @@ static int need_common(struct fgd_manager *m, struct fg_error *err)
 static json_t *edits_of(const struct fgd_view *view, struct fg_error *err)
 {
         const char *uuid[FGD_DEVICES_MAX];
-        char folder[PATH_MAX], name[FG_CDI_NAME_MAX];
+        char folder[PATH_MAX];
         size_t count = 0;
         uint32_t first = view->index < 0 ? 0 : (uint32_t)view->index, end = view->index < 0 ? view->set->count : first + 1;
         bool seen[FGD_DEVICES_MAX] = {0}, is_real = !view->manager->options.text[FG_OPT_SIM][0];
@@ -93,8 +93,7 @@ static json_t *edits_of(const struct fgd_view *view, struct fg_error *err)
                 uuid[count++] = device->key + 5;
         }
         fgd_attach_box_path(view, folder, sizeof folder);
-        fgd_box_device(view, name, sizeof name);
-        return fg_cdi_of_view(&(struct fg_cdi_view){name, folder, uuid, count}, err);
+        return fg_cdi_of_view(&(struct fg_cdi_view){folder, uuid, count}, err);
 }
 
 const char *fgd_box_device(const struct fgd_view *view, char *buf, size_t size)

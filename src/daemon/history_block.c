@@ -147,7 +147,8 @@ void fgd_history_block_free(struct fgd_history_block *block)
 
 void fgd_history_read(struct fgd_history_reader *r, const void *data, size_t size, int64_t start, int64_t step, int64_t until)
 {
-        *r = (struct fgd_history_reader){.at = data, .end = (const unsigned char *)data + size, .next = start, .step = step, .until = until};
+        const unsigned char *at = data;
+        *r = (struct fgd_history_reader){.at = at, .end = size ? at + size : at, .next = start, .step = step, .until = until};
 }
 
 static bool get(struct fgd_history_reader *r, uint64_t *ret)

@@ -24,6 +24,7 @@ enum fgd_peer_state {
         FGD_PEER_SILENT,  /* its request is not complete */
         FGD_PEER_BUSY,    /* its request is being answered */
         FGD_PEER_SENDING, /* the answer is on its way */
+        FGD_PEER_HELD,    /* the answer is on its way, and its next piece waits for its turn */
         FGD_PEER_GOING,   /* was cut off; the library has yet to notice */
 };
 
@@ -33,7 +34,8 @@ struct fgd_peer {
         int fd;
         uid_t uid; /* of the process behind a unix socket; -1: not known, or remote */
         enum fgd_peer_state state;
-        uint64_t since; /* when the state began; silent: when it was accepted, had its last answer or began its next request */
+        uint64_t since; /* when the state began; silent: when it was accepted, had its last answer or began its next request; sending: less
+                         * what it was held; held: how long it had been sending */
         bool served;    /* has had an answer */
         bool asked, asking; /* its first words were those of a request; so are the last, to which there is no answer yet */
         TAILQ_ENTRY(fgd_peer) order; /* of http->silent or ->sending */
@@ -170,6 +172,9 @@ struct fgd_peer *fgd_peer_new(struct fgd_http *http, int fd, struct fgd_source *
 void fgd_peer_free(struct fgd_peer *peer);
 /* Another state begins now; only from the lobby to silent the clock goes on. One that is going stays so. */
 void fgd_peer_enter(struct fgd_peer *peer, enum fgd_peer_state state);
+/* Of one that is sending: its time stands still until it goes on, since it is we who keep it waiting. */
+void fgd_peer_hold(struct fgd_peer *peer);
+void fgd_peer_go_on(struct fgd_peer *peer);
 /* Cuts it off; one in the lobby is freed. */
 void fgd_peer_cut(struct fgd_peer *peer);
 /* The library took a connection, or lets go of it. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The library's own timeout ends connections that are idle: one byte every few seconds is enough to stay for ever, and to keep a
  * body's memory or an answer's. So a request must be complete within the option `request-timeout` of its beginning, and an answer
- * taken within a minute, which is as long as our client waits. */
+ * taken within a minute, which is as long as our client waits; while its next piece waits for its turn, no time goes by. */
 #include "daemon/http_lobby.h"
 
 #include "base/clock.h"
@@ -76,15 +76,28 @@ static void leave_list(struct fgd_peer *peer)
         }
 }
 
-static void join_list(struct fgd_peer *peer)
+/* Its place is at the end, unless it was held. */
+static void join_sending(struct fgd_peer *peer)
 {
-        peer->since = fg_now();
+        struct fgd_peer_list *sending = &peer->http->sending;
+        struct fgd_peer *before = TAILQ_LAST(sending, fgd_peer_list);
+        while (before && before->since > peer->since)
+                before = TAILQ_PREV(before, fgd_peer_list, order);
+        if (before)
+                TAILQ_INSERT_AFTER(sending, before, peer, order);
+        else
+                TAILQ_INSERT_HEAD(sending, peer, order);
+}
+
+static void join_list(struct fgd_peer *peer, uint64_t since)
+{
+        peer->since = since;
         if (is_silent(peer)) {
                 TAILQ_INSERT_TAIL(&peer->http->silent, peer, order);
                 if (peer->source)
                         TAILQ_INSERT_TAIL(&peer->source->silent, peer, of_source);
         } else if (peer->state == FGD_PEER_SENDING) {
-                TAILQ_INSERT_TAIL(&peer->http->sending, peer, order);
+                join_sending(peer);
         }
         arm(peer->http);
 }
@@ -101,7 +114,7 @@ struct fgd_peer *fgd_peer_new(struct fgd_http *http, int fd, struct fgd_source *
         if (!source && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0)
                 peer->uid = who.uid;
         http->peers++;
-        join_list(peer);
+        join_list(peer, fg_now());
         return peer;
 }
 
@@ -126,7 +139,24 @@ void fgd_peer_enter(struct fgd_peer *peer, enum fgd_peer_state state)
         }
         leave_list(peer);
         peer->state = state;
-        join_list(peer);
+        join_list(peer, fg_now());
+}
+
+void fgd_peer_hold(struct fgd_peer *peer)
+{
+        if (peer->state != FGD_PEER_SENDING)
+                return;
+        leave_list(peer);
+        peer->state = FGD_PEER_HELD;
+        peer->since = fg_now() - peer->since;
+}
+
+void fgd_peer_go_on(struct fgd_peer *peer)
+{
+        if (peer->state != FGD_PEER_HELD)
+                return;
+        peer->state = FGD_PEER_SENDING;
+        join_list(peer, fg_now() - peer->since);
 }
 
 void fgd_peer_cut(struct fgd_peer *peer)

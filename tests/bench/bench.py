@@ -28,6 +28,7 @@ import rows_money  # noqa: E402
 import rows_metrics  # noqa: E402
 import rows_slurm  # noqa: E402
 import rows_time  # noqa: E402
+import rows_web  # noqa: E402
 
 # PoCL's worker threads stay on one processor each, with and without FastGPU: left to wander, they share a processor for
 # whole bursts after every pause, and native kernels then take up to 1.7 times as long as in a steady stream.
@@ -47,6 +48,7 @@ for rows in (
         rows_keras,
         rows_kubernetes,
         rows_slurm,
+        rows_web,
 ):
     ROWS.update(rows.ROWS)
 

@@ -2,6 +2,7 @@
 """Attaching, liveness, deletion by force, a daemon that dies under load."""
 import errno
 import glob
+import json
 import os
 import signal
 import socket
@@ -213,6 +214,21 @@ class Boxes(harness.Case):
         self.assertEqual(self.d.tenant(path).attached, 1)
         self.assertEqual(self.d.request("DELETE", "/v1/vgpus/a?force=1")[0], 204)
         self.assertFalse(os.path.exists(box["folder"]))
+
+    def test_a_socket_that_somebody_took_away_is_made_anew(self):
+        d = Daemon()
+        self.addCleanup(d.__exit__)
+        d.env["FASTGPU_CDI_DIR"] = d.root
+        d.start()
+        d.create("a", memory="100M", compute="10")
+        path = os.path.join(d.request("POST", "/v1/containers", {"target": "a"})[1]["folder"], "attach.sock")
+        for _ in range(2):
+            os.unlink(path)
+            self.assertEqual(d.request("POST", "/v1/containers", {"target": "a"})[0], 200)
+            self.assertEqual(d.tenant(path).attached, 1)
+        spec, = glob.glob(d.root + "/*.json")
+        with open(spec) as f:
+            self.assertEqual([device["name"] for device in json.load(f)["devices"]], ["a"])  # engines refuse a spec that has one twice
 
     def test_refused(self):
         for body, status, kind in (({"target": "b"}, 404, "not-found"), ({"target": "a/2"}, 404, "not-found"), ({}, 400, "bad-request"),

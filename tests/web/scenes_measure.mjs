@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Figures, not tests: started by measure.py.
+// Figures, not tests: for measure.py.
 
 import {go, host, open, ready} from "./browser.mjs";
-
-const median = (a) => [...a].sort((x, y) => x - y)[Math.floor(a.length / 2)];
 
 export async function measure(browser) {
   for (const where of ["devices", "vgpus"]) {
@@ -27,7 +25,7 @@ export async function measure(browser) {
       sizes.push(bytes);
       await first.context.close();
     }
-    await host("result", `${where}: first content after ${median(times).toFixed(0)} ms (${times.map((t) => t.toFixed(0)).join(", ")}), ${median(sizes)} bytes`);
+    await host("result", {what: "content", where, ms: times, bytes: sizes});
   }
   const {page} = await open(browser, await host("link"));
   await ready(page);
@@ -42,6 +40,6 @@ export async function measure(browser) {
       o.observe({entryTypes: ["longtask"]});
       setTimeout(() => { o.disconnect(); done(long); }, 1000 * seconds);
     }), Number(process.env.SECONDS));
-    await host("result", `1008 rows by ${by}, ${process.env.SECONDS} s: ${tasks.length} tasks over 50 ms${tasks.length ? ` (${tasks.join(", ")} ms)` : ""}`);
+    await host("result", {what: "tasks", by, ms: tasks});
   }
 }

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * How long a peer may take over its answer. The clock is the kernel's less what a test says, so nobody waits for a minute to pass. */
+#include "unit.h"
+
+#include "base/clock.h"
+#include "daemon/http_lobby.h"
+#include "daemon/manager.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+
+static time_t behind; /* s */
+static struct fgd_manager manager;
+static struct fgd_http http;
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+        int r = __real_clock_gettime(clock, ret);
+        ret->tv_sec -= behind;
+        return r;
+}
+
+static int start(void **state)
+{
+        behind = 0;
+        manager = (struct fgd_manager){0};
+        manager.options.value[FG_OPT_REQUEST_TIMEOUT] = 10;
+        http = (struct fgd_http){.manager = &manager};
+        TAILQ_INIT(&http.silent);
+        TAILQ_INIT(&http.sending);
+        assert_return_code(sd_event_new(&manager.event), 0);
+        assert_return_code(fgd_peer_watch(&http), 0);
+        return 0;
+}
+
+static int end(void **state)
+{
+        sd_event_source_unref(http.deadline);
+        sd_event_unref(manager.event);
+        return 0;
+}
+
+struct pair {
+        struct fgd_peer *peer;
+        int ours, theirs;
+};
+
+/* Whose answer is on its way since so many seconds. */
+static struct pair sender(time_t ago)
+{
+        int fd[2];
+        assert_return_code(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+        behind = ago;
+        struct pair pair = {fgd_peer_new(&http, fd[0], NULL), fd[0], fd[1]};
+        assert_non_null(pair.peer);
+        fgd_peer_enter(pair.peer, FGD_PEER_BUSY);
+        fgd_peer_enter(pair.peer, FGD_PEER_SENDING);
+        behind = 0;
+        return pair;
+}
+
+static void drop(struct pair *pair)
+{
+        fgd_peer_free(pair->peer);
+        close(pair->ours);
+        close(pair->theirs);
+}
+
+/* All that is due now is done. */
+static void pass(void)
+{
+        while (sd_event_run(manager.event, 0) > 0)
+                continue;
+}
+
+static bool is_cut(const struct pair *pair)
+{
+        char byte;
+        bool is_gone = recv(pair->theirs, &byte, 1, MSG_DONTWAIT) == 0;
+        assert_int_equal(is_gone, pair->peer->state == FGD_PEER_GOING);
+        return is_gone;
+}
+
+static void takes_too_long(void **state)
+{
+        struct pair quick = sender(30), slow = sender(61);
+        pass();
+        assert_true(is_cut(&slow));
+        assert_false(is_cut(&quick));
+        drop(&quick);
+        drop(&slow);
+}
+
+static void a_turn_costs_no_time(void **state)
+{
+        struct pair one = sender(1000);
+        behind = 970;
+        fgd_peer_hold(one.peer);
+        behind = 0;
+        pass();
+        assert_false(is_cut(&one));
+        fgd_peer_go_on(one.peer);
+        pass();
+        assert_false(is_cut(&one));
+        assert_int_equal((fg_now() - one.peer->since) / FG_NSEC_PER_SEC, 30);
+        drop(&one);
+}
+
+/* Many short turns are no way to stay for ever. */
+static void time_adds_up(void **state)
+{
+        struct pair one = sender(1000);
+        for (behind = 995; behind > 0; behind -= 10) {
+                fgd_peer_hold(one.peer);
+                behind -= 5;
+                fgd_peer_go_on(one.peer);
+        }
+        behind = 0;
+        pass();
+        assert_true(is_cut(&one));
+        drop(&one);
+}
+
+/* Each goes when its own minute is over, in whatever order they were held. */
+static void order_of_time(void **state)
+{
+        struct pair held = sender(100), later = sender(50), last = sender(10);
+        behind = 45;
+        fgd_peer_hold(held.peer); /* it had 55 s */
+        behind = 0;
+        fgd_peer_go_on(held.peer);
+        assert_ptr_equal(TAILQ_FIRST(&http.sending), held.peer);
+        assert_ptr_equal(TAILQ_NEXT(held.peer, order), later.peer);
+        fgd_peer_hold(later.peer);
+        fgd_peer_go_on(later.peer);
+        assert_ptr_equal(TAILQ_NEXT(held.peer, order), later.peer);
+        assert_ptr_equal(TAILQ_LAST(&http.sending, fgd_peer_list), last.peer);
+        pass();
+        assert_false(is_cut(&held) || is_cut(&later) || is_cut(&last));
+        drop(&held);
+        drop(&later);
+        drop(&last);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(takes_too_long, start, end),
+                cmocka_unit_test_setup_teardown(a_turn_costs_no_time, start, end),
+                cmocka_unit_test_setup_teardown(time_adds_up, start, end),
+                cmocka_unit_test_setup_teardown(order_of_time, start, end),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
