@@ -16,6 +16,18 @@ import room as rooms
 RUNTIME = tool("bin", "fastgpu-runtime")
 NAME = "FASTGPU_VISIBLE_DEVICES="
 HOOK = {"path": "/usr/bin/nvidia-container-runtime-hook", "args": ["nvidia-container-runtime-hook", "prestart"]}
+# Before it attaches, and afterwards.
+NODES = """import os
+def tried():
+    try:
+        return os.open("/dev/fuse", os.O_RDWR) and "opened"
+    except PermissionError:
+        return "refused"
+print(tried())
+import pyopencl
+assert pyopencl.get_platforms()[0].get_devices()
+print(tried())
+"""
 
 
 def needs(*programs):
@@ -357,6 +369,23 @@ class Docker(RuntimeTest):
         self.assertEqual(self.box("--gpus=1"), [37 * MIB])
         self.assertEqual(self.box('--gpus="device=q/1"'), [64 * MIB])
         self.assertIn("--gpus 3", self.box("--gpus=3", code=None).stderr)
+
+    @unittest.skipUnless(os.path.exists("/dev/fuse"), "no /dev/fuse here: NOT TESTED")
+    def test_the_open_gate(self):
+        """test_gate.py has what it keeps; here that it works with Docker's own profile and rules, and with OpenCL."""
+        self.allow("open-gate = on\ngate-nodes = /dev/fuse\ngpus = q\n")
+        refused = self.box("--env=" + NAME + "q", code=None)
+        self.assertIn("no fastgpu-gate answers", refused.stderr)
+        self.node.popen([tool("bin", "fastgpu-gate")], stderr=subprocess.DEVNULL)
+        wait_until(lambda: os.path.exists(os.path.join(self.node.dir, "run", "gate.sock")), 10, "the gate's socket")
+        self.assertEqual(self.box("--env=" + NAME + "q"), [37 * MIB, 64 * MIB])
+        self.assertIn("--privileged", self.box("--env=" + NAME + "q", "--privileged", code=None).stderr)
+        with open(self.room.root + "/opt/nodes.py", "w", encoding="ascii") as f:
+            f.write(NODES)
+        for options in (["--env=" + NAME + "q/0"], ["--gpus=1"], ["--gpus=1", "--security-opt=seccomp=unconfined"]):
+            done = self.docker("run", "--rm", "--network=none", f"--volume={self.room.root}/usr:/usr", f"--volume={self.room.root}/opt:/opt", "--runtime=fastgpu", *options,
+                               "tiny:1", "python3", "/opt/nodes.py")
+            self.assertEqual(done.stdout, "refused\nopened\n", done.stderr)
 
 
 if __name__ == "__main__":
