@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -72,8 +73,7 @@ static int gate_call(json_t *seccomp, json_t *list, size_t which, struct fg_erro
         if (r < 0 || !lets_through(action))
                 return r;
         char usual[32];
-        strncpy(usual, action, sizeof usual - 1);
-        usual[sizeof usual - 1] = 0;
+        snprintf(usual, sizeof usual, "%s", action); /* it goes with the rule */
         take_out(seccomp, name);
         r = add_rule(list, name, "SCMP_ACT_NOTIFY", gated[which].flags, O_RDWR);
         for (size_t i = 0; r == 0 && i < COUNT(others) && strcmp(usual, text_of(seccomp, "defaultAction")) != 0; i++)
