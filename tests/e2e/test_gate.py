@@ -16,6 +16,8 @@ import room as rooms
 HERE = os.path.dirname(os.path.abspath(__file__))
 RUNTIME, GATE = tool("bin", "fastgpu-runtime"), tool("bin", "fastgpu-gate")
 NODE = "/dev/fuse"
+# What its unit leaves it.
+RIGHTS = ("setpriv", "--bounding-set=-all,+sys_ptrace,+dac_override", "--no-new-privs") if shutil.which("setpriv") else ()
 # Attaches, as every program that uses CUDA does, and opens the nodes that are named.
 ATTACHED = """import ctypes, errno, os, sys
 def tried(path):
@@ -75,7 +77,7 @@ class GateTest(unittest.TestCase):
     def start_gate(self):
         self.log = os.path.join(self.node.dir, "gate.log")
         with open(self.log, "a", encoding="utf-8") as log:
-            self.gate = self.node.popen([GATE], stderr=log)
+            self.gate = self.node.popen([*RIGHTS, GATE], stderr=log)
         wait_until(self.answers, 10, "the gate answers")
 
     def answers(self):
