@@ -11,6 +11,7 @@
  *   run/daemon.log        of a daemon that a command started
  *   run/vgpu/ID/          limits, usage, poke (FIFO): the pages of one vGPU
  *   run/attach/           sockets on which programs attach, one for each view (NAME or NAME/I) in use
+ *   run/gate.sock         fastgpu-gate, where it runs; it holds run/gate.lock
  *   run/containers/       the same for containers: a folder for each view, with attach.sock in it; cdi/ has what all share */
 #ifndef FG_BASE_PATHS_H
 #define FG_BASE_PATHS_H

@@ -44,7 +44,7 @@ class Starts:
         options = [f"--device=fastgpu.dev/vgpu={device}"] if device else []
         check(self.room.podman("true", options=options))
 
-    def make_bundle(self, name, *env):
+    def make_bundle(self, name, *env, args=("true",)):
         bundle = os.path.join(self.room.dir, name)
         os.makedirs(bundle)
         subprocess.run(["crun", "spec"], cwd=bundle, check=True)
@@ -52,7 +52,7 @@ class Starts:
         with open(path, encoding="utf-8") as f:
             config = json.load(f)
         config["root"] = {"path": self.room.root, "readonly": False}
-        config["process"].update(terminal=False, args=["true"], env=["PATH=/usr/bin", *env])
+        config["process"].update(terminal=False, args=args, env=["PATH=/usr/bin", *env])
         config["linux"]["namespaces"] = [n for n in config["linux"]["namespaces"] if n["type"] != "cgroup"]
         self.bundle[name] = (bundle, json.dumps(config))
 
@@ -61,8 +61,10 @@ class Starts:
         with open(os.path.join(bundle, "config.json"), "w", encoding="utf-8") as f:
             f.write(text)
         env = {**os.environ, "FASTGPU_STATE_DIR": self.node.dir, "FASTGPU_RUNTIME_CONF": self.policy}
-        check(subprocess.run([program, f"--root={self.room.dir}/crun", "run", "--bundle", bundle, name], env=env, capture_output=True,
-                             text=True, check=False))
+        done = subprocess.run([program, f"--root={self.room.dir}/crun", "run", "--bundle", bundle, name], env=env, capture_output=True,
+                              text=True, check=False)
+        check(done)
+        return done.stdout
 
 
 def start(room, times):
@@ -79,6 +81,25 @@ def start(room, times):
             found["crun"].append(elapsed_ms(lambda: starts.runtime("crun", "bare")))
             found["runtime"].append(elapsed_ms(lambda: starts.runtime(wrapper, "bare")))
             found["runtime_vgpu"].append(elapsed_ms(lambda: starts.runtime(wrapper, "with")))
+    return found
+
+
+def gate(room, times, openings):
+    """What an opening of /dev/null costs in a container: nanoseconds for reading and writing, and for reading, with the open gate and without."""
+    opener = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e", "opener.c")
+    subprocess.run(["cc", "-O2", "-static", "-pthread", "-D_GNU_SOURCE", "-o", room.root + "/opt/opener", opener], check=True)
+    found = {"off": [], "on": []}
+    with Node() as node:
+        node.json("create", "--name", "x", "--memory", "64M", "--compute", "50")
+        node.popen([tool("bin", "fastgpu-gate")])
+        wait_until(lambda: os.path.exists(os.path.join(node.dir, "run", "gate.sock")), 10, "the gate's socket")
+        starts = Starts(room, node)
+        starts.make_bundle("opener", "FASTGPU_VISIBLE_DEVICES=x", args=["/opt/opener", "time", "/dev/null", str(openings)])
+        for _ in range(times):
+            for name, values in found.items():
+                with open(starts.policy, "w", encoding="utf-8") as f:
+                    f.write(f"runtime = {shutil.which('crun')}\nopen-gate = {name}\n")
+                values.append([int(word) for word in starts.runtime(tool("bin", "fastgpu-runtime"), "opener").split()])
     return found
 
 
@@ -167,6 +188,7 @@ def containers(row, context):
     podman, runtime = ms["podman_vgpu"] - ms["podman"], ms["runtime_vgpu"] - ms["crun"]
     ratio = median(second["of_many"]) / median(second["one"])
     share, mean, worst = (median([run[i] for run in found["shares"]]) for i in range(3))
+    gate_us = {name: [median([run[i] for run in runs]) / 1000 for i in range(2)] for name, runs in found["gate"].items()}
     publish, restart_ms = median(second["publish"]), median(second["restart"])
     return [
         row.result(f"{podman:.1f} ms", podman <= 20, f"{ms['podman']:.0f} ms without", what="podman, a vGPU by CDI", data=first),
@@ -178,6 +200,8 @@ def containers(row, context):
                    data=found["shares"]),
         row.result(f"{restart_ms:.0f} ms", restart_ms <= 1000, f"slowest {max(second['restart']):.0f} ms", what=f"restart with {second['count']} vGPUs",
                    goal="≤ 1 s", data=second),
+        row.result(f"{gate_us['on'][0]:.1f} µs", None, f"{gate_us['off'][0]:.1f} µs without; for reading alone {gate_us['on'][1]:.1f} and {gate_us['off'][1]:.1f} µs",
+                   what="an opening for reading and writing, with the open gate", goal="", data=found["gate"]),
         row.result(f"{publish:.1f} ms", publish <= 100, f"create: {median(second['create_on']):.2f} ms, {median(second['create_off']):.2f} ms without a spec",
                    what=f"spec written among {second['count']} vGPUs", goal="≤ 100 ms", data=second),
     ]
@@ -192,7 +216,9 @@ def main():
     quick = "--quick" in sys.argv
     rooms.enter()
     with rooms.Room() as room:
-        print(json.dumps({"start": start(room, 5 if quick else 21), "shares": shares(room, 1 if quick else 5, 3 if quick else 10), "many": many(room, 300 if quick else MANY, 5 if quick else 15)}))
+        print(json.dumps({"start": start(room, 5 if quick else 21), "shares": shares(room, 1 if quick else 5, 3 if quick else 10),
+                          "gate": gate(room, 3 if quick else 15, 5000 if quick else 50000),
+                          "many": many(room, 300 if quick else MANY, 5 if quick else 15)}))
 
 
 if __name__ == "__main__":

@@ -106,6 +106,104 @@ class Cuda(unittest.TestCase):
         self.assertEqual(self.seen("/opt/own/driver.so"), ["0", "0", "2", "0", str(8 << 30)])
 
 
+LOOK = """import subprocess, sys
+for line in sys.stdin:
+    with open("/usr/lib/fastgpu/real/libcuda.so.1", "rb") as f:
+        version = f.read()[-5:].decode()
+    print(version, subprocess.run([sys.executable, "/opt/driver.py", "libcuda.so.1"], capture_output=True, text=True).stdout.split()[-1], flush=True)
+"""
+
+
+@unittest.skipUnless(shutil.which("podman"), "podman is not installed: NOT TESTED")
+@unittest.skipUnless(os.access(PYTHON, os.X_OK), f"no {PYTHON}: NOT TESTED")
+class DriverUpdate(unittest.TestCase):
+    """A driver in versioned files, as NVIDIA's, whose package replaces them: the simulator by another variable's name, so that the daemon takes it for
+    one of the machine's."""
+    UUID = "GPU-00000001-0000-4000-8000-000000000001"
+
+    def setUp(self):
+        self.room = rooms.Room()
+        self.addCleanup(self.room.close)
+        self.folder = os.path.join(self.room.dir, "driver")
+        os.makedirs(self.folder)
+        self.put("550.1")
+        self.show("/proc/driver", self.driver_says)
+        self.show("/dev", self.make_nodes)
+        self.node = Node(FASTGPU_CDI_DIR="/run/cdi", FASTGPU_DRIVER_PATH=self.folder, FASTGPX_SIM="1xH100:8G")
+        self.addCleanup(self.node.close)
+        for name, text in (("driver.py", DRIVER), ("look.py", LOOK)):
+            with open(os.path.join(self.room.root, "opt", name), "w", encoding="utf-8") as f:
+                f.write(text)
+
+    def show(self, folder, fill):
+        """A folder of the machine's as this test needs it, in the test's own mounts."""
+        made = os.path.join(self.room.dir, "shown" + folder.replace("/", "-"))
+        os.makedirs(made)
+        rooms.mount("-t", "tmpfs", "none", made)
+        fill(made)
+        rooms.mount("--move", made, folder)
+        self.addCleanup(subprocess.run, ["umount", "-l", folder], check=True)
+
+    def driver_says(self, made):
+        os.makedirs(made + "/nvidia/gpus/0000:01:00.0")
+        with open(made + "/nvidia/gpus/0000:01:00.0/information", "w", encoding="ascii") as f:
+            f.write(f"GPU UUID: \t {self.UUID}\nDevice Minor: \t 0\n")
+
+    @staticmethod
+    def make_nodes(made):
+        for name in ("null", "zero", "full", "random", "urandom", "tty", "ptmx"):
+            subprocess.run(["cp", "-a", "/dev/" + name, made], check=True)
+        for name in ("pts", "shm"):
+            os.mkdir(f"{made}/{name}")
+            rooms.mount("--bind", "/dev/" + name, f"{made}/{name}")
+        os.symlink("/proc/self/fd", made + "/fd")
+        for name, minor in (("nvidiactl", 255), ("nvidia0", 0)):
+            os.mknod(f"{made}/{name}", 0o020666, os.makedev(195, minor))
+
+    def put(self, version):
+        """As a package does: other files, and the links to them. The last bytes say which."""
+        for name in os.listdir(self.folder):
+            os.unlink(os.path.join(self.folder, name))
+        for name in ("libcuda.so", "libnvidia-ml.so"):
+            with open(tool("lib", "fastgpu", "sim", name + ".1"), "rb") as f:
+                driver = f.read().replace(b"\0FASTGPU_SIM\0", b"\0FASTGPX_SIM\0")
+            with open(f"{self.folder}/{name}.{version}", "wb") as f:
+                f.write(driver + version.encode())
+            os.symlink(f"{name}.{version}", f"{self.folder}/{name}.1")
+
+    def start(self):
+        box = self.node.popen(self.room.podman_run(PYTHON, "/opt/look.py", options=["-i", "--device=fastgpu.dev/vgpu=a", "--env=FASTGPX_SIM=1xH100:8G"]),
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        return box, self.look(box)
+
+    @staticmethod
+    def look(box):
+        box.stdin.write("look\n")
+        box.stdin.flush()
+        return box.stdout.readline().split()
+
+    def test_the_old_container_keeps_its_driver_and_the_new_one_has_the_new(self):
+        self.node.json("create", "--name", "a", "--memory", "512M", "--compute", "40")
+        size = str(512 << 20)
+        old, said = self.start()
+        self.assertEqual(said, ["550.1", size])
+        self.put("560.2")
+        self.assertEqual(self.look(old), ["550.1", size])
+        # The daemon has told engines of files that are gone: no container without a driver, and the engine names what is not there.
+        refused = self.room.podman("true", options=["--device=fastgpu.dev/vgpu=a"])
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertRegex(refused.stderr, r"lib(cuda|nvidia-ml)\.so\.550\.1")
+        self.assertIn("No such file", refused.stderr)
+        self.node.stop_daemon(15)
+        self.node.fastgpu("list")
+        new, said = self.start()
+        self.assertEqual(said, ["560.2", size])
+        self.assertEqual(self.look(old), ["550.1", size])
+        for box in (old, new):
+            box.stdin.close()
+            self.assertEqual(box.wait(30), 0)
+
+
 if __name__ == "__main__":
     rooms.enter()
     main()

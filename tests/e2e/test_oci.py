@@ -10,12 +10,24 @@ import unittest
 
 from e2e import INSIDE as PROGRAM
 from e2e import FASTGPU, MIB, PYTHON, main, wait_until
-from node import Node, tool
+from node import BURN, Node, tool
 import room as rooms
 
 RUNTIME = tool("bin", "fastgpu-runtime")
 NAME = "FASTGPU_VISIBLE_DEVICES="
 HOOK = {"path": "/usr/bin/nvidia-container-runtime-hook", "args": ["nvidia-container-runtime-hook", "prestart"]}
+# Before it attaches, and afterwards.
+NODES = """import os
+def tried():
+    try:
+        return os.open("/dev/fuse", os.O_RDWR) and "opened"
+    except PermissionError:
+        return "refused"
+print(tried())
+import pyopencl
+assert pyopencl.get_platforms()[0].get_devices()
+print(tried())
+"""
 
 
 def needs(*programs):
@@ -30,7 +42,7 @@ class RuntimeTest(unittest.TestCase):
     def setUpClass(cls):
         cls.room = rooms.Room()
         cls.addClassCleanup(cls.room.close)
-        cls.program = cls.room.put(PROGRAM)
+        cls.program, cls.burn = cls.room.put(PROGRAM), cls.room.put(BURN)
 
     def setUp(self):
         self.node = Node()
@@ -47,6 +59,24 @@ class RuntimeTest(unittest.TestCase):
     def allow(self, text=""):
         with open(self.policy, "w", encoding="utf-8") as f:
             f.write(f"runtime = {shutil.which(self.real)}\n{text}")
+
+    def outlives(self, inside, *restarts):
+        """A program computes in a container of q/1 while each of these happens: the same program goes on, is metered, and its quota holds. inside(words)
+        is what another program in the container says."""
+        wait_until(lambda: self.node.usage("q/1")["launches"], 60, "it computes")
+        pid, = self.node.usage("q/1")["pids"]
+        for restart in restarts:
+            restart()
+            before = wait_until(lambda: self.node.usage("q/1"), 30, "the daemon answers")
+            wait_until(lambda: self.node.usage("q/1")["gpu_ns"] > before["gpu_ns"] + 10**7, 60, f"metered after {restart.__name__}")
+            self.assertEqual(self.node.usage("q/1")["pids"], [pid], restart.__name__)
+            self.assertEqual([d["memory"] for d in inside("devices")], [64 * MIB], restart.__name__)
+            self.assertEqual(inside("ask", "1"), "ok", restart.__name__)
+            self.assertNotEqual(inside("ask", str(64 * MIB)), "ok", restart.__name__)
+
+    def another_daemon(self):
+        self.node.stop_daemon(9)
+        self.node.fastgpu("list")
 
 
 @needs("crun")
@@ -208,6 +238,30 @@ class Podman(RuntimeTest):
         self.assertIn("nobody", done.stderr)
 
 
+    def test_nobody_but_the_container_is_left(self):
+        """podman has no daemon; what watches a container, conmon, may be killed as well."""
+        store = [f"--root={self.room.dir}/store", f"--runroot={self.room.dir}/runroot", "--storage-driver=vfs", "--cgroup-manager=cgroupfs",
+                 "--events-backend=none", f"--tmpdir={self.room.dir}/tmp", f"--runtime={self.runtime}"]
+        watch = os.path.join(self.room.dir, "conmon.pid")
+
+        def podman(*words):
+            return subprocess.run(["podman", *store, *words], capture_output=True, text=True, timeout=60, check=False)
+        done = podman("run", "-d", "--name=stays", "--network=none", *rooms.ULIMITS, "--annotation=fastgpu.dev/vgpu=q/1", f"--conmon-pidfile={watch}", "--rootfs",
+                      self.room.root, self.burn, "--iterations", "200", "--seconds", "600")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.addCleanup(podman, "rm", "-f", "-t", "0", "stays")
+
+        def inside(*words):
+            done = podman("exec", "stays", PYTHON, self.program, *words)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return json.loads(done.stdout.splitlines()[-1])
+
+        def conmon_is_killed():
+            with open(watch, encoding="ascii") as f:
+                os.kill(int(f.read()), 9)
+        self.outlives(inside, self.another_daemon, conmon_is_killed, self.another_daemon)
+
+
 @needs("podman", "crun", "bwrap", "setpriv")
 class Rootless(unittest.TestCase):
     """Somebody without rights: his own daemon, his own containers. The system's vGPUs are out of his engine's reach."""
@@ -275,14 +329,18 @@ class Containerd(RuntimeTest):
         with open(config, "w", encoding="utf-8") as f:
             f.write(f'version = 2\nroot = "{self.room.dir}/c-root"\nstate = "{self.room.dir}/c-state"\n'
                     f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "{self.socket}"\n')
-        with open(os.path.join(self.room.dir, "containerd.log"), "w", encoding="utf-8") as log:
-            self.containerd = subprocess.Popen(["containerd", "--config", config], stdout=log, stderr=log)
+        self.config = config
+        self.start()
         self.addCleanup(self.stop)
+
+    def start(self):
+        with open(os.path.join(self.room.dir, "containerd.log"), "a", encoding="utf-8") as log:
+            self.containerd = subprocess.Popen(["containerd", "--config", self.config], stdout=log, stderr=log)
         wait_until(lambda: self.containerd.poll() is not None or self.ctr("version").returncode == 0, 60, "containerd answers")
         self.assertIsNone(self.containerd.poll())
 
-    def stop(self):
-        self.containerd.terminate()
+    def stop(self, kill=False):
+        (self.containerd.kill if kill else self.containerd.terminate)()
         self.containerd.wait(30)
 
     def ctr(self, *words):
@@ -302,6 +360,27 @@ class Containerd(RuntimeTest):
         self.assertIn("nobody", done.stderr)
 
 
+    def test_containerd_is_restarted(self):
+        words = ["--runc-binary=" + self.runtime, f"--env={NAME}q/1", "--env=PATH=/usr/bin:/bin", "--rootfs", self.room.root, "stays", self.burn, "--iterations", "200", "--seconds", "600"]
+        done = self.ctr("run", "-d", *words)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.addCleanup(self.ctr, "task", "rm", "-f", "stays")
+
+        def inside(*words):
+            done = self.ctr("task", "exec", "--exec-id", "more", "stays", PYTHON, self.program, *words)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return json.loads(done.stdout.splitlines()[-1])
+
+        def ended():
+            self.stop()
+            self.start()
+
+        def killed():
+            self.stop(kill=True)
+            self.start()
+        self.outlives(inside, ended, killed, self.another_daemon)
+
+
 @needs("dockerd", "docker", "runc", "containerd")
 class Docker(RuntimeTest):
     real = "runc"
@@ -309,24 +388,27 @@ class Docker(RuntimeTest):
     def setUp(self):
         super().setUp()
         self.host = f"unix://{self.room.dir}/docker.sock"
-        # dockerd knows --gpus once it sees a program of NVIDIA's name; it is never run, as the runtime takes the hook out.
-        hook = tool("lib", "fastgpu", "docker")
-        log = open(os.path.join(self.room.dir, "dockerd.log"), "w", encoding="utf-8")
-        self.addCleanup(log.close)
-        self.dockerd = subprocess.Popen(
-            ["dockerd", f"--data-root={self.room.dir}/data", f"--exec-root={self.room.dir}/exec", f"--pidfile={self.room.dir}/docker.pid",
-             f"--host={self.host}", "--iptables=false", "--ip-forward=false", "--bridge=none", f"--add-runtime=fastgpu={self.runtime}"],
-            env={**os.environ, "PATH": f"{os.environ['PATH']}:{hook}"}, stdout=log, stderr=log)
+        self.start()
         self.addCleanup(self.stop)
-        wait_until(lambda: self.dockerd.poll() is not None or self.docker("version").returncode == 0, 60, "dockerd answers")
-        self.assertIsNone(self.dockerd.poll())
         tar = subprocess.Popen(["tar", "-C", self.room.root, "--exclude=./proc/*", "--exclude=./usr", "-c", "."], stdout=subprocess.PIPE)
         subprocess.run(["docker", f"--host={self.host}", "import", "-", "tiny:1"], stdin=tar.stdout, capture_output=True, check=True)
         tar.stdout.close()
         tar.wait()
 
-    def stop(self):
-        self.dockerd.terminate()
+    def start(self, *options):
+        # dockerd knows --gpus once it sees a program of NVIDIA's name; it is never run, as the runtime takes the hook out.
+        hook = tool("lib", "fastgpu", "docker")
+        with open(os.path.join(self.room.dir, "dockerd.log"), "a", encoding="utf-8") as log:
+            self.dockerd = subprocess.Popen(
+                ["dockerd", f"--data-root={self.room.dir}/data", f"--exec-root={self.room.dir}/exec", f"--pidfile={self.room.dir}/docker.pid",
+                 f"--host={self.host}", "--iptables=false", "--ip-forward=false", "--bridge=none", f"--add-runtime=fastgpu={self.runtime}", *options],
+                env={**os.environ, "PATH": f"{os.environ['PATH']}:{hook}"}, stdout=log, stderr=log)
+        wait_until(lambda: self.dockerd.poll() is not None or self.docker("version").returncode == 0, 60, "dockerd answers")
+        with open(log.name, encoding="utf-8") as f:
+            self.assertIsNone(self.dockerd.poll(), f.read()[-1000:])
+
+    def stop(self, kill=False):
+        (self.dockerd.kill if kill else self.dockerd.terminate)()
         self.dockerd.wait(30)
         time.sleep(0.2)
 
@@ -357,6 +439,51 @@ class Docker(RuntimeTest):
         self.assertEqual(self.box("--gpus=1"), [37 * MIB])
         self.assertEqual(self.box('--gpus="device=q/1"'), [64 * MIB])
         self.assertIn("--gpus 3", self.box("--gpus=3", code=None).stderr)
+
+    def test_dockerd_is_restarted(self):
+        """With live-restore, as Docker calls it: containers go on while it is away."""
+        self.stop()
+        self.start("--live-restore")
+        done = self.docker("run", "-d", "--name=stays", "--network=none", f"--volume={self.room.root}/usr:/usr", "--runtime=fastgpu", f"--env={NAME}q/1", "tiny:1",
+                           self.burn, "--iterations", "200", "--seconds", "600")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.addCleanup(self.docker, "rm", "-f", "stays")
+
+        def inside(*words):
+            done = self.docker("exec", "stays", PYTHON, self.program, *words)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return json.loads(done.stdout.splitlines()[-1])
+
+        def ended():
+            self.stop()
+            self.start("--live-restore")
+
+        def killed():
+            """With its containerd, which is ours to bury then: this is process 1 here."""
+            with open(f"{self.room.dir}/exec/containerd/containerd.pid", encoding="ascii") as f:
+                pid = int(f.read())
+            self.stop(kill=True)
+            os.kill(pid, 9)
+            os.waitpid(pid, 0)
+            self.start("--live-restore")
+        self.outlives(inside, ended, killed, self.another_daemon)
+
+    @unittest.skipUnless(os.path.exists("/dev/fuse"), "no /dev/fuse here: NOT TESTED")
+    def test_the_open_gate(self):
+        """test_gate.py has what it keeps; here that it works with Docker's own profile and rules, and with OpenCL."""
+        self.allow("open-gate = on\ngate-nodes = /dev/fuse\ngpus = q\n")
+        refused = self.box("--env=" + NAME + "q", code=None)
+        self.assertIn("no fastgpu-gate answers", refused.stderr)
+        self.node.popen([tool("bin", "fastgpu-gate")], stderr=subprocess.DEVNULL)
+        wait_until(lambda: os.path.exists(os.path.join(self.node.dir, "run", "gate.sock")), 10, "the gate's socket")
+        self.assertEqual(self.box("--env=" + NAME + "q"), [37 * MIB, 64 * MIB])
+        self.assertIn("--privileged", self.box("--env=" + NAME + "q", "--privileged", code=None).stderr)
+        with open(self.room.root + "/opt/nodes.py", "w", encoding="ascii") as f:
+            f.write(NODES)
+        for options in (["--env=" + NAME + "q/0"], ["--gpus=1"], ["--gpus=1", "--security-opt=seccomp=unconfined"]):
+            done = self.docker("run", "--rm", "--network=none", f"--volume={self.room.root}/usr:/usr", f"--volume={self.room.root}/opt:/opt", "--runtime=fastgpu", *options,
+                               "tiny:1", "python3", "/opt/nodes.py")
+            self.assertEqual(done.stdout, "refused\nopened\n", done.stderr)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * fastgpu-runtime's inputs. The first byte says which: 'c' a config.json, which asks and is edited; 'a' arguments, one a line; 'p'
- * lines of the policy. What comes out of a config that was edited can be read again, has all that was to be put in, behind what was
+ * lines of the policy; 's' what a runtime says to fastgpu-gate; 'd' what the daemon answers it. What comes out of a config that was edited can be read again, has all that was to be put in, behind what was
  * there, and none of the other vendor's hooks; what a container may name is a name. */
 #include "integrations/oci/config.h"
 
 #include "base/size.h"
+#include "integrations/gate/gate.h"
 
 #include <assert.h>
 #include <stdint.h>
@@ -42,6 +43,50 @@ static void check_edited(const json_t *config)
         free(text);
 }
 
+/* Whatever the profile was: the gate is told of calls only, the runtime's rules have none twice with an argument and without, and what the
+ * gate is told by the runtime it can read. */
+static void try_gate(json_t *config)
+{
+        const struct fgi_oci_gate gate = {"q/1", "/dev/zero", "/run/gate.sock"};
+        struct fg_error err = {0};
+        const char *names[] = {"open", "openat"};
+        if (fgi_oci_gate_apply(config, NULL, &gate, &err) < 0) {
+                assert(err.text[0]);
+                return;
+        }
+        const json_t *seccomp = json_object_get(json_object_get(config, "linux"), "seccomp"), *rule;
+        for (size_t n = 0; n < 2; n++) {
+                bool is_told = false, is_plain = false;
+                size_t i;
+                json_array_foreach(json_object_get(seccomp, "syscalls"), i, rule) {
+                        if (!fgi_oci_lists(json_object_get(rule, "names"), names[n]))
+                                continue;
+                        is_told |= json_array_size(json_object_get(rule, "args")) > 0;
+                        is_plain |= json_array_size(json_object_get(rule, "args")) == 0;
+                }
+                assert(!is_told || !is_plain);
+        }
+        json_t *state = json_pack("{s:[s], s:O}", "fds", "seccompFd", "metadata", json_object_get(seccomp, "listenerMetadata"));
+        char *text = json_dumps(state, JSON_COMPACT);
+        struct fgi_gate_box box;
+        assert(text && fgi_gate_parse(text, strlen(text), &box, &err) == 0 && box.nodes == 1);
+        free(text);
+        json_decref(state);
+}
+
+static void try_message(const char *text, size_t size)
+{
+        struct fgi_gate_box box;
+        struct fg_error err = {0};
+        if (fgi_gate_parse(text, size, &box, &err) < 0) {
+                assert(err.text[0]);
+                return;
+        }
+        assert(box.name[0] && box.nodes <= FGI_GATE_NODES_MAX);
+        for (unsigned i = 0; i < box.nodes; i++)
+                assert(strncmp(box.node[i], "/dev/", 5) == 0 && strlen(box.node[i]) < FGI_GATE_PATH_MAX);
+}
+
 static void try_config(const char *text, size_t size)
 {
         const struct fgi_oci_policy policy = {.env = true, .gpus = "q"}, strict = {.env = false};
@@ -56,6 +101,10 @@ static void try_config(const char *text, size_t size)
                 if (r == 1)
                         assert(fg_target_split(wish.target, project, name, &index, NULL) == 0);
                 fgi_oci_wish(config, &strict, &wish, &err);
+                fgi_oci_gate_refuse_cdi(config, &err);
+                json_t *gated = json_deep_copy(config);
+                try_gate(gated);
+                json_decref(gated);
                 if (fgi_oci_apply(config, edits, &err) == 0)
                         check_edited(config);
                 else
@@ -96,6 +145,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         copy[size - 1] = 0;
         if (data[0] == 'c')
                 try_config(copy, size - 1);
+        else if (data[0] == 's')
+                try_message(copy, size - 1);
+        else if (data[0] == 'd')
+                fgi_gate_is_attached(copy, size - 1, 7);
         else
                 try_lines(copy, data[0] == 'p');
         free(copy);

@@ -73,6 +73,12 @@ class Packages(unittest.TestCase):
         # A part that is not installed is named by its package.
         self.assertIn("fastgpu-remote", self.debian.run("fastgpu", "list", code=None, FASTGPU_URL="https://127.0.0.1:1"))
         self.assertIn("fastgpu-container", self.debian.run("fastgpu", "docker", "enable", code=None))
+        self.install("fastgpu-container")
+        self.assertIn("fastgpu-gate", self.debian.run("fastgpu-gate", "--version"))
+        self.assertTrue(os.path.exists(os.path.join(self.debian.dir, "lib/systemd/system/fastgpu-gate.service")))
+        wanted = os.path.join(self.debian.dir, "etc/systemd/system/multi-user.target.wants")
+        self.assertTrue(os.path.lexists(f"{wanted}/fastgpud.service"))
+        self.assertFalse(os.path.lexists(f"{wanted}/fastgpu-gate.service"), "the gate is for those who ask for it")
         self.purge()
         self.assertEqual(sorted(self.debian.files() - self.before), [])
 
@@ -80,6 +86,8 @@ class Packages(unittest.TestCase):
         self.install(*NAMES)
         said = self.debian.run("sh", "-c", USE)
         self.assertIn("my-vgpu", said)
+        for folder in ("usr/lib/python3/dist-packages/fastgpu", "usr/lib/fastgpu/python/fastgpu", "usr/lib/fastgpu/python/enter"):
+            self.assertTrue(os.path.isdir(os.path.join(self.debian.dir, folder, "__pycache__")), f"{folder} is not compiled")
         self.assertRegex(said, r"fastgpu \S+ \(Python\), fastgpud \S+ at ")
         self.assertRegex(said, r"(?m)^--device=fastgpu.dev/vgpu=my-vgpu$")
         self.assertTrue(os.path.isdir(os.path.join(self.debian.dir, "var/lib/fastgpu")))

@@ -11,16 +11,6 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* An object's member, made where it is not; NULL: it is of another kind, or out of memory. */
-static json_t *member(json_t *object, const char *name, json_type type)
-{
-        json_t *found = json_object_get(object, name);
-        if (found && !json_is_null(found))
-                return json_typeof(found) == type ? found : NULL;
-        found = type == JSON_ARRAY ? json_array() : json_object();
-        return json_object_set_new(object, name, found) == 0 ? found : NULL;
-}
-
 static int bad(const char *what, struct fg_error *err)
 {
         return fg_error_set(err, -EINVAL, "config.json is not what an engine writes: %s", what);
@@ -68,7 +58,7 @@ static int add_variable(json_t *env, const char *entry)
 
 static int add_environment(json_t *config, const json_t *edits, struct fg_error *err)
 {
-        json_t *process = member(config, "process", JSON_OBJECT), *env = process ? member(process, "env", JSON_ARRAY) : NULL;
+        json_t *process = fgi_oci_member(config, "process", JSON_OBJECT), *env = process ? fgi_oci_member(process, "env", JSON_ARRAY) : NULL;
         const json_t *entry;
         size_t i;
         if (!env)
@@ -81,7 +71,7 @@ static int add_environment(json_t *config, const json_t *edits, struct fg_error 
 
 static int add_mounts(json_t *config, const json_t *edits, struct fg_error *err)
 {
-        json_t *mounts = member(config, "mounts", JSON_ARRAY);
+        json_t *mounts = fgi_oci_member(config, "mounts", JSON_ARRAY);
         const json_t *mount;
         size_t i;
         if (!mounts)
@@ -101,7 +91,7 @@ static int add_mounts(json_t *config, const json_t *edits, struct fg_error *err)
         return 0;
 }
 
-static int add_node(json_t *devices, json_t *rules, const char *path, struct fg_error *err)
+int fgi_oci_add_node(json_t *devices, json_t *rules, const char *path, struct fg_error *err)
 {
         struct stat st;
         if (stat(path, &st) < 0)
@@ -111,30 +101,35 @@ static int add_node(json_t *devices, json_t *rules, const char *path, struct fg_
         json_int_t big = major(st.st_rdev), small = minor(st.st_rdev);
         json_t *node = json_pack("{s:s, s:s, s:I, s:I, s:i, s:i, s:i}", "path", path, "type", "c", "major", big, "minor", small, "fileMode",
                                  (int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid", (int)st.st_gid);
-        json_t *rule = json_pack("{s:b, s:s, s:I, s:I, s:s}", "allow", 1, "type", "c", "major", big, "minor", small, "access", "rw");
         int r = json_array_append_new(devices, node);
-        return json_array_append_new(rules, rule) < 0 || r < 0 ? fg_error_set(err, -ENOMEM, "out of memory") : 0;
+        if (r == 0 && rules)
+                r = json_array_append_new(rules, json_pack("{s:b, s:s, s:I, s:I, s:s}", "allow", 1, "type", "c", "major", big, "minor", small, "access", "rw"));
+        return r < 0 ? fg_error_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+int fgi_oci_devices(json_t *config, json_t **ret_devices, json_t **ret_rules, struct fg_error *err)
+{
+        json_t *linux_part = fgi_oci_member(config, "linux", JSON_OBJECT);
+        json_t *devices = linux_part ? fgi_oci_member(linux_part, "devices", JSON_ARRAY) : NULL;
+        json_t *resources = devices ? fgi_oci_member(linux_part, "resources", JSON_OBJECT) : NULL;
+        *ret_devices = devices;
+        *ret_rules = resources ? fgi_oci_member(resources, "devices", JSON_ARRAY) : NULL;
+        return *ret_rules ? 0 : bad("linux.resources.devices", err);
 }
 
 static int add_nodes(json_t *config, const json_t *edits, struct fg_error *err)
 {
-        const json_t *nodes = json_object_get(edits, "deviceNodes"), *node;
+        json_t *nodes = json_object_get(edits, "deviceNodes"), *node, *devices, *rules;
         size_t i;
-        int r = 0;
         if (!json_array_size(nodes))
                 return 0;
-        json_t *linux_part = member(config, "linux", JSON_OBJECT), *devices = linux_part ? member(linux_part, "devices", JSON_ARRAY) : NULL;
-        json_t *resources = devices ? member(linux_part, "resources", JSON_OBJECT) : NULL;
-        json_t *rules = resources ? member(resources, "devices", JSON_ARRAY) : NULL;
-        if (!rules)
-                return bad("linux.resources.devices", err);
+        int r = fgi_oci_devices(config, &devices, &rules, err);
         json_array_foreach(nodes, i, node) {
                 const char *path = json_string_value(json_object_get(node, "path"));
-                r = path ? add_node(devices, rules, path, err) : fg_error_set(err, -EPROTO, "fastgpud's answer has a node that is none");
-                if (r < 0)
-                        return r;
+                if (r == 0)
+                        r = path ? fgi_oci_add_node(devices, rules, path, err) : fg_error_set(err, -EPROTO, "fastgpud's answer has a node that is none");
         }
-        return 0;
+        return r;
 }
 
 int fgi_oci_apply(json_t *config, const json_t *edits, struct fg_error *err)

@@ -33,8 +33,11 @@ static int take_global(int argc, char *const *argv, struct fgi_oci_call *ret)
         int at = 1;
         for (; at < argc && argv[at][0] == '-'; at++) {
                 const char *log = value_of(argc, argv, at, "--log"), *format = value_of(argc, argv, at, "--log-format");
+                const char *manager = value_of(argc, argv, at, "--cgroup-manager");
                 if (log)
                         ret->log = log;
+                if (manager)
+                        ret->without_cgroups = strcmp(manager, "disabled") == 0;
                 if (format)
                         ret->log_json = strcmp(format, "json") == 0;
                 at += IS_IN(argv[at], global_with_value);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/paths.h"
 #include "client/http.h"
+#include "integrations/gate/gate.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,14 +16,21 @@
 
 #define PATIENCE (20 * FG_NSEC_PER_SEC)
 
-static int connect_daemon(struct fg_error *err)
+static int socket_path(const char *name, char ret[PATH_MAX + 16], struct fg_error *err)
 {
         struct fg_paths paths;
-        char path[PATH_MAX + 16];
         int r = fg_paths_find(&paths, err);
+        if (r == 0)
+                snprintf(ret, PATH_MAX + 16, "%s/%s", paths.run, name);
+        return r;
+}
+
+static int connect_daemon(struct fg_error *err)
+{
+        char path[PATH_MAX + 16];
+        int r = socket_path("api.sock", path, err);
         if (r < 0)
                 return r;
-        snprintf(path, sizeof path, "%s/api.sock", paths.run);
         int fd = fg_unix_connect(path, SOCK_STREAM);
         if (fd == -EACCES || fd == -EPERM)
                 return fg_error_set(err, fd, "not allowed to use the daemon at %s", path);
@@ -106,4 +114,19 @@ int fgi_oci_ask(const struct fgi_oci_wish *wish, json_t **ret, struct fg_error *
                                     "--gpus '\"device=NAME\"'", wish->count, wish->target, (long long)has, wish->count, wish->count);
         snprintf(first, sizeof first, "%s/0", wish->target);
         return ask(first, ret, err);
+}
+
+int fgi_oci_ask_gate(char ret_path[FGI_OCI_SOCKET_MAX], struct fg_error *err)
+{
+        char path[PATH_MAX + 16];
+        int r = socket_path(FGI_GATE_SOCKET, path, err);
+        if (r < 0)
+                return r;
+        if (strlen(path) >= FGI_OCI_SOCKET_MAX)
+                return fg_error_set(err, -ENAMETOOLONG, "%.200s is too long for a socket that runc and crun are to find", path);
+        fg_autoclose int fd = fg_unix_connect(path, SOCK_STREAM);
+        if (fd < 0)
+                return fg_error_set(err, fd, "open-gate = on in runtime.conf, and no fastgpu-gate answers at %s: systemctl enable --now fastgpu-gate", path);
+        strcpy(ret_path, path);
+        return 0;
 }

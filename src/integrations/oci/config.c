@@ -49,6 +49,25 @@ int fgi_oci_parse(const char *text, size_t size, json_t **ret, struct fg_error *
         return 0;
 }
 
+json_t *fgi_oci_member(json_t *object, const char *name, json_type type)
+{
+        json_t *found = json_object_get(object, name);
+        if (found && !json_is_null(found))
+                return json_typeof(found) == type ? found : NULL;
+        found = type == JSON_ARRAY ? json_array() : json_object();
+        return json_object_set_new(object, name, found) == 0 ? found : NULL;
+}
+
+bool fgi_oci_lists(const json_t *list, const char *text)
+{
+        const json_t *entry;
+        size_t i;
+        json_array_foreach(list, i, entry)
+                if (json_is_string(entry) && strcmp(json_string_value(entry), text) == 0)
+                        return true;
+        return false;
+}
+
 const char *fgi_oci_variable(const char *entry, const char *name)
 {
         size_t len = strlen(name);

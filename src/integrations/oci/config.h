@@ -9,5 +9,13 @@
 const char *fgi_oci_variable(const char *entry, const char *name);
 /* A hook of NVIDIA's container toolkit. */
 bool fgi_oci_is_foreign_hook(const json_t *hook);
+/* An object's member, made where it is not; NULL: it is of another kind, or out of memory. */
+json_t *fgi_oci_member(json_t *object, const char *name, json_type type);
+/* linux.devices and linux.resources.devices. */
+int fgi_oci_devices(json_t *config, json_t **ret_devices, json_t **ret_rules, struct fg_error *err);
+/* rules NULL: the node is there, and nobody may open it. */
+int fgi_oci_add_node(json_t *devices, json_t *rules, const char *path, struct fg_error *err);
+/* Whether a list of texts has this one. */
+bool fgi_oci_lists(const json_t *list, const char *text);
 
 #endif

@@ -36,7 +36,21 @@ static int fail(const struct fgi_oci_call *call, const char *text)
         return 1;
 }
 
-static int edit(const char *path, const struct fgi_oci_policy *policy, struct fg_error *err)
+static int put_in(json_t *config, const struct fgi_oci_wish *wish, json_t *edits, const struct fgi_oci_policy *policy, struct fg_error *err)
+{
+        char socket[FGI_OCI_SOCKET_MAX];
+        const struct fgi_oci_gate gate = {wish->target, policy->nodes, socket};
+        if (!policy->gate)
+                return fgi_oci_apply(config, edits, err);
+        fgi_autojson json_t *nodes = json_incref(json_object_get(edits, "deviceNodes"));
+        json_object_del(edits, "deviceNodes");
+        int r = fgi_oci_ask_gate(socket, err);
+        if (r == 0)
+                r = fgi_oci_apply(config, edits, err);
+        return r < 0 ? r : fgi_oci_gate_apply(config, nodes, &gate, err);
+}
+
+static int edit(const struct fgi_oci_call *call, const char *path, const struct fgi_oci_policy *policy, struct fg_error *err)
 {
         fg_autofree char *text = NULL;
         fgi_autojson json_t *config = NULL;
@@ -49,10 +63,12 @@ static int edit(const char *path, const struct fgi_oci_policy *policy, struct fg
         if (r == 0)
                 r = fgi_oci_wish(config, policy, &wish, err);
         if (r <= 0)
-                return r;
-        r = fgi_oci_ask(&wish, &answer, err);
+                return r == 0 && policy->gate ? fgi_oci_gate_refuse_cdi(config, err) : r;
+        r = policy->gate ? fgi_oci_gate_refuse_call(call, err) : 0;
         if (r == 0)
-                r = fgi_oci_apply(config, json_object_get(answer, "edits"), err);
+                r = fgi_oci_ask(&wish, &answer, err);
+        if (r == 0)
+                r = put_in(config, &wish, json_object_get(answer, "edits"), policy, err);
         return r < 0 ? r : fgi_oci_write(path, config, err);
 }
 
@@ -63,7 +79,7 @@ static int prepare(const struct fgi_oci_call *call, const struct fgi_oci_policy 
                 return 0;
         if (snprintf(path, sizeof path, "%s/config.json", call->bundle ? call->bundle : ".") >= (int)sizeof path)
                 return fg_error_set(err, -ENAMETOOLONG, "the bundle's path is too long");
-        return edit(path, policy, err);
+        return edit(call, path, policy, err);
 }
 
 /* Comes back only if there is none. */

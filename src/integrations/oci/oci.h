@@ -19,6 +19,7 @@
 #define FGI_OCI_CONFIG_MAX (4u << 20) /* bytes of a config.json; engines write some 30 KB */
 #define FGI_OCI_DEPTH_MAX  64u
 #define FGI_OCI_TARGET_MAX 192u
+#define FGI_OCI_SOCKET_MAX 108u /* sun_path */
 
 /* --- argv.c: what an engine wants of its runtime --- */
 
@@ -27,6 +28,7 @@ struct fgi_oci_call {
         const char *bundle; /* NULL: the current folder */
         const char *log;    /* where the engine looks for the reason of a failure; NULL: nowhere */
         bool log_json;
+        bool without_cgroups; /* --cgroup-manager=disabled, of podman run --cgroups=disabled */
 };
 void fgi_oci_argv(int argc, char *const *argv, struct fgi_oci_call *ret);
 
@@ -36,6 +38,8 @@ struct fgi_oci_policy {
         char runtime[256]; /* the real one; "": runc or crun, wherever they usually are */
         bool env;          /* the environment may name the vGPU; an image can set it too */
         char gpus[128];    /* the set that `docker run --gpus` is about; "": it is not about ours */
+        bool gate;         /* GPUs' nodes are opened by fastgpu-gate alone, for programs that are attached to the container's vGPU */
+        char nodes[512];   /* which others it opens besides those of NVIDIA's driver: paths, with blanks between them */
 };
 int fgi_oci_policy_load(const char *path, struct fgi_oci_policy *ret, struct fg_error *err); /* not there: what is usual */
 int fgi_oci_policy_line(struct fgi_oci_policy *policy, const char *line, struct fg_error *err);
@@ -55,6 +59,22 @@ int fgi_oci_wish(const json_t *config, const struct fgi_oci_policy *policy, stru
 /* Puts the edits (containerEdits of CDI) in. Another vendor's hooks for GPUs go; -EPERM: the container has GPUs by other ways. */
 int fgi_oci_apply(json_t *config, const json_t *edits, struct fg_error *err);
 
+/* --- gate.c, seccomp.c: the open gate (docs/design/containers.md) --- */
+
+struct fgi_oci_gate {
+        const char *target; /* whose programs may open the nodes */
+        const char *nodes;  /* others besides those of the edits, with blanks between them */
+        const char *socket; /* fastgpu-gate's */
+};
+/* The nodes (deviceNodes of CDI, or NULL) are there, but the container's control group does not let them be opened: only the gate can, which the
+ * seccomp profile tells of each opening that could be of one. -EPERM: other rules or another profile are such that this would not hold. */
+int fgi_oci_gate_apply(json_t *config, const json_t *nodes, const struct fgi_oci_gate *gate, struct fg_error *err);
+/* A container that is not asked for a vGPU here may have none by CDI: its nodes would be open. */
+int fgi_oci_gate_refuse_cdi(const json_t *config, struct fg_error *err);
+/* Without control groups there is nothing that forbids. */
+int fgi_oci_gate_refuse_call(const struct fgi_oci_call *call, struct fg_error *err);
+int fgi_oci_gate_seccomp(json_t *linux_part, const char *socket, const char *metadata, struct fg_error *err);
+
 /* --- file.c --- */
 
 int fgi_oci_read(const char *path, char **ret, size_t *ret_size, struct fg_error *err);
@@ -65,6 +85,8 @@ int fgi_oci_write(const char *path, const json_t *config, struct fg_error *err);
 
 /* What the daemon says belongs to a container of the wish; the edits are in its "edits". */
 int fgi_oci_ask(const struct fgi_oci_wish *wish, json_t **ret_answer, struct fg_error *err);
+/* Where fastgpu-gate listens, if it does. */
+int fgi_oci_ask_gate(char ret_path[FGI_OCI_SOCKET_MAX], struct fg_error *err);
 
 static inline void fgi_oci_drop(json_t **json)
 {

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/size.h"
+#include "integrations/gate/gate.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,16 +19,39 @@ static char *trim(char *text)
         return text;
 }
 
+static int take_switch(const char *name, const char *value, bool *ret, struct fg_error *err)
+{
+        if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+                return fg_error_set(err, -EINVAL, "%s is on or off, not \"%.40s\"", name, value);
+        *ret = strcmp(value, "on") == 0;
+        return 0;
+}
+
+static int take_nodes(struct fgi_oci_policy *policy, const char *value, struct fg_error *err)
+{
+        for (const char *at = value; *at; at += strspn(at, " \t")) {
+                size_t len = strcspn(at, " \t");
+                if (strncmp(at, "/dev/", 5) != 0 || len >= FGI_GATE_PATH_MAX)
+                        return fg_error_set(err, -EINVAL, "gate-nodes are paths in /dev of at most %u bytes with blanks between them, and \"%.*s\" is none",
+                                            FGI_GATE_PATH_MAX - 1, (int)(len < 80 ? len : 80), at);
+                at += len;
+        }
+        if (strlen(value) >= sizeof policy->nodes)
+                return fg_error_set(err, -EINVAL, "gate-nodes has more than %zu bytes", sizeof policy->nodes - 1);
+        strcpy(policy->nodes, value);
+        return 0;
+}
+
 static int take(struct fgi_oci_policy *policy, const char *name, const char *value, struct fg_error *err)
 {
         char project[64], target[64];
         int64_t index;
-        if (strcmp(name, "env") == 0) {
-                if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
-                        return fg_error_set(err, -EINVAL, "env is on or off, not \"%.40s\"", value);
-                policy->env = strcmp(value, "on") == 0;
-                return 0;
-        }
+        if (strcmp(name, "env") == 0)
+                return take_switch(name, value, &policy->env, err);
+        if (strcmp(name, "open-gate") == 0)
+                return take_switch(name, value, &policy->gate, err);
+        if (strcmp(name, "gate-nodes") == 0)
+                return take_nodes(policy, value, err);
         if (strcmp(name, "runtime") == 0) {
                 if (*value && (*value != '/' || strlen(value) >= sizeof policy->runtime))
                         return fg_error_set(err, -EINVAL, "runtime is the whole path of runc or crun, not \"%.80s\"", value);
@@ -40,7 +64,7 @@ static int take(struct fgi_oci_policy *policy, const char *name, const char *val
                 strcpy(policy->gpus, value);
                 return 0;
         }
-        return fg_error_set(err, -EINVAL, "there is no \"%.40s\" here; there are env, gpus and runtime", name);
+        return fg_error_set(err, -EINVAL, "there is no \"%.40s\" here; there are env, gate-nodes, gpus, open-gate and runtime", name);
 }
 
 int fgi_oci_policy_line(struct fgi_oci_policy *policy, const char *line, struct fg_error *err)
