@@ -223,14 +223,14 @@ static void quantities(void **state)
 
 static void projects(void **state)
 {
-        const struct fgi_kube_dra dra = {.prefix = "k8s-"};
+        const struct fgi_kube_payers payers = {.prefix = "k8s-"};
         char name[FGI_KUBE_NAME_MAX], other[FGI_KUBE_NAME_MAX], namespace[64] = "";
-        fgi_kube_claim_project(&dra, "team-a", name);
+        fgi_kube_own_project(&payers, "team-a", name);
         assert_string_equal(name, "k8s-team-a");
         memset(namespace, 'a', 63);
-        fgi_kube_claim_project(&dra, namespace, name);
+        fgi_kube_own_project(&payers, namespace, name);
         namespace[62] = 'b';
-        fgi_kube_claim_project(&dra, namespace, other);
+        fgi_kube_own_project(&payers, namespace, other);
         assert_true(strlen(name) < FGI_KUBE_NAME_MAX && strcmp(name, other) != 0);
 }
 

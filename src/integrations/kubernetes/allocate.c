@@ -97,6 +97,7 @@ int fgi_kube_allocate(struct fgi_kube_resource *resource, const struct fgi_kube_
         if (r < 0)
                 return fg_error_wrap(err, r, "FastGPU: %s", resource->class.resource);
         fg_log_info("%s made", set);
+        kube->pods_at = 0; /* for which pod is known soon */
         return 0;
 }
 

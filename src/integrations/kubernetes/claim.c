@@ -13,15 +13,6 @@ static const char *text_of(const json_t *object, const char *key)
         return text ? text : "";
 }
 
-void fgi_kube_claim_project(const struct fgi_kube_dra *dra, const char *namespace, char ret[FGI_KUBE_NAME_MAX])
-{
-        char tag[FGI_KUBE_TAG];
-        if (snprintf(ret, FGI_KUBE_NAME_MAX, "%s%s", dra->prefix, namespace) < (int)FGI_KUBE_NAME_MAX)
-                return;
-        fgi_kube_tag(namespace, tag);
-        snprintf(ret + FGI_KUBE_NAME_MAX - 8, 8, "-%s", tag);
-}
-
 /* What the claim consumes of a capacity, in thousandths; `whole` if it says nothing: then it has the device for itself. */
 static int consumed(const json_t *result, const char *name, uint64_t whole, uint64_t *ret, struct fg_error *err)
 {
@@ -165,6 +156,7 @@ int fgi_kube_claim_make(struct fgi_kube_dra *dra, const char *uid, const char *p
         if (r < 0)
                 return r;
         dra->kube->changed = true;
+        dra->kube->pods_at = 0; /* which pod has it is known soon */
         if (!*text_of(box, "device"))
                 return fg_error_set(err, -EINVAL, "container engines are told of no vGPUs by this daemon (option cdi-dir)");
         snprintf(name, sizeof name, FGI_KUBE_DOMAIN "/vgpu=%s", text_of(box, "device"));

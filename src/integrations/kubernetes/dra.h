@@ -52,7 +52,8 @@ struct fgi_kube_dra {
         struct fgi_kube_api_where where;
         struct fgi_kube_api *api;
         char node[254];
-        char prefix[32]; /* of the project of a namespace */
+        struct fgi_grpc_call *watcher[FGI_KUBE_WATCHERS_MAX]; /* of the GPUs' health; NULL: free */
+        uint64_t digest, health_at; /* what they were told, and when they are told again */
         struct fgi_grpc_server *registration, *plugin;
         struct fgi_kube_slice slice;
         json_t *prepared; /* uid -> devices, of this process: saves questions */
@@ -69,7 +70,11 @@ int fgi_kube_claim_read(struct fgi_kube_dra *dra, const char *claim, const char 
                         struct fg_error *err);
 /* Makes it, or finds that it is made. `devices` get their CDI names. */
 int fgi_kube_claim_make(struct fgi_kube_dra *dra, const char *uid, const char *project, json_t *body, json_t *devices, struct fg_error *err);
-void fgi_kube_claim_project(const struct fgi_kube_dra *dra, const char *namespace, char ret[FGI_KUBE_NAME_MAX]);
+
+/* --- health.c --- */
+
+void fgi_kube_health_watch(struct fgi_grpc_call *call, const uint8_t *data, size_t size, void *dra);
+void fgi_kube_health_check(struct fgi_kube_dra *dra, uint64_t now);
 
 /* --- dra.c --- */
 

@@ -15,6 +15,7 @@
 #define GRACE   FG_NSEC_PER_SEC /* a pod is listed with its devices only after they were allocated */
 #define MISSES  2u
 #define SOON    (FG_NSEC_PER_SEC / 4) /* until the next question, when something is missing */
+#define YOUNG   (FG_NSEC_PER_SEC / 20) /* the same, when it is not known yet for whom something was made */
 #define NUDGE_EVERY 8u
 
 struct fgi_kube_held *fgi_kube_held_find(struct fgi_kube *kube, const char *set)
@@ -80,8 +81,11 @@ int fgi_kube_held_load(struct fgi_kube *kube, struct fg_error *err)
                 struct fgi_kube_held *held = at < 0 ? NULL : fgi_kube_held_find(kube, name);
                 if (at >= 0 && !held)
                         held = fgi_kube_held_add(kube, (uint32_t)at, name, id, (uint32_t)ids);
-                if (held)
-                        held->listed = true;
+                if (!held)
+                        continue;
+                const char *told = json_string_value(json_object_get(set, "workload"));
+                snprintf(held->told, sizeof held->told, "%s", told ? told : "");
+                held->listed = true;
         }
         for (uint32_t k = kube->helds; k-- > 0;)
                 if (!kube->held[k].listed)
@@ -143,7 +147,7 @@ static void mark(struct fgi_kube *kube, const struct fgi_kube_resource *resource
 /* The kubelet splits a container's devices of one resource by their NUMA nodes. */
 static void mark_container(struct fgi_kube *kube, const Fgi__Pods__Pod *pod, const Fgi__Pods__Container *container)
 {
-        char name[320];
+        char name[FGI_KUBE_WORKLOAD_MAX];
         snprintf(name, sizeof name, "%s/%s/%s", pod->namespace_, pod->name, container->name);
         for (uint32_t k = 0; k < kube->resources; k++) {
                 const struct fgi_kube_resource *resource = &kube->resource[k];
@@ -200,17 +204,35 @@ static void give_back(struct fgi_kube *kube, struct fgi_kube_held *held)
         fgi_kube_held_remove(kube, held);
 }
 
+static void bill_container(struct fgi_kube *kube, const Fgi__Pods__Pod *pod, const Fgi__Pods__Container *container, json_t *told)
+{
+        char name[FGI_KUBE_WORKLOAD_MAX];
+        snprintf(name, sizeof name, "%s/%s/%s", pod->namespace_, pod->name, container->name);
+        for (size_t i = 0; i < container->n_claims; i++)
+                for (size_t j = 0; j < container->claims[i]->n_devices; j++) {
+                        const Fgi__Pods__ClaimDevice *device = container->claims[i]->devices[j];
+                        for (size_t k = 0; k < device->n_cdi; k++)
+                                fgi_kube_bill_claim(kube, name, device->cdi[k]->name, told);
+                }
+}
+
 static bool read_pods(struct fgi_kube *kube, const Fgi__Pods__ListReply *list)
 {
         bool found = false;
         char name[320];
+        json_t *told = json_object();
         for (size_t i = 0; i < list->n_pods; i++) {
                 const Fgi__Pods__Pod *pod = list->pods[i];
                 snprintf(name, sizeof name, "%s/%s", pod->namespace_, pod->name);
                 found = found || strcmp(name, kube->own_pod) == 0;
-                for (size_t j = 0; j < pod->n_containers; j++)
+                for (size_t j = 0; j < pod->n_containers; j++) {
                         mark_container(kube, pod, pod->containers[j]);
+                        bill_container(kube, pod, pod->containers[j], told);
+                }
         }
+        json_decref(kube->billed);
+        kube->billed = told;
+        fgi_kube_bill_held(kube);
         return found;
 }
 
@@ -244,7 +266,10 @@ void fgi_kube_held_judge(struct fgi_kube *kube, const uint8_t *answer, size_t si
                 return;
         for (uint32_t i = kube->helds; i-- > 0;) {
                 struct fgi_kube_held *held = &kube->held[i];
-                if (held->listed || (!held->seen && now - held->since < GRACE)) {
+                bool is_young = !held->seen && now - held->since < GRACE;
+                if (is_young)
+                        kube->pods_at = now + YOUNG;
+                if (held->listed || is_young) {
                         held->missed = 0;
                         continue;
                 }

@@ -25,18 +25,18 @@ const char *argp_program_version = "fastgpu-kubelet " FASTGPU_VERSION;
 struct options {
         struct fgi_kube *kube;
         struct fgi_kube_dra *dra;
-        bool with_dra;
         struct fg_error err;
 };
 
-enum { KEY_NODE = 256, KEY_API_SERVER, KEY_CA, KEY_TOKEN, KEY_PREFIX };
+enum { KEY_NODE = 256, KEY_API_SERVER, KEY_CA, KEY_TOKEN, KEY_PREFIX, KEY_PAYER };
 
 static const struct argp_option option_table[] = {
         {"class", 'c', "[NAME=]MEMORY:COMPUTE", 0, "Offer vGPUs of this size, as fastgpu.dev/vgpu-MEMORY-COMPUTE or NAME; several times for several sizes", 1},
-        {"project", 'p', "NAME", 0, "FastGPU project of the vGPUs (kubernetes)", 1},
+        {"project", 'p', "NAME", 0, "FastGPU project that the slices are made in (kubernetes)", 1},
         {"inject", 'i', "cdi|mounts", 0, "How containers get them: as a CDI device, or by mounts and variables for engines without CDI (cdi)", 1},
         {"dra", 'd', NULL, 0, "Be a DRA driver: claims say how much memory and compute they want", 1},
-        {"project-prefix", KEY_PREFIX, "TEXT", 0, "Claims of a namespace are of the project with this before its name (k8s-)", 1},
+        {"project-prefix", KEY_PREFIX, "TEXT", 0, "What pods of a namespace use is billed to the project with this before its name (k8s-)", 1},
+        {"payer", KEY_PAYER, "NAMESPACE=PROJECT", 0, "What pods of this namespace use is billed to this project; several times for several namespaces", 1},
         {"node", KEY_NODE, "NAME", 0, "This node's name ($NODE_NAME)", 2},
         {"api-server", KEY_API_SERVER, "URL", 0, "For --dra (https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT)", 2},
         {"ca", KEY_CA, "FILE", 0, "Its authority's certificate (the service account's)", 2},
@@ -76,7 +76,7 @@ static error_t parse_dra(int key, char *arg, struct options *o)
 {
         switch (key) {
         case 'd':
-                o->with_dra = true;
+                o->kube->with_claims = true;
                 return 0;
         case KEY_NODE:
                 return copy(o, o->dra->node, sizeof o->dra->node, arg);
@@ -88,7 +88,9 @@ static error_t parse_dra(int key, char *arg, struct options *o)
         case KEY_TOKEN:
                 return copy(o, o->dra->where.token, sizeof o->dra->where.token, arg);
         case KEY_PREFIX:
-                return copy(o, o->dra->prefix, sizeof o->dra->prefix, arg);
+                return copy(o, o->kube->payers.prefix, sizeof o->kube->payers.prefix, arg);
+        case KEY_PAYER:
+                return fgi_kube_payer_parse(arg, &o->kube->payers, &o->err) < 0 ? EINVAL : 0;
         default:
                 return ARGP_ERR_UNKNOWN;
         }
@@ -187,7 +189,7 @@ static void dispatch(struct fgi_kube *kube, struct fgi_kube_dra *dra)
 static int wait_ms(const struct fgi_kube *kube, uint64_t now)
 {
         uint64_t until = kube->look_at;
-        if (!kube->pods.client && kube->helds > 0 && kube->pods_at < until)
+        if (!kube->pods.client && fgi_kube_wants_pods(kube) && kube->pods_at < until)
                 until = kube->pods_at;
         return kube->changed || until <= now ? 0 : (int)((until - now) / FG_NSEC_PER_MSEC) + 1;
 }
@@ -242,6 +244,7 @@ static int serve(struct fgi_kube *kube, struct fgi_kube_dra *dra, struct fg_erro
         free(kube->held);
         free(kube->status);
         json_decref(kube->without);
+        json_decref(kube->billed);
         return r < 0 ? fg_error_set(err, r, "cannot wait: %m") : 0;
 }
 
@@ -259,19 +262,19 @@ static void from_environment(struct fgi_kube *kube, struct fgi_kube_dra *dra)
 
 static error_t check(struct options *o)
 {
-        if (o->kube->resources == 0 && !o->with_dra)
+        if (o->kube->resources == 0 && !o->kube->with_claims)
                 return fail(o, "what is to be offered? Give --class MEMORY:COMPUTE, such as --class 8G:25, or --dra%s", "");
-        if (o->with_dra && !o->dra->node[0])
+        if (o->kube->with_claims && !o->dra->node[0])
                 return fail(o, "--dra needs --node NAME (or $NODE_NAME)%s", "");
-        if (o->with_dra && !o->dra->where.url[0])
+        if (o->kube->with_claims && !o->dra->where.url[0])
                 return fail(o, "--dra needs --api-server URL outside of pods%s", "");
         return 0;
 }
 
 int main(int argc, char **argv)
 {
-        static struct fgi_kube kube = {.folder = "/var/lib/kubelet", .node.project = "kubernetes", .inotify = -1};
-        static struct fgi_kube_dra dra = {.kube = &kube, .prefix = "k8s-", .where = {.ca = ACCOUNT "ca.crt", .token = ACCOUNT "token"}};
+        static struct fgi_kube kube = {.folder = "/var/lib/kubelet", .node.project = "kubernetes", .payers.prefix = "k8s-", .inotify = -1};
+        static struct fgi_kube_dra dra = {.kube = &kube, .where = {.ca = ACCOUNT "ca.crt", .token = ACCOUNT "token"}};
         struct options o = {.kube = &kube, .dra = &dra};
         from_environment(&kube, &dra);
         kube.without = json_array();
@@ -282,7 +285,7 @@ int main(int argc, char **argv)
                 fprintf(stderr, "fastgpu-kubelet: %s\n", *o.err.text ? o.err.text : strerror(wrong));
                 return 2;
         }
-        if (serve(&kube, o.with_dra ? &dra : NULL, &o.err) == 0)
+        if (serve(&kube, kube.with_claims ? &dra : NULL, &o.err) == 0)
                 return 0;
         fg_log_error("%s", o.err.text);
         return 1;
