@@ -183,7 +183,7 @@ static int prepare_one(struct entry *entry, const char *body, struct fg_error *e
         if (r == 0)
                 r = fgi_kube_claim_read(dra, body, entry->uid, project, &want, &devices, err);
         if (r == 0)
-                r = fgi_kube_claim_make(dra, entry->uid, project, want, devices, err);
+                r = fgi_kube_claim_make(dra, project, want, devices, err);
         if (r < 0)
                 return r;
         json_object_set(dra->prepared, entry->uid, devices);

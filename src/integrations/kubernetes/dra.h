@@ -69,7 +69,7 @@ json_t *fgi_kube_slice_devices(const struct fgi_kube_dra *dra);
 int fgi_kube_claim_read(struct fgi_kube_dra *dra, const char *claim, const char *uid, const char *project, json_t **ret_body, json_t **ret_devices,
                         struct fg_error *err);
 /* Makes it, or finds that it is made. `devices` get their CDI names. */
-int fgi_kube_claim_make(struct fgi_kube_dra *dra, const char *uid, const char *project, json_t *body, json_t *devices, struct fg_error *err);
+int fgi_kube_claim_make(struct fgi_kube_dra *dra, const char *project, json_t *body, json_t *devices, struct fg_error *err);
 
 /* --- health.c --- */
 

@@ -72,7 +72,7 @@ struct fgi_kube_node {
         struct fg_client *client;
         char project[FGI_KUBE_NAME_MAX];
         bool is_there;     /* the daemon answered last time */
-        bool has_project;
+        bool is_plain;     /* engines are told of PROJECT:SET with each set that is made, as was seen over this connection */
         uint32_t gpus;
         struct fgi_kube_gpu gpu[FGI_KUBE_GPUS_MAX];
         char type[32]; /* of the last refusal, in the API's words */
@@ -82,6 +82,7 @@ struct fgi_kube_node {
 int fgi_kube_node_look(struct fgi_kube_node *node, struct fg_error *err); /* at the devices */
 int fgi_kube_node_create(struct fgi_kube_node *node, const char *project, const char *body, struct fg_error *err);
 int fgi_kube_node_delete(struct fgi_kube_node *node, const char *project, const char *set, struct fg_error *err);
+/* Engines are told of it; its name there is *ret's "device". */
 int fgi_kube_node_box(struct fgi_kube_node *node, const char *project, const char *set, json_t **ret, struct fg_error *err);
 /* Of one project; {"sets": […]}. */
 int fgi_kube_node_sets(struct fgi_kube_node *node, const char *project, json_t **ret, struct fg_error *err);

@@ -77,6 +77,7 @@ void fgi_kube_node_close(struct fgi_kube_node *node)
 {
         fg_client_close(node->client);
         node->client = NULL;
+        node->is_plain = false;
 }
 
 /* Errors of the programs on it, which end with them; NVIDIA's own device plugin passes over the same. */
@@ -217,7 +218,10 @@ int fgi_kube_node_box(struct fgi_kube_node *node, const char *project, const cha
 {
         char body[256];
         snprintf(body, sizeof body, "{\"target\": \"%s\", \"project\": \"%s\"}", set, project);
-        return call(node, "POST", "/v1/containers", body, ret, err);
+        int r = call(node, "POST", "/v1/containers", body, ret, err);
+        snprintf(body, sizeof body, "%s:%s", project, set);
+        node->is_plain = r == 0 && strcmp(text_of(*ret, "device"), body) == 0;
+        return r;
 }
 
 int fgi_kube_node_sets(struct fgi_kube_node *node, const char *project, json_t **ret, struct fg_error *err)
