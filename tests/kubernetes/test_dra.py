@@ -20,7 +20,7 @@ import grpc
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-from test_plugin import Kubelet, Node, field, parse, require_tree, texts, tool, wait_until  # noqa: E402
+from test_plugin import Kubelet, Node, field, parse, pods, require_tree, texts, tool, wait_until  # noqa: E402
 
 UNKNOWN, HEALTHY, UNHEALTHY = 0, 1, 2
 UID = "00000000-0000-4000-8000-%012d"
@@ -34,6 +34,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, folder):
         super().__init__(("127.0.0.1", 0), Handler)
+        self.pods, self.patches = {}, []
         self.slices, self.claims, self.say, self.answered, self.lock = {}, {}, None, 0, threading.Lock()
         self.ca, key = f"{folder}/ca.pem", f"{folder}/key.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", self.ca, "-days", "2", "-subj", "/CN=test",
@@ -76,6 +77,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with server.lock:
             if self.path == "/api/v1/nodes/node-1":
                 found = {"metadata": {"name": "node-1", "uid": "node-uid"}}
+            elif "/pods/" in self.path:
+                found = server.pods.get(name)
             else:
                 found = (server.slices if "resourceslices" in self.path else server.claims).get(name)
         return self.answer(200, found) if found else self.answer(404, {"message": "not found"})
@@ -88,6 +91,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(200, slice)
 
     do_POST = do_PUT = keep
+
+    def do_PATCH(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.patches.append((self.path, self.headers["Content-Type"], body))
+        self.answer(200, body)
 
 
 class Dra(unittest.TestCase):
@@ -298,6 +306,103 @@ class Dra(unittest.TestCase):
         self.assertEqual(self.sets(), {})
 
 
+class Hami(Dra):
+    """Pods that were written for HAMi: what a container asks for is read when it starts."""
+
+    def hami(self, *options):
+        process = self.start("--hami=4", *options)
+        self.plugin = self.kubelet.registered.get(timeout=30)
+        self.addCleanup(self.plugin.channel.close)
+        self.ids = sorted(self.plugin.watch())
+        return process
+
+    def made(self):
+        status, body = self.node.request("GET", "/v1/vgpus?project=kubernetes")
+        return {s["name"]: s for s in body["sets"]} if status == 200 else {}
+
+    def pod(self, name, ids, limits, **annotations):
+        """As the kubelet has it after its admission, and the API server."""
+        self.kubelet.pods += pods((name, "main", "nvidia.com/gpu", ids))
+        self.server.pods[name] = {"metadata": {"name": name, "annotations": {"nvidia.com/" + k.replace("_", "-"): v for k, v in annotations.items()}},
+                                  "spec": {"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/" + k: v for k, v in limits.items()}}}]}}
+        container, = self.plugin.allocate(ids)
+        return texts(parse(container[5][0]), 1)[0]
+
+    def begin(self, ids):
+        self.plugin.call("PreStartContainer", b"".join(field(1, i) for i in ids))
+
+    def test_hami(self):
+        process = self.hami()
+        self.assertEqual((self.plugin.resource, len(self.ids)), ("nvidia.com/gpu", 8))
+        one = [self.ids[0]]
+        device = self.pod("a", one, {"gpu": "1", "gpumem": "3000", "gpucores": "30"})
+        name = device.split(":")[1]
+        self.assertEqual(self.made(), {})
+        self.begin(one)
+        self.assertEqual([(v["memory"], v["share"]) for v in self.made()[name]["vgpus"]], [(3000 << 20, 300)])
+        with open(self.folder + "/cdi/fastgpu.dev-vgpu.json") as f:
+            self.assertIn(device, ["fastgpu.dev/vgpu=" + d["name"] for d in json.load(f)["devices"]])
+        self.begin(one)  # its container starts again
+        wait_until(lambda: self.made()[name].get("payer") == "k8s-team", 30, "its namespace pays")
+        # Two in percent of the memory: two GPUs, and of the time as much as of the memory.
+        two = self.ids[1:3]
+        other = self.pod("b", two, {"gpu": 2, "gpumem-percentage": 25}).split(":")[1]
+        self.begin(two)
+        vgpus = self.made()[other]["vgpus"]
+        self.assertEqual(([v["memory"] for v in vgpus], len({v["device"] for v in vgpus})), ([2 << 30] * 2, 2))
+        self.assertEqual([v["share"] for v in vgpus], [250] * 2)
+        # Both go on over a restart, and are given back with their pods.
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+        self.hami()
+        time.sleep(2)
+        self.assertEqual(set(self.made()), {name, other})
+        self.kubelet.pods = pods(("none", "main", "cpu", []))
+        wait_until(lambda: not self.made(), 30, "they are given back")
+        path, kind, body = self.server.patches[-1]
+        self.assertEqual((path, kind), ("/api/v1/nodes/node-1/status", "application/merge-patch+json"))
+        self.assertEqual(body, {"status": {"capacity": {"nvidia.com/gpumem": "16384", "nvidia.com/gpumem-percentage": "200", "nvidia.com/gpucores": "200"}}})
+
+    def test_annotations(self):
+        self.hami()
+        _, devices = self.node.request("GET", "/v1/devices")
+        uuid = [d["key"].partition("/")[2] for d in devices["devices"]]
+        for n, (annotations, on) in enumerate((({"use_gpuuuid": uuid[1]}, 1), ({"nouse_gpuuuid": uuid[1]}, 0), ({"use_gpuuuid": "GPU-x," + uuid[0]}, 0),
+                                               ({"use_gputype": "A100,test"}, None), ({"nouse_gputype": "Test"}, "refused"), ({"use_gpuuuid": "GPU-x"}, "refused"))):
+            ids = [self.ids[n]]
+            name = self.pod(f"p{n}", ids, {"gpu": 1, "gpumem": 500}, **annotations).split(":")[1]
+            if on == "refused":
+                with self.assertRaises(grpc.RpcError) as e:
+                    self.begin(ids)
+                self.assertIn("FastGPU: no GPU of this node that the pod may have", e.exception.details())
+                continue
+            self.begin(ids)
+            if on is not None:
+                self.assertEqual(self.made()[name]["vgpus"][0]["device_key"].partition("/")[2], uuid[on])
+
+    def test_what_cannot_be(self):
+        self.hami()
+        ids = [self.ids[0]]
+        for limits, word in (({"gpumem": "99999"}, "99999 MiB"), ({"gpumem": "much"}, '"much"'), ({"gpumem": "0.5"}, '"0.5"'), ({"gpucores": "101"}, "gpucores"),
+                             ({"gpumem": "-1"}, "gpumem"), ({"gpumem": 1, "gpumem-percentage": 1}, "not for both"), ({"gpumem-percentage": []}, "gpumem-percentage")):
+            self.kubelet.pods = b""
+            self.pod("a", ids, limits)
+            with self.assertRaises(grpc.RpcError) as e:
+                self.begin(ids)
+            self.assertTrue(e.exception.details().startswith("FastGPU: "), e.exception.details())
+            self.assertIn(word, e.exception.details())
+        self.server.pods["a"] = {"spec": {}}
+        with self.assertRaises(grpc.RpcError) as e:
+            self.begin(ids)
+        self.assertIn("does not say what container main asks for", e.exception.details())
+        self.assertEqual(self.made(), {})
+        for options, word in ((["--hami"], "--dra"), (["--hami=0"], "--hami=0"), (["--hami=x"], "--hami=x"),
+                              ([*self.server.args(), "--hami", "--inject=mounts"], "--inject"),
+                              ([*self.server.args(), "--hami", "--class=nvidia.com/gpu=1G:5"], "twice")):
+            done = subprocess.run([tool("bin", "fastgpu-kubelet"), *options], env=self.node.env, capture_output=True, text=True, timeout=30)
+            self.assertEqual((done.returncode, word in done.stderr), (2, True), done.stderr)
+
+
 class Failing(Dra):
     """A GPU with an error of its own: no new pods come onto it, and those that have it are told."""
 
@@ -323,9 +428,10 @@ class Failing(Dra):
         wait_until(lambda: self.server.slice()["spec"]["devices"][0].get("taints") == [{"key": "fastgpu.dev/failing", "effect": "NoSchedule"}], 30, "it is tainted")
 
 
-# What it inherits is Dra's.
+# What they inherit is Dra's.
 for name in [n for n in dir(Dra) if n.startswith("test_")]:
     setattr(Failing, name, None)
+    setattr(Hami, name, None)
 
 
 if __name__ == "__main__":

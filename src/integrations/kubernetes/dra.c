@@ -416,6 +416,7 @@ void fgi_kube_dra_check(struct fgi_kube_dra *dra, uint64_t now)
                 fg_log_warning("%s", err.text);
         fgi_kube_slice_check(dra, now);
         fgi_kube_health_check(dra, now);
+        fgi_kube_hami_check(dra, now);
 }
 
 void fgi_kube_dra_close(struct fgi_kube_dra *dra)
@@ -423,6 +424,7 @@ void fgi_kube_dra_close(struct fgi_kube_dra *dra)
         fgi_grpc_server_free(dra->registration);
         fgi_grpc_server_free(dra->plugin);
         fgi_kube_api_close(dra->api);
+        fgi_kube_hami_close(dra);
         free(dra->slice.devices);
         json_decref(dra->prepared);
 }

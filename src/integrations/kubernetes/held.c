@@ -252,7 +252,7 @@ static bool read_answer(struct fgi_kube *kube, const uint8_t *answer, size_t siz
 /* Every list that it is told has the kubelet write its allocations down anew. */
 static void nudge(struct fgi_kube *kube, const struct fgi_kube_held *held)
 {
-        if (held->missed % NUDGE_EVERY == MISSES)
+        if (held->missed % NUDGE_EVERY == 1)
                 fgi_kube_plugin_tell(&kube->resource[held->resource], true);
 }
 

@@ -19,6 +19,7 @@ struct fgi_kube;
 struct fgi_kube_resource {
         struct fgi_kube *kube;
         struct fgi_kube_class class;
+        uint32_t split; /* not 0: HAMi's, so many on each GPU, made when they start and as large as their pod says */
         char endpoint[96]; /* "fastgpu-vgpu-8g-25-1f3a.sock", in the kubelet's folder */
         bool asked;        /* the kubelet was told of this endpoint */
         struct fgi_grpc_server *server;
@@ -58,6 +59,7 @@ struct fgi_kube {
         char folder[PATH_MAX - 128]; /* the kubelet's: /var/lib/kubelet */
         char own_pod[320];           /* "namespace/name", "": runs outside of pods */
         struct fgi_kube_payers payers;
+        struct fgi_kube_dra *dra;    /* NULL: no claims */
         bool with_claims;            /* be a DRA driver, too */
         json_t *billed;              /* project:set of claims -> who has them, as the daemon was told */
         bool with_mounts;            /* containers get mounts instead of a CDI device */
