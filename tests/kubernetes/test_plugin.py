@@ -228,6 +228,23 @@ class DevicePlugin(unittest.TestCase):
         wait_until(lambda: other not in self.sets(), 30, "it is given back")
         self.assertIn(self.lines().get(other), (None, ["finance.red"]))
 
+    def test_a_class_that_is_offered_no_more(self):
+        """Its pods keep what they have, and it is given back when they are gone."""
+        process, plugins = self.start("--class=2G:20")
+        small = plugins["fastgpu.dev/vgpu-2g-20"]
+        ids = sorted(small.watch())[:1]
+        small.allocate(ids)
+        self.kubelet.pods = pods(("a", "main", small.resource, ids))
+        wait_until(lambda: self.billed(*self.sets())[1], 30, "it is known whose it is")
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        _, plugins = self.start("--class=big=4G:50")
+        self.assertEqual(sorted(plugins["fastgpu.dev/big"].watch().values()), ["Healthy"] * 3 + ["Unhealthy"])
+        time.sleep(3)
+        self.assertEqual(len(self.sets()), 1)
+        self.kubelet.pods = pods(("b", "main", "cpu", []))
+        wait_until(lambda: not self.sets(), 30, "it is given back")
+
     def test_refusals(self):
         _, plugins = self.start("--class=2G:20")
         plugin = plugins["fastgpu.dev/vgpu-2g-20"]

@@ -54,14 +54,32 @@ void fgi_kube_held_remove(struct fgi_kube *kube, struct fgi_kube_held *held)
 
 /* --- what the daemon has --- */
 
-static int resource_of_set(const struct fgi_kube *kube, const char *set, struct fgi_kube_id id[FGI_KUBE_IDS_MAX], int *ret_ids)
+/* Of a class that an earlier process offered: its pods may still run. */
+static int retire(struct fgi_kube *kube, const char *set, struct fgi_kube_id id[FGI_KUBE_IDS_MAX], int *ret_ids)
+{
+        char name[FGI_KUBE_NAME_MAX];
+        for (const char *p = strchr(set, '-'); p && kube->resources < FGI_KUBE_CLASSES_MAX; p = strchr(p + 1, '-')) {
+                struct fgi_kube_resource *resource = &kube->resource[kube->resources];
+                snprintf(name, sizeof name, "%.*s", (int)(p - set), set);
+                *ret_ids = fgi_kube_set_ids(name, set, id, FGI_KUBE_IDS_MAX);
+                if (*ret_ids < 0 || *ret_ids > (int)FGI_KUBE_IDS_MAX)
+                        continue;
+                *resource = (struct fgi_kube_resource){.kube = kube, .is_retired = true};
+                snprintf(resource->class.name, sizeof resource->class.name, "%s", name);
+                fg_log_info("%s is left of a class that is not offered any more", set);
+                return (int)kube->resources++;
+        }
+        return -ENOENT;
+}
+
+static int resource_of_set(struct fgi_kube *kube, const char *set, struct fgi_kube_id id[FGI_KUBE_IDS_MAX], int *ret_ids)
 {
         for (uint32_t i = 0; i < kube->resources; i++) {
                 *ret_ids = fgi_kube_set_ids(kube->resource[i].class.name, set, id, FGI_KUBE_IDS_MAX);
                 if (*ret_ids >= 0 && *ret_ids <= (int)FGI_KUBE_IDS_MAX)
                         return (int)i;
         }
-        return -ENOENT;
+        return retire(kube, set, id, ret_ids);
 }
 
 int fgi_kube_held_load(struct fgi_kube *kube, struct fg_error *err)
@@ -96,10 +114,17 @@ int fgi_kube_held_load(struct fgi_kube *kube, struct fg_error *err)
 
 /* --- what pods have --- */
 
+/* Of a retired one only the last part of the name is known. */
+static bool is_called(const struct fgi_kube_resource *resource, const char *name)
+{
+        const char *slash = strrchr(name, '/');
+        return resource->is_retired ? strcmp(resource->class.name, slash ? slash + 1 : name) == 0 : strcmp(resource->class.resource, name) == 0;
+}
+
 static struct fgi_kube_resource *resource_by_name(struct fgi_kube *kube, const char *name)
 {
         for (uint32_t i = 0; i < kube->resources; i++)
-                if (strcmp(kube->resource[i].class.resource, name) == 0)
+                if (is_called(&kube->resource[i], name))
                         return &kube->resource[i];
         return NULL;
 }
@@ -155,7 +180,7 @@ static void mark_container(struct fgi_kube *kube, const Fgi__Pods__Pod *pod, con
                 uint32_t ids = 0;
                 for (size_t i = 0; i < container->n_devices; i++) {
                         const Fgi__Pods__Devices *devices = container->devices[i];
-                        for (size_t j = 0; strcmp(devices->resource, resource->class.resource) == 0 && j < devices->n_ids; j++)
+                        for (size_t j = 0; is_called(resource, devices->resource) && j < devices->n_ids; j++)
                                 if (ids < FGI_KUBE_IDS_MAX && fgi_kube_id_parse(devices->ids[j], &id[ids]) == 0)
                                         ids++;
                 }

@@ -113,7 +113,7 @@ static bool is_watched(const struct fgi_kube_resource *resource)
 
 static void check_resource(struct fgi_kube *kube, struct fgi_kube_resource *resource, uint64_t now)
 {
-        if (need_server(kube, resource) < 0 || !kube->socket.st_ino)
+        if (resource->is_retired || need_server(kube, resource) < 0 || !kube->socket.st_ino)
                 return;
         if (resource->ask.client) {
                 finish(resource, now);

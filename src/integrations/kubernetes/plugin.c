@@ -71,7 +71,7 @@ void fgi_kube_plugin_tell(struct fgi_kube_resource *resource, bool anyway)
 {
         Fgi__Plugin__Devices list;
         size_t size;
-        if (fgi_kube_devices(resource, &list) < 0)
+        if (resource->is_retired || fgi_kube_devices(resource, &list) < 0)
                 return;
         uint8_t *data = fgi_kube_pack(&list.base, &size);
         fgi_kube_devices_free(&list);

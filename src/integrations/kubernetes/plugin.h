@@ -19,6 +19,7 @@ struct fgi_kube;
 struct fgi_kube_resource {
         struct fgi_kube *kube;
         struct fgi_kube_class class;
+        bool is_retired; /* offered no more, but sets are left of it */
         uint32_t split; /* not 0: HAMi's, so many on each GPU, made when they start and as large as their pod says */
         char endpoint[96]; /* "fastgpu-vgpu-8g-25-1f3a.sock", in the kubelet's folder */
         bool asked;        /* the kubelet was told of this endpoint */
