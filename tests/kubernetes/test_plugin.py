@@ -70,6 +70,7 @@ class Kubelet:
     def __init__(self, folder):
         self.folder = folder
         self.registered = queue.Queue()
+        self.refuses, self.refused = "", 0
         self.pods = b""
         os.makedirs(f"{folder}/device-plugins", exist_ok=True)
         os.makedirs(f"{folder}/pod-resources", exist_ok=True)
@@ -83,6 +84,9 @@ class Kubelet:
     def register(self, request, context):
         """As the kubelet does: it asks for the options before it answers."""
         message = parse(request)
+        if self.refuses:
+            self.refused += 1
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, self.refuses)
         plugin = Plugin(f"{self.folder}/device-plugins/{texts(message, 2)[0]}")
         plugin.version, plugin.resource = texts(message, 1)[0], texts(message, 3)[0]
         plugin.options = parse(plugin.call("GetDevicePluginOptions", b""))
@@ -244,6 +248,21 @@ class DevicePlugin(unittest.TestCase):
         self.assertEqual(len(self.sets()), 1)
         self.kubelet.pods = pods(("b", "main", "cpu", []))
         wait_until(lambda: not self.sets(), 30, "it is given back")
+
+    def test_a_kubelet_of_another_version(self):
+        """It says so; we say so where people look, and are there when it has changed its mind."""
+        self.kubelet.refuses = "requested API version v1beta1 is not supported by kubelet. Supported version is v2"
+        process = self.node.popen([tool("bin", "fastgpu-kubelet"), f"--kubelet-dir={self.folder}", "--class=2G:20"], stderr=subprocess.PIPE)
+        for line in process.stderr:
+            if "not registered" in line:
+                break
+        self.assertIn("fastgpu.dev/vgpu-2g-20 is not registered: the kubelet refuses: requested API version v1beta1 is not supported", line)
+        with open(self.node.dir + "/run/kubelet.json") as f:
+            self.assertEqual([r["registered"] for r in json.load(f)["resources"]], [False])
+        self.kubelet.refuses = ""
+        plugin = self.kubelet.registered.get(timeout=30)
+        self.addCleanup(plugin.channel.close)
+        self.assertEqual(len(plugin.watch()), 8)
 
     def test_refusals(self):
         _, plugins = self.start("--class=2G:20")
