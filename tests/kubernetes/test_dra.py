@@ -354,7 +354,14 @@ class Hami(Dra):
         # Both go on over a restart, and are given back with their pods.
         process.send_signal(signal.SIGKILL)
         process.wait(30)
-        self.hami()
+        process = self.hami()
+        time.sleep(2)
+        self.assertEqual(set(self.made()), {name, other})
+        # Also without the option, for as long as they run.
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        self.server.slices.clear()
+        self.start()
         time.sleep(2)
         self.assertEqual(set(self.made()), {name, other})
         self.kubelet.pods = pods(("none", "main", "cpu", []))

@@ -30,6 +30,8 @@ void fgi_kube_bill_held(struct fgi_kube *kube)
                 else if (!held->is_unpaid)
                         fg_log_warning("%s stays billed to %s, and not to %s: %s", held->set, kube->node.project, held->pod, err.text);
                 held->is_unpaid = r < 0;
+                if (!kube->node.is_there)
+                        return;
         }
 }
 

@@ -2,6 +2,8 @@
  * From a claim's allocation to a set. */
 #include "integrations/kubernetes/dra.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,7 +172,9 @@ int fgi_kube_claim_make(struct fgi_kube_dra *dra, const char *project, json_t *b
         if (r < 0)
                 return r;
         dra->kube->changed = true;
-        dra->kube->pods_at = 0; /* which pod has it is known soon */
+        /* Which pod has it is known soon, of all claims that come together at once. */
+        if (dra->kube->pods_at > fg_now() + FG_NSEC_PER_SEC)
+                dra->kube->pods_at = fg_now() + FG_NSEC_PER_SEC;
         snprintf(name, sizeof name, FGI_KUBE_DOMAIN "/vgpu=%s", cdi);
         json_array_foreach(devices, i, device)
                 if (json_object_set_new(device, "cdi", json_string(name)) < 0)

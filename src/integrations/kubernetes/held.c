@@ -66,6 +66,8 @@ static int retire(struct fgi_kube *kube, const char *set, struct fgi_kube_id id[
                         continue;
                 *resource = (struct fgi_kube_resource){.kube = kube, .is_retired = true};
                 snprintf(resource->class.name, sizeof resource->class.name, "%s", name);
+                if (strcmp(name, FGI_KUBE_HAMI) == 0)
+                        snprintf(resource->class.resource, sizeof resource->class.resource, FGI_KUBE_HAMI_RESOURCE);
                 fg_log_info("%s is left of a class that is not offered any more", set);
                 return (int)kube->resources++;
         }
@@ -114,11 +116,11 @@ int fgi_kube_held_load(struct fgi_kube *kube, struct fg_error *err)
 
 /* --- what pods have --- */
 
-/* Of a retired one only the last part of the name is known. */
+/* Of a retired one often only the last part of the name is known. */
 static bool is_called(const struct fgi_kube_resource *resource, const char *name)
 {
         const char *slash = strrchr(name, '/');
-        return resource->is_retired ? strcmp(resource->class.name, slash ? slash + 1 : name) == 0 : strcmp(resource->class.resource, name) == 0;
+        return resource->class.resource[0] ? strcmp(resource->class.resource, name) == 0 : strcmp(resource->class.name, slash ? slash + 1 : name) == 0;
 }
 
 static struct fgi_kube_resource *resource_by_name(struct fgi_kube *kube, const char *name)

@@ -82,8 +82,8 @@ static error_t take_hami(struct options *o, const char *arg)
         if (kube->resources == FGI_KUBE_CLASSES_MAX || o->dra->is_hami)
                 return fail(o, "--hami%s: there are 16 classes already, or it was given before", "");
         resource->split = (uint32_t)split;
-        snprintf(resource->class.name, sizeof resource->class.name, "hami");
-        snprintf(resource->class.resource, sizeof resource->class.resource, "nvidia.com/gpu");
+        snprintf(resource->class.name, sizeof resource->class.name, FGI_KUBE_HAMI);
+        snprintf(resource->class.resource, sizeof resource->class.resource, FGI_KUBE_HAMI_RESOURCE);
         o->dra->is_hami = true;
         kube->resource[kube->resources++].kube = kube;
         return 0;
@@ -288,7 +288,8 @@ static error_t check(struct options *o)
 {
         for (uint32_t i = 0; i < o->kube->resources; i++)
                 for (uint32_t j = 0; j < i; j++)
-                        if (strcmp(o->kube->resource[i].class.resource, o->kube->resource[j].class.resource) == 0)
+                        if (strcmp(o->kube->resource[i].class.resource, o->kube->resource[j].class.resource) == 0 ||
+                            strcmp(o->kube->resource[i].class.name, o->kube->resource[j].class.name) == 0)
                                 return fail(o, "%s is offered twice", o->kube->resource[i].class.resource);
         if (o->dra->is_hami && (!o->kube->with_claims || o->kube->with_mounts))
                 return fail(o, "--hami needs --dra, as it reads pods at the API server, and --inject=cdi%s", "");

@@ -13,6 +13,8 @@
 #define FGI_KUBE_WATCHERS_MAX 8u
 #define FGI_KUBE_HELD_MAX     4096u
 #define FGI_KUBE_WORKLOAD_MAX 384u
+#define FGI_KUBE_HAMI         "hami" /* class whose resource is called otherwise */
+#define FGI_KUBE_HAMI_RESOURCE "nvidia.com/gpu"
 
 struct fgi_kube;
 
