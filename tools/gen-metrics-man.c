@@ -43,7 +43,8 @@ static void print_all(const char *prefix)
 static int list(void)
 {
         for (size_t i = 0; i < fgd_metric_count; i++)
-                printf("%s\t%s\t%s\n", fgd_metric_table[i].name, types[fgd_metric_table[i].type], fgd_metric_labels[fgd_metric_table[i].of]);
+                if (i == 0 || strcmp(fgd_metric_table[i].name, fgd_metric_table[i - 1].name) != 0)
+                        printf("%s\t%s\t%s\n", fgd_metric_table[i].name, types[fgd_metric_table[i].type], fgd_metric_labels[fgd_metric_table[i].of]);
         return fflush(stdout) != 0;
 }
 

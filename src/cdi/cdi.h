@@ -46,10 +46,11 @@ json_t *fg_cdi_merge(json_t *common, json_t *view);
 /* "PROJECT:NAME::I" without what does not apply (project "", index -1). CDI knows no "/", and no name that ends in a sign: -EINVAL. */
 int fg_cdi_name(const char *project, const char *name, int64_t index, char ret[FG_CDI_NAME_MAX]);
 
-/* Starts a spec; devices are added; then it is written in one step (engines never see half of it), or removed. */
-json_t *fg_cdi_spec_new(json_t *common_taken);
-int fg_cdi_spec_add(json_t *spec, const char *name, json_t *edits_taken);
-int fg_cdi_spec_write(json_t *spec, const char *folder, struct fg_error *err);
+/* A device of the spec as text, which whoever writes many specs keeps; free() it. NULL: out of memory. */
+char *fg_cdi_spec_device(const char *name, const json_t *edits);
+/* Written in one step: engines never see half of it. `common`: what fg_cdi_common() says, as text. */
+int fg_cdi_spec_write(const char *common, const char *const *device, size_t count, const char *folder, struct fg_error *err);
+bool fg_cdi_spec_is_there(const char *folder);
 int fg_cdi_spec_remove(const char *folder, struct fg_error *err); /* not there: fine */
 
 /* --- driver.c --- */

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,33 +19,47 @@
 #define VERSION           "0.3.0"
 #define VERSION_OF_DIGITS "0.5.0" /* the first in which a device's name may start with a digit */
 
-json_t *fg_cdi_spec_new(json_t *common)
+#define DEVICE_NAME       "{\"name\":\""
+
+char *fg_cdi_spec_device(const char *name, const json_t *edits)
 {
-        json_t *spec = json_pack("{s:s, s:s, s:[], s:o}", "cdiVersion", VERSION, "kind", FG_CDI_KIND, "devices", "containerEdits", common);
-        return spec;
+        char *text;
+        fg_autofree char *own = json_dumps(edits, JSON_COMPACT);
+        return own && asprintf(&text, DEVICE_NAME "%s\",\"containerEdits\":%s}", name, own) >= 0 ? text : NULL;
 }
 
-int fg_cdi_spec_add(json_t *spec, const char *name, json_t *edits)
+static void print(FILE *file, const char *common, const char *const *device, size_t count)
 {
-        json_t *device = edits ? json_pack("{s:s, s:o}", "name", name, "containerEdits", edits) : NULL;
-        if (!device || json_array_append_new(json_object_get(spec, "devices"), device) < 0)
-                return -ENOMEM;
-        if (isdigit((unsigned char)name[0]))
-                return json_object_set_new(spec, "cdiVersion", json_string(VERSION_OF_DIGITS)) < 0 ? -ENOMEM : 0;
-        return 0;
+        const char *version = VERSION;
+        for (size_t i = 0; i < count; i++)
+                if (isdigit((unsigned char)device[i][sizeof DEVICE_NAME - 1]))
+                        version = VERSION_OF_DIGITS;
+        fprintf(file, "{\"cdiVersion\":\"%s\",\"kind\":\"" FG_CDI_KIND "\",\"devices\":[", version);
+        for (size_t i = 0; i < count; i++) {
+                fputs(i ? "," : "", file);
+                fputs(device[i], file);
+        }
+        fprintf(file, "],\"containerEdits\":%s}", common);
 }
 
-/* json_dumpfd() would write every word by itself. */
-static int write_text(int fd, const json_t *spec)
+/* One write: engines read the whole file for every container. */
+static int write_text(int fd, const char *common, const char *const *device, size_t count)
 {
-        fg_autofree char *text = json_dumps(spec, JSON_COMPACT);
-        ssize_t size = text ? (ssize_t)strlen(text) : 0;
-        errno = text ? EIO : ENOMEM;
-        return text && write(fd, text, (size_t)size) == size ? 0 : -1;
+        char *text = NULL;
+        size_t size = 0;
+        FILE *file = open_memstream(&text, &size);
+        if (!file)
+                return -1;
+        print(file, common, device, count);
+        int r = fclose(file);
+        errno = r ? ENOMEM : EIO;
+        ssize_t n = r ? -1 : write(fd, text, size);
+        free(text);
+        return n == (ssize_t)size ? 0 : -1;
 }
 
 /* The temporary name does not end in .json, so that no engine takes it for a spec. */
-int fg_cdi_spec_write(json_t *spec, const char *folder, struct fg_error *err)
+int fg_cdi_spec_write(const char *common, const char *const *device, size_t count, const char *folder, struct fg_error *err)
 {
         char path[PATH_MAX], temporary[PATH_MAX];
         int r = fg_mkdirs(folder, 0755, err);
@@ -56,12 +71,19 @@ int fg_cdi_spec_write(json_t *spec, const char *folder, struct fg_error *err)
         fg_autoclose int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
         if (fd < 0)
                 return fg_error_set(err, -errno, "cannot create %s: %m", temporary);
-        r = fchmod(fd, 0644) < 0 || write_text(fd, spec) < 0 || rename(temporary, path) < 0 ? -errno : 0;
+        r = fchmod(fd, 0644) < 0 || write_text(fd, common, device, count) < 0 || rename(temporary, path) < 0 ? -errno : 0;
         if (r < 0) {
                 unlink(temporary);
                 return fg_error_set(err, r ? r : -EIO, "cannot write %s: %m", path);
         }
         return 0;
+}
+
+bool fg_cdi_spec_is_there(const char *folder)
+{
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s/" FG_CDI_FILE, folder);
+        return access(path, F_OK) == 0;
 }
 
 int fg_cdi_spec_remove(const char *folder, struct fg_error *err)

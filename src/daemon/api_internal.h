@@ -133,6 +133,7 @@ int fgd_handle_resize(struct fgd_call *call);
 int fgd_handle_delete(struct fgd_call *call);
 int fgd_handle_suspend(struct fgd_call *call);
 int fgd_handle_resume(struct fgd_call *call);
+int fgd_handle_payer(struct fgd_call *call);
 int fgd_handle_open(struct fgd_call *call);
 int fgd_handle_container(struct fgd_call *call);
 int fgd_handle_whoami(struct fgd_call *call);

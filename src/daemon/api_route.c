@@ -24,6 +24,7 @@ const struct fgd_route fgd_routes[] = {
         ROUTE("DELETE", "/v1/vgpus/*", fgd_handle_delete, MEMBER, 204, CHANGES),
         ROUTE("POST", "/v1/vgpus/*/suspend", fgd_handle_suspend, MEMBER, 200, CHANGES),
         ROUTE("POST", "/v1/vgpus/*/resume", fgd_handle_resume, MEMBER, 200, CHANGES),
+        ROUTE("PUT", "/v1/vgpus/*/payer", fgd_handle_payer, MEMBER, 200, CHANGES),
         ROUTE("GET", "/v1/vgpus/*/history", fgd_handle_history_vgpu, VIEWER, 200, READS),
         ROUTE("GET", "/v1/vgpus/*/*/history", fgd_handle_history_vgpu, VIEWER, 200, READS),
         ROUTE("GET", "/v1/vgpus/*/*", fgd_handle_inspect, VIEWER, 200, READS),

@@ -51,7 +51,7 @@ static void write_line(struct fgd_text *text, const struct fgd_meter *meter, con
         fgd_text_add(text, "{");
         fgd_text_field(text, "vgpu", meter->uuid);
         fgd_text_field(text, "name", meter->name ? meter->name : "");
-        fgd_text_field(text, "project", set ? set->project->name : names ? names->project : "");
+        fgd_text_field(text, "project", set ? fgd_set_payer(set)->name : names ? names->project : "");
         fgd_text_field(text, "user", set ? set->owner ? set->owner->name : "" : names ? names->user : "");
         fgd_text_field(text, "job", meter->job ? meter->job : "");
         fgd_text_field(text, "mode", last->cap ? "cap" : "share");

@@ -54,6 +54,10 @@ void fgd_write_set_begin(const struct fgd_set *set, const char *note, struct fgd
         fgd_text_add(text, set->ephemeral ? "\", \"ephemeral\": true" : "\", \"ephemeral\": false");
         if (set->job)
                 fgd_text_number(text, "job", (uint64_t)set->job);
+        if (set->payer)
+                fgd_text_field(text, "payer", set->payer->name);
+        if (set->workload)
+                fgd_text_field(text, "workload", set->workload);
         fgd_lease_write(set, text);
         if (note[0])
                 fgd_text_field(text, "note", note);

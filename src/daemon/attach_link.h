@@ -21,6 +21,8 @@ struct fgd_view {
         sd_event_source *source;
         struct fgd_view *next;
         bool is_published; /* of a box: engines are told of it */
+        char *text;        /* its device in their spec, as it was when the machine was of that version; NULL: not made yet */
+        uint64_t text_version;
         TAILQ_ENTRY(fgd_view) published;
 };
 

@@ -46,6 +46,7 @@ static void view_free(struct fgd_view *view)
 {
         sd_event_source_disable_unref(view->source);
         close(view->fd);
+        free(view->text);
         free(view);
 }
 

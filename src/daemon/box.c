@@ -23,6 +23,9 @@ struct fgd_boxes {
         TAILQ_HEAD(, fgd_view) published; /* newest first */
         char folder[PATH_MAX];            /* of specs; "": engines are not told */
         json_t *common;                   /* NULL: not looked for yet, or it cannot be had */
+        char *common_text;
+        uint64_t version;                 /* of the machine: what was made before it changed does not count */
+        bool is_told;                     /* the spec has all that are published */
         char failure[FG_ERROR_MAX];       /* said last, so that it is said once */
         struct fgd_box_rest *rest;        /* NULL: all that an earlier daemon left is taken over */
 };
@@ -59,6 +62,14 @@ static bool has_cuda(const struct fgd_manager *m)
         return false;
 }
 
+static void drop_common(struct fgd_boxes *boxes)
+{
+        json_decref(boxes->common);
+        free(boxes->common_text);
+        boxes->common = NULL;
+        boxes->common_text = NULL;
+}
+
 /* What all containers get is looked for when it is first needed: the tree may be mended while the daemon runs. */
 static int need_common(struct fgd_manager *m, struct fg_error *err)
 {
@@ -75,6 +86,12 @@ static int need_common(struct fgd_manager *m, struct fg_error *err)
                 r = fg_cdi_prepare(&host, err);
         if (r == 0)
                 m->boxes->common = fg_cdi_common(&host, err);
+        if (m->boxes->common)
+                m->boxes->common_text = json_dumps(m->boxes->common, JSON_COMPACT);
+        if (m->boxes->common && !m->boxes->common_text) {
+                drop_common(m->boxes);
+                return fg_error_set(err, -ENOMEM, "out of memory");
+        }
         return r < 0 ? r : m->boxes->common ? 0 : err->code;
 }
 
@@ -107,38 +124,50 @@ const char *fgd_box_device(const struct fgd_view *view, char *buf, size_t size)
         return buf;
 }
 
-/* A vGPU whose device cannot be handed out is left out, and the others stay. */
-static int add_view(json_t *spec, const struct fgd_view *view, struct fg_error *err)
+/* Kept, as every change of any vGPU writes them all. NULL: its device cannot be handed out, and it is left out. */
+static const char *text_of(struct fgd_view *view, struct fg_error *err)
 {
         char name[FG_CDI_NAME_MAX];
-        if (!fgd_box_device(view, name, sizeof name))
-                return 0;
-        json_t *edits = edits_of(view, err);
-        if (!edits)
-                return err->code == -ENOMEM ? -ENOMEM : 0;
-        return fg_cdi_spec_add(spec, name, edits);
+        if (view->text && view->text_version == view->manager->boxes->version)
+                return view->text;
+        free(view->text);
+        view->text = NULL;
+        json_t *edits = fgd_box_device(view, name, sizeof name) ? edits_of(view, err) : NULL;
+        if (edits)
+                view->text = fg_cdi_spec_device(name, edits);
+        json_decref(edits);
+        view->text_version = view->manager->boxes->version;
+        return view->text;
 }
 
 /* Of those published, the newest so many; the others leave the list, but their sockets stay: containers may have them. */
-static int write_spec(struct fgd_manager *m, struct fg_error *err)
+static size_t gather(struct fgd_manager *m, const char **device, size_t max, struct fg_error *err)
 {
         struct fgd_view *view, *next;
-        uint64_t count = 0;
-        int r = need_common(m, err);
-        if (r < 0)
-                return r;
-        json_t *spec = fg_cdi_spec_new(json_incref(m->boxes->common));
+        size_t seen = 0, count = 0;
         FGD_TAILQ_EACH_SAFE(view, &m->boxes->published, published, next) {
-                if (count++ < m->options.value[FG_OPT_CDI_MAX]) {
-                        r = r < 0 || !spec ? -ENOMEM : add_view(spec, view, err);
+                if (seen++ < max) {
+                        device[count] = text_of(view, err);
+                        count += device[count] != NULL;
                         continue;
                 }
                 TAILQ_REMOVE(&m->boxes->published, view, published);
                 view->is_published = false;
         }
-        r = r < 0 || !spec ? fg_error_set(err, -ENOMEM, "out of memory") : fg_cdi_spec_write(spec, m->boxes->folder, err);
-        json_decref(spec);
-        return r;
+        return count;
+}
+
+static int write_spec(struct fgd_manager *m, struct fg_error *err)
+{
+        size_t max = m->options.value[FG_OPT_CDI_MAX], count;
+        int r = need_common(m, err);
+        if (r < 0)
+                return r;
+        fg_autofree const char **device = calloc(max + 1, sizeof *device);
+        if (!device)
+                return fg_error_set(err, -ENOMEM, "out of memory");
+        count = gather(m, device, max, err);
+        return err->code == -ENOMEM ? -ENOMEM : fg_cdi_spec_write(m->boxes->common_text, device, count, m->boxes->folder, err);
 }
 
 /* Containers are not what a vGPU is made for first: if engines cannot be told, that is a problem to be shown, and no reason to fail. */
@@ -155,6 +184,7 @@ static void tell_engines(struct fgd_manager *m)
                         fgd_manager_note(m, "container engines know no vGPUs: %s", err.text);
         }
         snprintf(boxes->failure, sizeof boxes->failure, "%s", r < 0 ? err.text : "");
+        boxes->is_told = r == 0;
 }
 
 static void publish(struct fgd_view *view)
@@ -166,6 +196,7 @@ static void publish(struct fgd_view *view)
                 return;
         if (view->is_published)
                 TAILQ_REMOVE(&boxes->published, view, published);
+        boxes->is_told = boxes->is_told && view->is_published;
         TAILQ_INSERT_HEAD(&boxes->published, view, published);
         view->is_published = true;
         /* When, is to be known to the next daemon; the file system's own clock ticks only every few milliseconds. */
@@ -237,7 +268,9 @@ int fgd_box_open(struct fgd_manager *m, struct fgd_set *set, int64_t index, stru
         if (!*ret_edits)
                 return fgd_problem_set(problem, r == -ENOSPC || r == -EROFS ? FGD_STORAGE : FGD_INTERNAL, "%s", err.text[0] ? err.text : "out of memory");
         publish(*ret);
-        tell_engines(m);
+        /* The order of devices says nothing to engines. */
+        if (!m->boxes->is_told || !(*ret)->text || !fg_cdi_spec_is_there(m->boxes->folder))
+                tell_engines(m);
         return 0;
 }
 
@@ -245,8 +278,8 @@ void fgd_box_devices_changed(struct fgd_manager *m)
 {
         if (!m->boxes)
                 return;
-        json_decref(m->boxes->common);
-        m->boxes->common = NULL;
+        drop_common(m->boxes);
+        m->boxes->version++;
         tell_engines(m);
 }
 
@@ -263,7 +296,7 @@ void fgd_box_free(struct fgd_manager *m)
         if (m->boxes->folder[0] && fgd_box_any(m) && fg_cdi_spec_remove(m->boxes->folder, &err) < 0)
                 fg_log_warning("%s", err.text);
         fgd_box_rest_free(m->boxes->rest);
-        json_decref(m->boxes->common);
+        drop_common(m->boxes);
         free(m->boxes);
         m->boxes = NULL;
 }

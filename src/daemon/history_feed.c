@@ -50,7 +50,7 @@ static struct fgd_history_subject *subject_of(struct fgd_history *h, const struc
         if (!s || s->fed)
                 return s;
         keep(&s->name, meter->name ? meter->name : "");
-        keep(&s->project, set ? set->project->name : names ? names->project : "");
+        keep(&s->project, set ? fgd_set_payer(set)->name : names ? names->project : "");
         keep(&s->user, set ? set->owner ? set->owner->name : "" : names ? names->user : "");
         keep(&s->device, md->device->uuid);
         if (look->created < start) {

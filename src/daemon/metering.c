@@ -122,7 +122,7 @@ static void identify(struct fgd_meter *meter, const struct fgd_vgpu *vgpu)
         meter->name = strdup(name);
         free(meter->job);
         meter->job = set->job ? strdup(set->name + strlen("job-")) : NULL;
-        meter->project_id = set->project->id;
+        meter->project_id = fgd_set_payer(set)->id;
         meter->user_id = set->owner ? set->owner->id : 0;
 }
 
@@ -192,6 +192,12 @@ void fgd_metering_look(struct fgd_manager *m)
                         update(mt, &set->vgpu[i], at);
 }
 
+void fgd_metering_bill(struct fgd_vgpu *vgpu)
+{
+        if (vgpu->meter && vgpu->meter->is_on)
+                vgpu->meter->project_id = fgd_set_payer(vgpu->set)->id;
+}
+
 void fgd_metering_remove(struct fgd_vgpu *vgpu)
 {
         struct fgd_meter *meter = vgpu->meter;
@@ -202,7 +208,7 @@ void fgd_metering_remove(struct fgd_vgpu *vgpu)
         meter->end = at;
         meter->names = calloc(1, sizeof *meter->names);
         if (meter->names) {
-                snprintf(meter->names->project, sizeof meter->names->project, "%s", vgpu->set->project->name);
+                snprintf(meter->names->project, sizeof meter->names->project, "%s", fgd_set_payer(vgpu->set)->name);
                 snprintf(meter->names->user, sizeof meter->names->user, "%s", vgpu->set->owner ? vgpu->set->owner->name : "");
                 meter->names->look = fgd_history_look(vgpu);
         }

@@ -98,6 +98,8 @@ int fgd_metering_reserve(struct fgd_manager *manager, struct fgd_set *set);
 void fgd_metering_update(struct fgd_vgpu *vgpu);
 /* Devices came or went, and what was quarantined may be no more. */
 void fgd_metering_look(struct fgd_manager *manager);
+/* Its payer has changed: the open minute is the new one's, all of it. */
+void fgd_metering_bill(struct fgd_vgpu *vgpu);
 /* It is gone: its line stays until the window is settled. */
 void fgd_metering_remove(struct fgd_vgpu *vgpu);
 /* What is left of a set that is freed. */

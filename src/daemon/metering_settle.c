@@ -48,7 +48,7 @@ static struct fgd_meter_who who_of(const struct fgd_meter *meter)
         const struct fgd_meter_names *names = meter->names;
         return (struct fgd_meter_who){.vgpu = meter->uuid,
                                       .name = meter->name ? meter->name : "",
-                                      .project = set ? set->project->name : names ? names->project : "",
+                                      .project = set ? fgd_set_payer(set)->name : names ? names->project : "",
                                       .user = set ? set->owner ? set->owner->name : "" : names ? names->user : "",
                                       .job = meter->job ? meter->job : "",
                                       .project_id = meter->project_id,

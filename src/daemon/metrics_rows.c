@@ -109,6 +109,16 @@ static void collect_node(struct fgd_scrape *s)
 
 /* --- of vGPUs --- */
 
+/* As dcgm-exporter has them, so that OpenCost finds the pod; what runs for no cluster has its names here instead. */
+static void label_workload(struct fgd_scrape *s, const struct fgd_set *set, const char *name)
+{
+        char namespace[64] = "", pod[256] = "", container[64] = "";
+        bool is_known = set->workload && sscanf(set->workload, "%63[^/]/%253[^/]/%63s", namespace, pod, container) == 3;
+        label(s, "namespace", is_known ? namespace : fgd_set_payer(set)->name);
+        label(s, "pod", is_known ? pod : set->name);
+        label(s, "container", is_known ? container : name);
+}
+
 static void collect_vgpu(struct fgd_scrape *s, const struct fgd_set *set, const struct fgd_vgpu *vgpu)
 {
         char name[80];
@@ -118,16 +128,14 @@ static void collect_vgpu(struct fgd_scrape *s, const struct fgd_set *set, const 
         if (vgpu->pages)
                 fgd_pages_settle(vgpu->pages);
         snprintf(name, sizeof name, "%s/%u", set->name, vgpu->index);
-        label(s, "project", set->project->name);
+        label(s, "project", fgd_set_payer(set)->name);
         label(s, "user", set->owner ? set->owner->name : "");
         label(s, "vgpu", name);
         label(s, "UUID", fgd_device_gpu(vgpu->device));
         end_row(s);
         if (fgd_telemetry_get(s->manager, vgpu->device, FGD_SAMPLE_INDEX, &index) && begin_row(s, FGD_OF_CONTAINER, vgpu, 0)) {
                 label_gpu(s, vgpu->device, index);
-                label(s, "namespace", set->project->name);
-                label(s, "pod", set->name);
-                label(s, "container", name);
+                label_workload(s, set, name);
                 end_row(s);
         }
 }
@@ -196,7 +204,7 @@ void fgd_scrape_collect(struct fgd_scrape *s)
                 if (may_see(s, project))
                         collect_project(s, project);
         TAILQ_FOREACH(set, &s->manager->sets, order)
-                for (uint32_t i = 0; i < set->count && may_see(s, set->project); i++)
+                for (uint32_t i = 0; i < set->count && may_see(s, fgd_set_payer(set)); i++)
                         collect_vgpu(s, set, &set->vgpu[i]);
         collect_money(s);
 }

@@ -54,6 +54,14 @@ GET(get_sample_thousandth)
 
 /* --- of vGPUs --- */
 
+/* The whole device's: it says what others do, so it is for admins, as the device's own row is. OpenCost knows a container's GPU by it. */
+GET(get_decoder)
+{
+        const struct fgd_vgpu *vgpu = row->object;
+        uint64_t value;
+        return s->is_admin && fgd_telemetry_get(s->manager, vgpu->device, FGD_SAMPLE_DECODER, &value) && whole(ret, value);
+}
+
 /* Of the last minute that was settled for it. */
 GET(get_engine_active)
 {
@@ -230,6 +238,7 @@ const struct fgd_metric fgd_metric_table[] = {
         GPU("DEV_MEM_COPY_UTIL", GAUGE, COPY_UTILIZATION, get_sample, "Time with memory being read or written (%)."),
         GPU("DEV_ENC_UTIL", GAUGE, ENCODER, get_sample, "Encoder utilization (%)."),
         GPU("DEV_DEC_UTIL", GAUGE, DECODER, get_sample, "Decoder utilization (%)."),
+        {"DCGM_FI_DEV_DEC_UTIL", FGD_GAUGE, FGD_OF_CONTAINER, "", "The same for each vGPU on it, for admins: OpenCost knows a container's GPU by this.", get_decoder, 0},
         GPU("DEV_XID_ERRORS", GAUGE, XID, get_sample, "Number of the last XID error since the daemon listens; 0: none."),
         GPU("DEV_FB_FREE", GAUGE, MEMORY_FREE, get_sample_mebibytes, "Device memory free (MiB)."),
         GPU("DEV_FB_USED", GAUGE, MEMORY_USED, get_sample_mebibytes, "Device memory used, by anybody (MiB)."),

@@ -124,10 +124,10 @@ static void add_histogram(struct fgd_text *text, const char *name, const char *l
         fgd_text_add(text, "\n");
 }
 
-static void write_metric(const struct fgd_scrape *s, const struct fgd_metric *metric, struct fgd_text *text)
+/* `any`: its head is written. Whether it is now. */
+static bool write_metric(const struct fgd_scrape *s, const struct fgd_metric *metric, bool any, struct fgd_text *text)
 {
         const struct fgd_metric_rows *rows = &s->rows[metric->of];
-        bool any = false;
         for (uint32_t i = 0; i < rows->count && !s->labels.failed; i++) {
                 const struct fgd_metric_row *row = &rows->row[i];
                 const char *labels = s->labels.data ? s->labels.data + row->labels : "";
@@ -145,13 +145,18 @@ static void write_metric(const struct fgd_scrape *s, const struct fgd_metric *me
                 add_figure(text, &figure);
                 fgd_text_add(text, "\n");
         }
+        return any;
 }
 
+/* A series of two kinds of things is two rows of the table, one behind the other. */
 void fgd_metrics_write(struct fgd_scrape *s, struct fgd_text *text)
 {
+        bool any = false;
         text->failed |= s->labels.failed;
-        for (size_t i = 0; i < fgd_metric_count; i++)
-                write_metric(s, &fgd_metric_table[i], text);
+        for (size_t i = 0; i < fgd_metric_count; i++) {
+                bool goes_on = i > 0 && strcmp(fgd_metric_table[i].name, fgd_metric_table[i - 1].name) == 0;
+                any = write_metric(s, &fgd_metric_table[i], goes_on && any, text);
+        }
         if (s->is_openmetrics)
                 fgd_text_add(text, "# EOF\n");
         else if (!text->size)

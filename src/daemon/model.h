@@ -104,6 +104,8 @@ struct fgd_set {
         struct fgd_run *run; /* NULL: a person's, or a job's that is not known */
         uint32_t count;
         struct fgd_project *project; /* names are unique within it */
+        struct fgd_project *payer;   /* whose its minutes are; NULL: its project's */
+        char *workload;              /* "NAMESPACE/POD/CONTAINER" of the cluster that it runs for; NULL: none is known */
         struct fgd_user *owner;      /* NULL: the operator's */
         struct fgd_node by_name;
         TAILQ_ENTRY(fgd_set) order;
@@ -114,6 +116,11 @@ struct fgd_set {
         struct fgd_vgpu vgpu[];
 };
 TAILQ_HEAD(fgd_set_list, fgd_set);
+
+static inline struct fgd_project *fgd_set_payer(const struct fgd_set *set)
+{
+        return set->payer ? set->payer : set->project;
+}
 
 static inline void fgd_counters_add(struct fgd_counters *to, const struct fgd_counters *more)
 {

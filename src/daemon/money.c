@@ -225,7 +225,7 @@ static void stop_programs(struct fgd_manager *manager, const struct fgd_project 
         const struct fgd_set *set;
         const struct fgd_use *use;
         TAILQ_FOREACH(set, &manager->sets, order) {
-                if (set->project != project)
+                if (fgd_set_payer(set) != project)
                         continue;
                 TAILQ_FOREACH(use, &set->uses, of_set)
                         fgd_process_signal(use->process, is_first ? SIGTERM : SIGKILL);
@@ -238,7 +238,7 @@ static void suspend_sets(struct fgd_manager *manager, const struct fgd_project *
         struct fgd_set *set;
         (void)is_first;
         TAILQ_FOREACH(set, &manager->sets, order)
-                if (set->project == project && !set->is_paused && !set->ending)
+                if (fgd_set_payer(set) == project && !set->is_paused && !set->ending)
                         fgd_vgpus_suspend_for(manager, set, "budget", "the budget of its project is used up");
 }
 

@@ -63,12 +63,17 @@ int fgd_project_lease(struct fgd_manager *m, struct fgd_project *project, int64_
 
 int fgd_project_delete(struct fgd_manager *m, struct fgd_project *project, struct fgd_problem *problem)
 {
+        const struct fgd_set *set;
         struct fg_error err = {0};
         if (project == m->tenants->standard)
                 return fgd_problem_set(problem, FGD_IN_USE, "the project \"" FGD_DEFAULT_PROJECT "\" is always there");
         if (project->sets)
                 return fgd_problem_set(problem, FGD_IN_USE, "the project \"%s\" has %u set%s of vGPUs: delete them first", project->name,
                                        project->sets, project->sets == 1 ? "" : "s");
+        TAILQ_FOREACH(set, &m->sets, order)
+                if (set->payer == project)
+                        return fgd_problem_set(problem, FGD_IN_USE, "the project \"%s\" pays for \"%s\" of \"%s\": delete that first", project->name,
+                                               set->name, set->project->name);
         if (fgd_jobs_of(m, project, NULL))
                 return fgd_problem_set(problem, FGD_IN_USE, "the project \"%s\" has jobs that have not ended: cancel them first", project->name);
         fgd_event_stage(m, NULL, "project.deleted", project->name, "the project \"%s\" was deleted", project->name);

@@ -58,6 +58,7 @@ void fgd_set_free(struct fgd_set *set)
         for (uint32_t i = 0; i < set->count; i++)
                 fgd_metering_drop(&set->vgpu[i]);
         fgd_set_trace_free(set->trace);
+        free(set->workload);
         free(set);
 }
 
@@ -111,6 +112,19 @@ void fgd_registry_remove(struct fgd_manager *m, struct fgd_set *set)
         book(m, set, -1);
         fgd_watchdog_update(m);
         fgd_jobs_kick(m);
+}
+
+int fgd_registry_bill(struct fgd_set *set, struct fgd_project *payer, const char *workload)
+{
+        char *copy = *workload ? strdup(workload) : NULL;
+        if (*workload && !copy)
+                return -ENOMEM;
+        free(set->workload);
+        set->workload = copy;
+        set->payer = payer == set->project ? NULL : payer;
+        for (uint32_t i = 0; i < set->count; i++)
+                fgd_metering_bill(&set->vgpu[i]);
+        return 0;
 }
 
 uint32_t fgd_vgpu_share(const struct fgd_vgpu *vgpu)

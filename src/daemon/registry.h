@@ -18,6 +18,9 @@ int fgd_registry_reserve(struct fgd_manager *manager, struct fgd_set *set);
 void fgd_registry_add(struct fgd_manager *manager, struct fgd_set *set);
 void fgd_registry_remove(struct fgd_manager *manager, struct fgd_set *set);
 
+/* `payer`: NULL or its project: nobody else. `workload` "": none. -ENOMEM. */
+int fgd_registry_bill(struct fgd_set *set, struct fgd_project *payer, const char *workload);
+
 /* Accounts of the devices. A paused set's share is nobody's. */
 uint32_t fgd_vgpu_share(const struct fgd_vgpu *vgpu);
 /* Gives the share of a set back to its devices and quotas, or takes it again: whoever calls knows that it is there. */

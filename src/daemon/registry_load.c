@@ -70,6 +70,10 @@ static int take_set(void *user, const struct fgd_store_set *row)
         if (!set)
                 return -ENOMEM;
         place(m, set, row);
+        if (fgd_registry_bill(set, row->payer ? fgd_project_of_id(m, row->payer) : NULL, row->workload ? row->workload : "") < 0) {
+                fgd_set_free(set);
+                return -ENOMEM;
+        }
         set->id = row->id;
         set->created = row->created;
         set->ephemeral = row->ephemeral;

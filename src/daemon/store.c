@@ -93,6 +93,12 @@ int fgd_store_delete_set(struct fgd_store *store, const struct fgd_set *set, str
         return fgd_sql_finish(store, r, true, err);
 }
 
+int fgd_store_bill_set(struct fgd_store *store, const struct fgd_set *set, int64_t payer, const char *workload, struct fg_error *err)
+{
+        int r = fgd_sql_begin(store, err);
+        return r < 0 ? r : fgd_sql_finish(store, fgd_sql_run(store, FGD_SQL_BILL_SET, err, "iit", set->id, payer, workload), true, err);
+}
+
 int fgd_store_change(struct fgd_store *store, const struct fgd_change *change, uint32_t count, struct fg_error *err)
 {
         int r = fgd_sql_begin(store, err);

@@ -11,7 +11,7 @@
 
 struct fgd_store;
 
-#define FGD_STORE_VERSION 4
+#define FGD_STORE_VERSION 5
 
 /* Opens or makes the store. One that is damaged is renamed (store.db.corrupt-<time>) and an empty one made; then `note`
  * says so, else it is empty. Fails when the folder cannot be written or the store is of a later version. */
@@ -36,7 +36,8 @@ int fgd_store_flush(struct fgd_store *store, struct fg_error *err);
 struct fgd_store_set {
         int64_t id, created, count, project, owner; /* owner 0: the operator's */
         int64_t job, element;                       /* job 0: a person's set */
-        const char *name;
+        int64_t payer;                              /* 0: its project */
+        const char *name, *workload;                /* workload "": none */
         bool ephemeral, is_suspended;
 };
 struct fgd_store_vgpu {
@@ -56,6 +57,7 @@ int fgd_store_put_device(struct fgd_store *store, const struct fgd_device *devic
 /* Assigns set->id and every vgpu[i].id. A job's set comes and goes with the row of its run, in one transaction. */
 int fgd_store_add_set(struct fgd_store *store, struct fgd_set *set, struct fg_error *err);
 int fgd_store_delete_set(struct fgd_store *store, const struct fgd_set *set, struct fg_error *err);
+int fgd_store_bill_set(struct fgd_store *store, const struct fgd_set *set, int64_t payer, const char *workload, struct fg_error *err);
 
 struct fgd_change {
         struct fgd_vgpu *vgpu;

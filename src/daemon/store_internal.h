@@ -56,6 +56,7 @@
         X(DELETE_VGPUS, "DELETE FROM vgpus WHERE set_id=?1")                                                              \
         X(DELETE_SET, "DELETE FROM sets WHERE id=?1")                                                                     \
         X(DELETE_LEASE, "DELETE FROM leases WHERE set_id=?1")                                                             \
+        X(BILL_SET, "UPDATE sets SET payer=?2,workload=?3 WHERE id=?1")                                                   \
         X(SUSPEND_SET, "UPDATE sets SET suspended=?2 WHERE id=?1")                                                        \
         X(PUT_UPTIME, "INSERT OR REPLACE INTO uptime(id,ms) VALUES(1,?1)")                                                \
         X(PUT_LEASE, "INSERT OR REPLACE INTO leases(set_id,active_at,gpu_ns,warned) VALUES(?1,?2,?3,?4)")                 \

@@ -31,7 +31,9 @@ static int set_row(sqlite3_stmt *s, const void *user)
                                     .owner = sqlite3_column_int64(s, 6),
                                     .job = sqlite3_column_int64(s, 7),
                                     .element = sqlite3_column_int64(s, 8),
-                                    .is_suspended = sqlite3_column_int64(s, 9) != 0};
+                                    .is_suspended = sqlite3_column_int64(s, 9) != 0,
+                                    .payer = sqlite3_column_int64(s, 10),
+                                    .workload = (const char *)sqlite3_column_text(s, 11)};
         return visitor->set(visitor->user, &set);
 }
 
@@ -62,7 +64,8 @@ int fgd_store_load(struct fgd_store *store, const struct fgd_store_visitor *visi
         int r = fgd_sql_walk(store, "SELECT id,key,uuid,api,model,vendor,driver,memory,compute_units,type FROM devices ORDER BY id",
                      visitor, device_row, err);
         if (r == 0)
-                r = fgd_sql_walk(store, "SELECT id,name,created,ephemeral,count,project,owner,job,element,suspended FROM sets ORDER BY id", visitor, set_row, err);
+                r = fgd_sql_walk(store, "SELECT id,name,created,ephemeral,count,project,owner,job,element,suspended,payer,workload FROM sets ORDER BY id",
+                         visitor, set_row, err);
         if (r == 0)
                 r = fgd_sql_walk(store,
                          "SELECT id,set_id,idx,uuid,device,memory,share,mode,priority," FGD_COUNTER_COLUMNS("base_") ","

@@ -97,6 +97,11 @@ static const char lease_tables[] =
 static const char budget_tables[] =
         "CREATE TABLE job_budgets(job INTEGER PRIMARY KEY, currency TEXT NOT NULL, amount INTEGER NOT NULL, before INTEGER NOT NULL);";
 
+/* Whom a set's minutes are billed to, and what it runs for in a cluster. A payer of 0 is its project. */
+static const char payer_tables[] =
+        "ALTER TABLE sets ADD COLUMN payer INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE sets ADD COLUMN workload TEXT NOT NULL DEFAULT '';";
+
 /* Version 1 knew no projects: what it has belongs to the first. */
 static const char sets_from_1[] =
         "CREATE TABLE sets_new" SETS ";"
@@ -127,16 +132,17 @@ static int run_all(struct fgd_store *store, const char *const *sql, struct fg_er
 
 int fgd_store_make_schema(struct fgd_store *store, struct fg_error *err)
 {
-        static const char *const all[] = {vgpu_tables, tenant_tables, job_tables, lease_tables, perf_tables, budget_tables, NULL};
+        static const char *const all[] = {vgpu_tables, tenant_tables, job_tables, lease_tables, perf_tables, budget_tables, payer_tables, NULL};
         return run_all(store, all, err);
 }
 
 int fgd_store_migrate(struct fgd_store *store, int from_version, struct fg_error *err)
 {
-        static const char *const from_1[] = {tenant_tables, sets_from_1, job_tables, lease_tables, perf_tables, budget_tables, NULL};
-        static const char *const from_2[] = {job_tables, lease_tables, perf_tables, budget_tables, NULL};
-        static const char *const from_3[] = {budget_tables, NULL};
-        static const char *const *const from[] = {NULL, from_1, from_2, from_3};
+        static const char *const from_1[] = {tenant_tables, sets_from_1, job_tables, lease_tables, perf_tables, budget_tables, payer_tables, NULL};
+        static const char *const from_2[] = {job_tables, lease_tables, perf_tables, budget_tables, payer_tables, NULL};
+        static const char *const from_3[] = {budget_tables, payer_tables, NULL};
+        static const char *const from_4[] = {payer_tables, NULL};
+        static const char *const *const from[] = {NULL, from_1, from_2, from_3, from_4};
         _Static_assert(FGD_STORE_VERSION == sizeof from / sizeof *from, "a new version needs its own step");
         int r = from_version < FGD_STORE_VERSION ? run_all(store, from[from_version], err) : 0;
         return r < 0 ? fg_error_wrap(err, r, "the store of version %d cannot be brought to version %d", from_version, FGD_STORE_VERSION) : 0;

@@ -66,6 +66,8 @@ void fgd_vgpus_expire(struct fgd_manager *manager, struct fgd_set *set);
 int fgd_vgpus_suspend(struct fgd_manager *manager, struct fgd_set *set, bool is_suspended, const char *why, struct fgd_problem *problem);
 /* Nobody asked: `actor` ("lease", "budget") did, says the audit. Of a job's set, the job is. */
 void fgd_vgpus_suspend_for(struct fgd_manager *manager, struct fgd_set *set, const char *actor, const char *why);
+/* Whose the minutes of a set are, from the open one on, and what it runs for in a cluster ("": nothing that is known). */
+int fgd_vgpus_bill(struct fgd_manager *manager, struct fgd_set *set, struct fgd_project *payer, const char *workload, struct fgd_problem *problem);
 /* set->is_paused has changed, for whatever reason: the gates follow. Programs wait at them; their memory stays. */
 void fgd_vgpus_on_state(struct fgd_manager *manager, struct fgd_set *set);
 

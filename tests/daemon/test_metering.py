@@ -39,6 +39,33 @@ class OfOthers(people.Case):
             self.assertNotIn("day", device)
 
 
+    def test_another_project_pays(self):
+        """What the open minute has so far and what comes is the payer's; who may say so is a member of both; the set stays where it is."""
+        self.bob.create("reds")
+        path = "/v1/vgpus/reds/payer"
+        self.denied(self.bob, "PUT", path, {"project": "blue"}, 404, "not-found", "blue")
+        self.operator.ok("PUT", "/v1/projects/blue/members/bob", {"role": "viewer"})
+        self.denied(self.bob, "PUT", path + "?project=red", {"project": "blue"}, 403, "forbidden", "viewer")
+        self.operator.ok("PUT", "/v1/projects/blue/members/bob", {"role": "member"})
+        for workload in ("a/b", "a/b/c/d", "a//c", "a/b c/d", "", "x" * 64 + "/b/c", 7):
+            self.denied(self.bob, "PUT", path + "?project=red", {"project": "blue", "workload": workload}, 400, "bad-request", "workload")
+        self.denied(self.bob, "PUT", "/v1/vgpus/reds/0/payer?project=red", {"project": "blue"}, 404, "not-found")
+        got = self.bob.ok("PUT", path + "?project=red", {"project": "blue", "workload": "a/b.1/c"})
+        self.assertEqual((got["project"], got["payer"], got["workload"]), ("red", "blue", "a/b.1/c"))
+        self.denied(self.operator, "DELETE", "/v1/projects/blue", None, 409, "in-use", "reds")
+        for how in (None, signal.SIGKILL, signal.SIGTERM):
+            if how:
+                self.restart(how)
+            self.assertEqual(self.lines(self.carol), ["reds/0"])
+            self.assertEqual(self.lines(self.alice), [])
+            self.assertEqual([s["name"] for s in self.bob.ok("GET", "/v1/vgpus?project=red")["sets"]], ["reds"])
+        self.assertEqual(self.bob.ok("PUT", path + "?project=red", {}).get("payer"), None)
+        self.assertEqual(self.lines(self.alice), ["reds/0"])
+        self.bob.ok("PUT", path + "?project=red", {"project": "blue"})
+        self.bob.ok("DELETE", "/v1/vgpus/reds?project=red")
+        self.assertEqual({v["project"] for d in self.operator.ok("GET", "/v1/usage/now")["devices"] for v in d["vgpus"]}, {"blue"})
+
+
 class Metering(Case):
     def now(self, daemon, query=""):
         return daemon.ok("GET", "/v1/usage/now" + query)

@@ -47,6 +47,31 @@ class Metrics(harness.Case):
             d.create("a", memory="1G", compute="10")  # has no figure of the device's
             self.assertEqual(len(scrape(d).all("DCGM_FI_DEV_GPU_UTIL")), 2)
 
+    def test_a_pod_of_a_cluster(self):
+        """What OpenCost asks for: by container, pod and namespace, with the GPU that it is on. The payer's people see theirs; the whole device's figure is
+        for admins."""
+        people.require_root()
+        with Simulated("1xH100", telemetry_interval=1) as d:
+            d.ok("POST", "/v1/projects", {"name": "red"})
+            d.ok("POST", "/v1/users", {"name": "eve"})
+            d.ok("PUT", "/v1/projects/red/members/eve", {"role": "viewer"})
+            token = d.ok("POST", "/v1/tokens", {"user": "eve"})["secret"]
+            d.create("a", memory="1G", compute="10")
+            d.create("b", memory="1G", compute="10")
+            d.ok("PUT", "/v1/vgpus/a/payer", {"project": "red", "workload": "team/web-0/main"})
+            wait_until(lambda: scrape(d).all("DCGM_FI_DEV_DEC_UTIL"), "figures")
+            rows = scrape(d).all("DCGM_FI_DEV_DEC_UTIL")
+            self.assertEqual(len({value for _, value in rows}), 1)
+            pods = {(labels["namespace"], labels["pod"], labels["container"]): labels for labels, _ in rows if labels.get("container")}
+            self.assertEqual(set(pods), {("team", "web-0", "main"), ("default", "b", "b/0")})
+            self.assertEqual(len(rows), 3)
+            for labels in pods.values():
+                self.assertEqual(set(labels), DCGM_LABELS | {"namespace", "pod", "container"})
+                self.assertEqual((labels["UUID"], labels["device"]), (d.device()["key"].partition("/")[2], "nvidia0"))
+            eves = scrape(d, Authorization="Bearer " + token)
+            self.assertEqual(eves.all("DCGM_FI_DEV_DEC_UTIL"), [])
+            self.assertEqual([(labels["project"], labels["vgpu"]) for labels, _ in eves.all("fastgpu_vgpu_share_ratio")], [("red", "a/0")])
+
     def test_stale_figures_go_and_never_repeat(self):
         with Simulated("1xH100", telemetry_interval=1) as d:
             wait_until(lambda: scrape(d).all("DCGM_FI_DEV_GPU_TEMP"), "figures")

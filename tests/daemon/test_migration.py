@@ -26,11 +26,22 @@ CREATE TABLE usage(vgpu INTEGER PRIMARY KEY,
 PRAGMA application_id=1179078741; PRAGMA user_version=1;
 """
 SETS = 60
-LATEST = 4
+LATEST = 5
+
+
+def make_version_4(path):
+    """What the version before payers left behind: this one's, without what it has more."""
+    db = sqlite3.connect(path)
+    for column in ("payer", "workload"):
+        db.execute(f"ALTER TABLE sets DROP COLUMN {column}")
+    db.execute("PRAGMA user_version=4")
+    db.commit()
+    db.close()
 
 
 def make_version_3(path):
-    """What the version before budgets of jobs left behind: this one's, without what it has more."""
+    """Before budgets of jobs."""
+    make_version_4(path)
     db = sqlite3.connect(path)
     db.execute("DROP TABLE job_budgets")
     db.execute("PRAGMA user_version=3")
@@ -124,6 +135,21 @@ class Migration(harness.Case):
         self.assertEqual(self.d.ok("GET", "/v1/devices")["problems"], [])
         self.d.stop()
         self.assertEqual(self.version(), (LATEST, True))
+
+    def test_from_version_4(self):
+        """Each set is its project's to pay, and may get another payer."""
+        self.d.start()
+        self.d.ok("POST", "/v1/projects", {"name": "red"})
+        self.d.stop()
+        make_version_4(self.store)
+        self.d.start()
+        self.assertNotIn("payer", self.d.ok("GET", "/v1/vgpus/set1"))
+        self.assertEqual(self.d.ok("PUT", "/v1/vgpus/set1/payer", {"project": "red"})["payer"], "red")
+        self.assertEqual(self.d.ok("GET", "/v1/devices")["problems"], [])
+        self.d.stop()
+        self.assertEqual(self.version(), (LATEST, True))
+        self.d.start()
+        self.assertEqual(self.d.ok("GET", "/v1/vgpus/set1")["payer"], "red")
 
     def test_from_version_3(self):
         """A job that waited waits, and may get a budget."""

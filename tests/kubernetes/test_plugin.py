@@ -70,6 +70,7 @@ class Kubelet:
     def __init__(self, folder):
         self.folder = folder
         self.registered = queue.Queue()
+        self.refuses, self.refused = "", 0
         self.pods = b""
         os.makedirs(f"{folder}/device-plugins", exist_ok=True)
         os.makedirs(f"{folder}/pod-resources", exist_ok=True)
@@ -83,6 +84,9 @@ class Kubelet:
     def register(self, request, context):
         """As the kubelet does: it asks for the options before it answers."""
         message = parse(request)
+        if self.refuses:
+            self.refused += 1
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, self.refuses)
         plugin = Plugin(f"{self.folder}/device-plugins/{texts(message, 2)[0]}")
         plugin.version, plugin.resource = texts(message, 1)[0], texts(message, 3)[0]
         plugin.options = parse(plugin.call("GetDevicePluginOptions", b""))
@@ -121,9 +125,9 @@ class Plugin:
         return [parse(c) for c in parse(self.call("Allocate", request)).get(1, [])]
 
 
-def pods(*of):
+def pods(*of, namespace="team"):
     """The list of these: (name, container, resource, IDs)."""
-    return b"".join(field(1, field(1, name) + field(2, "team") + field(3, field(1, container) + field(2, field(1, resource) + b"".join(field(2, i) for i in ids))))
+    return b"".join(field(1, field(1, name) + field(2, namespace) + field(3, field(1, container) + field(2, field(1, resource) + b"".join(field(2, i) for i in ids))))
                     for name, container, resource, ids in of)
 
 
@@ -180,6 +184,86 @@ class DevicePlugin(unittest.TestCase):
         self.assertEqual(process.wait(30), 0)
         self.assertEqual(os.listdir(self.folder + "/device-plugins"), ["kubelet.sock"])
 
+    def lines(self):
+        """{set: projects} of the open minute, as they will be on the bill."""
+        _, body = self.node.request("GET", "/v1/usage/now")
+        found = {}
+        for device in body["devices"]:
+            for line in device["vgpus"]:
+                found.setdefault(line["name"].split("/")[0], []).append(line["project"])
+        return found
+
+    def billed(self, name):
+        made = self.sets()[name]
+        return made.get("payer"), made.get("workload")
+
+    def test_who_pays(self):
+        """The minutes of a slice are its pod's namespace's, from the first one on, whoever is started again; somebody may have said another payer."""
+        process, plugins = self.start("--class=2G:20", "--payer=red=finance.red")
+        small = plugins["fastgpu.dev/vgpu-2g-20"]
+        gpu = sorted({i[:6] for i in small.watch()})
+        name = f"vgpu-2g-20-{gpu[0]}.0"
+        small.allocate([f"{gpu[0]}-0"])
+        self.assertEqual(self.lines()[name], ["kubernetes"])
+        self.kubelet.pods = pods(("a", "main", small.resource, [f"{gpu[0]}-0"]))
+        wait_until(lambda: self.billed(name) == ("k8s-team", "team/a/main"), 30, "the namespace pays")
+        self.assertEqual(self.lines()[name], ["k8s-team"])
+        for again in range(2):
+            process.send_signal(signal.SIGKILL)
+            process.wait(30)
+            self.node.stop_daemon(signal.SIGKILL)
+            self.node.fastgpu("devices")
+            self.assertEqual(self.billed(name), ("k8s-team", "team/a/main"))
+            process, plugins = self.start("--class=2G:20", "--payer=red=finance.red")
+            small = plugins["fastgpu.dev/vgpu-2g-20"]
+            small.watch()
+        self.assertEqual(self.lines()[name], ["k8s-team"])
+        _, audit = self.node.request("GET", "/v1/audit?project=kubernetes")
+        self.assertEqual([row["status"] for row in audit["audit"] if row["action"] == "PUT /v1/vgpus/*/payer" and row["status"] == 200], [200])
+        other = f"vgpu-2g-20-{gpu[1]}.0"
+        small.allocate([f"{gpu[1]}-0"])
+        self.kubelet.pods = pods(("a", "main", small.resource, [f"{gpu[0]}-0"])) + pods(("b", "main", small.resource, [f"{gpu[1]}-0"]), namespace="red")
+        wait_until(lambda: self.billed(other) == ("finance.red", "red/b/main"), 30, "who was named pays")
+        self.assertEqual(self.lines(), {name: ["k8s-team"], other: ["finance.red"]})
+        status, problem = self.node.request("DELETE", "/v1/projects/finance.red")
+        self.assertEqual((status, other in problem["detail"]), (409, True))
+        # Deleted within the minute, its line stays the payer's.
+        self.kubelet.pods = pods(("a", "main", small.resource, [f"{gpu[0]}-0"]))
+        wait_until(lambda: other not in self.sets(), 30, "it is given back")
+        self.assertIn(self.lines().get(other), (None, ["finance.red"]))
+
+    def test_a_class_that_is_offered_no_more(self):
+        """Its pods keep what they have, and it is given back when they are gone."""
+        process, plugins = self.start("--class=2G:20")
+        small = plugins["fastgpu.dev/vgpu-2g-20"]
+        ids = sorted(small.watch())[:1]
+        small.allocate(ids)
+        self.kubelet.pods = pods(("a", "main", small.resource, ids))
+        wait_until(lambda: self.billed(*self.sets())[1], 30, "it is known whose it is")
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        _, plugins = self.start("--class=big=4G:50")
+        self.assertEqual(sorted(plugins["fastgpu.dev/big"].watch().values()), ["Healthy"] * 3 + ["Unhealthy"])
+        time.sleep(3)
+        self.assertEqual(len(self.sets()), 1)
+        self.kubelet.pods = pods(("b", "main", "cpu", []))
+        wait_until(lambda: not self.sets(), 30, "it is given back")
+
+    def test_a_kubelet_of_another_version(self):
+        """It says so; we say so where people look, and are there when it has changed its mind."""
+        self.kubelet.refuses = "requested API version v1beta1 is not supported by kubelet. Supported version is v2"
+        process = self.node.popen([tool("bin", "fastgpu-kubelet"), f"--kubelet-dir={self.folder}", "--class=2G:20"], stderr=subprocess.PIPE)
+        for line in process.stderr:
+            if "not registered" in line:
+                break
+        self.assertIn("fastgpu.dev/vgpu-2g-20 is not registered: the kubelet refuses: requested API version v1beta1 is not supported", line)
+        with open(self.node.dir + "/run/kubelet.json") as f:
+            self.assertEqual([r["registered"] for r in json.load(f)["resources"]], [False])
+        self.kubelet.refuses = ""
+        plugin = self.kubelet.registered.get(timeout=30)
+        self.addCleanup(plugin.channel.close)
+        self.assertEqual(len(plugin.watch()), 8)
+
     def test_refusals(self):
         _, plugins = self.start("--class=2G:20")
         plugin = plugins["fastgpu.dev/vgpu-2g-20"]
@@ -216,7 +300,9 @@ class DevicePlugin(unittest.TestCase):
 
     def test_options(self):
         for options, word in (([], "--class"), (["--class=8G"], "8G"), (["--class=1G:5", "--class=1G:5"], "before"), (["--class=1G:5", "--inject=magic"], "magic"),
-                              (["--dra"], "--node"), (["--dra", "--node=n"], "--api-server"), (["--dra", "--api-server=http://x"], "https://"), (["x"], '"x"')):
+                              (["--dra"], "--node"), (["--dra", "--node=n"], "--api-server"), (["--dra", "--api-server=http://x"], "https://"), (["x"], '"x"'),
+                              (["--class=1G:5", "--payer=team"], '"team"'), (["--class=1G:5", "--payer=a=x", "--payer=a=y"], "before"),
+                              (["--class=1G:5", "--payer=a=x/y"], '"x/y"')):
             env = {k: v for k, v in self.node.env.items() if not k.startswith(("POD_", "NODE_", "KUBERNETES_SERVICE"))}
             done = subprocess.run([tool("bin", "fastgpu-kubelet"), *options], env=env, capture_output=True, text=True, timeout=30)
             self.assertEqual((done.returncode, word in done.stderr), (2, True), done.stderr)

@@ -136,15 +136,26 @@ static void a_spec_is_written_in_one_step(void **state)
         struct fg_error err = {0};
         snprintf(cdi, sizeof cdi, "%s/cdi", folder);
         snprintf(path, sizeof path, "%s/" FG_CDI_FILE, cdi);
-        json_t *spec = fg_cdi_spec_new(json_pack("{s:[]}", "env"));
-        assert_int_equal(fg_cdi_spec_add(spec, "a", json_pack("{s:[]}", "mounts")), 0);
-        for (int again = 0; again < 2; again++)
-                assert_int_equal(fg_cdi_spec_write(spec, cdi, &err), 0);
-        json_t *read = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
-        assert_string_equal(json_string_value(json_object_get(read, "cdiVersion")), "0.3.0");
-        assert_string_equal(json_string_value(json_object_get(read, "kind")), "fastgpu.dev/vgpu");
-        json_decref(read);
-        json_decref(spec);
+        json_t *edits = json_pack("{s:[s]}", "env", "A=\"b\"");
+        char *device[] = {fg_cdi_spec_device("a", edits), fg_cdi_spec_device("7b", edits)};
+        assert_false(fg_cdi_spec_is_there(cdi));
+        for (size_t count = 0; count <= 2; count++) {
+                assert_int_equal(fg_cdi_spec_write("{\"mounts\":[]}", (const char *const *)device, count, cdi, &err), 0);
+                json_t *read = json_load_file(path, JSON_REJECT_DUPLICATES, NULL), *devices = json_object_get(read, "devices");
+                assert_string_equal(json_string_value(json_object_get(read, "cdiVersion")), count < 2 ? "0.3.0" : "0.5.0");
+                assert_string_equal(json_string_value(json_object_get(read, "kind")), "fastgpu.dev/vgpu");
+                assert_true(json_is_array(json_object_get(json_object_get(read, "containerEdits"), "mounts")));
+                assert_int_equal(json_array_size(devices), count);
+                for (size_t i = 0; i < count; i++) {
+                        assert_string_equal(json_string_value(json_object_get(json_array_get(devices, i), "name")), i ? "7b" : "a");
+                        assert_true(json_equal(json_object_get(json_array_get(devices, i), "containerEdits"), edits));
+                }
+                json_decref(read);
+        }
+        assert_true(fg_cdi_spec_is_there(cdi));
+        free(device[0]);
+        free(device[1]);
+        json_decref(edits);
         assert_int_equal(fg_cdi_spec_remove(cdi, &err), 0);
         assert_int_equal(fg_cdi_spec_remove(cdi, &err), 0);
         assert_int_equal(access(path, F_OK), -1);

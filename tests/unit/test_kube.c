@@ -223,15 +223,25 @@ static void quantities(void **state)
 
 static void projects(void **state)
 {
-        const struct fgi_kube_dra dra = {.prefix = "k8s-"};
+        static const char *const bad[] = {"", "team", "=x", "Team=x", "a/b=x", "team=", "team=a/b", "team=-a", "red=again",
+                                          "team=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+        struct fgi_kube_payers payers = {.prefix = "k8s-"};
+        struct fg_error err = {0};
         char name[FGI_KUBE_NAME_MAX], other[FGI_KUBE_NAME_MAX], namespace[64] = "";
-        fgi_kube_claim_project(&dra, "team-a", name);
+        fgi_kube_own_project(&payers, "team-a", name);
         assert_string_equal(name, "k8s-team-a");
         memset(namespace, 'a', 63);
-        fgi_kube_claim_project(&dra, namespace, name);
+        fgi_kube_own_project(&payers, namespace, name);
         namespace[62] = 'b';
-        fgi_kube_claim_project(&dra, namespace, other);
+        fgi_kube_own_project(&payers, namespace, other);
         assert_true(strlen(name) < FGI_KUBE_NAME_MAX && strcmp(name, other) != 0);
+        assert_int_equal(fgi_kube_payer_parse("red=Finance_1.x", &payers, &err), 0);
+        for (size_t i = 0; i < COUNT_OF(bad); i++)
+                assert_int_equal(fgi_kube_payer_parse(bad[i], &payers, &err), -EINVAL);
+        fgi_kube_payer(&payers, "red", name);
+        assert_string_equal(name, "Finance_1.x");
+        fgi_kube_payer(&payers, "re", name);
+        assert_string_equal(name, "k8s-re");
 }
 
 int main(void)

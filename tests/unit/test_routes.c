@@ -170,6 +170,7 @@ static const struct step {
         {"PATCH", "/v1/vgpus/red:a", "{\"compute\": \"2\"}"},
         {"POST", "/v1/vgpus/red:a/suspend", NULL},
         {"POST", "/v1/vgpus/red:a/resume", NULL},
+        {"PUT", "/v1/vgpus/red:a/payer", "{\"workload\": \"a/b/c\"}"},
         {"PATCH", "/v1/vgpus/red:a/0", "{\"compute\": \"3\"}"},
         {"POST", "/v1/open", "{\"target\": \"red:a\"}"},
         {"POST", "/v1/containers", "{\"target\": \"red:a\"}"},

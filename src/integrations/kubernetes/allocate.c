@@ -84,12 +84,26 @@ static int make(struct fgi_kube_resource *resource, const char *set, const struc
         return r;
 }
 
+/* How large it is to be is known when its container starts; the name that the container is told is known now. */
+static int promise(struct fgi_kube_resource *resource, const char *set, const struct fgi_kube_id *id, uint32_t ids, json_t **ret_box, struct fg_error *err)
+{
+        char device[2 * FGI_KUBE_NAME_MAX];
+        int r = remove_old(resource, set, id, ids, err);
+        if (r < 0)
+                return fg_error_wrap(err, r, "FastGPU: %s", resource->class.resource);
+        snprintf(device, sizeof device, "%s:%s", resource->kube->node.project, set);
+        *ret_box = json_pack("{s:s, s:s}", "name", set, "device", device);
+        return *ret_box ? 0 : fg_error_set(err, -ENOMEM, "out of memory");
+}
+
 int fgi_kube_allocate(struct fgi_kube_resource *resource, const struct fgi_kube_id *id, uint32_t ids, json_t **ret_box, struct fg_error *err)
 {
         struct fgi_kube *kube = resource->kube;
         char set[FGI_KUBE_NAME_MAX];
         fgi_kube_set_name(resource->class.name, id, ids, set);
         int r = kube->knows_sets ? 0 : fgi_kube_held_load(kube, err);
+        if (r == 0 && resource->split)
+                return promise(resource, set, id, ids, ret_box, err);
         if (r == 0)
                 r = make(resource, set, id, ids, err);
         if (r == 0)
@@ -97,6 +111,7 @@ int fgi_kube_allocate(struct fgi_kube_resource *resource, const struct fgi_kube_
         if (r < 0)
                 return fg_error_wrap(err, r, "FastGPU: %s", resource->class.resource);
         fg_log_info("%s made", set);
+        kube->pods_at = 0; /* for which pod is known soon */
         return 0;
 }
 

@@ -95,7 +95,7 @@ static struct curl_slist *headers_of(const struct fgi_kube_api *api, const struc
         char token[TOKEN_MAX], line[TOKEN_MAX + 32];
         struct curl_slist *list = curl_slist_append(NULL, "Accept: application/json");
         if (q->body)
-                list = curl_slist_append(list, "Content-Type: application/json");
+                list = curl_slist_append(list, strcmp(q->method, "PATCH") == 0 ? "Content-Type: application/merge-patch+json" : "Content-Type: application/json");
         fg_autoclose int fd = api->where.token[0] ? open(api->where.token, O_RDONLY | O_CLOEXEC) : -1;
         ssize_t n = fd < 0 ? 0 : read(fd, token, sizeof token - 1);
         while (n > 0 && (unsigned char)token[n - 1] <= ' ')

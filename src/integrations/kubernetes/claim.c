@@ -2,6 +2,8 @@
  * From a claim's allocation to a set. */
 #include "integrations/kubernetes/dra.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,15 +13,6 @@ static const char *text_of(const json_t *object, const char *key)
 {
         const char *text = json_string_value(json_object_get(object, key));
         return text ? text : "";
-}
-
-void fgi_kube_claim_project(const struct fgi_kube_dra *dra, const char *namespace, char ret[FGI_KUBE_NAME_MAX])
-{
-        char tag[FGI_KUBE_TAG];
-        if (snprintf(ret, FGI_KUBE_NAME_MAX, "%s%s", dra->prefix, namespace) < (int)FGI_KUBE_NAME_MAX)
-                return;
-        fgi_kube_tag(namespace, tag);
-        snprintf(ret + FGI_KUBE_NAME_MAX - 8, 8, "-%s", tag);
 }
 
 /* What the claim consumes of a capacity, in thousandths; `whole` if it says nothing: then it has the device for itself. */
@@ -148,26 +141,41 @@ static int keep_or_replace(struct fgi_kube_dra *dra, const char *project, const 
         return r < 0 ? r : fgi_kube_node_create(node, project, text, err);
 }
 
-int fgi_kube_claim_make(struct fgi_kube_dra *dra, const char *uid, const char *project, json_t *body, json_t *devices, struct fg_error *err)
+/* The daemon tells engines of what it makes, under a name that says the same; whether it does is seen once. */
+static int make(struct fgi_kube_dra *dra, const char *project, const char *set, const json_t *body, char ret_device[2 * FGI_KUBE_NAME_MAX + 1],
+                struct fg_error *err)
 {
         struct fgi_kube_node *node = &dra->kube->node;
         fg_autofree char *text = json_dumps(body, JSON_COMPACT);
         fgi_kube_autojson json_t *box = NULL;
-        char name[FGI_KUBE_NAME_MAX + 160];
-        json_t *device;
-        size_t i;
-        const char *set = text_of(body, "name");
         int r = text ? fgi_kube_node_create(node, project, text, err) : fg_error_set(err, -ENOMEM, "out of memory");
+        if (r == 0 && node->is_plain) {
+                snprintf(ret_device, 2 * FGI_KUBE_NAME_MAX + 1, "%s:%s", project, set);
+                return 0;
+        }
         if (r == -EEXIST)
                 r = keep_or_replace(dra, project, set, body, text, err);
         if (r == 0)
                 r = fgi_kube_node_box(node, project, set, &box, err);
         if (r < 0)
                 return r;
+        snprintf(ret_device, 2 * FGI_KUBE_NAME_MAX + 1, "%s", text_of(box, "device"));
+        return *ret_device ? 0 : fg_error_set(err, -EINVAL, "container engines are told of no vGPUs by this daemon (option cdi-dir)");
+}
+
+int fgi_kube_claim_make(struct fgi_kube_dra *dra, const char *project, json_t *body, json_t *devices, struct fg_error *err)
+{
+        char cdi[2 * FGI_KUBE_NAME_MAX + 1], name[sizeof cdi + 32];
+        json_t *device;
+        size_t i;
+        int r = make(dra, project, text_of(body, "name"), body, cdi, err);
+        if (r < 0)
+                return r;
         dra->kube->changed = true;
-        if (!*text_of(box, "device"))
-                return fg_error_set(err, -EINVAL, "container engines are told of no vGPUs by this daemon (option cdi-dir)");
-        snprintf(name, sizeof name, FGI_KUBE_DOMAIN "/vgpu=%s", text_of(box, "device"));
+        /* Which pod has it is known soon, of all claims that come together at once. */
+        if (dra->kube->pods_at > fg_now() + FG_NSEC_PER_SEC)
+                dra->kube->pods_at = fg_now() + FG_NSEC_PER_SEC;
+        snprintf(name, sizeof name, FGI_KUBE_DOMAIN "/vgpu=%s", cdi);
         json_array_foreach(devices, i, device)
                 if (json_object_set_new(device, "cdi", json_string(name)) < 0)
                         return fg_error_set(err, -ENOMEM, "out of memory");

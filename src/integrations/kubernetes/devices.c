@@ -66,7 +66,8 @@ static int add_device(Fgi__Plugin__Devices *list, const struct fgi_kube_gpu *gpu
 static int add_gpu(const struct fgi_kube_resource *resource, const struct fgi_kube_gpu *gpu, Fgi__Plugin__Devices *list)
 {
         bool used[FGI_KUBE_SLOTS_MAX], alive = gpu->usable && resource->kube->node.is_there;
-        uint32_t slots = fit(&resource->class, gpu->memory, 1000), left = fit(&resource->class, gpu->memory_free, gpu->share_free);
+        uint32_t slots = resource->split ? resource->split : fit(&resource->class, gpu->memory, 1000);
+        uint32_t left = resource->split ? resource->split : fit(&resource->class, gpu->memory_free, gpu->share_free);
         mark_used(resource, gpu->tag, used);
         for (uint32_t i = 0; i < FGI_KUBE_SLOTS_MAX; i++) {
                 if (i >= slots && !used[i])
@@ -153,7 +154,7 @@ size_t fgi_kube_prefer(struct fgi_kube_resource *resource, const Fgi__Plugin__Pr
                 if (!is_taken(ret, n, wanted->must[i]))
                         ret[n++] = wanted->must[i];
         size_t rest = count - n;
-        bool placed = rest > 0 && place(resource, rest, gpu);
+        bool placed = rest > 0 && !resource->split && place(resource, rest, gpu);
         for (size_t i = 0; i < rest; i++) {
                 char *id = placed ? pick(wanted, resource->kube->node.gpu[gpu[i]].tag, ret, n) : NULL;
                 if (!id)

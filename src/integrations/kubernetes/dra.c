@@ -25,14 +25,14 @@ static void paths_of(const struct fgi_kube_dra *dra, char ret_registration[PATH_
 static void info(struct fgi_grpc_call *call, const uint8_t *data, size_t size, void *user)
 {
         char registration[PATH_MAX], plugin[PATH_MAX];
-        static char *versions[] = {(char *)"v1.DRAPlugin", (char *)"v1beta1.DRAPlugin"};
+        static char *versions[] = {(char *)"v1.DRAPlugin", (char *)"v1beta1.DRAPlugin", (char *)"v1.DRAResourceHealth", (char *)"v1alpha1.DRAResourceHealth"};
         Fgi__Dra__Info reply = FGI__DRA__INFO__INIT;
         paths_of(user, registration, plugin);
         reply.type = (char *)"DRAPlugin";
         reply.name = (char *)FGI_KUBE_DOMAIN;
         reply.endpoint = plugin;
         reply.versions = versions;
-        reply.n_versions = 2;
+        reply.n_versions = sizeof versions / sizeof *versions;
         fgi_kube_reply(call, &reply.base);
 }
 
@@ -178,12 +178,12 @@ static int prepare_one(struct entry *entry, const char *body, struct fg_error *e
         fgi_kube_autojson json_t *want = NULL;
         fgi_kube_autojson json_t *devices = NULL;
         char project[FGI_KUBE_NAME_MAX];
-        fgi_kube_claim_project(dra, entry->namespace, project);
+        fgi_kube_own_project(&dra->kube->payers, entry->namespace, project);
         int r = dra->kube->node.gpus ? 0 : fgi_kube_node_look(&dra->kube->node, err);
         if (r == 0)
                 r = fgi_kube_claim_read(dra, body, entry->uid, project, &want, &devices, err);
         if (r == 0)
-                r = fgi_kube_claim_make(dra, entry->uid, project, want, devices, err);
+                r = fgi_kube_claim_make(dra, project, want, devices, err);
         if (r < 0)
                 return r;
         json_object_set(dra->prepared, entry->uid, devices);
@@ -235,7 +235,7 @@ static bool is_prepared(struct entry *entry)
         struct fg_error ignored = {0};
         if (!known)
                 return false;
-        fgi_kube_claim_project(dra, entry->namespace, project);
+        fgi_kube_own_project(&dra->kube->payers, entry->namespace, project);
         snprintf(set, sizeof set, "claim-%.50s", entry->uid);
         if (fgi_kube_node_box(&dra->kube->node, project, set, &box, &ignored) < 0)
                 return false;
@@ -328,7 +328,7 @@ static void unprepare_one(struct fgi_kube_dra *dra, const Fgi__Dra__Claim *claim
         fgi__dra__unprepared__init(&ret->value);
         ret->entry.key = claim->uid;
         ret->entry.value = &ret->value;
-        fgi_kube_claim_project(dra, claim->namespace_, project);
+        fgi_kube_own_project(&dra->kube->payers, claim->namespace_, project);
         snprintf(set, sizeof set, "claim-%s", claim->uid);
         json_object_del(dra->prepared, claim->uid);
         if (fgi_kube_node_delete(&dra->kube->node, project, set, &err) < 0) {
@@ -369,6 +369,8 @@ static const struct fgi_grpc_method plugin_methods[] = {{SERVICE "v1.DRAPlugin/N
                                                         {SERVICE "v1.DRAPlugin/NodeUnprepareResources", unprepare},
                                                         {SERVICE "v1beta1.DRAPlugin/NodePrepareResources", prepare},
                                                         {SERVICE "v1beta1.DRAPlugin/NodeUnprepareResources", unprepare},
+                                                        {"/v1.DRAResourceHealth/NodeWatchResources", fgi_kube_health_watch},
+                                                        {"/v1alpha1.DRAResourceHealth/NodeWatchResources", fgi_kube_health_watch},
                                                         {0}};
 
 static int need(struct fgi_kube_dra *dra, const char *path, const struct fgi_grpc_method *methods, struct fgi_grpc_server **server, struct fg_error *err)
@@ -413,6 +415,8 @@ void fgi_kube_dra_check(struct fgi_kube_dra *dra, uint64_t now)
         if (need_both(dra, &err) < 0)
                 fg_log_warning("%s", err.text);
         fgi_kube_slice_check(dra, now);
+        fgi_kube_health_check(dra, now);
+        fgi_kube_hami_check(dra, now);
 }
 
 void fgi_kube_dra_close(struct fgi_kube_dra *dra)
@@ -420,6 +424,7 @@ void fgi_kube_dra_close(struct fgi_kube_dra *dra)
         fgi_grpc_server_free(dra->registration);
         fgi_grpc_server_free(dra->plugin);
         fgi_kube_api_close(dra->api);
+        fgi_kube_hami_close(dra);
         free(dra->slice.devices);
         json_decref(dra->prepared);
 }

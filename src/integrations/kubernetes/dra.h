@@ -52,9 +52,13 @@ struct fgi_kube_dra {
         struct fgi_kube_api_where where;
         struct fgi_kube_api *api;
         char node[254];
-        char prefix[32]; /* of the project of a namespace */
+        struct fgi_grpc_call *watcher[FGI_KUBE_WATCHERS_MAX]; /* of the GPUs' health; NULL: free */
+        uint64_t digest, health_at; /* what they were told, and when they are told again */
         struct fgi_grpc_server *registration, *plugin;
         struct fgi_kube_slice slice;
+        bool is_hami; /* pods that were written for HAMi are served, too */
+        struct fgi_kube_hami_start *starts; /* of their containers, which wait */
+        uint64_t hami_at, hami_told; /* when the scheduler is told again of what there is, and of how much it was */
         json_t *prepared; /* uid -> devices, of this process: saves questions */
 };
 
@@ -68,8 +72,19 @@ json_t *fgi_kube_slice_devices(const struct fgi_kube_dra *dra);
 int fgi_kube_claim_read(struct fgi_kube_dra *dra, const char *claim, const char *uid, const char *project, json_t **ret_body, json_t **ret_devices,
                         struct fg_error *err);
 /* Makes it, or finds that it is made. `devices` get their CDI names. */
-int fgi_kube_claim_make(struct fgi_kube_dra *dra, const char *uid, const char *project, json_t *body, json_t *devices, struct fg_error *err);
-void fgi_kube_claim_project(const struct fgi_kube_dra *dra, const char *namespace, char ret[FGI_KUBE_NAME_MAX]);
+int fgi_kube_claim_make(struct fgi_kube_dra *dra, const char *project, json_t *body, json_t *devices, struct fg_error *err);
+
+/* --- hami.c --- */
+
+/* A container is about to start: its vGPUs are made as its pod asks for them, then the call is answered. */
+void fgi_kube_hami_start(struct fgi_kube_resource *resource, struct fgi_grpc_call *call, const struct fgi_kube_id *id, uint32_t ids);
+void fgi_kube_hami_check(struct fgi_kube_dra *dra, uint64_t now);
+void fgi_kube_hami_close(struct fgi_kube_dra *dra); /* when nobody calls or answers any more */
+
+/* --- health.c --- */
+
+void fgi_kube_health_watch(struct fgi_grpc_call *call, const uint8_t *data, size_t size, void *dra);
+void fgi_kube_health_check(struct fgi_kube_dra *dra, uint64_t now);
 
 /* --- dra.c --- */
 

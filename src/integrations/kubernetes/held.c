@@ -15,6 +15,7 @@
 #define GRACE   FG_NSEC_PER_SEC /* a pod is listed with its devices only after they were allocated */
 #define MISSES  2u
 #define SOON    (FG_NSEC_PER_SEC / 4) /* until the next question, when something is missing */
+#define YOUNG   (FG_NSEC_PER_SEC / 20) /* the same, when it is not known yet for whom something was made */
 #define NUDGE_EVERY 8u
 
 struct fgi_kube_held *fgi_kube_held_find(struct fgi_kube *kube, const char *set)
@@ -53,14 +54,34 @@ void fgi_kube_held_remove(struct fgi_kube *kube, struct fgi_kube_held *held)
 
 /* --- what the daemon has --- */
 
-static int resource_of_set(const struct fgi_kube *kube, const char *set, struct fgi_kube_id id[FGI_KUBE_IDS_MAX], int *ret_ids)
+/* Of a class that an earlier process offered: its pods may still run. */
+static int retire(struct fgi_kube *kube, const char *set, struct fgi_kube_id id[FGI_KUBE_IDS_MAX], int *ret_ids)
+{
+        char name[FGI_KUBE_NAME_MAX];
+        for (const char *p = strchr(set, '-'); p && kube->resources < FGI_KUBE_CLASSES_MAX; p = strchr(p + 1, '-')) {
+                struct fgi_kube_resource *resource = &kube->resource[kube->resources];
+                snprintf(name, sizeof name, "%.*s", (int)(p - set), set);
+                *ret_ids = fgi_kube_set_ids(name, set, id, FGI_KUBE_IDS_MAX);
+                if (*ret_ids < 0 || *ret_ids > (int)FGI_KUBE_IDS_MAX)
+                        continue;
+                *resource = (struct fgi_kube_resource){.kube = kube, .is_retired = true};
+                snprintf(resource->class.name, sizeof resource->class.name, "%s", name);
+                if (strcmp(name, FGI_KUBE_HAMI) == 0)
+                        snprintf(resource->class.resource, sizeof resource->class.resource, FGI_KUBE_HAMI_RESOURCE);
+                fg_log_info("%s is left of a class that is not offered any more", set);
+                return (int)kube->resources++;
+        }
+        return -ENOENT;
+}
+
+static int resource_of_set(struct fgi_kube *kube, const char *set, struct fgi_kube_id id[FGI_KUBE_IDS_MAX], int *ret_ids)
 {
         for (uint32_t i = 0; i < kube->resources; i++) {
                 *ret_ids = fgi_kube_set_ids(kube->resource[i].class.name, set, id, FGI_KUBE_IDS_MAX);
                 if (*ret_ids >= 0 && *ret_ids <= (int)FGI_KUBE_IDS_MAX)
                         return (int)i;
         }
-        return -ENOENT;
+        return retire(kube, set, id, ret_ids);
 }
 
 int fgi_kube_held_load(struct fgi_kube *kube, struct fg_error *err)
@@ -80,8 +101,11 @@ int fgi_kube_held_load(struct fgi_kube *kube, struct fg_error *err)
                 struct fgi_kube_held *held = at < 0 ? NULL : fgi_kube_held_find(kube, name);
                 if (at >= 0 && !held)
                         held = fgi_kube_held_add(kube, (uint32_t)at, name, id, (uint32_t)ids);
-                if (held)
-                        held->listed = true;
+                if (!held)
+                        continue;
+                const char *told = json_string_value(json_object_get(set, "workload"));
+                snprintf(held->told, sizeof held->told, "%s", told ? told : "");
+                held->listed = true;
         }
         for (uint32_t k = kube->helds; k-- > 0;)
                 if (!kube->held[k].listed)
@@ -92,10 +116,17 @@ int fgi_kube_held_load(struct fgi_kube *kube, struct fg_error *err)
 
 /* --- what pods have --- */
 
+/* Of a retired one often only the last part of the name is known. */
+static bool is_called(const struct fgi_kube_resource *resource, const char *name)
+{
+        const char *slash = strrchr(name, '/');
+        return resource->class.resource[0] ? strcmp(resource->class.resource, name) == 0 : strcmp(resource->class.name, slash ? slash + 1 : name) == 0;
+}
+
 static struct fgi_kube_resource *resource_by_name(struct fgi_kube *kube, const char *name)
 {
         for (uint32_t i = 0; i < kube->resources; i++)
-                if (strcmp(kube->resource[i].class.resource, name) == 0)
+                if (is_called(&kube->resource[i], name))
                         return &kube->resource[i];
         return NULL;
 }
@@ -143,7 +174,7 @@ static void mark(struct fgi_kube *kube, const struct fgi_kube_resource *resource
 /* The kubelet splits a container's devices of one resource by their NUMA nodes. */
 static void mark_container(struct fgi_kube *kube, const Fgi__Pods__Pod *pod, const Fgi__Pods__Container *container)
 {
-        char name[320];
+        char name[FGI_KUBE_WORKLOAD_MAX];
         snprintf(name, sizeof name, "%s/%s/%s", pod->namespace_, pod->name, container->name);
         for (uint32_t k = 0; k < kube->resources; k++) {
                 const struct fgi_kube_resource *resource = &kube->resource[k];
@@ -151,7 +182,7 @@ static void mark_container(struct fgi_kube *kube, const Fgi__Pods__Pod *pod, con
                 uint32_t ids = 0;
                 for (size_t i = 0; i < container->n_devices; i++) {
                         const Fgi__Pods__Devices *devices = container->devices[i];
-                        for (size_t j = 0; strcmp(devices->resource, resource->class.resource) == 0 && j < devices->n_ids; j++)
+                        for (size_t j = 0; is_called(resource, devices->resource) && j < devices->n_ids; j++)
                                 if (ids < FGI_KUBE_IDS_MAX && fgi_kube_id_parse(devices->ids[j], &id[ids]) == 0)
                                         ids++;
                 }
@@ -200,17 +231,35 @@ static void give_back(struct fgi_kube *kube, struct fgi_kube_held *held)
         fgi_kube_held_remove(kube, held);
 }
 
+static void bill_container(struct fgi_kube *kube, const Fgi__Pods__Pod *pod, const Fgi__Pods__Container *container, json_t *told)
+{
+        char name[FGI_KUBE_WORKLOAD_MAX];
+        snprintf(name, sizeof name, "%s/%s/%s", pod->namespace_, pod->name, container->name);
+        for (size_t i = 0; i < container->n_claims; i++)
+                for (size_t j = 0; j < container->claims[i]->n_devices; j++) {
+                        const Fgi__Pods__ClaimDevice *device = container->claims[i]->devices[j];
+                        for (size_t k = 0; k < device->n_cdi; k++)
+                                fgi_kube_bill_claim(kube, name, device->cdi[k]->name, told);
+                }
+}
+
 static bool read_pods(struct fgi_kube *kube, const Fgi__Pods__ListReply *list)
 {
         bool found = false;
         char name[320];
+        json_t *told = json_object();
         for (size_t i = 0; i < list->n_pods; i++) {
                 const Fgi__Pods__Pod *pod = list->pods[i];
                 snprintf(name, sizeof name, "%s/%s", pod->namespace_, pod->name);
                 found = found || strcmp(name, kube->own_pod) == 0;
-                for (size_t j = 0; j < pod->n_containers; j++)
+                for (size_t j = 0; j < pod->n_containers; j++) {
                         mark_container(kube, pod, pod->containers[j]);
+                        bill_container(kube, pod, pod->containers[j], told);
+                }
         }
+        json_decref(kube->billed);
+        kube->billed = told;
+        fgi_kube_bill_held(kube);
         return found;
 }
 
@@ -230,7 +279,7 @@ static bool read_answer(struct fgi_kube *kube, const uint8_t *answer, size_t siz
 /* Every list that it is told has the kubelet write its allocations down anew. */
 static void nudge(struct fgi_kube *kube, const struct fgi_kube_held *held)
 {
-        if (held->missed % NUDGE_EVERY == MISSES)
+        if (held->missed % NUDGE_EVERY == 1)
                 fgi_kube_plugin_tell(&kube->resource[held->resource], true);
 }
 
@@ -244,7 +293,10 @@ void fgi_kube_held_judge(struct fgi_kube *kube, const uint8_t *answer, size_t si
                 return;
         for (uint32_t i = kube->helds; i-- > 0;) {
                 struct fgi_kube_held *held = &kube->held[i];
-                if (held->listed || (!held->seen && now - held->since < GRACE)) {
+                bool is_young = !held->seen && now - held->since < GRACE;
+                if (is_young)
+                        kube->pods_at = now + YOUNG;
+                if (held->listed || is_young) {
                         held->missed = 0;
                         continue;
                 }

@@ -62,7 +62,9 @@ struct fgi_kube_gpu {
         uint32_t share_free;
         uint64_t claimed_memory; /* what claims have of it; fgi_kube_node_claimed() */
         uint32_t claimed_share;
-        bool usable;
+        bool usable, is_lost;
+        uint32_t xid;      /* of the last error that was the GPU's own; 0: none */
+        char trouble[96]; /* why it is not usable; "" */
         int numa; /* -1: not known */
 };
 
@@ -70,7 +72,7 @@ struct fgi_kube_node {
         struct fg_client *client;
         char project[FGI_KUBE_NAME_MAX];
         bool is_there;     /* the daemon answered last time */
-        bool has_project;
+        bool is_plain;     /* engines are told of PROJECT:SET with each set that is made, as was seen over this connection */
         uint32_t gpus;
         struct fgi_kube_gpu gpu[FGI_KUBE_GPUS_MAX];
         char type[32]; /* of the last refusal, in the API's words */
@@ -80,10 +82,13 @@ struct fgi_kube_node {
 int fgi_kube_node_look(struct fgi_kube_node *node, struct fg_error *err); /* at the devices */
 int fgi_kube_node_create(struct fgi_kube_node *node, const char *project, const char *body, struct fg_error *err);
 int fgi_kube_node_delete(struct fgi_kube_node *node, const char *project, const char *set, struct fg_error *err);
+/* Engines are told of it; its name there is *ret's "device". */
 int fgi_kube_node_box(struct fgi_kube_node *node, const char *project, const char *set, json_t **ret, struct fg_error *err);
 /* Of one project; {"sets": […]}. */
 int fgi_kube_node_sets(struct fgi_kube_node *node, const char *project, json_t **ret, struct fg_error *err);
 int fgi_kube_node_set(struct fgi_kube_node *node, const char *project, const char *set, json_t **ret, struct fg_error *err);
+/* Who pays for it, and "NAMESPACE/POD/CONTAINER" that it is for; "" where that is not known. The payer's project is made if it is not there. */
+int fgi_kube_node_bill(struct fgi_kube_node *node, const char *project, const char *set, const char *payer, const char *workload, struct fg_error *err);
 /* Adds up what sets called claim-… have, in all projects. */
 /* `prefix`: of the projects of claims. */
 int fgi_kube_node_claimed(struct fgi_kube_node *node, const char *prefix, struct fg_error *err);
@@ -94,6 +99,25 @@ struct fgi_kube_gpu *fgi_kube_node_gpu(struct fgi_kube_node *node, const char *t
 void fgi_kube_node_close(struct fgi_kube_node *node);
 /* The NUMA node of the NVIDIA GPU with this UUID, -1 if that cannot be known. `root` is "" but in tests. */
 int fgi_kube_numa(const char *root, const char *uuid);
+
+/* --- payer.c: whose the vGPUs of a namespace are --- */
+
+#define FGI_KUBE_PAYERS_MAX 256u
+
+struct fgi_kube_payers {
+        char prefix[32]; /* of the project of a namespace that is not named below */
+        uint32_t count;
+        struct {
+                char namespace[FGI_KUBE_NAME_MAX], project[FGI_KUBE_NAME_MAX];
+        } of[FGI_KUBE_PAYERS_MAX];
+};
+
+/* The project made for a namespace: prefix and name, shortened where that is too long. */
+void fgi_kube_own_project(const struct fgi_kube_payers *payers, const char *namespace, char ret[FGI_KUBE_NAME_MAX]);
+/* The one that pays: the same, unless somebody said another. */
+void fgi_kube_payer(const struct fgi_kube_payers *payers, const char *namespace, char ret[FGI_KUBE_NAME_MAX]);
+/* "NAMESPACE=PROJECT". */
+int fgi_kube_payer_parse(const char *text, struct fgi_kube_payers *payers, struct fg_error *err);
 
 /* --- message.c: protobuf --- */
 

@@ -17,6 +17,7 @@
 #define AGAIN    FG_NSEC_PER_SEC
 #define UNHEARD  (3 * FG_NSEC_PER_SEC) /* registered, and yet nobody watches */
 #define PODS     FG_NSEC_PER_SEC
+#define CLAIMS   (10 * FG_NSEC_PER_SEC) /* the same, when it is only to know whose the claims are */
 
 int fgi_kube_kubelet_open(struct fgi_kube *kube, struct fg_error *err)
 {
@@ -112,7 +113,7 @@ static bool is_watched(const struct fgi_kube_resource *resource)
 
 static void check_resource(struct fgi_kube *kube, struct fgi_kube_resource *resource, uint64_t now)
 {
-        if (need_server(kube, resource) < 0 || !kube->socket.st_ino)
+        if (resource->is_retired || need_server(kube, resource) < 0 || !kube->socket.st_ino)
                 return;
         if (resource->ask.client) {
                 finish(resource, now);
@@ -122,6 +123,11 @@ static void check_resource(struct fgi_kube *kube, struct fgi_kube_resource *reso
         }
         if (!resource->registered && !resource->ask.client && now >= resource->at)
                 start(kube, resource, now);
+}
+
+bool fgi_kube_wants_pods(const struct fgi_kube *kube)
+{
+        return kube->helds > 0 || kube->with_claims;
 }
 
 static void check_pods(struct fgi_kube *kube, uint64_t now)
@@ -137,9 +143,9 @@ static void check_pods(struct fgi_kube *kube, uint64_t now)
                         fgi_kube_held_judge(kube, answer, size);
                 else if (r < 0)
                         fg_log_debug("no list of pods: %s", err.text);
-        } else if (now >= kube->pods_at && kube->helds > 0) {
+        } else if (now >= kube->pods_at && fgi_kube_wants_pods(kube)) {
                 snprintf(path, sizeof path, "%s/pod-resources/kubelet.sock", kube->folder);
-                kube->pods_at = now + PODS;
+                kube->pods_at = now + (kube->helds > 0 ? PODS : CLAIMS);
                 if (fgi_kube_ask_start(&kube->pods, path, "/v1.PodResourcesLister/List", &message.base, PATIENCE, &err) < 0)
                         fg_log_debug("no list of pods: %s", err.text);
         }

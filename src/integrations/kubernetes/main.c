@@ -15,7 +15,9 @@
 #include <sys/signalfd.h>
 
 #define LOOK FG_NSEC_PER_SEC
+#define AWAY (FG_NSEC_PER_SEC / 4)
 #define SOON (20 * FG_NSEC_PER_MSEC)
+#define HAMI_SPLIT 10u /* HAMi's own default */
 #define SETS (10 * FG_NSEC_PER_SEC)
 
 const char *argp_program_version = "fastgpu-kubelet " FASTGPU_VERSION;
@@ -25,18 +27,20 @@ const char *argp_program_version = "fastgpu-kubelet " FASTGPU_VERSION;
 struct options {
         struct fgi_kube *kube;
         struct fgi_kube_dra *dra;
-        bool with_dra;
         struct fg_error err;
 };
 
-enum { KEY_NODE = 256, KEY_API_SERVER, KEY_CA, KEY_TOKEN, KEY_PREFIX };
+enum { KEY_NODE = 256, KEY_API_SERVER, KEY_CA, KEY_TOKEN, KEY_PREFIX, KEY_PAYER, KEY_HAMI };
 
 static const struct argp_option option_table[] = {
         {"class", 'c', "[NAME=]MEMORY:COMPUTE", 0, "Offer vGPUs of this size, as fastgpu.dev/vgpu-MEMORY-COMPUTE or NAME; several times for several sizes", 1},
-        {"project", 'p', "NAME", 0, "FastGPU project of the vGPUs (kubernetes)", 1},
+        {"project", 'p', "NAME", 0, "FastGPU project that the slices are made in (kubernetes)", 1},
         {"inject", 'i', "cdi|mounts", 0, "How containers get them: as a CDI device, or by mounts and variables for engines without CDI (cdi)", 1},
         {"dra", 'd', NULL, 0, "Be a DRA driver: claims say how much memory and compute they want", 1},
-        {"project-prefix", KEY_PREFIX, "TEXT", 0, "Claims of a namespace are of the project with this before its name (k8s-)", 1},
+        {"project-prefix", KEY_PREFIX, "TEXT", 0, "What pods of a namespace use is billed to the project with this before its name (k8s-)", 1},
+        {"payer", KEY_PAYER, "NAMESPACE=PROJECT", 0, "What pods of this namespace use is billed to this project; several times for several namespaces", 1},
+        {"hami", KEY_HAMI, "SPLIT", OPTION_ARG_OPTIONAL,
+         "Serve pods that were written for HAMi: nvidia.com/gpu with gpumem, gpumem-percentage and gpucores; at most SPLIT on a GPU (10)", 1},
         {"node", KEY_NODE, "NAME", 0, "This node's name ($NODE_NAME)", 2},
         {"api-server", KEY_API_SERVER, "URL", 0, "For --dra (https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT)", 2},
         {"ca", KEY_CA, "FILE", 0, "Its authority's certificate (the service account's)", 2},
@@ -67,6 +71,24 @@ static error_t take_class(struct options *o, const char *arg)
         return 0;
 }
 
+static error_t take_hami(struct options *o, const char *arg)
+{
+        struct fgi_kube *kube = o->kube;
+        struct fgi_kube_resource *resource = &kube->resource[kube->resources];
+        char *end = NULL;
+        unsigned long split = arg ? strtoul(arg, &end, 10) : HAMI_SPLIT;
+        if (arg && (*end || split < 1 || split > FGI_KUBE_SLOTS_MAX))
+                return fail(o, "--hami=%s: give a number from 1 to 1000, such as --hami=10", arg);
+        if (kube->resources == FGI_KUBE_CLASSES_MAX || o->dra->is_hami)
+                return fail(o, "--hami%s: there are 16 classes already, or it was given before", "");
+        resource->split = (uint32_t)split;
+        snprintf(resource->class.name, sizeof resource->class.name, FGI_KUBE_HAMI);
+        snprintf(resource->class.resource, sizeof resource->class.resource, FGI_KUBE_HAMI_RESOURCE);
+        o->dra->is_hami = true;
+        kube->resource[kube->resources++].kube = kube;
+        return 0;
+}
+
 static error_t copy(struct options *o, char *ret, size_t size, const char *arg)
 {
         return snprintf(ret, size, "%s", arg) < (int)size ? 0 : fail(o, "\"%.200s\" is too long", arg);
@@ -76,7 +98,7 @@ static error_t parse_dra(int key, char *arg, struct options *o)
 {
         switch (key) {
         case 'd':
-                o->with_dra = true;
+                o->kube->with_claims = true;
                 return 0;
         case KEY_NODE:
                 return copy(o, o->dra->node, sizeof o->dra->node, arg);
@@ -88,7 +110,11 @@ static error_t parse_dra(int key, char *arg, struct options *o)
         case KEY_TOKEN:
                 return copy(o, o->dra->where.token, sizeof o->dra->where.token, arg);
         case KEY_PREFIX:
-                return copy(o, o->dra->prefix, sizeof o->dra->prefix, arg);
+                return copy(o, o->kube->payers.prefix, sizeof o->kube->payers.prefix, arg);
+        case KEY_HAMI:
+                return take_hami(o, arg);
+        case KEY_PAYER:
+                return fgi_kube_payer_parse(arg, &o->kube->payers, &o->err) < 0 ? EINVAL : 0;
         default:
                 return ARGP_ERR_UNKNOWN;
         }
@@ -131,7 +157,7 @@ static void look(struct fgi_kube *kube, uint64_t now)
         struct fg_error err = {0};
         bool was_there = kube->node.is_there;
         int r = fgi_kube_node_look(&kube->node, &err);
-        kube->look_at = now + LOOK;
+        kube->look_at = now + (r < 0 ? AWAY : LOOK);
         if (r < 0 && was_there)
                 fg_log_warning("%s", err.text);
         if (r == 0 && !was_there) {
@@ -186,8 +212,8 @@ static void dispatch(struct fgi_kube *kube, struct fgi_kube_dra *dra)
 
 static int wait_ms(const struct fgi_kube *kube, uint64_t now)
 {
-        uint64_t until = kube->look_at;
-        if (!kube->pods.client && kube->helds > 0 && kube->pods_at < until)
+        uint64_t until = kube->dra && kube->dra->starts && kube->look_at > now + SOON ? now + SOON : kube->look_at;
+        if (!kube->pods.client && fgi_kube_wants_pods(kube) && kube->pods_at < until)
                 until = kube->pods_at;
         return kube->changed || until <= now ? 0 : (int)((until - now) / FG_NSEC_PER_MSEC) + 1;
 }
@@ -231,17 +257,18 @@ static int serve(struct fgi_kube *kube, struct fgi_kube_dra *dra, struct fg_erro
         if (r < 0)
                 return r;
         r = run(kube, dra, signals);
-        if (dra)
-                fgi_kube_dra_close(dra);
         for (uint32_t i = 0; i < kube->resources; i++) {
                 fgi_kube_plugin_close(&kube->resource[i]);
                 free(kube->resource[i].told);
         }
+        if (dra)
+                fgi_kube_dra_close(dra);
         fgi_kube_ask_stop(&kube->pods);
         fgi_kube_node_close(&kube->node);
         free(kube->held);
         free(kube->status);
         json_decref(kube->without);
+        json_decref(kube->billed);
         return r < 0 ? fg_error_set(err, r, "cannot wait: %m") : 0;
 }
 
@@ -259,19 +286,26 @@ static void from_environment(struct fgi_kube *kube, struct fgi_kube_dra *dra)
 
 static error_t check(struct options *o)
 {
-        if (o->kube->resources == 0 && !o->with_dra)
+        for (uint32_t i = 0; i < o->kube->resources; i++)
+                for (uint32_t j = 0; j < i; j++)
+                        if (strcmp(o->kube->resource[i].class.resource, o->kube->resource[j].class.resource) == 0 ||
+                            strcmp(o->kube->resource[i].class.name, o->kube->resource[j].class.name) == 0)
+                                return fail(o, "%s is offered twice", o->kube->resource[i].class.resource);
+        if (o->dra->is_hami && (!o->kube->with_claims || o->kube->with_mounts))
+                return fail(o, "--hami needs --dra, as it reads pods at the API server, and --inject=cdi%s", "");
+        if (o->kube->resources == 0 && !o->kube->with_claims)
                 return fail(o, "what is to be offered? Give --class MEMORY:COMPUTE, such as --class 8G:25, or --dra%s", "");
-        if (o->with_dra && !o->dra->node[0])
+        if (o->kube->with_claims && !o->dra->node[0])
                 return fail(o, "--dra needs --node NAME (or $NODE_NAME)%s", "");
-        if (o->with_dra && !o->dra->where.url[0])
+        if (o->kube->with_claims && !o->dra->where.url[0])
                 return fail(o, "--dra needs --api-server URL outside of pods%s", "");
         return 0;
 }
 
 int main(int argc, char **argv)
 {
-        static struct fgi_kube kube = {.folder = "/var/lib/kubelet", .node.project = "kubernetes", .inotify = -1};
-        static struct fgi_kube_dra dra = {.kube = &kube, .prefix = "k8s-", .where = {.ca = ACCOUNT "ca.crt", .token = ACCOUNT "token"}};
+        static struct fgi_kube kube = {.folder = "/var/lib/kubelet", .node.project = "kubernetes", .payers.prefix = "k8s-", .inotify = -1};
+        static struct fgi_kube_dra dra = {.kube = &kube, .where = {.ca = ACCOUNT "ca.crt", .token = ACCOUNT "token"}};
         struct options o = {.kube = &kube, .dra = &dra};
         from_environment(&kube, &dra);
         kube.without = json_array();
@@ -282,7 +316,8 @@ int main(int argc, char **argv)
                 fprintf(stderr, "fastgpu-kubelet: %s\n", *o.err.text ? o.err.text : strerror(wrong));
                 return 2;
         }
-        if (serve(&kube, o.with_dra ? &dra : NULL, &o.err) == 0)
+        kube.dra = kube.with_claims ? &dra : NULL;
+        if (serve(&kube, kube.dra, &o.err) == 0)
                 return 0;
         fg_log_error("%s", o.err.text);
         return 1;

@@ -77,12 +77,41 @@ void fgi_kube_node_close(struct fgi_kube_node *node)
 {
         fg_client_close(node->client);
         node->client = NULL;
+        node->is_plain = false;
+}
+
+/* Errors of the programs on it, which end with them; NVIDIA's own device plugin passes over the same. */
+static bool is_of_program(uint32_t xid)
+{
+        return xid == 13 || xid == 31 || xid == 43 || xid == 45 || xid == 68 || xid == 109;
+}
+
+/* The sensors tell the last error only: one that was the GPU's stays, until the GPU has been away. */
+static void read_trouble(const json_t *device, struct fgi_kube_gpu *gpu)
+{
+        const json_t *telemetry = json_object_get(device, "telemetry");
+        uint32_t xid = (uint32_t)number_of(telemetry, "xid");
+        gpu->is_lost = strcmp(text_of(device, "state"), "ok") != 0;
+        if (gpu->is_lost)
+                gpu->xid = 0;
+        else if (xid && !is_of_program(xid))
+                gpu->xid = xid;
+        gpu->trouble[0] = 0;
+        if (gpu->is_lost)
+                snprintf(gpu->trouble, sizeof gpu->trouble, "the driver does not show it any more");
+        else if (gpu->xid)
+                snprintf(gpu->trouble, sizeof gpu->trouble, "the driver reported error XID %u", gpu->xid);
+        else if (number_of(telemetry, "remap_failed"))
+                snprintf(gpu->trouble, sizeof gpu->trouble, "rows of its memory are broken and could not be replaced");
+        gpu->usable = !gpu->trouble[0];
 }
 
 static void read_gpu(const json_t *device, struct fgi_kube_gpu *gpu)
 {
         uint64_t memory = number_of(device, "memory"), reserved = number_of(device, "memory_reserved");
         bool is_known = strcmp(gpu->key, text_of(device, "key")) == 0 && strcmp(gpu->uuid, text_of(device, "uuid")) == 0;
+        if (!is_known)
+                gpu->xid = 0;
         snprintf(gpu->key, sizeof gpu->key, "%s", text_of(device, "key"));
         snprintf(gpu->uuid, sizeof gpu->uuid, "%s", text_of(device, "uuid"));
         snprintf(gpu->model, sizeof gpu->model, "%s", text_of(device, "model"));
@@ -92,7 +121,7 @@ static void read_gpu(const json_t *device, struct fgi_kube_gpu *gpu)
         gpu->memory = memory > reserved ? memory - reserved : 0;
         gpu->memory_free = number_of(device, "memory_free");
         gpu->share_free = (uint32_t)number_of(device, "share_free");
-        gpu->usable = strcmp(text_of(device, "state"), "ok") == 0;
+        read_trouble(device, gpu);
         if (!is_known)
                 gpu->numa = fgi_kube_numa("", gpu->uuid);
 }
@@ -169,11 +198,30 @@ int fgi_kube_node_delete(struct fgi_kube_node *node, const char *project, const 
         return r == -ENOENT ? 0 : r;
 }
 
+int fgi_kube_node_bill(struct fgi_kube_node *node, const char *project, const char *set, const char *payer, const char *workload, struct fg_error *err)
+{
+        char path[256];
+        snprintf(path, sizeof path, "/v1/vgpus/%s/payer?project=%s", set, project);
+        fgi_kube_autojson json_t *body = json_pack("{s:s}", "project", payer);
+        if (*workload)
+                json_object_set_new(body, "workload", json_string(workload));
+        fg_autofree char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+        int r = text ? call(node, "PUT", path, text, NULL, err) : fg_error_set(err, -ENOMEM, "out of memory");
+        if (r != -ENOENT)
+                return r;
+        /* Its first. */
+        r = fgi_kube_node_project(node, payer, err);
+        return r < 0 ? r : call(node, "PUT", path, text, NULL, err);
+}
+
 int fgi_kube_node_box(struct fgi_kube_node *node, const char *project, const char *set, json_t **ret, struct fg_error *err)
 {
         char body[256];
         snprintf(body, sizeof body, "{\"target\": \"%s\", \"project\": \"%s\"}", set, project);
-        return call(node, "POST", "/v1/containers", body, ret, err);
+        int r = call(node, "POST", "/v1/containers", body, ret, err);
+        snprintf(body, sizeof body, "%s:%s", project, set);
+        node->is_plain = r == 0 && strcmp(text_of(*ret, "device"), body) == 0;
+        return r;
 }
 
 int fgi_kube_node_sets(struct fgi_kube_node *node, const char *project, json_t **ret, struct fg_error *err)

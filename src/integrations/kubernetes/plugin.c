@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The interface v1beta1 of one resource. */
-#include "integrations/kubernetes/plugin.h"
+#include "integrations/kubernetes/dra.h"
 
 #include "base/log.h"
 #include "base/paths.h"
@@ -71,7 +71,7 @@ void fgi_kube_plugin_tell(struct fgi_kube_resource *resource, bool anyway)
 {
         Fgi__Plugin__Devices list;
         size_t size;
-        if (fgi_kube_devices(resource, &list) < 0)
+        if (resource->is_retired || fgi_kube_devices(resource, &list) < 0)
                 return;
         uint8_t *data = fgi_kube_pack(&list.base, &size);
         fgi_kube_devices_free(&list);
@@ -338,6 +338,10 @@ static void pre_start(struct fgi_grpc_call *call, const uint8_t *data, size_t si
         if (!message)
                 return;
         int r = ids_of(wanted->ids, wanted->n_ids, id, &err);
+        if (r == 0 && ((struct fgi_kube_resource *)user)->split) {
+                fgi_kube_hami_start(user, call, id, (uint32_t)wanted->n_ids);
+                return;
+        }
         if (r == 0)
                 r = fgi_kube_start(user, id, (uint32_t)wanted->n_ids, &err);
         if (r == 0)

@@ -12,12 +12,17 @@
 
 #define FGI_KUBE_WATCHERS_MAX 8u
 #define FGI_KUBE_HELD_MAX     4096u
+#define FGI_KUBE_WORKLOAD_MAX 384u
+#define FGI_KUBE_HAMI         "hami" /* class whose resource is called otherwise */
+#define FGI_KUBE_HAMI_RESOURCE "nvidia.com/gpu"
 
 struct fgi_kube;
 
 struct fgi_kube_resource {
         struct fgi_kube *kube;
         struct fgi_kube_class class;
+        bool is_retired; /* offered no more, but sets are left of it */
+        uint32_t split; /* not 0: HAMi's, so many on each GPU, made when they start and as large as their pod says */
         char endpoint[96]; /* "fastgpu-vgpu-8g-25-1f3a.sock", in the kubelet's folder */
         bool asked;        /* the kubelet was told of this endpoint */
         struct fgi_grpc_server *server;
@@ -40,7 +45,9 @@ struct fgi_kube_held {
         bool listed;     /* in the answer that is being read */
         bool written;    /* in what the kubelet wrote down */
         uint32_t missed; /* answers in a row without it */
-        char pod[320];   /* "namespace/pod/container", "" while none is known */
+        char pod[FGI_KUBE_WORKLOAD_MAX];  /* "namespace/pod/container", "" while none is known */
+        char told[FGI_KUBE_WORKLOAD_MAX]; /* as the daemon knows it */
+        bool is_unpaid;  /* it was said that the daemon cannot be told */
 };
 
 #define FGI_KUBE_REFUSALS 16u
@@ -54,6 +61,10 @@ struct fgi_kube_refusal {
 struct fgi_kube {
         char folder[PATH_MAX - 128]; /* the kubelet's: /var/lib/kubelet */
         char own_pod[320];           /* "namespace/name", "": runs outside of pods */
+        struct fgi_kube_payers payers;
+        struct fgi_kube_dra *dra;    /* NULL: no claims */
+        bool with_claims;            /* be a DRA driver, too */
+        json_t *billed;              /* project:set of claims -> who has them, as the daemon was told */
         bool with_mounts;            /* containers get mounts instead of a CDI device */
         struct fgi_kube_node node;
         uint32_t resources;
@@ -92,6 +103,13 @@ int fgi_kube_held_load(struct fgi_kube *kube, struct fg_error *err);
 /* Whether the answer can be believed: right after its start a kubelet knows few pods, or none, while their containers run. */
 void fgi_kube_held_judge(struct fgi_kube *kube, const uint8_t *answer, size_t size);
 
+/* --- bill.c --- */
+
+/* Tells the daemon what each set is for, so that its minutes are the namespace's. */
+void fgi_kube_bill_held(struct fgi_kube *kube);
+/* A claim's CDI device and the container that has it, from a list of pods; `told` takes what the daemon knows now. */
+void fgi_kube_bill_claim(struct fgi_kube *kube, const char *pod, const char *cdi, json_t *told);
+
 /* --- allocate.c --- */
 
 /* Makes the set for these devices of a class, or refuses in words for the pod's events. */
@@ -115,6 +133,7 @@ __attribute__((format(printf, 2, 3))) void fgi_kube_refused(struct fgi_kube *kub
 /* --- kubelet.c: its socket comes and goes --- */
 
 int fgi_kube_kubelet_open(struct fgi_kube *kube, struct fg_error *err);
+bool fgi_kube_wants_pods(const struct fgi_kube *kube);
 void fgi_kube_kubelet_check(struct fgi_kube *kube, uint64_t now); /* registers where that is due, asks for pods */
 
 #endif

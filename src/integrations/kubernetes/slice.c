@@ -50,6 +50,12 @@ static json_t *capacity(const char *value, const char *least, const char *step)
         return json_pack("{s:s, s:{s:s, s:{s:s, s:s}}}", "value", value, "requestPolicy", "default", value, "validRange", "min", least, "step", step);
 }
 
+/* Whoever runs on it stays: a DeviceTaintRule of the cluster's own can be harder. */
+static const char *trouble_of(const struct fgi_kube_gpu *gpu)
+{
+        return gpu->is_lost ? FGI_KUBE_DOMAIN "/lost" : FGI_KUBE_DOMAIN "/failing";
+}
+
 static json_t *device_of(const struct fgi_kube_dra *dra, const struct fgi_kube_gpu *gpu)
 {
         char name[16], memory[32], compute[32];
@@ -69,7 +75,7 @@ static json_t *device_of(const struct fgi_kube_dra *dra, const struct fgi_kube_g
                                    "memory", capacity(memory, "1Mi", "1Mi"), "compute", capacity(compute, "1", "1"));
         bool full = mib < 1 || percent < 1;
         if (device && (!gpu->usable || full))
-                json_object_set_new(device, "taints", json_pack("[{s:s, s:s}]", "key", gpu->usable ? FGI_KUBE_DOMAIN "/full" : FGI_KUBE_DOMAIN "/lost", "effect",
+                json_object_set_new(device, "taints", json_pack("[{s:s, s:s}]", "key", !gpu->usable ? trouble_of(gpu) : FGI_KUBE_DOMAIN "/full", "effect",
                                                                 "NoSchedule"));
         return device;
 }
@@ -152,7 +158,7 @@ static void on_slice(void *user, long status, const char *body)
                 return;
         }
         struct fg_error err = {0};
-        if (fgi_kube_node_claimed(&dra->kube->node, dra->prefix, &err) < 0) {
+        if (fgi_kube_node_claimed(&dra->kube->node, dra->kube->payers.prefix, &err) < 0) {
                 fail(dra, "written", 0, err.text);
                 return;
         }

@@ -72,7 +72,8 @@ static json_t *status_of(const struct fgi_kube *kube, const struct fgi_kube_dra 
 {
         json_t *resources = json_array(), *sets = json_array(), *refusals = json_array();
         for (uint32_t i = 0; i < kube->resources; i++)
-                json_array_append_new(resources, resource_of(kube, &kube->resource[i]));
+                if (!kube->resource[i].is_retired)
+                        json_array_append_new(resources, resource_of(kube, &kube->resource[i]));
         for (uint32_t i = 0; i < kube->helds; i++)
                 json_array_append_new(sets, json_pack("{s:s, s:s, s:s, s:s, s:s}", "set", kube->held[i].set, "project", kube->node.project, "resource",
                                                       kube->resource[kube->held[i].resource].class.resource, "pod", kube->held[i].pod, "state",
