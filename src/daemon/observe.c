@@ -119,6 +119,23 @@ static void advance_clock(struct fgd_arbiter *a, uint64_t now)
                 a->vclock = least;
 }
 
+/* One that is at work but leaves the device to others now and then does not save up what it left: it would have the device to
+ * itself later. What it waited for comes in pieces as long as the others' launches, two of which may be under way. */
+static void forgive_rest(const struct fgd_arbiter *a, struct fgd_arbiter_client *c, uint64_t now)
+{
+        int64_t ahead = 0;
+        uint64_t weights = 0, longest = 0;
+
+        for (const struct fgd_arbiter_client *o = a->clients; o; o = o->next) {
+                if (o == c || o->share.priority != c->share.priority || !o->last_part || now - o->last_part > SLEEP_LIMIT)
+                        continue;
+                ahead += ((int64_t)o->share.vtime - (int64_t)c->share.vtime) * o->share.weight;
+                weights += o->share.weight;
+                longest = larger(longest, o->estimate < PATIENCE_MAX ? o->estimate : PATIENCE_MAX);
+        }
+        fg_share_forgive(&c->share, ahead, weights, FG_SHARE_OWED + 2 * longest);
+}
+
 static void note_demand(struct fgd_arbiter *a, struct fgd_arbiter_client *c, uint64_t now)
 {
         bool wants = c->waiting > 0 && !c->closed && !c->held;
@@ -127,6 +144,8 @@ static void note_demand(struct fgd_arbiter *a, struct fgd_arbiter_client *c, uin
                 c->woke_at = now;
         if (wants && !c->share.wants && now - c->last_part > SLEEP_LIMIT)
                 fg_share_wake(&c->share, a->vclock);
+        if (wants && !c->share.wants)
+                forgive_rest(a, c, now);
         c->share.wants = wants;
         if (wants)
                 c->last_want = c->last_part = now;
