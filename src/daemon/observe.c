@@ -119,21 +119,34 @@ static void advance_clock(struct fgd_arbiter *a, uint64_t now)
                 a->vclock = least;
 }
 
-/* One that is at work but leaves the device to others now and then does not save up what it left: it would have the device to
- * itself later. What it waited for comes in pieces as long as the others' launches, two of which may be under way. */
-static void forgive_rest(const struct fgd_arbiter *a, struct fgd_arbiter_client *c, uint64_t now)
+int64_t fgd_arbiter_ahead(const struct fgd_arbiter *a, const struct fgd_arbiter_client *c, uint64_t now, uint64_t *ret_weights)
 {
         int64_t ahead = 0;
-        uint64_t weights = 0, longest = 0;
 
+        *ret_weights = 0;
         for (const struct fgd_arbiter_client *o = a->clients; o; o = o->next) {
                 if (o == c || o->share.priority != c->share.priority || !o->last_part || now - o->last_part > SLEEP_LIMIT)
                         continue;
                 ahead += ((int64_t)o->share.vtime - (int64_t)c->share.vtime) * o->share.weight;
-                weights += o->share.weight;
-                longest = larger(longest, o->estimate < PATIENCE_MAX ? o->estimate : PATIENCE_MAX);
+                *ret_weights += o->share.weight;
         }
-        fg_share_forgive(&c->share, ahead, weights, FG_SHARE_OWED + 2 * longest);
+        return ahead;
+}
+
+/* It wants the device again. After a sleep it begins anew; a pause is no saving either. */
+static void note_return(struct fgd_arbiter *a, struct fgd_arbiter_client *c, uint64_t now)
+{
+        uint64_t weights, pause = now - c->last_part;
+        int64_t ahead;
+
+        if (pause == 0) /* it has the device */
+                return;
+        if (pause > SLEEP_LIMIT) {
+                fg_share_wake(&c->share, a->vclock);
+                return;
+        }
+        ahead = fgd_arbiter_ahead(a, c, now, &weights);
+        fg_share_return(&c->share, ahead, c->ahead, weights);
 }
 
 static void note_demand(struct fgd_arbiter *a, struct fgd_arbiter_client *c, uint64_t now)
@@ -142,10 +155,8 @@ static void note_demand(struct fgd_arbiter *a, struct fgd_arbiter_client *c, uin
 
         if (wants && !c->share.wants && c->inflight == 0 && now - c->idle_since > 2 * IDLE_LIMIT)
                 c->woke_at = now;
-        if (wants && !c->share.wants && now - c->last_part > SLEEP_LIMIT)
-                fg_share_wake(&c->share, a->vclock);
         if (wants && !c->share.wants)
-                forgive_rest(a, c, now);
+                note_return(a, c, now);
         c->share.wants = wants;
         if (wants)
                 c->last_want = c->last_part = now;

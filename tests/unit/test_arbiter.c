@@ -312,7 +312,6 @@ static void test_what_a_long_launch_took_is_owed(void **state)
 
         s->t[0].limits->share_permille = 700;
         slow->limits->share_permille = 300;
-        slow->slot->estimate = SEC;
         for (unsigned k = 0; k < 60000; k++) {
                 look_after(s, MS);
                 run_saturated(s, 0);
