@@ -3,17 +3,21 @@
 imported that, tf.keras.layers.VirtualGPU is there. Nothing is imported before, nothing is printed, and what fails is not the program's concern."""
 import sys
 
+KERAS = ("keras", "tf_keras")  # the second is Keras 2 beside a newer TensorFlow
 LAYERS = ("._tf_keras.keras.layers", "keras.api._v2.keras.layers")
 
 
 def tell(module):
     """Keras is loaded; or TensorFlow's view of it, which some versions load before they are done with themselves."""
-    if module.__name__ != "keras" and "fastgpu.keras" not in sys.modules:
+    whole = module.__name__ in KERAS
+    if not whole and "fastgpu.keras" not in sys.modules:
         return
-    if module.__name__ == "keras" and not hasattr(module, "layers"):  # something of the program's own
+    if whole and not hasattr(module, "layers"):  # something of the program's own
         return
     try:
         from fastgpu import keras
+        if whole and module is not keras.keras:  # the program has two, and the layer is for the one that is tf.keras
+            return
         keras.put(module if module.__name__.endswith(LAYERS) else module.layers)
     except Exception as e:
         import warnings
@@ -24,7 +28,7 @@ class Finder(object):
     """Stands before those that find modules, and only looks on."""
 
     def find_spec(self, name, path=None, target=None):
-        if name != "keras" and not name.endswith(LAYERS):
+        if name not in KERAS and not name.endswith(LAYERS):
             return None
         for finder in sys.meta_path:
             find = None if finder is self else getattr(finder, "find_spec", None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FastGPU in Keras 3, and in TensorFlow's Keras 2. Importing this makes `keras.layers.VirtualGPU`, and with TensorFlow `tf.keras.layers.VirtualGPU`, this one.
+"""FastGPU in Keras 3, and in Keras 2: that of an older TensorFlow, or tf_keras beside a newer one (TF_USE_LEGACY_KERAS=1). Importing this makes `keras.layers.VirtualGPU`, and with TensorFlow `tf.keras.layers.VirtualGPU`, this one.
 
     model = keras.Sequential([keras.layers.VirtualGPU(2), keras.layers.Dense(1)])
 
@@ -10,16 +10,26 @@ says that the model is to run on two vGPUs; it computes nothing. To run on both 
 """
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import os
 import sys
 import threading
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Optional, Union
 
-import keras
-
 from . import here
 from . import scope as scopes
 from .frameworks import ALL
+
+
+def _name() -> str:
+    """Of the package that is tf.keras, by TensorFlow's own rule."""
+    legacy = os.environ.get("TF_USE_LEGACY_KERAS") in ("true", "True", "1") and importlib.util.find_spec("tf_keras")
+    return "tf_keras" if legacy else "keras"
+
+
+keras: Any = importlib.import_module(_name())
 
 Size = Union[int, str]
 
@@ -109,7 +119,8 @@ def put(module: Any) -> None:
 def _put_everywhere() -> None:
     put(keras.layers)
     if keras.backend.backend() == "tensorflow" or "tensorflow" in sys.modules:
-        for name in ("keras._tf_keras.keras.layers", "keras.api._tf_keras.keras.layers", "keras.api._v2.keras.layers"):
+        names = ("keras._tf_keras.keras.layers", "keras.api._tf_keras.keras.layers", "keras.api._v2.keras.layers")
+        for name in ("tf_keras.api._v2.keras.layers",) if keras.__name__ == "tf_keras" else names:
             try:
                 __import__(name)
             except ImportError:

@@ -61,6 +61,7 @@ struct fgd_arbiter_client {
         uint64_t last_want;  /* last time it wanted or used the device */
         uint64_t woke_at;    /* when it last began to want after an idle time */
         uint64_t last_part;  /* last time it wanted or held the device: what virtual time counts as being at work */
+        int64_t ahead;       /* fgd_arbiter_ahead() at the end of its last grant */
         uint64_t charged_in_grant, launches_at_grant;
         uint64_t unpaid;     /* of the time it held the device, what it has to pay beyond what it reported */
         struct fgd_arbiter_account *account;
@@ -96,6 +97,9 @@ void fgd_arbiter_write_grant(struct fgd_arbiter_client *client, enum fg_grant mo
 bool fgd_arbiter_is_background(const struct fg_limits_page *limits);
 /* Gives and takes back the grants that stand. */
 void fgd_arbiter_let_stand(struct fgd_arbiter *arbiter);
+
+/* By how much the others at work in its class are ahead of it in virtual time: the sum of weight * difference. */
+int64_t fgd_arbiter_ahead(const struct fgd_arbiter *arbiter, const struct fgd_arbiter_client *client, uint64_t now, uint64_t *ret_weights);
 
 /* Reads every client's pages; charges what was used since the last time. */
 void fgd_arbiter_observe(struct fgd_arbiter *arbiter, uint64_t now);

@@ -135,7 +135,10 @@ static void turn_deaf(struct fgd_arbiter_client *c)
 
 static void end_grant(struct fgd_arbiter *a, uint64_t now)
 {
+        uint64_t weights;
+
         settle_grant(a, now);
+        a->owner->ahead = fgd_arbiter_ahead(a, a->owner, now, &weights);
         a->owner = NULL;
         a->phase = PHASE_NONE;
 }

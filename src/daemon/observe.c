@@ -119,14 +119,44 @@ static void advance_clock(struct fgd_arbiter *a, uint64_t now)
                 a->vclock = least;
 }
 
+int64_t fgd_arbiter_ahead(const struct fgd_arbiter *a, const struct fgd_arbiter_client *c, uint64_t now, uint64_t *ret_weights)
+{
+        int64_t ahead = 0;
+
+        *ret_weights = 0;
+        for (const struct fgd_arbiter_client *o = a->clients; o; o = o->next) {
+                if (o == c || o->share.priority != c->share.priority || !o->last_part || now - o->last_part > SLEEP_LIMIT)
+                        continue;
+                ahead += ((int64_t)o->share.vtime - (int64_t)c->share.vtime) * o->share.weight;
+                *ret_weights += o->share.weight;
+        }
+        return ahead;
+}
+
+/* It wants the device again. After a sleep it begins anew; a pause is no saving either. */
+static void note_return(struct fgd_arbiter *a, struct fgd_arbiter_client *c, uint64_t now)
+{
+        uint64_t weights, pause = now - c->last_part;
+        int64_t ahead;
+
+        if (pause == 0) /* it has the device */
+                return;
+        if (pause > SLEEP_LIMIT) {
+                fg_share_wake(&c->share, a->vclock);
+                return;
+        }
+        ahead = fgd_arbiter_ahead(a, c, now, &weights);
+        fg_share_return(&c->share, ahead, c->ahead, weights);
+}
+
 static void note_demand(struct fgd_arbiter *a, struct fgd_arbiter_client *c, uint64_t now)
 {
         bool wants = c->waiting > 0 && !c->closed && !c->held;
 
         if (wants && !c->share.wants && c->inflight == 0 && now - c->idle_since > 2 * IDLE_LIMIT)
                 c->woke_at = now;
-        if (wants && !c->share.wants && now - c->last_part > SLEEP_LIMIT)
-                fg_share_wake(&c->share, a->vclock);
+        if (wants && !c->share.wants)
+                note_return(a, c, now);
         c->share.wants = wants;
         if (wants)
                 c->last_want = c->last_part = now;

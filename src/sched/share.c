@@ -56,3 +56,14 @@ void fg_share_wake(struct fg_share *share, uint64_t least_vtime)
         if (share->vtime < floor)
                 share->vtime = floor;
 }
+
+/* Owed is what it would have more if the device had been divided without grain: weight * ahead / (weight + weights), in virtual time. */
+void fg_share_return(struct fg_share *share, int64_t ahead, int64_t before, uint64_t weights)
+{
+        int64_t limit = (int64_t)(FG_SHARE_OWED * 1000 / share->weight * (share->weight + weights));
+
+        if (limit < before)
+                limit = before;
+        if (weights && ahead > limit)
+                share->vtime += (uint64_t)(ahead - limit) / weights;
+}

@@ -21,6 +21,8 @@ struct fg_share {
 
 /* A sleeper that comes back is at most this far ahead of those who stayed, in ns of its own device time. */
 #define FG_SHARE_CREDIT 10000000ull
+/* One that is at work, but not all the time, is owed at most this for the time in which it wanted nothing. */
+#define FG_SHARE_OWED 100000000ull
 /* A capped tenant is let in once it has this many tokens, and saves up no more than twice as many. 1 s / this = the ripple of
  * the ceiling over one second: 0.6 points at most. */
 #define FG_SHARE_CAP_CHUNK 6000000ll
@@ -35,5 +37,9 @@ void fg_share_earn(struct fg_share *share, uint64_t wall_ns);
 uint64_t fg_share_delay(const struct fg_share *share);
 /* After a sleep, with the least virtual time of those that kept working. */
 void fg_share_wake(struct fg_share *share, uint64_t least_vtime);
+/* After a pause in which it wanted nothing: what it has come to be owed meanwhile is forgiven beyond FG_SHARE_OWED, what it was owed before is
+ * not. `ahead`, `before`: by how much the others at work are and were ahead of it in virtual time, the sum of weight * difference; `weights`: the
+ * sum of their weights. */
+void fg_share_return(struct fg_share *share, int64_t ahead, int64_t before, uint64_t weights);
 
 #endif

@@ -3,6 +3,7 @@
 """The arithmetic behind the table, on counts whose answer is known; and that the load generator counts what it does."""
 import json
 import os
+import random
 import subprocess
 import sys
 import unittest
@@ -38,6 +39,21 @@ class Shares(unittest.TestCase):
 
     def test_third_tenant_counts(self):
         self.assertAlmostEqual(load.share_errors([[50] * 200, [20] * 200, [30] * 200], (50, 30, 20))[1], 10)
+
+
+class Median(unittest.TestCase):
+    def test_few_say_little(self):
+        self.assertEqual(load.median_between([3, 1, 2]), (2, 1, 3))
+        self.assertEqual(load.median_between([5]), (5, 5, 5))
+
+    def test_holds_the_true_median_nineteen_times_of_twenty(self):
+        chance = random.Random(1)
+        held = 0
+        for _ in range(400):  # times of steps: most as ever, some interrupted for long
+            _, low, high = load.median_between([chance.gauss(0, 1) + (chance.random() < 0.1) * chance.choice((-50, 50)) for _ in range(200)])
+            held += low <= 0 <= high
+        self.assertGreater(held, 365)
+        self.assertLess(held, 397)
 
 
 class Burn(unittest.TestCase):

@@ -106,7 +106,7 @@ processor. A row is of the day and the Python in it. torch is the registry's CUD
 TAIL = """
 MXNet is archived and has no release of these years: its way of taking memory, a rounded pool over the driver's interface, is a test
 (`tests/e2e/test_views.py`). TensorFlow 2.13 with Keras 2 on Python 3.8, which the article's Dockerfile installs, is a
-test as well (`tests/frameworks/test_article.py`); `tf_keras` beside a newer TensorFlow has no `VirtualGPU`.
+test as well (`tests/frameworks/test_article.py`), and so is Keras 2 beside a newer TensorFlow, tf_keras 2.21 (`test_keras.py`).
 """
 
 

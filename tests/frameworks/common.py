@@ -27,6 +27,16 @@ def article():
     return path
 
 
+def in_epoch(process, number):
+    """Reads what the article's main.py prints, to the beginning of that epoch: it is training. Wants PYTHONUNBUFFERED."""
+    read = []
+    for line in process.stdout:
+        read.append(line)
+        if line.startswith(f"Epoch {number}/10"):
+            return
+    raise AssertionError(f"ended before epoch {number}: {''.join(read)}")
+
+
 class Case(unittest.TestCase):
     """A node, and programs of the frameworks' interpreter in its vGPUs."""
     environment = {}

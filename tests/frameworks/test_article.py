@@ -41,16 +41,20 @@ class Article(common.Case):
             self.assertEqual(f.read(), before)
 
     def test_gives_back_when_it_is_killed_or_crashes(self):
+        """While it trains."""
+        self.node.env["PYTHONUNBUFFERED"] = "1"
         self.node.json("create", "--name", "my-vgpu", "--gpus", "2", "--memory", "32M", "--compute", "10")
-        named, own = self.start("my-vgpu"), self.start("--gpus", "2", "--memory", "32M", "--compute", "10")
-        for process in (named, own):
-            wait_until(lambda p=process: p.poll() is not None or len(self.held(p.pid)) == 2, PATIENCE, "main.py holds two vGPUs")
-            self.assertIsNone(process.poll())
-        os.kill(own.pid, signal.SIGKILL)
-        os.kill(named.pid, signal.SIGSEGV)
-        wait_until(lambda: [s["name"] for s in self.sets()] == ["my-vgpu"], 5, "the vGPUs of the run are gone")
-        wait_until(lambda: not self.held(named.pid), 5, "nobody holds the others")
+        for run, end in ((("my-vgpu",), signal.SIGSEGV), (("--gpus", "2", "--memory", "32M", "--compute", "10"), signal.SIGKILL)):
+            process = self.start(*run)
+            common.in_epoch(process, 2)
+            self.assertEqual(len(self.held(process.pid)), 2)
+            os.kill(process.pid, end)
+            out, err = process.communicate(timeout=PATIENCE)
+            self.assertEqual(process.returncode, -end, out + err)
+            self.assertNotIn("Epoch 10/10", out)
+            wait_until(lambda p=process: not self.held(p.pid) and [s["name"] for s in self.sets()] == ["my-vgpu"], 5, "nothing is held, and no vGPU of a run is left")
         self.node.fastgpu("delete", "my-vgpu")  # in use it would be refused
+        self.assertEqual(self.sets(), [])
 
     def test_as_the_articles_dockerfile_has_it(self):
         """Python 3.8, and so TensorFlow 2.13 with Keras 2."""

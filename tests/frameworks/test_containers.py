@@ -3,6 +3,7 @@
 """The article's main.py in podman and docker: the image has TensorFlow and knows nothing of FastGPU."""
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import unittest
@@ -15,6 +16,16 @@ import room as rooms  # noqa: E402
 import test_oci  # noqa: E402
 
 MAIN = common.article()
+# main.py as it is, but the first word of its third epoch is a fault of the processor's.
+CRASH = """
+import ctypes, runpy, sys
+class Out:
+    def __init__(self, to): self.to = to
+    def __getattr__(self, name): return getattr(self.to, name)
+    def write(self, text): return ctypes.string_at(0) if "Epoch 3/" in text else self.to.write(text)
+sys.stdout = Out(sys.stdout)
+runpy.run_path("/opt/main.py", run_name="__main__")
+"""
 
 
 def image():
@@ -25,49 +36,77 @@ def image():
 
 
 class Article:
-    def trains(self, start):
-        """`start` begins a container with the vGPUs of q and returns its process."""
+    """`container(options, words)`, of those that have it, starts a container with the two vGPUs of q and returns its process."""
+
+    def start(self, *words):
         python, volumes = image()
-        env = [f"--env={name}={value}" for name, value in common.QUIET.items()] + ["--env=PYTHONPATH=/opt/mine"]
-        process = start([*volumes, *env, f"--volume={MAIN}:/opt/main.py:ro"], [python, "/opt/main.py"])
+        env = [f"--env={name}={value}" for name, value in {**common.QUIET, "PYTHONPATH": "/opt/mine", "PYTHONUNBUFFERED": "1"}.items()]
+        return self.container([*volumes, *env, f"--volume={MAIN}:/opt/main.py:ro"], [python, *words])
+
+    def usages(self):
+        return [v["usage"] for v in self.node.json("list")["sets"][0]["vgpus"]]
+
+    def given_back(self):
+        wait_until(lambda: not any(usage["processes"] or usage["memory_used"] for usage in self.usages()), 5, "nobody holds them")
+        self.node.fastgpu("delete", "q")  # in use it would be refused
+        self.assertEqual(self.node.json("list")["sets"], [])
+
+    def test_trains(self):
+        process = self.start("/opt/main.py")
         held = []
-        while process.poll() is None:
-            seen = {v["name"]: v["usage"]["processes"] for v in self.node.json("list")["sets"][0]["vgpus"]}
-            if all(seen.values()):
-                held.append(seen)
-                break
+        while process.poll() is None and not held:
+            seen = [usage["processes"] for usage in self.usages()]
+            held = seen if all(seen) else []
         out, err = process.communicate(timeout=280)
         self.assertEqual(process.returncode, 0, out + err)
-        self.assertEqual(held, [{"q/0": 1, "q/1": 1}])
+        self.assertEqual(held, [1, 1])
         self.assertIn("Epoch 10/10", out)
-        wait_until(lambda: not any(v["usage"]["processes"] for v in self.node.json("list")["sets"][0]["vgpus"]), 5, "nobody holds them")
-        self.node.fastgpu("delete", "q")
+        self.given_back()
+
+    def test_killed_while_it_trains(self):
+        process = self.start("/opt/main.py")
+        common.in_epoch(process, 2)
+        first, second = (usage["pids"] for usage in self.usages())
+        self.assertEqual((len(first), first), (1, second))
+        os.kill(first[0], signal.SIGKILL)
+        out, err = process.communicate(timeout=280)
+        self.assertEqual(process.returncode, 128 + signal.SIGKILL, out + err)
+        self.assertNotIn("Epoch 10/10", out)
+        self.given_back()
+
+    def test_crashes_while_it_trains(self):
+        process = self.start("-c", CRASH)
+        common.in_epoch(process, 2)
+        self.assertEqual([usage["processes"] for usage in self.usages()], [1, 1])
+        out, err = process.communicate(timeout=280)
+        self.assertEqual(process.returncode, 128 + signal.SIGSEGV, out + err)
+        self.given_back()
 
 
 @unittest.skipUnless(shutil.which("podman"), "podman is not installed: NOT TESTED")
-class Podman(unittest.TestCase, Article):
-    def test_article(self):
-        room = rooms.Room()
-        self.addCleanup(room.close)
+class Podman(Article, unittest.TestCase):
+    def setUp(self):
+        self.room = rooms.Room()
+        self.addCleanup(self.room.close)
         self.node = common.Node(FASTGPU_CDI_DIR="/run/cdi")
         self.addCleanup(self.node.close)
         self.node.json("create", "--name", "q", "--gpus", "2", "--memory", "32M", "--compute", "20")
-        store = [f"--root={room.dir}/store", f"--runroot={room.dir}/runroot", "--storage-driver=vfs", "--cgroup-manager=cgroupfs",
-                 "--events-backend=none", f"--tmpdir={room.dir}/tmp"]
-        self.trains(lambda options, words: self.node.popen(
-            ["podman", *store, "run", "--rm", "--network=none", *rooms.ULIMITS, "--device=fastgpu.dev/vgpu=q", *options, "--rootfs", room.root, *words],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+
+    def container(self, options, words):
+        return self.node.popen(self.room.podman_run(*words, options=["--device=fastgpu.dev/vgpu=q", *options]), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 @test_oci.needs("dockerd", "docker", "runc", "containerd")
-class Docker(test_oci.Docker, Article):
+class Docker(Article, test_oci.Docker):
     test_every_way_to_ask = None
 
-    def test_article(self):
+    def setUp(self):
+        super().setUp()
         self.allow("gpus = q\n")
-        self.trains(lambda options, words: self.node.popen(
-            ["docker", f"--host={self.host}", "run", "--rm", "--network=none", f"--volume={self.room.root}/usr:/usr", "--runtime=fastgpu", "--gpus=2",
-             *options, "tiny:1", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+
+    def container(self, options, words):
+        return self.node.popen(["docker", f"--host={self.host}", "run", "--rm", "--network=none", f"--volume={self.room.root}/usr:/usr", "--runtime=fastgpu",
+                                "--gpus=2", *options, "tiny:1", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 if __name__ == "__main__":

@@ -158,6 +158,29 @@ os.waitpid(pid, 0)
 print(os.read(r, 9999).decode())
 """
 
+LEGACY = r"""
+import json
+import numpy as np
+import tensorflow as tf
+import tf_keras
+assert tf.keras.layers.Dense is tf_keras.layers.Dense and tf_keras.__version__.startswith("2.")
+assert tf.keras.layers.VirtualGPU is tf_keras.layers.VirtualGPU
+x = np.random.default_rng(0).random((96, 10)).astype("float32")
+y = (x.sum(axis=1, keepdims=True) > 5).astype("float32")
+curves = []
+for more in ([], [tf.keras.layers.VirtualGPU(2)]):
+    tf.keras.utils.set_random_seed(7)
+    model = tf.keras.Sequential([*more, tf.keras.layers.Dense(16, activation="relu"), tf.keras.layers.Dense(1, activation="sigmoid")])
+    model.compile(optimizer="adam", loss="binary_crossentropy")
+    curves.append([v.hex() for v in map(float, model.fit(x, y, epochs=3, verbose=0).history["loss"])])
+model.save("m.keras")
+back = tf.keras.models.load_model("m.keras")
+try: tf.keras.layers.VirtualGPU(3); more = "accepted"
+except ValueError as e: more = str(e)
+print(json.dumps({"same": curves[0] == curves[1], "loaded": bool(np.array_equal(model.predict(x, verbose=0), back.predict(x, verbose=0))),
+                  "n": back.layers[0].n, "more": more}))
+"""
+
 TWO = r"""
 import json, keras, fastgpu.keras
 from fastgpu import scope, here
@@ -204,6 +227,11 @@ class Keras(common.Case):
         done = self.program(load, backend="jax", run=None)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("VirtualGPU", done.stderr.strip().splitlines()[-1] + done.stderr)
+
+    def test_keras_2_beside_a_newer_tensorflow(self):
+        out = self.said(self.program(LEGACY, TF_USE_LEGACY_KERAS="1"))
+        self.assertEqual((out["same"], out["loaded"], out["n"]), (True, True, 2))
+        self.assertIn("3 vGPUs wanted", out["more"])
 
     def test_fork(self):
         self.assertEqual(self.said(self.program(FORK, backend="jax")), [2, "ValueError"])

@@ -272,6 +272,68 @@ static void test_a_returning_free_tenant_does_not_starve_the_others(void **state
         scene_free(s);
 }
 
+/* It is at work all the time, but wants far less than its share: what it did not want is not saved up for later. */
+static void test_what_was_not_wanted_is_not_owed(void **state)
+{
+        struct scene *s = scene_new(2);
+        uint64_t before[2], got[2];
+
+        s->t[0].limits->share_permille = 700;
+        s->t[1].limits->share_permille = 300;
+        for (unsigned k = 0; k < 30000; k++) { /* 1 ms of work in 15 ms */
+                look_after(s, MS);
+                run_saturated(s, 1);
+                s->t[0].slot->inflight = 0;
+                if (k % 15 == 0)
+                        s->t[0].slot->waiting = 1;
+                if (!s->t[0].slot->waiting || mode(&s->t[0]) == FG_GRANT_DENIED)
+                        continue;
+                s->t[0].slot->waiting = 0;
+                s->t[0].slot->busy += MS;
+                s->t[0].slot->launches++;
+                s->t[0].slot->looks++;
+                s->t[0].slot->idle_since = s->now;
+        }
+        for (unsigned i = 0; i < 2; i++)
+                before[i] = s->t[i].limits->charged;
+        run(s, 0, 2, 2000);
+        for (unsigned i = 0; i < 2; i++)
+                got[i] = s->t[i].limits->charged - before[i];
+        assert_in_range(got[0] * 1000 / (got[0] + got[1]), 695, 760); /* at most FG_SHARE_OWED more than its 70 % */
+        scene_free(s);
+}
+
+/* Launches of a second: who waited for one has it back, however long that takes. */
+static void test_what_a_long_launch_took_is_owed(void **state)
+{
+        struct scene *s = scene_new(2);
+        struct tenant *slow = &s->t[1];
+        uint64_t end = 0;
+
+        s->t[0].limits->share_permille = 700;
+        slow->limits->share_permille = 300;
+        for (unsigned k = 0; k < 60000; k++) {
+                look_after(s, MS);
+                run_saturated(s, 0);
+                if (end && s->now >= end) {
+                        slow->slot->busy += SEC;
+                        slow->slot->inflight = 0;
+                        slow->slot->idle_since = s->now;
+                        end = 0;
+                }
+                if (!end)
+                        slow->slot->waiting = mode(slow) == FG_GRANT_DENIED;
+                if (end || slow->slot->waiting)
+                        continue;
+                slow->slot->inflight = 1;
+                slow->slot->launches++;
+                slow->slot->looks++;
+                end = s->now + SEC;
+        }
+        assert_in_range(s->t[0].limits->charged * 1000 / (s->t[0].limits->charged + slow->limits->charged), 680, 720);
+        scene_free(s);
+}
+
 static void test_in_flight_for_ever_saves_no_credit(void **state)
 {
         struct scene *s = scene_new(2);
@@ -470,6 +532,8 @@ int main(void)
                 cmocka_unit_test(test_the_others_stop_while_the_standing_one_works),
                 cmocka_unit_test(test_a_returning_free_tenant_does_not_starve_the_others),
                 cmocka_unit_test(test_having_been_alone_is_no_debt),
+                cmocka_unit_test(test_what_was_not_wanted_is_not_owed),
+                cmocka_unit_test(test_what_a_long_launch_took_is_owed),
                 cmocka_unit_test(test_in_flight_for_ever_saves_no_credit),
                 cmocka_unit_test(test_a_stopped_waiter_is_passed_over_until_it_looks_again),
                 cmocka_unit_test(test_a_page_of_lies_neither_spins_nor_rides_free),

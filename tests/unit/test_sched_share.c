@@ -92,6 +92,25 @@ static void test_a_sleeper_saves_no_more_than_the_credit(void **state)
         assert_int_equal(a.vtime, 10000000000ull);
 }
 
+static void test_a_pause_saves_no_more_than_what_is_owed_at_most(void **state)
+{
+        struct fg_share a = tenant(70), b = tenant(30);
+        int64_t ahead;
+
+        fg_share_charge(&b, 3000000000ull); /* of these, 2.1 s were the other's */
+        ahead = (int64_t)(b.vtime - a.vtime) * b.weight;
+        fg_share_return(&a, ahead, ahead, b.weight); /* all of which it waited for */
+        assert_int_equal(a.vtime, 0);
+        fg_share_return(&a, ahead, ahead / 2, b.weight); /* half of it */
+        assert_int_equal(a.vtime, b.vtime / 2);
+        fg_share_return(&a, ahead / 2, 0, b.weight); /* nothing of it */
+        ahead = (int64_t)(b.vtime - a.vtime) * b.weight;
+        assert_in_range(ahead * 700 / 1000 / 1000, FG_SHARE_OWED - 1000, FG_SHARE_OWED + 1000);
+        fg_share_return(&b, -ahead, 0, a.weight); /* it owes, and goes on to */
+        assert_int_equal(b.vtime, 10000000000ull);
+        fg_share_return(&a, 0, 0, 0);
+}
+
 static void test_savings_of_a_cap_are_limited(void **state)
 {
         struct fg_share c = tenant(100);
@@ -108,6 +127,7 @@ int main(void)
                 cmocka_unit_test(test_a_higher_class_goes_first_until_it_is_served),
                 cmocka_unit_test(test_a_cap_is_a_ceiling_and_debt_is_paid),
                 cmocka_unit_test(test_a_sleeper_saves_no_more_than_the_credit),
+                cmocka_unit_test(test_a_pause_saves_no_more_than_what_is_owed_at_most),
                 cmocka_unit_test(test_savings_of_a_cap_are_limited),
         };
 
