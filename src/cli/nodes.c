@@ -151,7 +151,7 @@ static const char *refusal_of(const json_t *status, const char *pod)
         return NULL;
 }
 
-/* What is known on this node, quietly: a machine without a daemon may still ask the cluster. NULL: nothing. */
+/* What is known on this node, quietly: where no daemon can be had, the cluster may still be asked. NULL: nothing. */
 static json_t *look_here(const char *pod)
 {
         struct fg_client *client;
@@ -160,7 +160,7 @@ static json_t *look_here(const char *pod)
         json_t *answer = NULL;
         const json_t *one;
         size_t i;
-        if (fg_client_open(0, &client, NULL, 0) < 0)
+        if (fg_client_open(FG_CLIENT_START, &client, NULL, 0) < 0)
                 return NULL;
         snprintf(path, sizeof path, "%s/kubelet.json", fg_client_run_dir(client));
         status = *fg_client_run_dir(client) ? json_load_file(path, 0, NULL) : NULL;
