@@ -207,7 +207,7 @@ class Scheduler(unittest.TestCase):
         self.assertEqual([e["involvedObject"]["name"] for e in self.server.events], ["train"])
         event = self.server.events[0]
         self.assertEqual((event["type"], event["reason"], event["metadata"]["namespace"], event["involvedObject"]["uid"]), ("Warning", "FastGPU", "team", "uid-train"))
-        self.assertTrue(event["message"].startswith("no GPU has 10 GiB and 60 % free (claim half); of the GPUs that may be, gpu-0 of node n1"), event["message"])
+        self.assertTrue(event["message"].startswith("no GPU has 10 GiB and 60 % free (claim half); the nearest that may be, gpu-0 of node n1"), event["message"])
         self.assertIn("What helps: it fits when claim team/held, of pod eval on that GPU ends", event["message"])
         # Who restarts says the same under the same name, and the server refuses that quietly.
         self.stop()
@@ -231,6 +231,15 @@ class Scheduler(unittest.TestCase):
         gone = subprocess.run([SCHEDULER, "--why", "team/gone", *self.where()], capture_output=True, text=True)
         self.assertEqual(gone.returncode, 3)
         self.assertIn("there is no pod team/gone", gone.stderr)
+
+    def test_a_server_without_claims(self):
+        """Kubernetes before 1.34: slices alone."""
+        for what in ("resourceslices", "resourceclaims", "deviceclasses"):
+            del self.server.lists[what]
+        self.server.lists["nodes"][0]["status"] = {"allocatable": {"fastgpu.dev/vgpu-8g-25": "2"}}
+        self.server.lists["pods"] = [pod("a", None, resourceClaims=[], containers=[{"resources": {"limits": {"fastgpu.dev/vgpu-9g-25": "1"}}}])]
+        said = json.loads(subprocess.run([SCHEDULER, "--why", "team/a", "--json", *self.where()], capture_output=True, text=True).stdout)
+        self.assertEqual((said["reason"], said["text"]), ("resource-unknown", "no node offers fastgpu.dev/vgpu-9g-25; there are fastgpu.dev/vgpu-8g-25"))
 
     def test_why_through_kubectl(self):
         """A kubectl that shows its own certificates to the server."""

@@ -210,7 +210,7 @@ static void expect_why(json_t *pod, const char *reason, const char *text, const 
 
 static void reasons(void **state)
 {
-        expect_why(pod_of("half", ""), "room", "no GPU has 10 GiB and 60 % free (claim half); of the GPUs that may be, gpu-1 of node b has the most left, 8 GiB and 50 %",
+        expect_why(pod_of("half", ""), "room", "no GPU has 10 GiB and 60 % free (claim half); the nearest that may be, gpu-1 of node b, has 8 GiB and 50 %",
                    "it fits when claim x/big, of pod holder on that GPU ends, or at once if it asks for no more than 8 GiB and 50 %");
         expect_why(pod_of("half", TOLERATES), "not-looked-at", "no scheduler has said anything", "is a scheduler default-scheduler running?");
         expect_why(pod_of("half", "\"nodeSelector\": {\"zone\": \"1\"}"), "taint", "such as a, have the taint team=red", "tolerate it");

@@ -189,10 +189,13 @@ int fgi_sched_list(struct fgi_sched_source *source, const char *path, const char
         for (unsigned page = 0; all && page < PAGES_MAX; page++) {
                 fgi_kube_autojson json_t *list = NULL;
                 snprintf(full, sizeof full, "%s?limit=" PAGE "%s%s%s%s", path, *query ? "&" : "", query, *next ? "&continue=" : "", next);
-                int r = fgi_sched_get(source, full, &list, err);
+                struct fg_error why = {0};
+                int r = fgi_sched_get(source, full, &list, &why);
+                if (r == -ENOENT) /* the server is older than what is asked for */
+                        break;
                 if (r < 0) {
                         json_decref(all);
-                        return r;
+                        return fg_error_set(err, r, "%s", why.text);
                 }
                 json_array_extend(all, json_object_get(list, "items"));
                 escape(fgi_sched_text(json_object_get(list, "metadata"), "continue"), next, sizeof next);

@@ -28,8 +28,7 @@ static bool has_room(const struct fgi_sched_gpu *gpu, const struct fgi_sched_wan
         return memory_on(want, gpu) <= gpu->memory_free && share_on(want, gpu) <= gpu->share_free;
 }
 
-/* How much of the want it could meet, in permille of the part that is shorter. */
-static uint64_t part_met(const struct fgi_sched_gpu *gpu, const struct fgi_sched_want *want)
+uint64_t fgi_sched_met(const struct fgi_sched_gpu *gpu, const struct fgi_sched_want *want)
 {
         uint64_t memory = memory_on(want, gpu), share = share_on(want, gpu);
         uint64_t of_memory = memory ? (uint64_t)((__uint128_t)gpu->memory_free * 1000 / memory) : 1000, of_share = share ? gpu->share_free * 1000ull / share : 1000;
@@ -47,7 +46,7 @@ static struct fgi_sched_verdict judge_one(const struct fgi_sched_node *node, con
                         v.lack = v.lack == FGI_SCHED_TOO_LARGE ? FGI_SCHED_TAINTED : v.lack;
                         continue;
                 }
-                if (!v.best || part_met(gpu, want) > part_met(v.best, want))
+                if (!v.best || fgi_sched_met(gpu, want) > fgi_sched_met(v.best, want))
                         v.best = gpu;
                 if (has_room(gpu, want))
                         return (struct fgi_sched_verdict){.want = want, .best = gpu};

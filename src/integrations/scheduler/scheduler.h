@@ -94,8 +94,10 @@ enum fgi_sched_lack {
 struct fgi_sched_verdict {
         enum fgi_sched_lack lack;
         const struct fgi_sched_want *want; /* the first that is not met */
-        const struct fgi_sched_gpu *best;  /* of the node's, the one with most left for it; NULL: none */
+        const struct fgi_sched_gpu *best;  /* of the node's, the one that comes nearest to it; NULL: none */
 };
+/* How much of a want a GPU could meet now, in permille of the part that is shorter. */
+uint64_t fgi_sched_met(const struct fgi_sched_gpu *gpu, const struct fgi_sched_want *want);
 /* Never harder than kube-scheduler: what only it can know counts as fitting. */
 struct fgi_sched_verdict fgi_sched_judge(const struct fgi_sched_node *node, const struct fgi_sched_wants *wants);
 /* The placement policy's word; higher is better. FG_SCORE_NONE: none. */

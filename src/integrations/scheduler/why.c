@@ -106,8 +106,7 @@ struct survey {
 
 static bool is_nearer(const struct fgi_sched_verdict *v, const struct survey *s)
 {
-        const struct fgi_sched_gpu *a = v->best, *b = s->nearest.best;
-        return a && (!b || a->memory_free > b->memory_free || (a->memory_free == b->memory_free && a->share_free > b->share_free));
+        return v->best && (!s->nearest.best || fgi_sched_met(v->best, v->want) > fgi_sched_met(s->nearest.best, s->nearest.want));
 }
 
 static void look_at(struct asking *a, const struct fg_fleet_ask *rules, size_t i, struct survey *s)
@@ -172,7 +171,7 @@ static json_t *say_room(const struct asking *a, const struct survey *s)
         if (gpu->memory_free && gpu->share_free)
                 fgi_sched_say(gpu->memory_free, gpu->share_free, left, sizeof left);
         else
-                snprintf(left, sizeof left, "nothing of its %s", gpu->memory_free ? "compute" : "memory");
+                snprintf(left, sizeof left, "no %s", gpu->memory_free ? "compute" : "memory");
         if (claim) {
                 const json_t *metadata = json_object_get(claim, "metadata"), *user = json_array_get(fgi_sched_at(claim, "status", "reservedFor", NULL), 0);
                 snprintf(remedy, sizeof remedy, "it fits when claim %.250s/%.250s%s%.100s on that GPU ends", fgi_sched_text(metadata, "namespace"),
@@ -182,8 +181,7 @@ static json_t *say_room(const struct asking *a, const struct survey *s)
         }
         if (gpu->memory_free && gpu->share_free)
                 snprintf(remedy + strlen(remedy), sizeof remedy - strlen(remedy), ", or at once if it asks for no more than %s", left);
-        return answer(a, "room", remedy, "no GPU has %s free (%s); of the GPUs that may be, %s of node %.250s has the most left, %s", wanted, want->from, gpu->name,
-                      a->view->node[s->at].name, left);
+        return answer(a, "room", remedy, "no GPU has %s free (%s); the nearest that may be, %s of node %.250s, has %s", wanted, want->from, gpu->name, a->view->node[s->at].name, left);
 }
 
 static json_t *say_rule(const struct asking *a, const struct survey *s)
