@@ -288,11 +288,12 @@ static void add_count(struct asking *a, const struct fg_fleet_ask *rules, json_t
         json_object_set_new(json, "nodes", json_string(text));
 }
 
-static unsigned milli_of(const struct survey *s, const struct fgi_sched_want *want)
+/* Of the largest GPU that there is; 0: it has no room for that. */
+static uint16_t milli_of(const struct survey *s, const struct fgi_sched_want *want)
 {
-        uint64_t all = s->largest ? s->largest->memory : 0, memory = want->memory && all ? (want->memory * 1000 + all - 1) / all : 1000;
-        uint64_t milli = memory > want->share && want->share ? memory : want->share ? want->share : 1000;
-        return milli < 1 ? 1 : milli > FG_CLUSTER_GPU ? FG_CLUSTER_GPU : (unsigned)milli;
+        uint64_t all = s->largest ? s->largest->memory : 0, memory = !want->memory ? 1000 : all ? (uint64_t)(((__uint128_t)want->memory * 1000 + all - 1) / all) : 0;
+        uint64_t share = want->share ? want->share : 1000, milli = memory > share ? memory : share;
+        return all && milli <= FG_CLUSTER_GPU ? (uint16_t)milli : 0;
 }
 
 static json_t *survey(struct asking *a)
@@ -310,8 +311,8 @@ static json_t *survey(struct asking *a)
                 rules = NULL;
         for (size_t i = 0; i < a->view->count; i++)
                 look_at(a, rules, i, &s);
-        request.milli = (uint16_t)milli_of(&s, largest);
-        if (a->view->fleet && fg_fleet_ask(a->view->fleet, &request, &sized, NULL) < 0)
+        request.milli = milli_of(&s, largest);
+        if (request.milli && fg_fleet_ask(a->view->fleet, &request, &sized, NULL) < 0)
                 sized = NULL;
         json_t *json = say_survey(a, &s);
         add_count(a, sized, json);
