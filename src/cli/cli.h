@@ -261,4 +261,9 @@ int cli_complete(int argc, char **argv);
 /* `why` of a pod, "NAMESPACE/NAME". */
 int cli_nodes_why(const char *pod, bool as_json);
 
+/* --- why_pod.c --- */
+
+/* The same, asked of the cluster: an enum cli_exit, or -1 where nobody could be asked. */
+int cli_why_pod(const char *pod, bool as_json);
+
 #endif

@@ -68,7 +68,8 @@ const struct argp cli_why_argp = {.options = why_options,
                                   .args_doc = "JOB|NAME|pod/NAMESPACE/NAME",
                                   .doc = "Say why a job waits: the one reason that decides, what would let it start, and when that will be, where it "
                                          "can be told. With the name of vGPUs: in what state they are, and why; slurm-17 is Slurm's job 17, also "
-                                         "before it has any. With a pod of Kubernetes: which vGPUs it has on this node, or why not."};
+                                         "before it has any. With a pod of Kubernetes: which vGPUs it has on this node, or why it is pending, here or anywhere: "
+                                         "what this node does not know is asked through kubectl."};
 
 /* The daemon first: squeue takes its own time to say that Slurm's controller is down. */
 static int ask_why(const char *path, const char *name, json_t **ret)

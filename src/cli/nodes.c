@@ -131,16 +131,20 @@ static const char *refusal_of(const json_t *status, const char *pod)
         return NULL;
 }
 
-int cli_nodes_why(const char *pod, bool as_json)
+/* What is known on this node, quietly: where no daemon can be had, the cluster may still be asked. NULL: nothing. */
+static json_t *look_here(const char *pod)
 {
+        struct fg_client *client;
+        char path[PATH_MAX];
         cli_autojson json_t *status = NULL;
-        cli_autojson json_t *answer = NULL;
+        json_t *answer = NULL;
         const json_t *one;
         size_t i;
-        bool stale;
-        int code = read_status(&status, &stale);
-        if (code)
-                return code;
+        if (fg_client_open(FG_CLIENT_START, &client, NULL, 0) < 0)
+                return NULL;
+        snprintf(path, sizeof path, "%s/kubelet.json", fg_client_run_dir(client));
+        status = *fg_client_run_dir(client) ? json_load_file(path, 0, NULL) : NULL;
+        fg_client_close(client);
         json_array_foreach(json_object_get(status, "sets"), i, one)
                 if (!answer && is_of(cli_text(one, "pod"), pod))
                         answer = json_pack("{s:s, s:s, s:s+++}", "name", pod, "state", "running", "text", "it has the vGPUs ", cli_text(one, "project"), ":", cli_text(one, "set"));
@@ -151,9 +155,18 @@ int cli_nodes_why(const char *pod, bool as_json)
         const char *refusal = refusal_of(status, pod);
         if (!answer && refusal)
                 answer = json_pack("{s:s, s:s, s:s, s:s}", "name", pod, "state", "waiting", "text", refusal, "remedy", "it is tried again by itself");
-        if (!answer)
-                return cli_fail(CLI_NOT_FOUND, "no pod %s has vGPUs of a class here, or was refused a claim; kubectl describe pod says where it is and what it waits for, "
-                                "fastgpu nodes what was refused here", pod);
+        return answer;
+}
+
+int cli_nodes_why(const char *pod, bool as_json)
+{
+        cli_autojson json_t *answer = look_here(pod);
+        if (!answer) {
+                int code = cli_why_pod(pod, as_json);
+                return code >= 0 ? code :
+                                   cli_fail(CLI_NOT_FOUND, "no pod %s has vGPUs of a class here, or was refused a claim (by what fastgpu-kubelet wrote down), and the cluster "
+                                            "cannot be asked; kubectl describe pod says where it is and what it waits for, fastgpu nodes what was refused here", pod);
+        }
         if (as_json) {
                 cli_print_json(answer, stdout);
                 return 0;

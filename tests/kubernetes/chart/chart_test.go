@@ -60,6 +60,25 @@ func TestPlainManifest(t *testing.T) {
 	}
 }
 
+// The scheduler's own part stands behind the rest.
+func TestPlainScheduler(t *testing.T) {
+	plain, err := os.ReadFile(filepath.Join(manifests(), "fastgpu-scheduler.yaml"))
+	rest := render(t, nil)
+	rendered := render(t, map[string]any{"scheduler": map[string]any{"enabled": true, "image": "KUBE-SCHEDULER-IMAGE"}})
+	own, found := strings.CutPrefix(rendered, rest)
+	_, body, _ := strings.Cut(string(plain), "\n")
+	if err != nil || !found || body != own {
+		if path := os.Getenv("KUBERNETES_WRITE"); path != "" {
+			os.WriteFile(path, []byte(strings.SplitN(string(plain), "\n", 2)[0]+"\n"+own), 0644)
+		}
+		t.Error("fastgpu-scheduler.yaml is not what the chart makes: KUBERNETES_WRITE=FILE writes it")
+	}
+	named := render(t, map[string]any{"classes": []any{"8G:25", "small=1G:5"}, "scheduler": map[string]any{"enabled": true, "image": "x"}})
+	if strings.Count(named, "--class=small=1G:5") != 2 || strings.Count(named, "--class=8G:25") != 1 {
+		t.Error("the scheduler is told of other classes than those with names")
+	}
+}
+
 func TestValues(t *testing.T) {
 	bare := render(t, map[string]any{"dra": false, "refuseMixing": false})
 	for _, word := range []string{"--dra", "ClusterRole", "DeviceClass", "AdmissionPolicy", "plugins_registry"} {

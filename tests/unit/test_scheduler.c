@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * fastgpu-scheduler's answers to kube-scheduler and to people, without an API server. */
+#include "unit.h"
+
+#include "integrations/scheduler/scheduler.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DEVICE(name, memory, compute, more) \
+        "{\"name\": \"" name "\", \"capacity\": {\"memory\": {\"value\": \"" memory "\"}, \"compute\": {\"value\": \"" compute "\"}}" more "}"
+#define SLICE(node, devices) "{\"spec\": {\"driver\": \"fastgpu.dev\", \"nodeName\": \"" node "\", \"devices\": [" devices "]}}"
+#define RESULT(node, device, memory, compute)                                                                            \
+        "{\"driver\": \"fastgpu.dev\", \"pool\": \"" node "\", \"device\": \"" device "\", \"consumedCapacity\": {\"memory\": \"" memory \
+        "\", \"compute\": \"" compute "\"}}"
+#define CLASSES                                                                                                             \
+        "[{\"metadata\": {\"name\": \"vgpu.fastgpu.dev\"}, \"spec\": {\"selectors\": [{\"cel\": {\"expression\": \"device.driver == \\\"fastgpu.dev\\\"\"}}]}}," \
+        "{\"metadata\": {\"name\": \"other\"}}]"
+#define SLICES                                                                                                              \
+        "[" SLICE("b", DEVICE("gpu-1", "16Gi", "100", "")) "," SLICE("a", DEVICE("gpu-1", "16Gi", "100", "") "," DEVICE("gpu-2", "16Gi", "100", "")) "," SLICE( \
+                "c", DEVICE("gpu-1", "80Gi", "100", ", \"taints\": [{\"key\": \"fastgpu.dev/lost\", \"effect\": \"NoSchedule\"}]")) "]"
+/* Half of b's GPU is gone. */
+#define CLAIMS                                                                                                              \
+        "[{\"metadata\": {\"namespace\": \"x\", \"name\": \"big\"}, \"status\": {\"reservedFor\": [{\"name\": \"holder\"}], \"allocation\": {\"devices\": {\"results\": [" \
+        RESULT("b", "gpu-1", "8Gi", "50") "]}}}}," WANTED("small", "4Gi", "20", "") "," WANTED("half", "10Gi", "60", "") "," WANTED("huge", "100Gi", "10", "") ","  \
+        WANTED("large", "40Gi", "50", "") "," WANTED("all", "16Gi", "100", "") "," WANTED("two", "16Gi", "10", ", \"count\": 2") "]"
+#define WANTED(name, memory, compute, more)                                                                               \
+        "{\"metadata\": {\"namespace\": \"x\", \"name\": \"" name "\"}, \"spec\": {\"devices\": {\"requests\": [{\"name\": \"gpu\", \"exactly\": {" \
+        "\"deviceClassName\": \"vgpu.fastgpu.dev\", \"capacity\": {\"requests\": {\"memory\": \"" memory "\", \"compute\": \"" compute "\"}}" more "}}]}}}"
+
+static json_t *parse(const char *text)
+{
+        json_error_t err;
+        json_t *json = json_loads(text, 0, &err);
+        if (!json)
+                print_error("%s at %d of %s\n", err.text, err.position, text);
+        assert_non_null(json);
+        return json;
+}
+
+static struct fgi_sched_view *view_of(const char *claims, const char *nodes)
+{
+        struct fgi_sched_view *view;
+        struct fg_error err = {0};
+        assert_int_equal(fgi_sched_view_new(parse(SLICES), parse(claims), parse(CLASSES), nodes ? parse(nodes) : NULL, &view, &err), 0);
+        return view;
+}
+
+/* A pod of namespace x with one claim and whatever else its spec is to have. */
+static json_t *pod_of(const char *claim, const char *more)
+{
+        char text[2000];
+        snprintf(text, sizeof text, "{\"metadata\": {\"namespace\": \"x\", \"name\": \"pod\"}, \"spec\": {%s%s\"resourceClaims\": [{\"name\": \"gpu\", \"resourceClaimName\": \"%s\"}]}}",
+                 more, *more ? ", " : "", claim);
+        return parse(text);
+}
+
+static json_t *question(json_t *pod, const char *nodes)
+{
+        return json_pack("{s:o, s:o}", "Pod", pod, "NodeNames", parse(nodes));
+}
+
+static json_t *filtered(struct fgi_sched_view *view, json_t *question, size_t refused)
+{
+        size_t n = 0;
+        struct fg_error err = {0};
+        json_t *reply = fgi_sched_filter(view, NULL, 0, question, &n, &err);
+        assert_non_null(reply);
+        assert_int_equal(n, refused);
+        json_decref(question);
+        return reply;
+}
+
+static const char *text_at(const json_t *json, const char *part, const char *key)
+{
+        return fgi_sched_text(json_object_get(json, part), key);
+}
+
+static void a_view(void **state)
+{
+        struct fgi_sched_view *view = view_of(CLAIMS, "[{\"metadata\": {\"name\": \"d\"}}, {\"metadata\": {\"name\": \"a\"}}]");
+        const struct fgi_sched_node *a = fgi_sched_view_node(view, "a"), *b = fgi_sched_view_node(view, "b");
+        assert_int_equal(view->count, 4);
+        assert_non_null(a);
+        assert_true(a->gpus == 2 && a->object && a->gpu[1].memory_free == 16ull << 30 && a->gpu[1].share_free == 1000);
+        assert_true(b->gpus == 1 && !b->object && b->gpu[0].memory_free == 8ull << 30 && b->gpu[0].share_free == 500);
+        assert_string_equal(fgi_sched_view_node(view, "c")->gpu[0].taint, "fastgpu.dev/lost");
+        assert_null(fgi_sched_view_node(view, "e"));
+        assert_true(fgi_sched_view_is_ours(view, "vgpu.fastgpu.dev") && !fgi_sched_view_is_ours(view, "other") && !fgi_sched_view_is_ours(view, "none"));
+        fgi_sched_view_free(view);
+        /* What is odd is left out. */
+        struct fg_error err = {0};
+        assert_int_equal(fgi_sched_view_new(parse("[1, {}, {\"spec\": {\"driver\": \"fastgpu.dev\", \"nodeName\": \"n\", \"devices\": [{\"capacity\": {\"memory\": {\"value\": \"-1\"}}}, 7]}}]"),
+                                            parse("[null, {\"status\": {\"allocation\": {\"devices\": {\"results\": [5]}}}}]"), parse("{}"), NULL, &view, &err), 0);
+        assert_true(view->count == 1 && view->node[0].gpus == 0);
+        fgi_sched_view_free(view);
+}
+
+static void a_filter(void **state)
+{
+        struct fgi_sched_view *view = view_of(CLAIMS, NULL);
+        json_t *reply = filtered(view, question(pod_of("half", ""), "[\"a\", \"b\", \"c\", \"new\"]"), 2);
+        assert_int_equal(json_array_size(json_object_get(reply, "NodeNames")), 2);
+        assert_string_equal(json_string_value(json_array_get(json_object_get(reply, "NodeNames"), 0)), "a");
+        assert_string_equal(json_string_value(json_array_get(json_object_get(reply, "NodeNames"), 1)), "new");
+        assert_string_equal(text_at(reply, "FailedNodes", "b"), "FastGPU: no GPU has 10 GiB and 60 % free");
+        assert_string_equal(text_at(reply, "FailedAndUnresolvableNodes", "c"), "FastGPU: the GPUs with 10 GiB and 60 % are tainted");
+        json_decref(reply);
+        /* Two, which one GPU cannot have, one behind the other. */
+        reply = filtered(view, question(pod_of("two", ""), "[\"a\", \"b\"]"), 1);
+        assert_string_equal(text_at(reply, "FailedNodes", "b"), "FastGPU: no GPU has 16 GiB and 10 % free (one of 2 vGPUs)");
+        json_decref(reply);
+        /* Whole nodes, as kube-scheduler sends them to who does not know them. */
+        reply = filtered(view, json_pack("{s:o, s:o}", "Pod", pod_of("half", ""), "Nodes", parse("{\"items\": [{\"metadata\": {\"name\": \"b\"}}, {\"metadata\": {\"name\": \"a\", \"labels\": {}}}]}")), 1);
+        const json_t *left = json_object_get(json_object_get(reply, "Nodes"), "items");
+        assert_true(json_array_size(left) == 1 && json_object_get(json_object_get(json_array_get(left, 0), "metadata"), "labels"));
+        json_decref(reply);
+        /* Who has its place already, who wants nothing, and who waits for a claim: kube-scheduler knows better. */
+        json_decref(filtered(view, question(pod_of("big", ""), "[\"a\", \"b\", \"c\"]"), 0));
+        json_decref(filtered(view, question(pod_of("none", ""), "[\"a\", \"b\", \"c\"]"), 0));
+        json_decref(filtered(view, question(parse("{}"), "[\"a\", \"b\", \"c\"]"), 0));
+        fgi_sched_view_free(view);
+}
+
+static void resources(void **state)
+{
+        struct fgi_sched_view *view = view_of(CLAIMS, NULL);
+        struct fgi_kube_class class;
+        struct fg_error err = {0};
+        struct fgi_sched_wants wants;
+        json_t *pod = parse("{\"spec\": {\"containers\": [{\"resources\": {\"limits\": {\"fastgpu.dev/vgpu-10g-12.5\": \"2\", \"cpu\": \"1\"}}}, {\"resources\": {\"limits\": {\"nvidia.com/gpu\": \"1\"}}}]}}");
+        fgi_sched_wants(view, NULL, 0, pod, &wants);
+        assert_true(wants.is_ours && wants.count == 2 && wants.want[1].memory == 10ull << 30 && wants.want[1].share == 125 && !wants.reason);
+        assert_int_equal(fgi_kube_class_parse("nvidia.com/gpu=16G:100", &class, &err), 0);
+        fgi_sched_wants(view, &class, 1, pod, &wants);
+        assert_int_equal(wants.count, 3);
+        assert_true(fgi_sched_largest(&wants)->share == 1000);
+        json_t *reply = filtered(view, question(pod, "[\"a\", \"b\"]"), 1);
+        assert_string_equal(text_at(reply, "FailedNodes", "b"), "FastGPU: no GPU has 10 GiB and 12.5 % free (one of 2 vGPUs)");
+        json_decref(reply);
+        fgi_sched_view_free(view);
+}
+
+static json_int_t score_of(const json_t *list, const char *host)
+{
+        const json_t *item;
+        size_t i;
+        json_array_foreach(list, i, item)
+                if (strcmp(fgi_sched_text(item, "Host"), host) == 0)
+                        return json_integer_value(json_object_get(item, "Score"));
+        return -1;
+}
+
+static void priorities(void **state)
+{
+        struct fgi_sched_view *view = view_of(CLAIMS, NULL);
+        struct fg_error err = {0};
+        json_t *q = question(pod_of("small", ""), "[\"c\", \"b\", \"a\", \"new\"]");
+        json_t *reply = fgi_sched_prioritize(view, NULL, 0, q, &err);
+        /* b's GPU is begun: there it leaves the other nodes' whole. c's takes nobody. */
+        assert_int_equal(json_array_size(reply), 4);
+        assert_true(score_of(reply, "b") == 10 && score_of(reply, "a") == 9 && score_of(reply, "c") == 0 && score_of(reply, "new") == 0);
+        json_decref(reply);
+        json_decref(q);
+        /* As good as each other: the first by name, always. */
+        struct fgi_sched_view *empty = view_of("[" WANTED("small", "4Gi", "20", "") "]", NULL);
+        q = question(pod_of("small", ""), "[\"b\", \"a\"]");
+        reply = fgi_sched_prioritize(empty, NULL, 0, q, &err);
+        assert_true(score_of(reply, "a") != score_of(reply, "b"));
+        json_decref(reply);
+        json_decref(q);
+        /* Whoever wants nothing of ours is no matter to us. */
+        q = question(parse("{}"), "[\"a\", \"b\"]");
+        reply = fgi_sched_prioritize(view, NULL, 0, q, &err);
+        assert_true(score_of(reply, "a") == 0 && score_of(reply, "b") == 0);
+        json_decref(reply);
+        json_decref(q);
+        static const char *const bad[] = {"{}", "[]", "[1]", "{\"Pod\": 1, \"NodeNames\": []}", "{\"Pod\": {}}", "{\"Pod\": {}, \"NodeNames\": {}}"};
+        for (size_t i = 0; i < COUNT_OF(bad); i++) {
+                size_t refused;
+                q = parse(bad[i]);
+                err.text[0] = 0;
+                assert_null(fgi_sched_prioritize(view, NULL, 0, q, &err));
+                assert_true(err.code == -EINVAL && err.text[0]);
+                assert_null(fgi_sched_filter(view, NULL, 0, q, &refused, &err));
+                json_decref(q);
+        }
+        fgi_sched_view_free(view);
+        fgi_sched_view_free(empty);
+}
+
+#define NODES                                                                                                               \
+        "[{\"metadata\": {\"name\": \"a\", \"labels\": {\"zone\": \"1\"}}, \"spec\": {\"taints\": [{\"key\": \"team\", \"value\": \"red\", \"effect\": \"NoSchedule\"}]}}," \
+        "{\"metadata\": {\"name\": \"b\", \"labels\": {\"zone\": \"2\"}}, \"status\": {\"allocatable\": {\"fastgpu.dev/vgpu-8g-25\": \"2\"}}}," \
+        "{\"metadata\": {\"name\": \"c\", \"labels\": {\"zone\": \"2\"}}}]"
+#define TOLERATES "\"tolerations\": [{\"key\": \"team\", \"operator\": \"Exists\"}]"
+
+static void expect_why(json_t *pod, const char *reason, const char *text, const char *remedy)
+{
+        struct fgi_sched_view *view = view_of(CLAIMS, NODES);
+        json_t *why = fgi_sched_why(view, NULL, 0, pod, NULL);
+        assert_string_equal(fgi_sched_text(why, "reason"), reason);
+        if (!strstr(fgi_sched_text(why, "text"), text) || !strstr(fgi_sched_text(why, "remedy"), remedy))
+                fail_msg("%s; %s", fgi_sched_text(why, "text"), fgi_sched_text(why, "remedy"));
+        json_decref(why);
+        json_decref(pod);
+        fgi_sched_view_free(view);
+}
+
+static void reasons(void **state)
+{
+        expect_why(pod_of("half", ""), "room", "no GPU has 10 GiB and 60 % free (claim half); the nearest that may be, gpu-1 of node b, has 8 GiB and 50 %",
+                   "it fits when claim x/big, of pod holder on that GPU ends, or at once if it asks for no more than 8 GiB and 50 %");
+        expect_why(pod_of("half", TOLERATES), "not-looked-at", "no scheduler has said anything", "is a scheduler default-scheduler running?");
+        expect_why(pod_of("half", "\"nodeSelector\": {\"zone\": \"1\"}"), "taint", "such as a, have the taint team=red", "tolerate it");
+        expect_why(pod_of("half", TOLERATES ", \"nodeSelector\": {\"zone\": \"3\"}"), "label", "do not have the label zone", "ask for another label");
+        expect_why(pod_of("huge", ""), "too-large", "no GPU of any node is as large as 100 GiB and 10 % (claim huge)", "ask for at most 80 GiB and 100 %");
+        expect_why(pod_of("large", ""), "gpu-taint", "such as those of node c, are full or lost", "fastgpu doctor");
+        expect_why(pod_of("none", ""), "claim-missing", "there is no ResourceClaim none", "make it");
+        expect_why(pod_of("half", "\"schedulingGates\": [{\"name\": \"g\"}]"), "gated", "its scheduling gate g", "removes it");
+        expect_why(pod_of("big", ""), "claim-elsewhere", "its claim has its place on node b", "");
+        expect_why(pod_of("small", "\"nodeName\": \"b\""), "node", "node b has it, and its kubelet has said nothing yet", "kubectl describe node");
+        expect_why(parse("{\"metadata\": {\"namespace\": \"x\", \"name\": \"p\"}, \"spec\": {\"resourceClaims\": [{\"name\": \"g\", \"resourceClaimTemplateName\": \"t\"}]}}"), "claim-missing",
+                   "its claim has not been made of the template t yet", "ResourceClaimTemplate");
+        expect_why(parse("{\"spec\": {\"containers\": [{\"resources\": {\"limits\": {\"fastgpu.dev/vgpu-9g-25\": \"1\"}}}]}}"), "resource-unknown",
+                   "no node offers fastgpu.dev/vgpu-9g-25; there are fastgpu.dev/vgpu-8g-25", "--class");
+        expect_why(parse("{\"status\": {\"conditions\": [{\"type\": \"PodScheduled\", \"status\": \"False\", \"message\": \"0/3 nodes are available: 3 Insufficient cpu.\"}]}}"), "scheduler",
+                   "0/3 nodes are available: 3 Insufficient cpu", "");
+        expect_why(parse("{\"spec\": {\"nodeName\": \"a\"}, \"status\": {\"phase\": \"Failed\", \"reason\": \"UnexpectedAdmissionError\", \"message\": \"FastGPU: no.\"}}"), "failed",
+                   "UnexpectedAdmissionError: FastGPU: no", "controller");
+        /* Cordoned, in the words of who did it. */
+        struct fgi_sched_view *view = view_of(CLAIMS, "[{\"metadata\": {\"name\": \"a\"}, \"spec\": {\"unschedulable\": true}}]");
+        json_t *pod = pod_of("all", ""), *why = fgi_sched_why(view, NULL, 0, pod, NULL);
+        assert_string_equal(fgi_sched_text(why, "reason"), "room"); /* b's: it is what is waited for */
+        assert_non_null(strstr(fgi_sched_text(why, "nodes"), "of 3 nodes fit"));
+        json_decref(why);
+        json_decref(pod);
+        fgi_sched_view_free(view);
+}
+
+static void names(void **state)
+{
+        static const char *const good[] = {"default/a", "x/train-0", "kube-system/a.b"}, *const bad[] = {"", "a", "/a", "a/", "a/B", "a/b/c", "a/-b", "../b", "a/b?x", "a/b "};
+        for (size_t i = 0; i < COUNT_OF(good); i++)
+                assert_true(fgi_sched_is_name(good[i]));
+        for (size_t i = 0; i < COUNT_OF(bad); i++)
+                assert_false(fgi_sched_is_name(bad[i]));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_view), cmocka_unit_test(a_filter), cmocka_unit_test(resources),
+                cmocka_unit_test(priorities), cmocka_unit_test(reasons), cmocka_unit_test(names),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
