@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Stands in for `aws`, `az` and `kubectl` on PATH where they are about node pools and a cluster. Pools are in CLOUD/pools.json, the cluster's
 pods, nodes and claims in CLOUD/pods.json and so on. As in cloud.py, only documented words are taken, and CLOUD/manner says how it behaves."""
@@ -151,5 +150,3 @@ def main():
         f.write(json.dumps([me, *sys.argv[1:]]) + "\n")
     {"aws": aws, "az": az, "kubectl": kubectl}[me](sys.argv[1:])
 
-
-main()

@@ -23,21 +23,26 @@ PACKAGES = ("awscli==1.46.3", "azure-cli==2.91.0")
 AZ_READS = """
 import json, sys
 from azure.cli.core import get_default_cli
-from azure.cli.core.commands.events import EVENT_INVOKER_POST_LOAD_ARGUMENTS
+from knack.events import EVENT_INVOKER_POST_PARSE_ARGS
+
+class Understood(BaseException):
+    pass
+
+def stop(cli, command, args):
+    raise Understood(args)
+
 cli = get_default_cli()
+cli.register_event(EVENT_INVOKER_POST_PARSE_ARGS, stop)
 for words in json.load(sys.stdin):
-    invocation = cli.invocation_cls(cli_ctx=cli, parser_cls=cli.parser_cls, commands_loader_cls=cli.commands_loader_cls, help_cls=cli.help_cls)
-    cli.invocation = invocation
-    invocation.data["command_string"] = " ".join(words)
-    invocation.commands_loader.load_command_table(words)
-    invocation.commands_loader.load_arguments(invocation._rudimentary_get_command(words))
-    cli.raise_event(EVENT_INVOKER_POST_LOAD_ARGUMENTS, commands_loader=invocation.commands_loader)
-    invocation.parser.load_command_table(invocation.commands_loader)
+    cli.invocation = cli.invocation_cls(cli_ctx=cli, parser_cls=cli.parser_cls, commands_loader_cls=cli.commands_loader_cls, help_cls=cli.help_cls)
     try:
-        found = vars(invocation.parser.parse_args(words))
+        cli.invocation.execute(words)
+    except Understood as e:
+        # What came out of an id is iterated over.
+        found = {k: getattr(v, "_values", v) for k, v in vars(e.args[0]).items() if isinstance(getattr(v, "_values", v), (str, list, bool, int))}
     except SystemExit:
         found = {}
-    print(json.dumps({k: v for k, v in found.items() if isinstance(v, (str, list, bool, int))}, default=str))
+    print(json.dumps(found, default=str))
 """
 
 
@@ -216,6 +221,7 @@ class Azure(unittest.TestCase):
         self.assertEqual((create["vm_name"], create["nic_delete_option"], create["os_disk_delete_option"], create["public_ip_address"], create["nsg"]),
                          ("z1", ["Delete"], "Delete", "", ""))
         self.assertTrue(read["vm delete"]["yes"])
+        self.assertEqual((read["vm delete"]["resource_group_name"], read["vm delete"]["vm_name"]), (["rg"], ["z1"]), "out of its id")
         self.assertEqual((read["aks nodepool scale"]["node_count"], read["aks nodepool scale"]["no_wait"]), (1, True))
         self.assertEqual(read["aks nodepool delete-machines"]["machine_names"], ["aks-big-1"])
 

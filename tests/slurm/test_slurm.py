@@ -187,7 +187,7 @@ class Slurm(unittest.TestCase):
         self.check_reasons(daemon, jobs)
         # More than the node has: the first of those that wait lacks room, the others wait behind it.
         submit("-w", "n1")
-        behind = [submit("-w", "n1") for _ in range(2)]
+        behind = [submit() for _ in range(2)]
         self.check_reasons(daemon, {behind[0]: ("Resources", "no node has what it needs free, among others 60 shards of a GPU on each of its nodes"),
                                     behind[1]: ("Priority", "jobs of a higher priority are before it")})
         self.slurm("scontrol", "update", "PartitionName=all", "State=DOWN")

@@ -306,6 +306,20 @@ static int each(struct options *o, int (*one)(const struct options *o, const cha
         return code;
 }
 
+/* Slurm would wait for them until ResumeTimeout, and nobody would know why. */
+static int resume_none(const struct options *o, const struct fg_error *why)
+{
+        struct fg_error err = {0};
+        json_t *names = NULL, *name;
+        size_t i;
+        if (o->argument && fgi_sites_expand(o->argument, &names, &err) < 0)
+                fail(0, "%s", err.text);
+        json_array_foreach(names, i, name) if (fgi_sites_slurm_down(json_string_value(name), why->text, &err) < 0)
+                fail(0, "%s", err.text);
+        json_decref(names);
+        return fail(EXIT_USAGE, "%s", why->text);
+}
+
 static int resume(struct options *o)
 {
         return each(o, resume_one);
@@ -347,7 +361,10 @@ int main(int argc, char **argv)
         argp_parse(&argp, argc, argv, 0, NULL, &o);
         o.place.sites = &o.sites;
         for (size_t i = 0; o.verb && i < sizeof verb_table / sizeof *verb_table; i++)
-                if (strcmp(verb_table[i].name, o.verb) == 0)
-                        return fgi_sites_load(o.file, &o.sites, &err) < 0 ? fail(EXIT_USAGE, "%s", err.text) : verb_table[i].run(&o);
+                if (strcmp(verb_table[i].name, o.verb) == 0) {
+                        if (fgi_sites_load(o.file, &o.sites, &err) == 0)
+                                return verb_table[i].run(&o);
+                        return verb_table[i].run == resume ? resume_none(&o, &err) : fail(EXIT_USAGE, "%s", err.text);
+                }
         return fail(EXIT_USAGE, o.verb ? "there is no \"%.40s\"; type fastgpu-sites --help" : "what? Type fastgpu-sites --help%s", o.verb ? o.verb : "");
 }

@@ -67,7 +67,7 @@ static void add_rooms(struct fgi_sites_round *round, struct fgi_sites_site *site
         uint64_t listed = 0;
         json_object_foreach(json_object_get(site->record, "machines"), name, machine)
         {
-                bool there = *fgi_sites_text(machine, "joined");
+                bool there = json_object_get(machine, "joined");
                 if (json_object_get(machine, "ended"))
                         continue;
                 listed++;

@@ -74,8 +74,10 @@ static void watch(const struct fgi_sites_cluster *cluster, struct fgi_sites_site
         json_object_foreach(json_object_get(site->record, "machines"), name, one)
         {
                 json_t *node = fgi_sites_node_of(cluster, name);
-                if (node)
-                        json_object_set_new(one, "joined", json_string(fgi_sites_name_of(node)));
+                if (node) {
+                        json_object_set_new(one, "joined", json_true());
+                        json_object_set_new(one, "node", json_string(fgi_sites_name_of(node)));
+                }
                 if (!node || fgi_sites_node_is_used(cluster, fgi_sites_name_of(node)))
                         json_object_del(one, "idle");
                 else if (!at(one, "idle"))
@@ -277,15 +279,14 @@ static void give_up_missing(struct fgi_sites_round *round, struct fgi_sites_site
 static void end_machine(struct fgi_sites_round *round, struct fgi_sites_site *site, const char *name, json_t *machine)
 {
         struct fg_error err = {0};
-        const char *node = fgi_sites_text(machine, "joined");
         int r = fgi_sites_pool_drop(site->offer, &site->pool, name, &err);
         if (r == 0) {
                 json_object_set_new(machine, "ended", json_integer(round->now));
                 return;
         }
         /* It may be used until it can be ended. */
-        if (*node)
-                fgi_sites_cordon(&round->cluster, node, false, NULL);
+        if (json_object_get(machine, "joined"))
+                fgi_sites_cordon(&round->cluster, fgi_sites_text(machine, "node"), false, NULL);
         fgi_sites_round_failed(round, site, r, err.text);
 }
 
@@ -308,18 +309,18 @@ static void shrink(struct fgi_sites_round *round, struct fgi_sites_site *site)
         char why[200];
         json_object_foreach(json_object_get(site->record, "machines"), name, machine)
         {
-                const char *node = fgi_sites_text(machine, "joined");
-                bool late = !*node && is_over(round, at(machine, "since"), site->offer->wait), idle = is_over(round, at(machine, "idle"), site->offer->idle);
+                const char *node = fgi_sites_text(machine, "node"); /* as the machine, until it has joined */
+                bool late = !json_object_get(machine, "joined") && is_over(round, at(machine, "since"), site->offer->wait), idle = is_over(round, at(machine, "idle"), site->offer->idle);
                 if ((!late && (!idle || site->pool.size <= site->offer->least)) || (at(machine, "ended") && !is_over(round, at(machine, "ended"), LATE_SEC)))
                         continue;
-                printf("%s: ends %s, which %s\n", site->offer->name, *node ? node : name, late ? "did not become a node" : "nobody uses");
+                printf("%s: ends %s, which %s\n", site->offer->name, node, late ? "did not become a node" : "nobody uses");
                 if (round->how->dry)
                         continue;
                 if (idle && !close_node(round, node))
                         continue;
                 end_machine(round, site, name, machine);
                 snprintf(why, sizeof why, late ? "%.60s did not become a node in %" PRIu64 " s" : "%.60s was there for pods, which did not come to it in %" PRIu64 " s",
-                         *node ? node : name, late ? site->offer->wait : site->offer->idle);
+                         node, late ? site->offer->wait : site->offer->idle);
                 if (late || site->counted_on)
                         set_aside(site, round->now, why);
         }
@@ -371,7 +372,7 @@ void fgi_sites_pool_nodes(const struct fgi_sites_place *place, json_t *list)
                 {
                         json_t *shown = json_copy(one);
                         json_object_set_new(shown, "id", json_string(name));
-                        json_object_set_new(shown, "state", json_string(at(one, "ended") ? "ending" : *fgi_sites_text(one, "joined") ? "up" : "starting"));
+                        json_object_set_new(shown, "state", json_string(at(one, "ended") ? "ending" : json_object_get(one, "joined") ? "up" : "starting"));
                         json_object_set_new(shown, "cost", json_string(fgi_sites_money(fgi_sites_cost(one, time(NULL)), cost, sizeof cost)));
                         json_array_append_new(list, shown);
                 }
