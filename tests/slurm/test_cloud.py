@@ -111,7 +111,7 @@ exec {tool("share", "fastgpu", "slurm", name)} "$1" >>{c.path("sites.out")} 2>&1
             done = c.slurm("sbatch", "--hold", "-o", "/dev/null", "--fastgpu=1:40G:100", *words, "--wrap=true", check=False)
             self.assertNotEqual(done.returncode, 0, done.stdout)
             return done.stderr
-        for constraint in ("dear", "home|dear", "[dear]", "near&home"):
+        for constraint in ("dear", "home|dear", "[dear]", "near&home", "nowhere"):
             self.assertIn("is not one of the sites that fit it and can be paid: home|near", refused("-t", "11:00:00", "-C", constraint))
         self.assertEqual(sites_of("--fastgpu=1:40G:100", "-t", "11:00:00", "-C", "near"), "near")
         self.assertIn("the job needs a time limit (--time)", refused())

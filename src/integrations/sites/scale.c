@@ -13,7 +13,6 @@
 
 #define RETRY_SEC 1800 /* a pool that failed is left alone for so long */
 #define LATE_SEC  300  /* a pool's description may be so old */
-#define FLAT_SEC  3600 /* a pod without a deadline is counted as running so long */
 
 /* --- what a pool's record says --- */
 
@@ -157,12 +156,11 @@ static int limit(struct fgi_sites_round *round, json_t *pod, struct fgi_sites_wi
 static void take_site(struct fgi_sites_round *round, struct fgi_sites_site *site, const struct fgi_sites_wish *wish, const char *project)
 {
         json_int_t spent = json_integer_value(json_object_get(round->spent, project));
-        uint64_t cost = site->offer->price_micro * (wish->seconds ? wish->seconds : FLAT_SEC) / 3600;
         site->target++;
         fgi_sites_room_add(round, site, false);
         fgi_sites_room_take(round, site, wish);
         if (*project)
-                json_object_set_new(round->spent, project, json_integer(spent + (json_int_t)cost));
+                json_object_set_new(round->spent, project, json_integer(spent + (json_int_t)fgi_sites_price(site->offer, wish)));
 }
 
 /* A node for one pod: one that is coming, else a new one of the first site in the order. */

@@ -58,6 +58,8 @@ struct fgi_sites_wish {
         const char *currency;  /* of the budget */
 };
 
+/* Of a node for that time, in millionths. */
+uint64_t fgi_sites_price(const struct fgi_sites_offer *offer, const struct fgi_sites_wish *wish);
 /* NULL: it fits; else why it does not, in `ret`. */
 const char *fgi_sites_unfit(const struct fgi_sites_offer *offer, const struct fgi_sites_wish *wish, char *ret, size_t len);
 /* The order in which they are taken: private ones first, then by price, then as in the file. */
