@@ -9,8 +9,9 @@
 
 static const struct {
         const char *reason, *text, *remedy; /* of squeue's %r, or its beginning */
+        bool size;                          /* it is about what the job asks for */
 } reason_table[] = {
-        {"Resources", "no node has what it needs free", "something that runs ends, or it asks for less"},
+        {"Resources", "no node has what it needs free", "something that runs ends, or it asks for less", true},
         {"Priority", "jobs of a higher priority are before it", NULL},
         {"BeginTime", "its time to begin has not come", "scontrol update JobId=JOB StartTime=now"},
         {"Dependency", "a job that it depends on has not ended", NULL},
@@ -19,7 +20,8 @@ static const struct {
         {"PartitionDown", "its partition is down", NULL},
         {"ReqNodeNotAvail", "a node that it needs is down or drained", "sinfo -R says why"},
         {"Nodes required for job are DOWN", "nodes that it needs are down or drained", "sinfo -R says why"},
-        {"BadConstraints", "no node can ever be what it asks for", "cancel it and ask for less, or for other features"},
+        {"BadConstraints", "no node can ever be what it asks for", "cancel it and ask for less, or for other features", true},
+        {"PartitionTimeLimit", "its time limit is above its partition's", "scontrol update JobId=JOB TimeLimit=MINUTES"},
         {"QOS", "a limit of its quality of service is reached", NULL},
         {"Assoc", "a limit of its account is reached", NULL},
 };
@@ -53,11 +55,11 @@ static bool ask(unsigned long id, char line[512], char *ret_part[4])
 
 static void explain(const char *reason, const char *wants, char *text, size_t len, const char **remedy)
 {
-        bool gres = strstr(wants, "shard:") != NULL;
         *remedy = NULL;
         snprintf(text, len, "Slurm says %s", reason);
         for (size_t i = 0; i < sizeof reason_table / sizeof *reason_table; i++)
                 if (strncasecmp(reason, reason_table[i].reason, strlen(reason_table[i].reason)) == 0) {
+                        bool gres = reason_table[i].size && strstr(wants, "shard:");
                         snprintf(text, len, "%s%s%s%s (Slurm: %s)", reason_table[i].text, gres ? ", among others " : "", gres ? strstr(wants, "shard:") + 6 : "",
                                  gres ? " shards of a GPU on each of its nodes" : "", reason);
                         *remedy = reason_table[i].remedy;

@@ -179,4 +179,5 @@ def main():
     {"aws": aws, "az": az, "scontrol": scontrol}[me](sys.argv[1:])
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -50,10 +51,17 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="fastgpu-sites-")
         self.addCleanup(shutil.rmtree, self.dir)
+        os.makedirs(f"{self.dir}/bin")
         for name in ("aws", "az", "scontrol"):
-            os.makedirs(f"{self.dir}/bin", exist_ok=True)
-            os.symlink(HERE / "cloud.py", f"{self.dir}/bin/{name}")
+            self.stand_in(name, "cloud")
         self.write(FILE)
+
+    def stand_in(self, name, module):
+        """Without what Python reads at each start: there are hundreds."""
+        path = f"{self.dir}/bin/{name}"
+        with open(path, "w") as f:
+            f.write(f"#!{sys.executable} -S\nimport sys\nsys.path.insert(0, {str(HERE)!r})\nimport {module}\n{module}.main()\n")
+        os.chmod(path, 0o755)
 
     def write(self, text):
         with open(f"{self.dir}/sites", "w") as f:
@@ -155,7 +163,10 @@ class Files(Case):
         for mode in (0o644, 0o640, 0o604):
             os.chmod(secret, mode)
             self.assertIn(f"can be read by others (mode {mode:o}): chmod 600", self.sites("resume", "g1", code=2))
-        self.assertFalse(os.path.exists(f"{self.dir}/calls"))
+        self.assertEqual(self.calls("aws"), [])
+        down = self.calls("scontrol")[-1]
+        self.assertEqual(down[:3], ["update", "NodeName=g1", "State=DOWN"])
+        self.assertIn("can be read by others (mode 604): chmod 600", down[3], "Slurm's users look there")
         os.chmod(secret, 0o600)
         self.sites("resume", "g1")
         self.assertEqual([call[-1] for call in self.calls("aws")], [secret])

@@ -22,14 +22,14 @@ NODES = ("n1", "n2")
 GPUS = ("/dev/null", "/dev/zero")
 
 
-def require():
+def require(*more):
     """Ends the test with 77 and a sentence when something that it needs is not here."""
     # Daemons that are killed leave no core in whatever folder they were started in.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     node.require_tree()
     if os.geteuid() != 0:
         skip("slurmd and munged want root")
-    missing = [name for name in NEEDED if not find(name)]
+    missing = [name for name in (*NEEDED, *more) if not find(name)]
     if missing:
         skip(f"no {', '.join(missing)}: run tools/install-deps --slurm")
     if not os.path.exists(PLUGIN):
@@ -67,13 +67,13 @@ def free_ports(count):
 class Cluster:
     """with Cluster() as c: c.slurm("srun", "--fastgpu=1:64M:20", "true")"""
 
-    def __init__(self, plugstack="", lua=True, sim="", cpus=16, nodes_without=(), nodes_deaf=(), address="127.0.0.1", more_nodes="", more_gres="", lua_edits=None, **conf):
+    def __init__(self, plugstack="", lua=True, sim="", cpus=16, nodes_without=(), nodes_deaf=(), address="127.0.0.1", more_nodes="", more_gres="", lua_edits=None, slurm_user="root", accounting=False, **conf):
         self.dir = tempfile.mkdtemp(prefix="fastgpu-slurm-")
         os.chmod(self.dir, 0o755)
         self.processes, self.daemons = {}, {}
         self.plugstack, self.lua, self.cpus, self.conf = plugstack, lua, cpus, conf
         self.sim, self.nodes_without, self.address, self.more_nodes, self.more_gres = sim, nodes_without, address, more_nodes, more_gres
-        self.lua_edits, self.nodes_deaf = lua_edits or {}, nodes_deaf
+        self.lua_edits, self.nodes_deaf, self.slurm_user, self.accounting = lua_edits or {}, nodes_deaf, slurm_user, accounting
         # Clients find the configuration by this; the daemons of FastGPU have folders of their own.
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("FASTGPU_", "SLURM_", "OPENCL_LAYERS"))}
         self.env["SLURM_CONF"] = self.path("slurm.conf")
@@ -96,8 +96,13 @@ class Cluster:
             for folder in (f"spool-{name}", f"state/{name}"):
                 os.makedirs(self.path(folder), exist_ok=True)
         os.makedirs(self.path("ctl"), exist_ok=True)
+        # What slurmctld writes is Slurm's user's.
+        for name in ("slurmctld.log", "slurmctld.pid"):
+            self.write(name, "")
+        for name in ("ctl", "slurmctld.log", "slurmctld.pid"):
+            shutil.chown(self.path(name), self.slurm_user)
         options = {
-            "ClusterName": "test", "SlurmctldHost": f"{host}({self.address})", "SlurmctldPort": ctl, "SlurmUser": "root",
+            "ClusterName": "test", "SlurmctldHost": f"{host}({self.address})", "SlurmctldPort": ctl, "SlurmUser": self.slurm_user,
             "AuthType": "auth/munge", "CredType": "cred/munge", "AuthInfo": f"socket={self.path('munge.sock')}",
             "StateSaveLocation": self.path("ctl"), "SlurmdSpoolDir": self.path("spool-%n"),
             "SlurmctldPidFile": self.path("slurmctld.pid"), "SlurmdPidFile": self.path("slurmd-%n.pid"),
@@ -125,6 +130,8 @@ class Cluster:
             self.write("deaf/libOpenCL.so.1", "no loader")
         if self.nodes_without or self.nodes_deaf:
             options["Prolog"] = self.path("prolog")
+        if self.accounting:
+            options.update(self.configure_accounting(host))
         options.update(self.conf)
         lines = [f"{k}={v}" for k, v in options.items()]
         for name, port in zip(NODES, ports):
@@ -140,6 +147,30 @@ class Cluster:
             self.write("without.conf", "optional /nowhere/spank_fastgpu.so\n")
             self.write(f"slurm-{name}.conf", "\n".join(lines).replace(self.path("plugstack.conf"), self.path("without.conf")) + "\n")
 
+    def configure_accounting(self, host):
+        """slurmdbd over a MariaDB of this test; what slurm.conf has of it."""
+        self.database_port, port = free_ports(2)
+        lines = {"AuthType": "auth/munge", "AuthInfo": f"socket={self.path('munge.sock')}", "DbdHost": host, "DbdAddr": self.address, "DbdPort": port, "SlurmUser": self.slurm_user,
+                 "StorageType": "accounting_storage/mysql", "StorageHost": "127.0.0.1", "StoragePort": self.database_port, "StorageUser": "slurm", "StoragePass": "test",
+                 "StorageLoc": "slurm", "LogFile": self.path("slurmdbd.log"), "PidFile": self.path("slurmdbd.pid")}
+        self.write("slurmdbd.conf", "".join(f"{k}={v}\n" for k, v in lines.items()), 0o600)
+        return {"AccountingStorageType": "accounting_storage/slurmdbd", "AccountingStorageHost": self.address, "AccountingStoragePort": port, "AccountingStoragePass": self.path("munge.sock"),
+                "AccountingStoreFlags": "job_comment", "AccountingStorageTRES": "gres/gpu,gres/shard"}
+
+    def start_accounting(self):
+        folder, socket_ = self.path("mysql"), self.path("mysql.sock")
+        subprocess.run([find("mariadb-install-db"), "--no-defaults", "--user=root", f"--datadir={folder}", "--auth-root-authentication-method=normal", "--skip-test-db"],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        self.start("mariadbd", find("mariadbd"), "--no-defaults", "--user=root", f"--datadir={folder}", f"--socket={socket_}", "--bind-address=127.0.0.1",
+                   f"--port={self.database_port}", "--innodb-lock-wait-timeout=900")
+        sql = ("CREATE DATABASE slurm; CREATE USER slurm@localhost IDENTIFIED BY 'test'; CREATE USER slurm@'127.0.0.1' IDENTIFIED BY 'test'; "
+               "GRANT ALL ON slurm.* TO slurm@localhost; GRANT ALL ON slurm.* TO slurm@'127.0.0.1';")
+        node.wait_until(lambda: subprocess.run([find("mariadb"), "--no-defaults", f"--socket={socket_}", "-e", sql], stderr=subprocess.DEVNULL, check=False).returncode == 0, 60,
+                        "MariaDB answers")
+        self.start("slurmdbd", find("slurmdbd"), "-D", env={**self.env, "SLURM_CONF": self.path("slurm.conf")})
+        node.wait_until(lambda: self.slurm("sacctmgr", "-i", "add", "cluster", "test", check=False).returncode == 0 or
+                        "test" in self.slurm("sacctmgr", "-n", "list", "cluster", check=False).stdout, 60, "slurmdbd answers")
+
     def words(self):
         return f"socket={self.path('state', '%n', 'run', 'api.sock')} devices=slurm"
 
@@ -149,7 +180,9 @@ class Cluster:
             self.start_munge()
             for name in NODES:
                 self.start_fastgpud(name)
-            self.start("slurmctld", find("slurmctld"), "-D", "-f", self.path("slurm.conf"))
+            if self.accounting:
+                self.start_accounting()
+            self.start("slurmctld", find("slurmctld"), "-D", "-f", self.path("slurm.conf"), user=self.slurm_user)
             node.wait_until(lambda: self.slurm("scontrol", "ping", check=False).stdout.find("is UP") > 0, 20, "slurmctld answers")
             for name in NODES:
                 self.start_slurmd(name)
@@ -165,9 +198,10 @@ class Cluster:
             self.show_logs()
         self.close()
 
-    def start(self, name, *argv, env=None):
+    def start(self, name, *argv, env=None, user="root"):
         out = open(self.path(f"{name}.out"), "ab")
-        self.processes[name] = subprocess.Popen(argv, env=env or self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+        self.processes[name] = subprocess.Popen(argv, env=env or self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+                                                user=user, group=pwd.getpwnam(user).pw_gid, extra_groups=[])
         out.close()
         return self.processes[name]
 

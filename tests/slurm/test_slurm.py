@@ -167,6 +167,57 @@ class Slurm(unittest.TestCase):
         self.slurm("scancel", "--user=root")
         self.gone()
 
+    def test_why_of_all_kinds(self):
+        """Whatever keeps a job, both say the same; what a job asks for is told where that is the reason."""
+        def submit(*words):
+            return self.slurm("sbatch", "--parsable", "-o", "/dev/null", "--fastgpu=1:1G:60", *words, "--wrap=sleep 100").stdout.strip()
+        daemon = self.cluster.daemons["n1"]
+        daemon.env["SLURM_CONF"] = self.cluster.env["SLURM_CONF"]
+        self.addCleanup(self.slurm, "scancel", "--user=root")
+        self.addCleanup(self.slurm, "scontrol", "update", "NodeName=n2", "State=RESUME", check=False)
+        self.addCleanup(self.slurm, "scontrol", "update", "PartitionName=all", "State=UP")
+        self.slurm("scontrol", "update", "NodeName=n2", "State=DRAIN", "Reason=test")
+        first = submit("-w", "n1")
+        jobs = {submit("--begin=now+1hour"): ("BeginTime", "its time to begin has not come"),
+                submit(f"--dependency=afterok:{first}"): ("Dependency", "a job that it depends on has not ended"),
+                submit("-w", "n2"): ("ReqNodeNotAvail", "a node that it needs is down or drained")}
+        held = submit("--hold")
+        self.slurm("scontrol", "hold", held)
+        jobs[held] = ("JobHeldAdmin", "an administrator holds it")
+        self.check_reasons(daemon, jobs)
+        # More than the node has: the first of those that wait lacks room, the others wait behind it.
+        submit("-w", "n1")
+        behind = [submit() for _ in range(2)]
+        self.check_reasons(daemon, {behind[0]: ("Resources", "no node has what it needs free, among others 60 shards of a GPU on each of its nodes"),
+                                    behind[1]: ("Priority", "jobs of a higher priority are before it")})
+        self.slurm("scontrol", "update", "PartitionName=all", "State=DOWN")
+        self.check_reasons(daemon, {submit("-w", "n1"): ("PartitionDown", "its partition is down")})
+
+    def check_reasons(self, daemon, jobs):
+        def reason(job):
+            return self.slurm("squeue", "-h", "-j", job, "-o", "%r").stdout.strip()
+        for job, (expected, says) in jobs.items():
+            wait_until(lambda: reason(job).startswith(expected), 30, f"Slurm says {expected} of job {job}")
+            why = daemon.json("why", f"slurm-{job}")
+            self.assertEqual((why["state"], why["reason"]), ("pending", reason(job)))
+            self.assertEqual(why["text"], f"{says} (Slurm: {reason(job)})")
+
+    def test_whole_gpus_beside(self):
+        """A job with --gres=gpu:1 has its GPU alone: a vGPU is on the other one, and two GPUs leave no room for any."""
+        whole = self.cluster.popen("srun", "-w", "n1", "--gres=gpu:1", "sh", "-c", 'echo "$SLURM_STEP_GPUS ${FASTGPU_ATTACH:-none}"; sleep 60')
+        self.addCleanup(whole.communicate)
+        self.addCleanup(self.slurm, "scancel", "--user=root")
+        device, attach = whole.stdout.readline().split()
+        self.assertEqual(attach, "none")
+        shared = [self.cluster.popen("srun", "-w", "n1", "--fastgpu=1:1G:40", "sh", "-c", 'echo "$SLURM_STEP_GPUS"; sleep 60') for _ in range(2)]
+        for process in shared:
+            self.addCleanup(process.communicate)
+            self.assertEqual({device, process.stdout.readline().strip()}, {"0", "1"})
+        placed = {str(s["vgpus"][0]["device"]) for s in self.cluster.sets("n1").values()}
+        self.assertEqual(placed, {"0", "1"} - {device})
+        third = self.slurm("sbatch", "--parsable", "-w", "n1", "-o", "/dev/null", "--fastgpu=1:1G:40", "--wrap=true").stdout.strip()
+        wait_until(lambda: self.slurm("squeue", "-h", "-j", third, "-o", "%r").stdout.strip() == "Resources", 20, "no room is left")
+
     def test_cancelled(self):
         job = self.slurm("sbatch", "--parsable", "-o", "/dev/null", "--fastgpu=1:1G:10", "--wrap", "sleep 100").stdout.strip()
         wait_until(lambda: any(f"slurm-{job}" in self.cluster.sets(n) for n in NODES), 20, "its vGPU is there")
@@ -190,6 +241,23 @@ class Missing(unittest.TestCase):
     def test_optional(self):
         with Cluster(sim=SIM, plugstack="optional /nowhere/spank_fastgpu.so\n", lua=False) as c:
             self.assertEqual(c.slurm("srun", "echo", "runs").stdout, "runs\n")
+
+    def test_as_shipped(self):
+        """The line that is shipped, without the plugin: slurmd starts and runs jobs. Were it `required`, it would not start at all."""
+        with open(tool("share", "fastgpu", "slurm", "plugstack.conf")) as f:
+            shipped = f.read().replace(PLUGIN, "/nowhere/spank_fastgpu.so")
+        self.assertIn("\noptional /nowhere/spank_fastgpu.so", shipped)
+        with Cluster(sim=SIM, plugstack=shipped, lua=False) as c:
+            self.assertEqual(c.slurm("srun", "-w", "n2", "echo", "runs").stdout, "runs\n")
+            slurmd = c.processes["slurmd-n2"]
+            slurmd.terminate()
+            slurmd.wait(20)
+            c.write("plugstack.conf", shipped.replace("\noptional", "\nrequired"))
+            c.start_slurmd("n2")
+            self.assertNotEqual(c.processes["slurmd-n2"].wait(30), 0)
+            c.write("plugstack.conf", shipped)
+            c.start_slurmd("n2")
+            wait_until(lambda: c.slurm("srun", "-w", "n2", "echo", "runs", check=False).stdout == "runs\n", 30, "n2 is back")
 
     def test_prolog(self):
         """Clients and n1 have it, n2 does not: a job that asks for vGPUs does not run there without them, but on n1."""

@@ -15,6 +15,13 @@ char *fgi_sites_money(uint64_t micro, char *buf, size_t len)
         return buf;
 }
 
+/* Seconds come from people, who may write any number of them. */
+uint64_t fgi_sites_price(const struct fgi_sites_offer *offer, const struct fgi_sites_wish *wish)
+{
+        unsigned __int128 cost = (unsigned __int128)offer->price_micro * (wish->seconds ? wish->seconds : 3600) / 3600;
+        return cost < INT64_MAX ? (uint64_t)cost : INT64_MAX;
+}
+
 /* How many such vGPUs a node holds. */
 static uint64_t room(const struct fgi_sites_offer *offer, const struct fgi_sites_wish *wish)
 {
@@ -29,7 +36,7 @@ static uint64_t room(const struct fgi_sites_offer *offer, const struct fgi_sites
 const char *fgi_sites_unfit(const struct fgi_sites_offer *offer, const struct fgi_sites_wish *wish, char *ret, size_t len)
 {
         char has[40], wants[40];
-        uint64_t cost = offer->price_micro * (wish->seconds ? wish->seconds : 3600) / 3600;
+        uint64_t cost = fgi_sites_price(offer, wish);
         if (wish->model && !strcasestr(offer->model, wish->model)) {
                 snprintf(ret, len, "its GPU is %s", *offer->model ? offer->model : "not named");
                 return ret;

@@ -53,6 +53,11 @@ static int take_seconds(const char *text, uint64_t *ret, struct fg_error *err)
         return fg_duration_parse("timeout", text, 86400, ret, err);
 }
 
+static int take_nodes(const char *text, uint64_t *ret, struct fg_error *err)
+{
+        return fg_count_parse("nodes of a pool", text, 0, 1000, ret, err);
+}
+
 static int take_count(const char *text, uint64_t *ret, struct fg_error *err)
 {
         return fg_count_parse("count", text, 1, 4096, ret, err);
@@ -68,6 +73,8 @@ static const struct key {
         TEXT("provider", provider), TEXT("nodes", nodes), TEXT("currency", currency), TEXT("model", model), TEXT("program", program),
         TEXT("region", region), TEXT("image", image), TEXT("type", type), TEXT("subnet", subnet), TEXT("security-group", security_group),
         TEXT("resource-group", group), TEXT("user", user), TEXT("key", key), TEXT("credentials", credentials),
+        TEXT("cluster", cluster), TEXT("pool", pool), TEXT("namespace", space), TEXT("labels", labels), NUMBER("least", least, take_nodes),
+        NUMBER("most", most, take_nodes), NUMBER("idle", idle, take_seconds), NUMBER("wait", wait, take_seconds),
         NUMBER("price", price_micro, take_price), NUMBER("memory", memory, take_size), NUMBER("ram", ram, take_size), NUMBER("gpus", gpus, take_count),
         NUMBER("cpus", cpus, take_count), NUMBER("timeout", timeout, take_seconds),
 };
@@ -105,9 +112,12 @@ static const char *missing(const struct fgi_sites_offer *o)
         const struct {
                 const char *provider, *name, *value;
         } needs[] = {{"aws", "image", o->image}, {"aws", "type", o->type}, {"aws", "region", o->region}, {"azure", "resource-group", o->group},
-                     {"azure", "image", o->image}, {"azure", "type", o->type}, {"local", "program", o->program}};
-        if (!*o->nodes)
+                     {"azure", "image", o->image}, {"azure", "type", o->type}, {"local", "program", o->program}, {"eks", "region", o->region}, {"eks", "cluster", o->cluster},
+                     {"aks", "resource-group", o->group}, {"aks", "cluster", o->cluster}, {"cluster-api", "namespace", o->space}};
+        if (!fgi_sites_is_pool(o) && !*o->nodes)
                 return "nodes";
+        if (fgi_sites_is_pool(o) && (!*o->pool || !o->most))
+                return *o->pool ? "most" : "pool";
         for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
                 if (strcmp(needs[i].provider, o->provider) == 0 && !*needs[i].value)
                         return needs[i].name;
@@ -118,7 +128,7 @@ static const char *missing(const struct fgi_sites_offer *o)
 static int check_credentials(const struct fgi_sites_offer *o, struct fg_error *err)
 {
         struct stat st;
-        bool folder = stat(o->credentials, &st) == 0 && S_ISDIR(st.st_mode), wanted = strcmp(o->provider, "azure") == 0;
+        bool folder = stat(o->credentials, &st) == 0 && S_ISDIR(st.st_mode), wanted = strcmp(o->provider, "azure") == 0 || strcmp(o->provider, "aks") == 0;
         int r = fgi_sites_check_secret(o->credentials, err);
         if (r == 0 && folder != wanted)
                 r = fg_error_set(err, -EINVAL, "site %s: credentials of %s are a %s, which %s is not", o->name, o->provider,
@@ -130,7 +140,7 @@ static int check(const struct fgi_sites *sites, unsigned at, struct fg_error *er
 {
         const struct fgi_sites_offer *o = &sites->offer[at];
         if (!fgi_sites_provider_known(o->provider))
-                return fg_error_set(err, -EINVAL, "site %s: no provider \"%s\"; there are private, local, aws and azure", o->name, o->provider);
+                return fg_error_set(err, -EINVAL, "site %s: no provider \"%s\"; there are private, local, aws, azure, eks, aks and cluster-api", o->name, o->provider);
         if (missing(o))
                 return fg_error_set(err, -EINVAL, "site %s: %s is missing, which provider %s needs", o->name, missing(o), o->provider);
         /* Values become words of a command line: none is to be taken for an option there. */
@@ -160,7 +170,7 @@ static int line(struct fgi_sites *sites, char *text, struct fg_error *err)
                 if (fg_name_check(name + 1, err) < 0)
                         return -EINVAL;
                 struct fgi_sites_offer *offer = &sites->offer[sites->count++];
-                *offer = (struct fgi_sites_offer){.gpus = 1, .cpus = 1, .timeout = 300};
+                *offer = (struct fgi_sites_offer){.gpus = 1, .cpus = 1, .timeout = 300, .idle = 600, .wait = 900};
                 strcpy(offer->name, name + 1);
                 return 0;
         }

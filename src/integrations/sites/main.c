@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 #include "base/size.h"
-#include "fastgpu/client.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -14,11 +13,11 @@
 #include <sys/stat.h>
 
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NONE_FITS = 5, EXIT_NO_DAEMON = 6 };
-enum { KEY_FILE = 'f', KEY_STATE = 's', KEY_MEMORY = 'm', KEY_COMPUTE = 'c', KEY_GPUS = 'g', KEY_JSON = 'j', KEY_PROJECT = 'P', KEY_MODEL = 0x100, KEY_HOURS, KEY_BUDGET, KEY_FEATURES };
+enum { KEY_FILE = 'f', KEY_STATE = 's', KEY_MEMORY = 'm', KEY_COMPUTE = 'c', KEY_GPUS = 'g', KEY_JSON = 'j', KEY_PROJECT = 'P', KEY_MODEL = 0x100, KEY_HOURS, KEY_BUDGET, KEY_FEATURES, KEY_KUBECONFIG, KEY_DRY };
 
 struct options {
-        const char *file, *verb, *argument, *memory, *compute, *gpus, *model, *hours, *budget, *project;
-        bool json, features;
+        const char *file, *verb, *argument, *memory, *compute, *gpus, *model, *hours, *budget, *project, *kubeconfig;
+        bool json, features, dry;
         struct fgi_sites_place place;
         struct fgi_sites sites;
 };
@@ -43,8 +42,10 @@ static const struct argp_option option_table[] = {
         {"model", KEY_MODEL, "TEXT", 0, "choose: a part of the GPU's name", 2},
         {"hours", KEY_HOURS, "N", 0, "choose: how long at most (1)", 2},
         {"budget", KEY_BUDGET, "AMOUNT", 0, "choose: what it may cost altogether", 2},
-        {"project", KEY_PROJECT, "NAME", 0, "choose: what is left of that project's budget", 2},
+        {"project", KEY_PROJECT, "NAME", 0, "choose, scale: what is left of that project's budget; scale: %n is the pod's namespace", 2},
         {"features", KEY_FEATURES, NULL, 0, "choose: all that fit, as Slurm's --constraint has them", 2},
+        {"kubeconfig", KEY_KUBECONFIG, "FILE", 0, "scale: of the cluster whose pods wait (kubectl's own)", 2},
+        {"dry-run", KEY_DRY, NULL, 0, "scale: says what it would do", 2},
         {"json", KEY_JSON, NULL, 0, "list, choose: as JSON", 3},
         {0}};
 
@@ -55,7 +56,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 int key;
                 const char **to;
         } table[] = {{KEY_FILE, &o->file}, {KEY_STATE, &o->place.state}, {KEY_MEMORY, &o->memory}, {KEY_COMPUTE, &o->compute}, {KEY_GPUS, &o->gpus},
-                     {KEY_MODEL, &o->model}, {KEY_HOURS, &o->hours}, {KEY_BUDGET, &o->budget}, {KEY_PROJECT, &o->project}};
+                     {KEY_MODEL, &o->model}, {KEY_HOURS, &o->hours}, {KEY_BUDGET, &o->budget}, {KEY_PROJECT, &o->project}, {KEY_KUBECONFIG, &o->kubeconfig}};
         for (size_t i = 0; i < sizeof table / sizeof *table; i++)
                 if (table[i].key == key) {
                         *table[i].to = arg;
@@ -64,6 +65,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         switch (key) {
         case KEY_JSON:
                 o->json = true;
+                return 0;
+        case KEY_DRY:
+                o->dry = true;
                 return 0;
         case KEY_FEATURES:
                 o->features = true;
@@ -81,10 +85,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
         .options = option_table,
         .parser = parse,
-        .args_doc = "check\nchoose\nnodes\nprices SITE\nlist\nresume NODES\nsuspend NODES\nsweep",
+        .args_doc = "check\nchoose\nnodes\nprices SITE\nlist\nresume NODES\nsuspend NODES\nsweep\nscale",
         .doc = "Nodes that are rented when the private ones are full. check: reads the sites file. choose: which site a job would go to, and why. "
                "nodes: lines for slurm.conf. prices: a list for `fastgpu price set`. list: what is there, and what it has cost. resume, suspend: Slurm's "
-               "ResumeProgram and SuspendProgram. sweep: tries again to end what could not be ended."};
+               "ResumeProgram and SuspendProgram. sweep: tries again to end what could not be ended. scale: starts and ends nodes of Kubernetes pools as pods need them, once."};
 
 /* --- what the sites are --- */
 
@@ -93,7 +97,8 @@ static int check(struct options *o)
         for (unsigned i = 0; i < o->sites.count; i++) {
                 const struct fgi_sites_offer *offer = &o->sites.offer[i];
                 char price[40];
-                printf("%s: %s, nodes %s, %s %s an hour\n", offer->name, offer->provider, offer->nodes, fgi_sites_money(offer->price_micro, price, sizeof price),
+                printf("%s: %s, %s %s, %s %s an hour\n", offer->name, offer->provider, fgi_sites_is_pool(offer) ? "pool" : "nodes",
+                       fgi_sites_is_pool(offer) ? offer->pool : offer->nodes, fgi_sites_money(offer->price_micro, price, sizeof price),
                        *offer->currency ? offer->currency : "-");
         }
         return EXIT_FINE;
@@ -106,6 +111,8 @@ static int nodes(struct options *o)
         fgi_sites_order(&o->sites, order);
         for (unsigned i = 0; i < o->sites.count; i++) {
                 const struct fgi_sites_offer *offer = &o->sites.offer[order[i]];
+                if (fgi_sites_is_pool(offer))
+                        continue;
                 printf("NodeName=%s %sCPUs=%" PRIu64, offer->nodes, fgi_sites_is_private(offer) ? "" : "State=CLOUD ", offer->cpus);
                 if (offer->ram)
                         printf(" RealMemory=%" PRIu64, offer->ram >> 20);
@@ -138,6 +145,7 @@ static int list(struct options *o)
 {
         json_t *all = fgi_sites_nodes(&o->place), *one;
         size_t i;
+        fgi_sites_pool_nodes(&o->place, all);
         if (o->json) {
                 json_dumpf(all, stdout, JSON_INDENT(2));
                 putchar('\n');
@@ -152,41 +160,6 @@ static int list(struct options *o)
 
 /* --- choose --- */
 
-static int64_t micro_of(const char *text)
-{
-        return text ? (int64_t)(strtod(text, NULL) * 1e6 + 0.5) : 0;
-}
-
-/* The daemon's word on a project's budget; none: no limit. */
-static int ask_budget(const struct options *o, struct fgi_sites_wish *wish, char currency[8], struct fg_error *err)
-{
-        struct fg_client *client = NULL;
-        struct fg_client_reply reply = {0};
-        char path[128];
-        int r = fg_name_check(o->project, err);
-        if (r < 0)
-                return r;
-        snprintf(path, sizeof path, "/v1/budgets?project=%s", o->project);
-        r = fg_client_open(FG_CLIENT_BRIEF, &client, err->text, sizeof err->text);
-        if (r == 0) {
-                r = fg_client_request(client, "GET", path, NULL, &reply);
-                json_t *answer = r == 0 ? json_loads(reply.body, 0, NULL) : NULL;
-                const json_t *budget = json_array_get(json_object_get(answer, "budgets"), 0);
-                if (r == 0 && reply.status != 200)
-                        r = fg_error_set(err, -EACCES, "fastgpud does not tell the budget of %s: %.200s", o->project,
-                                         json_is_string(json_object_get(answer, "detail")) ? json_string_value(json_object_get(answer, "detail")) : "?");
-                if (r == 0 && budget) {
-                        int64_t left = micro_of(json_string_value(json_object_get(budget, "amount"))) - micro_of(json_string_value(json_object_get(budget, "spent")));
-                        wish->left_micro = left > 0 ? left : 0;
-                        snprintf(currency, 8, "%.7s", json_string_value(json_object_get(budget, "currency")));
-                }
-                json_decref(answer);
-                fg_client_reply_clear(&reply);
-                fg_client_close(client);
-        }
-        return r;
-}
-
 static int read_wish(const struct options *o, struct fgi_sites_wish *wish, char currency[8], struct fg_error *err)
 {
         uint64_t hours = 1;
@@ -199,7 +172,7 @@ static int read_wish(const struct options *o, struct fgi_sites_wish *wish, char 
                 return -EINVAL;
         wish->seconds = hours * 3600;
         if (o->budget)
-                wish->left_micro = micro_of(o->budget);
+                wish->left_micro = fgi_sites_micro(o->budget);
         return 0;
 }
 
@@ -223,12 +196,15 @@ static int choose(struct options *o)
         char currency[8], why[256], why_not[2048] = "";
         if (read_wish(o, &wish, currency, &err) < 0)
                 return fail(EXIT_USAGE, "%s", err.text);
-        if (o->project && ask_budget(o, &wish, currency, &err) < 0)
+        if (o->project && fgi_sites_budget(o->project, &wish, currency, &err) < 0)
                 return fail(EXIT_NO_DAEMON, "%s", err.text);
         fgi_sites_order(&o->sites, order);
         for (unsigned i = 0; i < o->sites.count; i++) {
                 const struct fgi_sites_offer *offer = &o->sites.offer[order[i]];
                 size_t n = strlen(why_not);
+                /* Features are of Slurm's nodes. */
+                if (o->features && fgi_sites_is_pool(offer))
+                        continue;
                 if (fgi_sites_unfit(offer, &wish, why, sizeof why)) {
                         snprintf(why_not + n, sizeof why_not - n, "%s%s (%s)", n ? ", " : "", offer->name, why);
                         continue;
@@ -254,6 +230,8 @@ static int site_of(const struct options *o, const char *node, const struct fgi_s
                 json_t *names = NULL, *one;
                 size_t k;
                 bool found = false;
+                if (fgi_sites_is_pool(&o->sites.offer[i]))
+                        continue;
                 int r = fgi_sites_expand(o->sites.offer[i].nodes, &names, err);
                 if (r < 0)
                         return r;
@@ -295,6 +273,11 @@ static int suspend_one(const struct options *o, const char *node)
         return fgi_sites_node_stop(&o->place, node, &err) < 0 ? fail(EXIT_FAILED, "%s: %s", node, err.text) : EXIT_FINE;
 }
 
+static int make_state(const struct options *o)
+{
+        return mkdir(o->place.state, 0700) < 0 && errno != EEXIST ? fail(EXIT_FAILED, "%s: %s", o->place.state, strerror(errno)) : EXIT_FINE;
+}
+
 static int each(struct options *o, int (*one)(const struct options *o, const char *node))
 {
         struct fg_error err = {0};
@@ -303,8 +286,8 @@ static int each(struct options *o, int (*one)(const struct options *o, const cha
         int code = EXIT_FINE;
         if (!o->argument)
                 return fail(EXIT_USAGE, "%s which nodes? Type: fastgpu-sites %s NODES", o->verb, o->verb);
-        if (mkdir(o->place.state, 0700) < 0 && errno != EEXIST)
-                return fail(EXIT_FAILED, "%s: %s", o->place.state, strerror(errno));
+        if (make_state(o) != EXIT_FINE)
+                return EXIT_FAILED;
         if (fgi_sites_expand(o->argument, &names, &err) < 0)
                 return fail(EXIT_FAILED, "%s", err.text);
         json_array_foreach(names, i, name)
@@ -323,6 +306,20 @@ static int each(struct options *o, int (*one)(const struct options *o, const cha
         return code;
 }
 
+/* Slurm would wait for them until ResumeTimeout, and nobody would know why. */
+static int resume_none(const struct options *o, const struct fg_error *why)
+{
+        struct fg_error err = {0};
+        json_t *names = NULL, *name;
+        size_t i;
+        if (o->argument && fgi_sites_expand(o->argument, &names, &err) < 0)
+                fail(0, "%s", err.text);
+        json_array_foreach(names, i, name) if (fgi_sites_slurm_down(json_string_value(name), why->text, &err) < 0)
+                fail(0, "%s", err.text);
+        json_decref(names);
+        return fail(EXIT_USAGE, "%s", why->text);
+}
+
 static int resume(struct options *o)
 {
         return each(o, resume_one);
@@ -339,10 +336,19 @@ static int sweep(struct options *o)
         return fgi_sites_sweep(&o->place, &err) < 0 ? fail(EXIT_FAILED, "%s", err.text) : EXIT_FINE;
 }
 
+static int scale(struct options *o)
+{
+        const struct fgi_sites_scale how = {.config = o->kubeconfig, .project = o->project, .dry = o->dry};
+        struct fg_error err = {0};
+        if (make_state(o) != EXIT_FINE)
+                return EXIT_FAILED;
+        return fgi_sites_scale(&o->place, &how, &err) < 0 ? fail(EXIT_FAILED, "%s", err.text) : EXIT_FINE;
+}
+
 static const struct {
         const char *name;
         int (*run)(struct options *o);
-} verb_table[] = {{"check", check}, {"choose", choose}, {"nodes", nodes}, {"prices", prices}, {"list", list}, {"resume", resume}, {"suspend", suspend}, {"sweep", sweep}};
+} verb_table[] = {{"check", check}, {"choose", choose}, {"nodes", nodes}, {"prices", prices}, {"list", list}, {"resume", resume}, {"suspend", suspend}, {"sweep", sweep}, {"scale", scale}};
 
 int main(int argc, char **argv)
 {
@@ -355,7 +361,10 @@ int main(int argc, char **argv)
         argp_parse(&argp, argc, argv, 0, NULL, &o);
         o.place.sites = &o.sites;
         for (size_t i = 0; o.verb && i < sizeof verb_table / sizeof *verb_table; i++)
-                if (strcmp(verb_table[i].name, o.verb) == 0)
-                        return fgi_sites_load(o.file, &o.sites, &err) < 0 ? fail(EXIT_USAGE, "%s", err.text) : verb_table[i].run(&o);
+                if (strcmp(verb_table[i].name, o.verb) == 0) {
+                        if (fgi_sites_load(o.file, &o.sites, &err) == 0)
+                                return verb_table[i].run(&o);
+                        return verb_table[i].run == resume ? resume_none(&o, &err) : fail(EXIT_USAGE, "%s", err.text);
+                }
         return fail(EXIT_USAGE, o.verb ? "there is no \"%.40s\"; type fastgpu-sites --help" : "what? Type fastgpu-sites --help%s", o.verb ? o.verb : "");
 }

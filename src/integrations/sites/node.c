@@ -8,112 +8,31 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 
 #define STARTING "starting"
 #define UP       "up"
 #define LEFT     "left" /* to be taken back, which failed, or is not known to be done */
 #define LATE_SEC 600    /* a provider's list may lack for so long what has just been started */
 
-static int path_of(const struct fgi_sites_place *place, const char *node, const char *end, char ret[PATH_MAX], struct fg_error *err)
-{
-        int r = fg_name_check(node, err);
-        if (r < 0)
-                return r;
-        snprintf(ret, PATH_MAX, "%s/%s%s", place->state, node, end);
-        return 0;
-}
-
-/* Slurm may call for one node twice at a time. */
-static int lock(const struct fgi_sites_place *place, const char *node, int *ret, struct fg_error *err)
-{
-        char path[PATH_MAX];
-        int r = path_of(place, node, ".lock", path, err);
-        if (r < 0)
-                return r;
-        *ret = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (*ret < 0 || flock(*ret, LOCK_EX) < 0)
-                return fg_error_set(err, -errno, "%s: %m", path);
-        return 0;
-}
-
-static json_t *load(const struct fgi_sites_place *place, const char *node)
-{
-        char path[PATH_MAX];
-        return path_of(place, node, ".json", path, NULL) < 0 ? NULL : json_load_file(path, 0, NULL);
-}
-
-static int keep(const struct fgi_sites_place *place, const char *node, const json_t *what, struct fg_error *err)
-{
-        char path[PATH_MAX], fresh[PATH_MAX];
-        int r = path_of(place, node, ".json", path, err);
-        if (r == 0)
-                r = path_of(place, node, ".new", fresh, err);
-        if (r < 0)
-                return r;
-        fg_autofree char *text = json_dumps(what, JSON_COMPACT);
-        fg_autoclose int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        ssize_t size = text ? (ssize_t)strlen(text) : -1;
-        if (fd < 0 || size < 0 || write(fd, text, (size_t)size) != size || fsync(fd) < 0 || rename(fresh, path) < 0)
-                return fg_error_set(err, -EIO, "%s cannot be written (%m): nothing was started", path);
-        return 0;
-}
-
-static void forget(const struct fgi_sites_place *place, const char *node)
-{
-        char path[PATH_MAX];
-        if (path_of(place, node, ".json", path, NULL) == 0)
-                unlink(path);
-}
-
-static const char *text_of(const json_t *kept, const char *name)
-{
-        const char *text = json_string_value(json_object_get(kept, name));
-        return text ? text : "";
-}
-
 static const struct fgi_sites_offer *offer_of(const struct fgi_sites_place *place, const json_t *kept)
 {
         for (unsigned i = 0; i < place->sites->count; i++)
-                if (strcmp(place->sites->offer[i].name, text_of(kept, "site")) == 0)
+                if (strcmp(place->sites->offer[i].name, fgi_sites_text(kept, "site")) == 0)
                         return &place->sites->offer[i];
         return NULL;
-}
-
-static uint64_t cost_micro(const json_t *kept, time_t until)
-{
-        json_int_t since = json_integer_value(json_object_get(kept, "since")), price = json_integer_value(json_object_get(kept, "price_micro"));
-        return until > since && price > 0 ? (uint64_t)((__int128)price * (until - since) / 3600) : 0;
-}
-
-/* A line for each node that was: when, where, what it cost. */
-static void write_log(const struct fgi_sites_place *place, const json_t *kept)
-{
-        char path[PATH_MAX], cost[40];
-        time_t now = time(NULL);
-        snprintf(path, sizeof path, "%s/log", place->state);
-        fg_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        if (fd >= 0)
-                dprintf(fd, "{\"node\":\"%s\",\"site\":\"%s\",\"from\":%lld,\"until\":%lld,\"currency\":\"%s\",\"cost\":\"%s\"}\n", text_of(kept, "node"),
-                        text_of(kept, "site"), (long long)json_integer_value(json_object_get(kept, "since")), (long long)now, text_of(kept, "currency"),
-                        fgi_sites_money(cost_micro(kept, now), cost, sizeof cost));
 }
 
 /* The list had nothing of it, which is no proof yet. It is remembered by its token, so that the node's name is free, and asked for again. */
 static int put_aside(const struct fgi_sites_place *place, const char *node, json_t *kept, struct fg_error *err)
 {
-        const char *token = text_of(kept, "token");
+        const char *token = fgi_sites_text(kept, "token");
         json_object_set_new(kept, "state", json_string(LEFT));
-        int r = strcmp(token, node) == 0 ? 0 : keep(place, token, kept, err);
+        int r = strcmp(token, node) == 0 ? 0 : fgi_sites_keep_record(place, token, FGI_SITES_NODE, kept, err);
         if (r == 0 && strcmp(token, node) != 0)
-                forget(place, node);
+                fgi_sites_forget_record(place, node, FGI_SITES_NODE);
         return r;
 }
 
@@ -126,13 +45,13 @@ static bool may_come_late(const json_t *kept)
 static int take_back(const struct fgi_sites_place *place, const char *node, json_t *kept, struct fg_error *err)
 {
         const struct fgi_sites_offer *offer = offer_of(place, kept);
-        const char *id = text_of(kept, "id");
+        const char *id = fgi_sites_text(kept, "id");
         json_t *found = NULL, *one;
         size_t i;
         if (!offer)
                 return fg_error_set(err, -ENOENT, "%s was started at site %s, which is no longer in the sites file: put it back, or end %s there by hand", node,
-                                    text_of(kept, "site"), *id ? id : "it");
-        int r = *id ? fgi_sites_provider_stop(offer, id, err) : fgi_sites_provider_find(offer, text_of(kept, "token"), &found, err);
+                                    fgi_sites_text(kept, "site"), *id ? id : "it");
+        int r = *id ? fgi_sites_provider_stop(offer, id, err) : fgi_sites_provider_find(offer, fgi_sites_text(kept, "token"), &found, err);
         json_array_foreach(found, i, one) if (r == 0)
                 r = fgi_sites_provider_stop(offer, json_string_value(one), err);
         bool there = *id || json_array_size(found);
@@ -141,12 +60,12 @@ static int take_back(const struct fgi_sites_place *place, const char *node, json
                 return put_aside(place, node, kept, err);
         if (r < 0) {
                 json_object_set_new(kept, "state", json_string(LEFT));
-                keep(place, node, kept, NULL);
+                fgi_sites_keep_record(place, node, FGI_SITES_NODE, kept, NULL);
                 return r;
         }
         if (*id)
-                write_log(place, kept);
-        forget(place, node);
+                fgi_sites_log(place, kept);
+        fgi_sites_forget_record(place, node, FGI_SITES_NODE);
         return 0;
 }
 
@@ -167,22 +86,22 @@ static int roll_back(const struct fgi_sites_place *place, const char *node, json
 {
         struct fg_error why = {0};
         if (take_back(place, node, kept, &why) == 0)
-                return fg_error_wrap(err, -EIO, "site %s", text_of(kept, "site"));
+                return fg_error_wrap(err, -EIO, "site %s", fgi_sites_text(kept, "site"));
         char first[FG_ERROR_MAX];
         snprintf(first, sizeof first, "%s", err->text);
         return fg_error_set(err, -EIO, "site %s: %.180s; what was started may be there still, for taking it back failed (%.180s): it is tried again",
-                            text_of(kept, "site"), first, why.text);
+                            fgi_sites_text(kept, "site"), first, why.text);
 }
 
 int fgi_sites_node_start(const struct fgi_sites_place *place, const struct fgi_sites_offer *offer, const char *node, struct fgi_sites_start *ret, struct fg_error *err)
 {
         fg_autoclose int held = -1;
-        int r = lock(place, node, &held, err);
+        int r = fgi_sites_lock(place, node, &held, err);
         if (r < 0)
                 return r;
-        json_t *kept = load(place, node);
+        json_t *kept = fgi_sites_load_record(place, node, FGI_SITES_NODE);
         *ret = (struct fgi_sites_start){0};
-        if (kept && strcmp(text_of(kept, "state"), UP) == 0) {
+        if (kept && strcmp(fgi_sites_text(kept, "state"), UP) == 0) {
                 json_decref(kept);
                 return 0;
         }
@@ -193,13 +112,13 @@ int fgi_sites_node_start(const struct fgi_sites_place *place, const struct fgi_s
         if (r < 0)
                 return r;
         kept = new_record(offer, node);
-        r = kept ? keep(place, node, kept, err) : fg_error_set(err, -ENOMEM, "out of memory");
+        r = kept ? fgi_sites_keep_record(place, node, FGI_SITES_NODE, kept, err) : fg_error_set(err, -ENOMEM, "out of memory");
         if (r == 0) {
-                r = fgi_sites_provider_start(offer, node, text_of(kept, "token"), ret, err);
+                r = fgi_sites_provider_start(offer, node, fgi_sites_text(kept, "token"), ret, err);
                 if (r == 0) {
                         json_object_set_new(kept, "id", json_string(ret->id));
                         json_object_set_new(kept, "state", json_string(UP));
-                        r = keep(place, node, kept, err);
+                        r = fgi_sites_keep_record(place, node, FGI_SITES_NODE, kept, err);
                 }
                 if (r < 0)
                         r = roll_back(place, node, kept, err);
@@ -211,8 +130,8 @@ int fgi_sites_node_start(const struct fgi_sites_place *place, const struct fgi_s
 int fgi_sites_node_stop(const struct fgi_sites_place *place, const char *node, struct fg_error *err)
 {
         fg_autoclose int held = -1;
-        int r = lock(place, node, &held, err);
-        json_t *kept = r == 0 ? load(place, node) : NULL;
+        int r = fgi_sites_lock(place, node, &held, err);
+        json_t *kept = r == 0 ? fgi_sites_load_record(place, node, FGI_SITES_NODE) : NULL;
         if (kept)
                 r = take_back(place, node, kept, err);
         json_decref(kept);
@@ -244,9 +163,9 @@ static void sweep_one(const struct fgi_sites_place *place, const char *node, voi
         struct sweep *sweep = data;
         fg_autoclose int held = -1;
         struct fg_error why = {0};
-        int r = lock(place, node, &held, &why);
-        json_t *kept = r == 0 ? load(place, node) : NULL;
-        if (kept && strcmp(text_of(kept, "state"), UP) != 0)
+        int r = fgi_sites_lock(place, node, &held, &why);
+        json_t *kept = r == 0 ? fgi_sites_load_record(place, node, FGI_SITES_NODE) : NULL;
+        if (kept && strcmp(fgi_sites_text(kept, "state"), UP) != 0)
                 r = take_back(place, node, kept, &why);
         json_decref(kept);
         if (r < 0 && sweep->r == 0)
@@ -263,10 +182,10 @@ int fgi_sites_sweep(const struct fgi_sites_place *place, struct fg_error *err)
 static void list_one(const struct fgi_sites_place *place, const char *node, void *data)
 {
         char cost[40];
-        json_t *kept = load(place, node);
+        json_t *kept = fgi_sites_load_record(place, node, FGI_SITES_NODE);
         if (!kept)
                 return;
-        json_object_set_new(kept, "cost", json_string(fgi_sites_money(cost_micro(kept, time(NULL)), cost, sizeof cost)));
+        json_object_set_new(kept, "cost", json_string(fgi_sites_money(fgi_sites_cost(kept, time(NULL)), cost, sizeof cost)));
         json_array_append_new(data, kept);
 }
 

@@ -11,8 +11,7 @@
 
 typedef void words_fn(const struct fgi_sites_offer *o, const char *subject, const char *token, struct fgi_sites_words *w);
 
-/* "a/0/b": members and places; NULL where it leads nowhere. */
-static json_t *at(json_t *json, const char *path)
+json_t *fgi_sites_at(json_t *json, const char *path)
 {
         char part[64];
         while (json && *path) {
@@ -89,7 +88,9 @@ static void azure_start(const struct fgi_sites_offer *o, const char *node, const
         add_pair(w, "--image", o->image);
         add_pair(w, "--size", o->type);
         add_pair(w, "--subnet", o->subnet);
-        add_pair(w, "--nsg", o->security_group);
+        /* Not given, az makes one for each machine, which stays. */
+        fgi_sites_add(w, "--nsg");
+        fgi_sites_add(w, "%s", o->security_group);
         add_pair(w, "--admin-username", o->user);
         add_pair(w, "--ssh-key-values", o->key);
         add_pair(w, "--os-disk-delete-option", "Delete");
@@ -149,6 +150,10 @@ static const struct provider {
         {"local", local_start, local_find, local_stop, "id", "address", NULL},
         {"aws", aws_start, aws_find, aws_stop, "Instances/0/InstanceId", "Instances/0/PrivateIpAddress", "AWS_SHARED_CREDENTIALS_FILE"},
         {"azure", azure_start, azure_find, azure_stop, "id", "privateIpAddress", "AZURE_CONFIG_DIR"},
+        /* Pools: pool.c. */
+        {"eks", NULL, NULL, NULL, NULL, NULL, "AWS_SHARED_CREDENTIALS_FILE"},
+        {"aks", NULL, NULL, NULL, NULL, NULL, "AZURE_CONFIG_DIR"},
+        {"cluster-api", NULL, NULL, NULL, NULL, NULL, "KUBECONFIG"},
 };
 
 static const struct provider *provider_of(const char *name)
@@ -164,30 +169,34 @@ bool fgi_sites_provider_known(const char *name)
         return provider_of(name) != NULL;
 }
 
-/* One call; an answer that is to be JSON and is not is a failure. `ret` NULL: the answer does not matter. */
-static int call(const struct fgi_sites_offer *o, words_fn *fill, const char *subject, const char *token, json_t **ret, struct fg_error *err)
+int fgi_sites_provider_ask(const struct fgi_sites_offer *o, const struct fgi_sites_words *words, json_t **ret, struct fg_error *err)
 {
         const struct provider *p = provider_of(o->provider);
-        fgi_sites_autowords struct fgi_sites_words words = {0};
         fg_autofree char *out = NULL, *variable = NULL;
         json_error_t why;
-        if (!p || !fill)
-                return fg_error_set(err, -EOPNOTSUPP, "nodes of a private site are there: nothing starts or stops them");
-        if (*o->credentials && p->secret) {
+        if (*o->credentials && p && p->secret) {
                 int r = fgi_sites_check_secret(o->credentials, err);
                 if (r < 0)
                         return r;
                 if (asprintf(&variable, "%s=%s", p->secret, o->credentials) < 0)
                         return fg_error_set(err, -ENOMEM, "out of memory");
         }
-        fill(o, subject, token, &words);
-        int r = fgi_sites_run(&words, variable, o->timeout, &out, err);
+        int r = fgi_sites_run(words, variable, o->timeout, &out, err);
         if (r < 0 || !ret)
                 return r;
-        *ret = json_loads(out, JSON_REJECT_DUPLICATES, &why);
+        *ret = json_loads(out, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
         if (!*ret)
-                return fg_error_set(err, -EPROTO, "%s answered what is no JSON: \"%.60s\"", words.word[0], out);
+                return fg_error_set(err, -EPROTO, "%s answered what is no JSON: \"%.60s\"", words->word[0], out);
         return 0;
+}
+
+static int call(const struct fgi_sites_offer *o, words_fn *fill, const char *subject, const char *token, json_t **ret, struct fg_error *err)
+{
+        fgi_sites_autowords struct fgi_sites_words words = {0};
+        if (!fill)
+                return fg_error_set(err, -EOPNOTSUPP, "nodes of a private site are there: nothing starts or stops them");
+        fill(o, subject, token, &words);
+        return fgi_sites_provider_ask(o, &words, ret, err);
 }
 
 int fgi_sites_provider_start(const struct fgi_sites_offer *offer, const char *node, const char *token, struct fgi_sites_start *ret, struct fg_error *err)
@@ -198,7 +207,7 @@ int fgi_sites_provider_start(const struct fgi_sites_offer *offer, const char *no
         int r = call(offer, p->start, node, token, &answer, err);
         if (r < 0)
                 return r;
-        const char *id = json_string_value(at(answer, p->id)), *address = json_string_value(at(answer, p->address));
+        const char *id = json_string_value(fgi_sites_at(answer, p->id)), *address = json_string_value(fgi_sites_at(answer, p->address));
         if (!id || !*id || *id == '-' || strlen(id) >= sizeof ret->id)
                 r = fg_error_set(err, -EPROTO, "%s answered without %s", offer->provider, p->id);
         else

@@ -149,8 +149,9 @@ int fgi_sites_run(const struct fgi_sites_words *words, const char *variable, uin
                 close(out[0]), close(out[1]);
                 return fg_error_set(err, -errno, "pipe: %m");
         }
-        fg_autofree char *text = malloc(OUT_MAX + 1), *said = malloc(WORDS_MAX + 1);
-        struct stream stream[2] = {{.fd = out[0], .text = text, .max = OUT_MAX}, {.fd = bad[0], .text = said, .max = WORDS_MAX, .keep_end = true}};
+        size_t max = words->answer_max ? words->answer_max : OUT_MAX;
+        fg_autofree char *text = malloc(max + 1), *said = malloc(WORDS_MAX + 1);
+        struct stream stream[2] = {{.fd = out[0], .text = text, .max = max}, {.fd = bad[0], .text = said, .max = WORDS_MAX, .keep_end = true}};
         pid_t child = text && said ? fork() : -1;
         if (child == 0)
                 start_child(words, variable, out[1], bad[1]);

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * One round over a cluster: what is there is read anew each time, pods that wait get room on nodes that are coming or on new ones of the first
+ * site that fits, and nodes that nobody uses end, each by its name. A pool's record has since when its nodes are there, for their cost, and why
+ * it is left alone for a while. */
+#include "integrations/sites/room.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define RETRY_SEC 1800 /* a pool that failed is left alone for so long */
+#define LATE_SEC  300  /* a pool's description may be so old */
+
+/* --- what a pool's record says --- */
+
+static json_t *new_record(const struct fgi_sites_offer *o)
+{
+        return json_pack("{s:s, s:{}}", "site", o->name, "machines");
+}
+
+static json_int_t at(const json_t *record, const char *name)
+{
+        return json_integer_value(json_object_get(record, name));
+}
+
+static void set_aside(struct fgi_sites_site *site, time_t now, const char *why)
+{
+        json_object_set_new(site->record, "failed", json_pack("{s:I, s:s}", "at", (json_int_t)now, "why", why));
+        json_object_del(site->record, "asked");
+        printf("%s: %s\n", site->offer->name, why);
+}
+
+static void note_asked(struct fgi_sites_site *site, uint64_t size, time_t now)
+{
+        json_object_set_new(site->record, "asked", json_pack("{s:I, s:I}", "size", (json_int_t)size, "at", (json_int_t)now));
+}
+
+static json_t *new_machine(const struct fgi_sites_site *site, const char *name, time_t now)
+{
+        json_int_t asked = at(json_object_get(site->record, "asked"), "at");
+        return json_pack("{s:s, s:s, s:I, s:I, s:s}", "node", name, "site", site->offer->name, "since", asked ? asked : (json_int_t)now, "price_micro",
+                         (json_int_t)site->offer->price_micro, "currency", site->offer->currency);
+}
+
+/* Those that are new are remembered; those that are gone have cost what they have. */
+static void compare(const struct fgi_sites_place *place, struct fgi_sites_site *site, time_t now)
+{
+        json_t *known = json_object_get(site->record, "machines"), *one;
+        const char *name;
+        void *next;
+        size_t i;
+        json_array_foreach(site->pool.machines, i, one) if (!json_object_get(known, json_string_value(one)))
+                json_object_set_new(known, json_string_value(one), new_machine(site, json_string_value(one), now));
+        json_object_foreach_safe(known, next, name, one)
+        {
+                bool there = false;
+                json_t *listed;
+                json_array_foreach(site->pool.machines, i, listed) there |= strcmp(json_string_value(listed), name) == 0;
+                if (!there) {
+                        fgi_sites_log(place, one);
+                        json_object_del(known, name);
+                }
+        }
+}
+
+static void watch(const struct fgi_sites_cluster *cluster, struct fgi_sites_site *site, time_t now)
+{
+        json_t *one;
+        const char *name;
+        json_object_foreach(json_object_get(site->record, "machines"), name, one)
+        {
+                json_t *node = fgi_sites_node_of(cluster, name);
+                if (node) {
+                        json_object_set_new(one, "joined", json_true());
+                        json_object_set_new(one, "node", json_string(fgi_sites_name_of(node)));
+                }
+                if (!node || fgi_sites_node_is_used(cluster, fgi_sites_name_of(node)))
+                        json_object_del(one, "idle");
+                else if (!at(one, "idle"))
+                        json_object_set_new(one, "idle", json_integer(now));
+        }
+}
+
+/* What was asked for lately counts, though the description does not have it yet. */
+static void expect(struct fgi_sites_site *site, time_t now)
+{
+        json_t *asked = json_object_get(site->record, "asked");
+        if (asked && now < at(asked, "at") + LATE_SEC && at(asked, "size") > (json_int_t)site->pool.size)
+                site->pool.size = (uint64_t)at(asked, "size");
+        if (json_array_size(site->pool.machines) >= site->pool.size)
+                json_object_del(site->record, "asked");
+        else if (!asked)
+                note_asked(site, site->pool.size, now);
+        site->target = site->pool.size;
+}
+
+static void read_site(struct fgi_sites_round *round, struct fgi_sites_site *site)
+{
+        struct fg_error err = {0};
+        site->record = fgi_sites_load_record(round->place, site->offer->name, FGI_SITES_POOL);
+        site->record = site->record ? site->record : new_record(site->offer);
+        if (fgi_sites_pool_read(site->offer, &site->pool, &err) < 0) {
+                fgi_sites_round_failed(round, site, err.code, err.text);
+                return;
+        }
+        site->known = true;
+        compare(round->place, site, round->now);
+        watch(&round->cluster, site, round->now);
+        expect(site, round->now);
+}
+
+/* --- pods that wait --- */
+
+static const char *unfit(const struct fgi_sites_round *round, const struct fgi_sites_site *site, json_t *pod, const struct fgi_sites_wish *wish, char *ret, size_t len)
+{
+        const json_t *failed = json_object_get(site->record, "failed");
+        if (fgi_sites_unfit(site->offer, wish, ret, len))
+                return ret;
+        if (fgi_sites_is_private(site->offer))
+                snprintf(ret, len, "its nodes are full");
+        else if (!site->known)
+                snprintf(ret, len, "%s", site->problem);
+        else if (failed && round->now < at(failed, "at") + RETRY_SEC)
+                snprintf(ret, len, "it failed less than %d min ago: %s", RETRY_SEC / 60, fgi_sites_text(failed, "why"));
+        else if (fgi_sites_pod_keeps_away(pod, site->offer, ret, len))
+                return ret;
+        else if (site->target >= site->offer->most)
+                snprintf(ret, len, "it has the %" PRIu64 " nodes that it may have", site->offer->most);
+        else
+                return NULL;
+        return ret;
+}
+
+/* The budget's rest is shared by all of its pods of this round. */
+static int limit(struct fgi_sites_round *round, json_t *pod, struct fgi_sites_wish *wish, char currency[8], char project[64], struct fg_error *err)
+{
+        wish->currency = currency;
+        currency[0] = project[0] = '\0';
+        if (!round->how->project)
+                return 0;
+        const char *space = strstr(round->how->project, "%n");
+        int n = space ? snprintf(project, 64, "%.*s%s%s", (int)(space - round->how->project), round->how->project, fgi_sites_space_of(pod), space + 2)
+                      : snprintf(project, 64, "%s", round->how->project);
+        if (n >= 64)
+                return fg_error_set(err, -EINVAL, "project %.40s… has too long a name", project);
+        int r = fgi_sites_budget(project, wish, currency, err);
+        json_int_t spent = json_integer_value(json_object_get(round->spent, project));
+        if (r == 0 && wish->left_micro >= 0)
+                wish->left_micro = wish->left_micro > spent ? wish->left_micro - spent : 0;
+        return r;
+}
+
+static void take_site(struct fgi_sites_round *round, struct fgi_sites_site *site, const struct fgi_sites_wish *wish, const char *project)
+{
+        json_int_t spent = json_integer_value(json_object_get(round->spent, project));
+        site->target++;
+        fgi_sites_room_add(round, site, false);
+        fgi_sites_room_take(round, site, wish);
+        if (*project)
+                json_object_set_new(round->spent, project, json_integer(spent + (json_int_t)fgi_sites_price(site->offer, wish)));
+}
+
+/* A node for one pod: one that is coming, else a new one of the first site in the order. */
+static void settle(struct fgi_sites_round *round, json_t *pod, const struct fgi_sites_wish *plain)
+{
+        struct fgi_sites_wish wish = *plain;
+        struct fg_error err = {0};
+        char why[256], why_not[480] = "", note[560], currency[8], project[64], price[40];
+        for (unsigned i = 0; i < round->count; i++) {
+                struct fgi_sites_site *site = &round->site[round->order[i]];
+                if (site->known && !fgi_sites_pod_keeps_away(pod, site->offer, why, sizeof why) && fgi_sites_room_take(round, site, &wish)) {
+                        snprintf(note, sizeof note, "site %s: a node is coming", site->offer->name);
+                        fgi_sites_round_note(round, pod, note);
+                        return;
+                }
+        }
+        if (limit(round, pod, &wish, currency, project, &err) < 0) {
+                snprintf(note, sizeof note, "no node is started: %.400s", err.text);
+                fgi_sites_round_note(round, pod, note);
+                return;
+        }
+        for (unsigned i = 0; i < round->count; i++) {
+                struct fgi_sites_site *site = &round->site[round->order[i]];
+                size_t n = strlen(why_not);
+                if (!fgi_sites_is_private(site->offer) && !fgi_sites_is_pool(site->offer))
+                        continue;
+                if (unfit(round, site, pod, &wish, why, sizeof why)) {
+                        snprintf(why_not + n, sizeof why_not - n, "%s%s (%s)", n ? ", " : "", site->offer->name, why);
+                        continue;
+                }
+                take_site(round, site, &wish, project);
+                snprintf(note, sizeof note, "site %s: %s %s an hour, the cheapest that fits%s%.400s", site->offer->name,
+                         fgi_sites_money(site->offer->price_micro, price, sizeof price), site->offer->currency, *why_not ? "; not " : "", why_not);
+                fgi_sites_round_note(round, pod, note);
+                return;
+        }
+        snprintf(note, sizeof note, "no site fits: %.500s", why_not);
+        fgi_sites_round_note(round, pod, note);
+}
+
+static void settle_all(struct fgi_sites_round *round)
+{
+        json_t *pod;
+        size_t i;
+        fgi_sites_round_begin(round);
+        json_array_foreach(round->cluster.pods, i, pod)
+        {
+                struct fgi_sites_wish wish;
+                if (fgi_sites_pod_waits(pod) && fgi_sites_pod_wish(&round->cluster, pod, &wish))
+                        settle(round, pod, &wish);
+        }
+}
+
+/* --- more nodes --- */
+
+/* A call that failed may have done it all the same: the pool's size says. */
+static int resize(struct fgi_sites_round *round, struct fgi_sites_site *site, uint64_t size)
+{
+        struct fg_error err = {0};
+        note_asked(site, size, round->now);
+        int r = fgi_sites_keep_record(round->place, site->offer->name, FGI_SITES_POOL, site->record, &err);
+        if (r == 0)
+                r = fgi_sites_pool_resize(site->offer, &site->pool, size, &err);
+        if (r == 0)
+                return 0;
+        struct fgi_sites_pool now = {0};
+        bool read = fgi_sites_pool_read(site->offer, &now, NULL) == 0;
+        bool done = read && now.size == size;
+        json_decref(now.machines);
+        if (read)
+                site->pool.size = now.size;
+        if (done)
+                return 0;
+        fgi_sites_round_failed(round, site, r, err.text);
+        set_aside(site, round->now, err.text);
+        return r;
+}
+
+/* false: one failed, so that its pods are to go elsewhere. */
+static bool grow(struct fgi_sites_round *round)
+{
+        bool fine = true;
+        for (unsigned i = 0; i < round->count; i++) {
+                struct fgi_sites_site *site = &round->site[i];
+                if (site->target <= site->pool.size || !site->known)
+                        continue;
+                printf("%s: from %" PRIu64 " to %" PRIu64 " nodes\n", site->offer->name, site->pool.size, site->target);
+                site->grown = true;
+                if (!round->how->dry && resize(round, site, site->target) < 0)
+                        fine = false;
+        }
+        return fine;
+}
+
+/* --- fewer --- */
+
+static bool is_over(const struct fgi_sites_round *round, json_int_t since, uint64_t patience)
+{
+        return since && round->now >= since + (json_int_t)patience;
+}
+
+/* Nodes that were asked for and that the provider does not have. */
+static void give_up_missing(struct fgi_sites_round *round, struct fgi_sites_site *site)
+{
+        uint64_t there = json_array_size(site->pool.machines), size = site->pool.size;
+        char why[160];
+        if (there >= size || site->grown || !is_over(round, at(json_object_get(site->record, "asked"), "at"), site->offer->wait))
+                return;
+        snprintf(why, sizeof why, "%" PRIu64 " of %" PRIu64 " nodes have come in %" PRIu64 " s", there, size, site->offer->wait);
+        if (round->how->dry || resize(round, site, there) == 0)
+                set_aside(site, round->now, why);
+}
+
+static void end_machine(struct fgi_sites_round *round, struct fgi_sites_site *site, const char *name, json_t *machine)
+{
+        struct fg_error err = {0};
+        int r = fgi_sites_pool_drop(site->offer, &site->pool, name, &err);
+        if (r == 0) {
+                json_object_set_new(machine, "ended", json_integer(round->now));
+                return;
+        }
+        /* It may be used until it can be ended. */
+        if (json_object_get(machine, "joined"))
+                fgi_sites_cordon(&round->cluster, fgi_sites_text(machine, "node"), false, NULL);
+        fgi_sites_round_failed(round, site, r, err.text);
+}
+
+/* Between the last look and now a pod may have come: with the node closed none comes any more, so that the second look is true. */
+static bool close_node(struct fgi_sites_round *round, const char *node)
+{
+        struct fgi_sites_cluster now = {0};
+        bool unused = fgi_sites_cordon(&round->cluster, node, true, NULL) == 0 && fgi_sites_cluster_read(round->how->config, &now, NULL) == 0 &&
+                      !fgi_sites_node_is_used(&now, node);
+        if (!unused)
+                fgi_sites_cordon(&round->cluster, node, false, NULL);
+        fgi_sites_cluster_clear(&now);
+        return unused;
+}
+
+static void shrink(struct fgi_sites_round *round, struct fgi_sites_site *site)
+{
+        json_t *machine;
+        const char *name;
+        char why[200];
+        json_object_foreach(json_object_get(site->record, "machines"), name, machine)
+        {
+                const char *node = fgi_sites_text(machine, "node"); /* as the machine, until it has joined */
+                bool late = !json_object_get(machine, "joined") && is_over(round, at(machine, "since"), site->offer->wait), idle = is_over(round, at(machine, "idle"), site->offer->idle);
+                if ((!late && (!idle || site->pool.size <= site->offer->least)) || (at(machine, "ended") && !is_over(round, at(machine, "ended"), LATE_SEC)))
+                        continue;
+                printf("%s: ends %s, which %s\n", site->offer->name, node, late ? "did not become a node" : "nobody uses");
+                if (round->how->dry)
+                        continue;
+                if (idle && !close_node(round, node))
+                        continue;
+                end_machine(round, site, name, machine);
+                snprintf(why, sizeof why, late ? "%.60s did not become a node in %" PRIu64 " s" : "%.60s was there for pods, which did not come to it in %" PRIu64 " s",
+                         node, late ? site->offer->wait : site->offer->idle);
+                if (late || site->counted_on)
+                        set_aside(site, round->now, why);
+        }
+}
+
+static void finish(struct fgi_sites_round *round, struct fgi_sites_site *site)
+{
+        struct fg_error err = {0};
+        if (site->known) {
+                give_up_missing(round, site);
+                shrink(round, site);
+        }
+        if (!round->how->dry && fgi_sites_keep_record(round->place, site->offer->name, FGI_SITES_POOL, site->record, &err) < 0)
+                fgi_sites_round_failed(round, site, err.code, err.text);
+}
+
+int fgi_sites_scale(const struct fgi_sites_place *place, const struct fgi_sites_scale *how, struct fg_error *err)
+{
+        struct fgi_sites_round round = {.place = place, .how = how, .now = time(NULL), .count = place->sites->count, .err = err};
+        fg_autoclose int held = -1;
+        int r = fgi_sites_lock(place, "scale", &held, err);
+        if (r == 0)
+                r = fgi_sites_cluster_read(how->config, &round.cluster, err);
+        if (r == 0) {
+                fgi_sites_round_open(&round);
+                for (unsigned i = 0; i < round.count; i++)
+                        if (fgi_sites_is_pool(round.site[i].offer))
+                                read_site(&round, &round.site[i]);
+                do
+                        settle_all(&round);
+                while (!grow(&round));
+                fgi_sites_round_tell(&round);
+                for (unsigned i = 0; i < round.count; i++)
+                        if (fgi_sites_is_pool(round.site[i].offer))
+                                finish(&round, &round.site[i]);
+                r = round.r;
+        }
+        fgi_sites_round_close(&round);
+        return r;
+}
+
+void fgi_sites_pool_nodes(const struct fgi_sites_place *place, json_t *list)
+{
+        for (unsigned i = 0; i < place->sites->count; i++) {
+                json_t *record = fgi_sites_load_record(place, place->sites->offer[i].name, FGI_SITES_POOL), *one;
+                const char *name;
+                char cost[40];
+                json_object_foreach(json_object_get(record, "machines"), name, one)
+                {
+                        json_t *shown = json_copy(one);
+                        json_object_set_new(shown, "id", json_string(name));
+                        json_object_set_new(shown, "state", json_string(at(one, "ended") ? "ending" : json_object_get(one, "joined") ? "up" : "starting"));
+                        json_object_set_new(shown, "cost", json_string(fgi_sites_money(fgi_sites_cost(one, time(NULL)), cost, sizeof cost)));
+                        json_array_append_new(list, shown);
+                }
+                json_decref(record);
+        }
+}
