@@ -101,12 +101,14 @@ class Spark(unittest.TestCase):
         had = [b["gpu_ns"] - a["gpu_ns"] for a, b in zip(before, self.used(node))]
         return [100 * ns / sum(had) for ns in had]
 
-    def executor(self, name):
+    def executor(self, node, name):
         """The process of Spark's that runs in the vGPU."""
+        attach = f"FASTGPU_ATTACH={node.dir}/run/attach/{name.replace('/', '+')}.sock\0".encode()
         for path in glob.glob("/proc/[0-9]*/environ"):
             with contextlib.suppress(OSError):
                 pid, environment = int(path.split("/")[2]), pathlib.Path(path).read_bytes()
-                if b"CoarseGrainedExecutorBackend" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes() and f"/{name.replace('/', '+')}.sock\0".encode() in environment:
+                program = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+                if b"CoarseGrainedExecutorBackend" in program and attach in environment:
                     return pid
         return self.fail(f"no executor in {name}")
 
@@ -116,7 +118,8 @@ class Spark(unittest.TestCase):
         with Node() as node:
             node.discover = "contend"
             stop = os.path.join(node.dir, "stop")
-            node.fastgpu("create", "--name", "contend", "--gpus", str(self.EXECUTORS), "--memory", "256M", "--compute", ",".join(map(str, self.SHARES)))
+            node.fastgpu("create", "--name", "contend", "--gpus", str(self.EXECUTORS), "--memory", "256M",
+                         "--compute", ",".join(map(str, self.SHARES)))
             application = self.start(node, str(HERE / "contend.py"), INSIDE, PYTHON, str(self.EXECUTORS), BURN, str(self.HELD), stop)
 
             def all_work():
@@ -129,11 +132,11 @@ class Spark(unittest.TestCase):
                 windows.append(self.divided(node))
             print("had", [round(percent, 1) for percent in windows[-1]], file=sys.stderr)
 
-            first = self.executor("contend/1")
+            first = self.executor(node, "contend/1")
             os.kill(first, signal.SIGKILL)
             wait_until(lambda: node.usage("contend/1")["memory_used"] == 0, 10, "the killed executor's memory is given back")
             wait_until(all_work, 300, "another executor works in its vGPU")
-            self.assertNotEqual(self.executor("contend/1"), first)
+            self.assertNotEqual(self.executor(node, "contend/1"), first)
             pathlib.Path(stop).touch()
             found = self.found(node, application)
             self.assertEqual(sorted(f["address"][0] for f in found), [f"contend/{i}" for i in range(self.EXECUTORS)])
