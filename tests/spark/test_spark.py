@@ -2,20 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spark's own worker and executors, each executor in a vGPU of its own. Spark is 300 MB of the registry's: `test_spark.py --prepare` gets
 it once, and without that the test is skipped."""
+import contextlib
 import glob
 import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "lib"), str(HERE.parent / "api"), str(HERE.parent / "e2e")]
 import cache  # noqa: E402
 from e2e import INSIDE, PYTHON  # noqa: E402
-from node import Node, require_tree, tool  # noqa: E402
+from node import BURN, Node, require_tree, tool, wait_until  # noqa: E402
 
 cache.WANTED = str(HERE / "requirements.txt")
 cache.FROM_SOURCE = ("pyspark",)
@@ -33,7 +36,7 @@ def java_home():
 class Spark(unittest.TestCase):
     EXECUTORS = 4
 
-    def submit(self, node, *words, **conf):
+    def start(self, node, *words, **conf):
         binaries = os.path.join(cache.folder(), "bin")
         settings = {
             "spark.master": f"local-cluster[1,{self.EXECUTORS},2048]", "spark.executor.cores": 1, "spark.executor.memory": "512m",
@@ -45,13 +48,18 @@ class Spark(unittest.TestCase):
         line = [f"{binaries}/spark-submit", *(word for k, v in settings.items() for word in ("--conf", f"{k}={v}")), *words]
         env = {**node.env, "PYSPARK_PYTHON": f"{binaries}/python3", "JAVA_HOME": java_home(), "SPARK_LOCAL_IP": "127.0.0.1",
                "FASTGPU_DISCOVER": node.discover}
-        done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=550, cwd=node.dir)
         self.addCleanup(shutil.rmtree, glob.glob(f"{cache.folder()}/lib/*/site-packages/pyspark")[0] + "/work", True)
-        found = [json.loads(line[6:]) for line in done.stdout.splitlines() if line.startswith("FOUND ")]
+        with open(os.path.join(node.dir, "errors"), "w") as errors:
+            return node.popen(line, env=env, stdout=subprocess.PIPE, stderr=errors, cwd=node.dir)
+
+    def found(self, node, application):
+        """What its tasks returned, at its end."""
+        said, _ = application.communicate(timeout=550)
+        found = [json.loads(line[6:]) for line in said.splitlines() if line.startswith("FOUND ")]
         if not found:
             for log in glob.glob(f"{cache.folder()}/lib/*/site-packages/pyspark/work/*/*/stderr"):
                 print(log, open(log).read()[-500:], file=sys.stderr)
-            self.fail(done.stdout + done.stderr[-3000:])
+            self.fail(said + pathlib.Path(node.dir, "errors").read_text()[-3000:])
         return found[0]
 
     def check(self, found, memory):
@@ -68,12 +76,74 @@ class Spark(unittest.TestCase):
         with Node() as node:
             node.discover = "spark"
             node.fastgpu("create", "--name", "spark", "--gpus", str(self.EXECUTORS), "--memory", "256M", "--compute", "20")
-            found = self.submit(node, str(HERE / "app.py"), INSIDE, PYTHON, str(self.EXECUTORS))
+            found = self.found(node, self.start(node, str(HERE / "app.py"), INSIDE, PYTHON, str(self.EXECUTORS)))
             self.check(found, 256 * MIB)
             self.assertEqual(sorted(f["address"][0] for f in found), [f"spark/{i}" for i in range(self.EXECUTORS)])
             for i in range(self.EXECUTORS):
                 self.assertGreater(node.usage(f"spark/{i}")["gpu_ns"], 0)
                 self.assertEqual(node.usage(f"spark/{i}")["memory_used"], 0)
+
+    SHARES = (40, 30, 20, 10)
+    NEAR = 5  # points of the device's time, of a window of that many seconds, in one of so many windows
+    WINDOW, TRIES = 6, 5
+    HELD = 200 * MIB
+
+    def used(self, node):
+        return [node.usage(f"contend/{i}") for i in range(self.EXECUTORS)]
+
+    def divided(self, node):
+        """The percent of the device's time, by the ledger, that each vGPU had in a window; its memory never exceeds its quota meanwhile."""
+        before, end = self.used(node), time.monotonic() + self.WINDOW
+        while time.monotonic() < end:
+            for use in self.used(node):
+                self.assertLessEqual(use["memory_used"], 256 * MIB)
+            time.sleep(0.1)
+        had = [b["gpu_ns"] - a["gpu_ns"] for a, b in zip(before, self.used(node))]
+        return [100 * ns / sum(had) for ns in had]
+
+    def executor(self, node, name):
+        """The process of Spark's that runs in the vGPU."""
+        attach = f"FASTGPU_ATTACH={node.dir}/run/attach/{name.replace('/', '+')}.sock\0".encode()
+        for path in glob.glob("/proc/[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                pid, environment = int(path.split("/")[2]), pathlib.Path(path).read_bytes()
+                program = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+                if b"CoarseGrainedExecutorBackend" in program and attach in environment:
+                    return pid
+        return self.fail(f"no executor in {name}")
+
+    def test_shares_of_executors_that_all_want_the_device(self):
+        """40, 30, 20 and 10 percent by the ledger, all of them backlogged; an executor that is killed gives back what it held, and Spark's
+        next has its vGPU."""
+        with Node() as node:
+            node.discover = "contend"
+            stop = os.path.join(node.dir, "stop")
+            node.fastgpu("create", "--name", "contend", "--gpus", str(self.EXECUTORS), "--memory", "256M",
+                         "--compute", ",".join(map(str, self.SHARES)))
+            application = self.start(node, str(HERE / "contend.py"), INSIDE, PYTHON, str(self.EXECUTORS), BURN, str(self.HELD), stop)
+
+            def all_work():
+                self.assertIsNone(application.poll(), "the application ended")
+                return all(u["memory_used"] >= self.HELD and u["gpu_ns"] for u in self.used(node))
+            wait_until(all_work, 300, "all executors have work")
+            windows = []
+            while not windows or max(abs(a - b) for a, b in zip(windows[-1], self.SHARES)) > self.NEAR:
+                self.assertLess(len(windows), self.TRIES, windows)
+                windows.append(self.divided(node))
+            print("had", [round(percent, 1) for percent in windows[-1]], file=sys.stderr)
+
+            first = self.executor(node, "contend/1")
+            os.kill(first, signal.SIGKILL)
+            wait_until(lambda: node.usage("contend/1")["memory_used"] == 0, 10, "the killed executor's memory is given back")
+            wait_until(all_work, 300, "another executor works in its vGPU")
+            self.assertNotEqual(self.executor(node, "contend/1"), first)
+            pathlib.Path(stop).touch()
+            found = self.found(node, application)
+            self.assertEqual(sorted(f["address"][0] for f in found), [f"contend/{i}" for i in range(self.EXECUTORS)])
+            for f in found:
+                self.assertEqual([d["memory"] for d in f["devices"]], [256 * MIB], "one device, of its size")
+                self.assertNotEqual(f["over"], "ok", "beside what is held")
+            wait_until(lambda: [u["memory_used"] for u in self.used(node)] == [0] * self.EXECUTORS, 10, "all memory is given back")
 
 
 if __name__ == "__main__":

@@ -17,25 +17,22 @@ import org.apache.hadoop.yarn.server.nodemanager.api.deviceplugin.DeviceRuntimeS
 import org.apache.hadoop.yarn.server.nodemanager.api.deviceplugin.YarnRuntimeType;
 
 /**
- * The vGPUs of a set as YARN's resource fastgpu.dev/vgpu. It asks by the command `fastgpu`. The NodeManager's environment says which set:
- * FASTGPU_YARN_SET (yarn), and where the command is if not in PATH: FASTGPU_COMMAND.
+ * YARN's resource fastgpu.dev/vgpu: the vGPUs of a set, or as many as fit of a size. It asks by the command `fastgpu`; what the NodeManager's
+ * environment says is in Settings.
  */
 public final class FastGpuDevicePlugin implements DevicePlugin {
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._:/-]*");
   private static final int PATIENCE = 20; // seconds; the NodeManager waits for it
 
-  private static String setting(String name, String otherwise) {
-    String value = System.getenv(name);
-    return value == null || value.isEmpty() ? otherwise : value;
-  }
-
-  /** The names of the set's vGPUs, such as yarn/0. */
+  /** The names of the set's vGPUs, such as yarn/0; with a size instead of a set, a number for each that fits. */
   private static List<String> discover() throws Exception {
-    String set = setting("FASTGPU_YARN_SET", "yarn");
-    Process process = new ProcessBuilder(setting("FASTGPU_COMMAND", "fastgpu"), "discover", set, "--format", "spark").start();
+    List<String> line = new ArrayList<>(List.of(Settings.command(), "discover", "--format", "spark"));
+    line.addAll(Settings.wish().isEmpty() ? List.of(Settings.set()) : Settings.wish());
+    String words = String.join(" ", line.subList(1, line.size()));
+    Process process = new ProcessBuilder(line).start();
     if (!process.waitFor(PATIENCE, TimeUnit.SECONDS)) {
       process.destroyForcibly();
-      throw new IOException("fastgpu discover " + set + " was not over after " + PATIENCE + " s");
+      throw new IOException("fastgpu " + words + " was not over after " + PATIENCE + " s");
     }
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     if (process.exitValue() != 0) {
@@ -45,7 +42,7 @@ public final class FastGpuDevicePlugin implements DevicePlugin {
     Matcher quoted = Pattern.compile("\"([^\"]*)\"").matcher(said.substring(said.indexOf('[') + 1));
     while (quoted.find()) {
       if (!NAME.matcher(quoted.group(1)).matches()) {
-        throw new IOException("fastgpu discover " + set + " answered \"" + said.trim() + "\"");
+        throw new IOException("fastgpu " + words + " answered \"" + said.trim() + "\"");
       }
       names.add(quoted.group(1));
     }
@@ -54,27 +51,32 @@ public final class FastGpuDevicePlugin implements DevicePlugin {
 
   @Override
   public DeviceRegisterRequest getRegisterRequestInfo() {
-    return DeviceRegisterRequest.Builder.newInstance().setResourceName("fastgpu.dev/vgpu").setPluginVersion("1").build();
+    return DeviceRegisterRequest.Builder.newInstance().setResourceName(Settings.RESOURCE).setPluginVersion("1").build();
   }
 
   @Override
   public Set<Device> getDevices() throws Exception {
     Set<Device> devices = new TreeSet<>();
-    List<String> names = discover();
-    for (int i = 0; i < names.size(); i++) {
-      devices.add(Device.Builder.newInstance().setId(i).setBusID(names.get(i)).setHealthy(true).build());
+    int count = Settings.wish().isEmpty() ? 0 : Settings.count();
+    List<String> names = count > 0 ? List.of() : discover();
+    for (int i = 0; i < Math.max(count, names.size()); i++) {
+      String name = count > 0 ? Integer.toString(i) : names.get(i);
+      devices.add(Device.Builder.newInstance().setId(i).setBusID(name).setHealthy(true).build());
     }
     return devices;
   }
 
   /**
-   * A Docker container is started by FastGPU's runtime in the vGPU. Of other containers YARN lets a plugin change nothing; there the
-   * application's own java is the way (docs/spark.md).
+   * A Docker container is started by FastGPU's runtime in the vGPU. Of other containers YARN lets a plugin change nothing; there
+   * FastGpuContainerExecutor does it, or the application's own java (docs/spark.md).
    */
   @Override
   public DeviceRuntimeSpec onDevicesAllocated(Set<Device> devices, YarnRuntimeType runtime) throws Exception {
     if (runtime != YarnRuntimeType.RUNTIME_DOCKER) {
       return null;
+    }
+    if (!Settings.wish().isEmpty()) {
+      throw new IOException("a Docker container gets a vGPU of a set: unset FASTGPU_YARN_VGPU, or start it without Docker");
     }
     if (devices.size() != 1) {
       throw new IOException("a container gets one of fastgpu.dev/vgpu, and " + devices.size() + " were asked for");
