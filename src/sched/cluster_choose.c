@@ -226,13 +226,24 @@ static bool allows(const struct fg_chooser_rule *rule, size_t i)
         return !rule || !rule->allows || rule->allows(rule->user, (uint32_t)i);
 }
 
+static int64_t likes(const struct fg_chooser_rule *rule, size_t i)
+{
+        return rule && rule->likes ? rule->likes(rule->user, (uint32_t)i) : 0;
+}
+
 static int random_node(struct fg_chooser *ch, const struct fg_cluster_pod *pod, const struct fg_chooser_rule *rule, size_t *ret)
 {
         uint64_t fit = 0;
-        for (size_t i = 0; i < ch->nodes; i++)
-                if (is_open(rule ? rule->node : NULL, i) && fg_cluster_judge(fg_cluster_node(ch->cluster, i), pod) == FG_CLUSTER_FITS &&
-                    allows(rule, i) && draw(ch) % ++fit == 0)
+        int64_t most = INT64_MIN;
+        for (size_t i = 0; i < ch->nodes; i++) {
+                if (!is_open(rule ? rule->node : NULL, i) || fg_cluster_judge(fg_cluster_node(ch->cluster, i), pod) != FG_CLUSTER_FITS ||
+                    !allows(rule, i) || likes(rule, i) < most)
+                        continue;
+                fit = likes(rule, i) > most ? 0 : fit;
+                most = likes(rule, i);
+                if (draw(ch) % ++fit == 0)
                         *ret = i;
+        }
         return fit ? 0 : -ENOSPC;
 }
 
@@ -247,6 +258,25 @@ static size_t best_allowed(const struct fg_chooser *ch, const struct kind *k, co
                                 best = k->score[i];
                                 ret = i;
                         }
+        return ret;
+}
+
+/* The first of the best of those that are liked most: each that may have it is asked; ch->nodes: none. */
+static size_t best_liked(const struct fg_chooser *ch, const struct kind *k, const struct fg_chooser_rule *rule)
+{
+        int32_t best = FG_SCORE_NONE;
+        int64_t most = INT64_MIN;
+        size_t ret = ch->nodes;
+        for (size_t i = 0; i < ch->nodes; i++) {
+                if (k->score[i] == FG_SCORE_NONE || !rule->allows(rule->user, (uint32_t)i))
+                        continue;
+                int64_t liked = rule->likes(rule->user, (uint32_t)i);
+                if (ret < ch->nodes && (liked < most || (liked == most && k->score[i] <= best)))
+                        continue;
+                most = liked;
+                best = k->score[i];
+                ret = i;
+        }
         return ret;
 }
 
@@ -267,7 +297,7 @@ static int best_node(struct fg_chooser *ch, const struct fg_cluster_pod *pod, co
         if (r < 0)
                 return r;
         if (rule && rule->allows) {
-                *ret = best_allowed(ch, k, rule);
+                *ret = rule->likes ? best_liked(ch, k, rule) : best_allowed(ch, k, rule);
                 return *ret == ch->nodes ? -ENOSPC : 0;
         }
         *ret = ch->any_tie ? any_best(ch, k) : first_best(ch, k);

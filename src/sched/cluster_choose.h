@@ -26,6 +26,7 @@ struct fg_chooser_rule {
         uint64_t id;          /* 0: `node` is NULL */
         const uint64_t *node; /* bit set of those that will do; NULL: all */
         bool (*allows)(void *user, uint32_t node);
+        int64_t (*likes)(void *user, uint32_t node); /* more is better, and comes before the score; NULL: all alike. Needs `allows` */
         void *user;
 };
 int fg_chooser_choose_by(struct fg_chooser *ch, const struct fg_cluster_pod *pod, const struct fg_chooser_rule *rule, struct fg_cluster_place *ret);

@@ -24,10 +24,25 @@ struct fg_mix {
         int scarcity[FG_CLUSTER_MODELS_MAX];
         int16_t gap[FG_CLUSTER_GPU + 1];
         struct fg_gang gang;
-        /* Weight of what can be used, by model, CPU level and share level, or number of whole free GPUs. */
-        int32_t (*part)[LEVELS][LEVELS];
-        int32_t (*whole)[LEVELS][FG_CLUSTER_GPUS_MAX + 1];
+        /* Weight of what can be used: a row for each model and CPU level, by share level, or by number of whole free GPUs. */
+        int32_t *part;
+        int32_t (*whole)[FG_CLUSTER_GPUS_MAX + 1];
 };
+
+static size_t row_of(const struct fg_mix *m, unsigned model, unsigned cpu)
+{
+        return (size_t)model * (m->cpus + 1) + cpu;
+}
+
+static int32_t *part_of(const struct fg_mix *m, unsigned model, unsigned cpu)
+{
+        return &m->part[row_of(m, model, cpu) * (m->shares + 1)];
+}
+
+static int32_t *whole_of(const struct fg_mix *m, unsigned model, unsigned cpu)
+{
+        return m->whole[row_of(m, model, cpu)];
+}
 
 static int by_shape(const void *a, const void *b)
 {
@@ -125,9 +140,9 @@ static void add_weight(struct fg_mix *m, const struct fg_cluster_pod *pod, int32
                         continue;
                 for (unsigned l = cpu_level(m, pod->cpu); l <= m->cpus; l++) {
                         for (unsigned s = m->share_level[pod->milli]; pod->gpus == 1 && s <= m->shares; s++)
-                                m->part[model][l][s] += weight;
+                                part_of(m, model, l)[s] += weight;
                         for (unsigned k = pod->gpus; pod->gpus > 1 && k <= FG_CLUSTER_GPUS_MAX; k++)
-                                m->whole[model][l][k] += weight;
+                                whole_of(m, model, l)[k] += weight;
                 }
         }
 }
@@ -169,11 +184,11 @@ int fg_mix_new(struct fg_mix **ret, const struct fg_cluster *c, const struct fg_
         struct fg_mix *m = calloc(1, sizeof(*m));
         if (m) {
                 m->models = count_models(c);
-                m->part = calloc(m->models, sizeof(*m->part));
-                m->whole = calloc(m->models, sizeof(*m->whole));
+                set_levels(m, shape, n);
+                m->part = calloc(row_of(m, m->models, 0) * (m->shares + 1), sizeof(*m->part));
+                m->whole = calloc(row_of(m, m->models, 0), sizeof(*m->whole));
         }
         if (m && m->part && m->whole && fg_gap_worth(pod, count, m->gap) == 0 && fg_gang_set(&m->gang, c, pod, count) == 0) {
-                set_levels(m, shape, n);
                 for (size_t i = 0; i < n; i++)
                         add_weight(m, &shape[i].pod, (int32_t)(shape[i].count * FG_MIX_ONE / sum));
                 set_scarcity(m, c, pod, count);
@@ -232,9 +247,9 @@ static int64_t offers_whole(const int32_t *weight, unsigned whole)
 void fg_mix_use(const struct fg_mix *m, const struct fg_cluster_node *n, const struct fg_cluster_pod *pod, struct fg_mix_use *ret)
 {
         unsigned whole, before = cpu_level(m, n->cpu), after = cpu_level(m, n->cpu - pod->cpu);
-        const int32_t *part = m->part[n->has.model][after], *several = m->whole[n->has.model][after];
-        int64_t sum = offers(m, n, m->part[n->has.model][before], &whole);
-        ret->before = sum + offers_whole(m->whole[n->has.model][before], whole);
+        const int32_t *part = part_of(m, n->has.model, after), *several = whole_of(m, n->has.model, after);
+        int64_t sum = offers(m, n, part_of(m, n->has.model, before), &whole);
+        ret->before = sum + offers_whole(whole_of(m, n->has.model, before), whole);
         if (after != before)
                 sum = offers(m, n, part, &whole);
         if (pod->gpus == 0 || pod->milli == FG_CLUSTER_GPU) {

@@ -189,9 +189,11 @@ int fg_fleet_set_price(struct fg_fleet *f, uint32_t node, uint32_t price)
 static void book(struct fg_fleet *f, const struct fg_fleet_ask *ask, uint32_t node, int sign)
 {
         if (ask->app != FG_WORD_NONE) {
+                uint32_t site = fg_fleet_where(f, FG_FLEET_SITE, node);
                 f->in_app[ask->app] += (uint32_t)sign;
-                fg_bonds_add(&f->bonds, ask->app, fg_fleet_where(f, FG_FLEET_NODE, node), sign, 0);
-                fg_bonds_add(&f->bonds, ask->app, fg_fleet_where(f, FG_FLEET_SITE, node), sign, 0);
+                fg_bonds_add(&f->bonds, ask->app, node, sign, 0);
+                if (site != node) /* it has one */
+                        fg_bonds_add(&f->bonds, ask->app, site, sign, 0);
         }
         for (size_t i = 0; i < ask->bonds; i++)
                 if (ask->bond[i].apart)

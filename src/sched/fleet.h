@@ -3,7 +3,8 @@
  * read but what is given, and the same calls give the same answers. One thread at a time.
  *
  * What must hold, in Kubernetes' words: node selectors and affinity (terms), taints and tolerations, affinity and anti-affinity between
- * requests of named apps on one node or one site (anti-affinity both ways: who stands apart keeps others away as well), and gangs: all or none. */
+ * requests of named apps on one node or one site (anti-affinity both ways: who stands apart keeps others away as well), and gangs: all or none.
+ * What is only wished (preferred affinity, spreading) comes before the policy: it decides among the nodes that are wished for most. */
 #ifndef FG_SCHED_FLEET_H
 #define FG_SCHED_FLEET_H
 
@@ -55,6 +56,16 @@ struct fg_fleet_bond {
         bool apart;
 };
 
+#define FG_FLEET_WISH_MAX   100 /* weight */
+#define FG_FLEET_WISHES_MAX 1024u
+
+/* Of a node where the term holds: so much more. By bond: so much for each request of that app that is there, and (apart) less. One of both. */
+struct fg_fleet_wish {
+        const struct fg_fleet_term *term;
+        const struct fg_fleet_bond *bond;
+        int32_t weight; /* 1 to FG_FLEET_WISH_MAX */
+};
+
 enum fg_fleet_gang { FG_FLEET_ANYWHERE, FG_FLEET_ONE_NODE, FG_FLEET_ONE_SITE };
 
 struct fg_fleet_request {
@@ -67,7 +78,8 @@ struct fg_fleet_request {
         const struct fg_fleet_term *term; /* all must hold */
         const struct fg_fleet_tolerance *tolerance;
         const struct fg_fleet_bond *bond; /* all must hold */
-        size_t terms, tolerances, bonds;
+        const struct fg_fleet_wish *wish;
+        size_t terms, tolerances, bonds, wishes;
         uint32_t count; /* of a gang, all alike; 0 is 1 */
         enum fg_fleet_gang gang;
 };
@@ -114,7 +126,8 @@ struct fg_fleet_verdict {
         enum fg_fleet_lack lack;
         enum fg_cluster_lack room;
         const char *key, *value; /* of the label's term, the taint, the bond; else NULL */
-        int32_t score;           /* where it fits */
+        int64_t wished;          /* sum of the wishes' weights; where it fits */
+        int32_t score;           /* the same; of those with as many wishes the largest is taken */
 };
 int fg_fleet_judge(struct fg_fleet *f, const struct fg_fleet_ask *ask, uint32_t node, struct fg_fleet_verdict *ret);
 

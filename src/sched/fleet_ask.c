@@ -115,6 +115,48 @@ static int read_terms(struct fg_fleet *f, const struct fg_fleet_request *q, stru
         return 0;
 }
 
+static int read_bond(struct fg_fleet *f, const struct fg_fleet_bond *from, struct fg_ask_bond *to, struct fg_error *err)
+{
+        if (!from->app || (unsigned)from->scope > FG_FLEET_SITE)
+                return fg_error_set(err, -EINVAL, "a bond names no app, or no such scope");
+        to->scope = from->scope;
+        to->apart = from->apart;
+        return fg_words_add(&f->apps, from->app, &to->app);
+}
+
+/* What labels are worth is added up once, for each node. */
+static int read_wished_term(struct fg_fleet *f, const struct fg_fleet_wish *wish, struct fg_fleet_ask *a, struct fg_error *err)
+{
+        struct fg_ask_term term = {0};
+        int r = read_term(f, wish->term, &term, err);
+        if (r == 0 && !a->wished && !(a->wished = calloc(f->nodes, sizeof(*a->wished))))
+                r = -ENOMEM;
+        for (uint32_t i = 0; r == 0 && i < f->nodes; i++)
+                a->wished[i] += fg_ask_holds(f, &term, i) ? wish->weight : 0;
+        free(term.value);
+        return r;
+}
+
+static int read_wishes(struct fg_fleet *f, const struct fg_fleet_request *q, struct fg_fleet_ask *a, struct fg_error *err)
+{
+        if (q->wishes > FG_FLEET_WISHES_MAX)
+                return fg_error_set(err, -EINVAL, "%zu wishes: at most %u are allowed", q->wishes, FG_FLEET_WISHES_MAX);
+        a->wish = calloc(q->wishes + 1, sizeof(*a->wish));
+        if (!a->wish)
+                return -ENOMEM;
+        for (size_t i = 0; i < q->wishes; i++) {
+                const struct fg_fleet_wish *from = &q->wish[i];
+                if (!from->term == !from->bond || from->weight < 1 || from->weight > FG_FLEET_WISH_MAX)
+                        return fg_error_set(err, -EINVAL, "wish %zu: either a term or a bond, and a weight of 1 to %d are needed", i, FG_FLEET_WISH_MAX);
+                int r = from->term ? read_wished_term(f, from, a, err) : read_bond(f, from->bond, &a->wish[a->wishes], err);
+                if (r < 0)
+                        return r;
+                if (from->bond)
+                        a->wish[a->wishes++].weight = from->weight;
+        }
+        return 0;
+}
+
 static int read_bonds(struct fg_fleet *f, const struct fg_fleet_request *q, struct fg_fleet_ask *a, struct fg_error *err)
 {
         a->app = FG_WORD_NONE;
@@ -122,14 +164,13 @@ static int read_bonds(struct fg_fleet *f, const struct fg_fleet_request *q, stru
         if (!a->bond || (q->app && fg_words_add(&f->apps, q->app, &a->app) < 0))
                 return -ENOMEM;
         for (size_t i = 0; i < q->bonds; i++, a->bonds++) {
-                const struct fg_fleet_bond *from = &q->bond[i];
-                if (!from->app || (unsigned)from->scope > FG_FLEET_SITE)
-                        return fg_error_set(err, -EINVAL, "a bond names no app, or no such scope");
-                a->bond[i].scope = from->scope;
-                a->bond[i].apart = from->apart;
-                if (fg_words_add(&f->apps, from->app, &a->bond[i].app) < 0)
-                        return -ENOMEM;
+                int r = read_bond(f, &q->bond[i], &a->bond[i], err);
+                if (r < 0)
+                        return r;
         }
+        int r = read_wishes(f, q, a, err);
+        if (r < 0)
+                return r;
         if (f->apps.count > f->in_apps) {
                 uint32_t *more = realloc(f->in_app, f->apps.room * sizeof(*more));
                 if (!more)
@@ -219,6 +260,8 @@ struct fg_fleet_ask *fg_fleet_ask_free(struct fg_fleet_ask *a)
                 free(a->term);
                 free(a->tolerance);
                 free(a->bond);
+                free(a->wish);
+                free(a->wished);
                 free(a->node);
                 free(a);
         }

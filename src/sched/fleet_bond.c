@@ -108,3 +108,20 @@ enum fg_fleet_lack fg_fleet_bond_lack(const struct fg_fleet *f, const struct fg_
         }
         return FG_FLEET_FITS;
 }
+
+bool fg_ask_has_wishes(const struct fg_fleet_ask *ask)
+{
+        return ask->wished || ask->wishes;
+}
+
+int64_t fg_ask_wished(const struct fg_fleet *f, const struct fg_fleet_ask *ask, uint32_t node)
+{
+        int64_t sum = ask->wished ? ask->wished[node] : 0;
+        for (size_t i = 0; i < ask->wishes; i++) {
+                const struct fg_ask_bond *wish = &ask->wish[i];
+                const struct fg_bond_count *c = fg_bonds_get(&f->bonds, wish->app, fg_fleet_where(f, wish->scope, node));
+                int64_t more = c ? (int64_t)wish->weight * c->here : 0;
+                sum += wish->apart ? -more : more;
+        }
+        return sum;
+}

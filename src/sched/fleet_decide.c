@@ -37,6 +37,12 @@ static bool allows(void *user, uint32_t node)
         return fg_fleet_bond_lack(s->f, s->ask, node, &ignored) == FG_FLEET_FITS;
 }
 
+static int64_t likes(void *user, uint32_t node)
+{
+        const struct search *s = user;
+        return fg_ask_wished(s->f, s->ask, node);
+}
+
 /* An app's requests are kept away by others' bonds as well. */
 static bool has_bonds(const struct fg_fleet *f, const struct fg_fleet_ask *ask)
 {
@@ -45,8 +51,8 @@ static bool has_bonds(const struct fg_fleet *f, const struct fg_fleet_ask *ask)
 
 static int choose(struct fg_fleet *f, const struct fg_fleet_ask *ask, struct search *s, struct fg_cluster_place *ret)
 {
-        bool asks = s->is_one || s->room || has_bonds(f, ask);
-        struct fg_chooser_rule rule = {.id = ask->id, .node = ask->node, .allows = asks ? allows : NULL, .user = s};
+        bool wishes = fg_ask_has_wishes(ask), asks = s->is_one || s->room || wishes || has_bonds(f, ask);
+        struct fg_chooser_rule rule = {.id = ask->id, .node = ask->node, .allows = asks ? allows : NULL, .likes = wishes ? likes : NULL, .user = s};
         return fg_chooser_choose_by(f->chooser, &ask->pod, &rule, ret);
 }
 

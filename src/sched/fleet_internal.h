@@ -60,12 +60,14 @@ struct fg_fleet_ask {
         uint64_t *node; /* bit set of those whose labels and taints will do; NULL: all */
         uint32_t count, app; /* app: FG_WORD_NONE */
         enum fg_fleet_gang gang;
-        size_t bonds;
+        size_t bonds, wishes;
         struct fg_ask_bond {
                 uint32_t app;
                 enum fg_fleet_scope scope;
                 bool apart;
-        } *bond;
+                int32_t weight; /* of a wish */
+        } *bond, *wish;
+        int32_t *wished; /* of each node, by its labels; NULL: nothing is */
         /* For explaining, and for who comes later: the request's own, copied. */
         size_t terms, tolerances;
         struct fg_ask_term {
@@ -87,6 +89,8 @@ bool fg_ask_holds(const struct fg_fleet *f, const struct fg_ask_term *term, uint
 const struct fg_word_pair *fg_ask_taint(const struct fg_fleet *f, const struct fg_fleet_ask *ask, uint32_t node);
 
 /* fleet_bond.c */
+bool fg_ask_has_wishes(const struct fg_fleet_ask *ask);
+int64_t fg_ask_wished(const struct fg_fleet *f, const struct fg_fleet_ask *ask, uint32_t node);
 uint32_t fg_fleet_where(const struct fg_fleet *f, enum fg_fleet_scope scope, uint32_t node);
 /* The first bond that does not hold there, or the app that stands apart; FG_FLEET_FITS: none. */
 enum fg_fleet_lack fg_fleet_bond_lack(const struct fg_fleet *f, const struct fg_fleet_ask *ask, uint32_t node, uint32_t *ret_app);

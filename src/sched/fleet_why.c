@@ -35,15 +35,25 @@ int fg_fleet_judge(struct fg_fleet *f, const struct fg_fleet_ask *ask, uint32_t 
         if (node >= f->nodes)
                 return -EINVAL;
         v.lack = judge(f, ask, node, &v);
+        if (v.lack == FG_FLEET_FITS)
+                v.wished = fg_ask_wished(f, ask, node);
         int r = v.lack == FG_FLEET_FITS ? fg_chooser_score(f->chooser, &ask->pod, &rule, node, &v.score) : 0;
         if (r == 0)
                 *ret = v;
         return r;
 }
 
+/* Below 0: the first one loses. */
+static int compare(const struct fg_fleet_verdict *a, const struct fg_fleet_verdict *b)
+{
+        if (a->wished != b->wished)
+                return a->wished < b->wished ? -1 : 1;
+        return (a->score > b->score) - (a->score < b->score);
+}
+
 static int count_scores(struct fg_fleet *f, const struct fg_fleet_ask *ask, struct fg_fleet_why *why)
 {
-        int32_t best = FG_SCORE_NONE;
+        struct fg_fleet_verdict best = {.wished = INT64_MIN};
         for (int pass = 0; pass < 2; pass++)
                 for (uint32_t i = 0; i < f->nodes; i++) {
                         struct fg_fleet_verdict v;
@@ -53,11 +63,11 @@ static int count_scores(struct fg_fleet *f, const struct fg_fleet_ask *ask, stru
                         if (v.lack != FG_FLEET_FITS)
                                 continue;
                         if (pass == 0) {
-                                best = v.score > best ? v.score : best;
+                                best = compare(&v, &best) > 0 ? v : best;
                                 continue;
                         }
-                        why->less += v.score < best;
-                        why->equal += v.score == best;
+                        why->less += compare(&v, &best) < 0;
+                        why->equal += compare(&v, &best) == 0;
                 }
         why->equal -= why->equal > 0;
         return 0;

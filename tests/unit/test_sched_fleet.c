@@ -28,7 +28,9 @@ struct world_request {
         const char *value[2], *model[1];
         struct fg_fleet_term term[2];
         struct fg_fleet_tolerance tolerance[1];
-        struct fg_fleet_bond bond[2];
+        struct fg_fleet_bond bond[2], wished_bond;
+        struct fg_fleet_term wished_term;
+        struct fg_fleet_wish wish[2];
         struct fg_fleet_ask *ask;
 };
 
@@ -85,6 +87,10 @@ static void make_request(struct world_request *q)
         q->tolerance[0] = (struct fg_fleet_tolerance){draw(3) ? "gpu" : NULL, draw(2) ? "reserved" : NULL};
         for (int i = 0; i < 2; i++)
                 q->bond[i] = (struct fg_fleet_bond){app_names[draw(3)], draw(2) ? FG_FLEET_NODE : FG_FLEET_SITE, draw(3) > 0};
+        q->wished_term = (struct fg_fleet_term){"zone", draw(2) ? FG_FLEET_IN : FG_FLEET_NOT_IN, q->value, 1};
+        q->wished_bond = (struct fg_fleet_bond){app_names[draw(3)], draw(2) ? FG_FLEET_NODE : FG_FLEET_SITE, draw(2)};
+        q->wish[0] = (struct fg_fleet_wish){.term = &q->wished_term, .weight = 1 + (int)draw(3)};
+        q->wish[1] = (struct fg_fleet_wish){.bond = &q->wished_bond, .weight = 1 + (int)draw(3)};
         q->as = (struct fg_fleet_request){.cpu = 1000 * (int)draw(5),
                                           .memory = 1024 * (int)draw(4),
                                           .gpus = (uint16_t)draw(3),
@@ -98,6 +104,8 @@ static void make_request(struct world_request *q)
                                           .tolerances = draw(2),
                                           .bond = q->bond,
                                           .bonds = draw(2) ? 0 : 1 + draw(2),
+                                          .wish = q->wish,
+                                          .wishes = draw(2) ? 0 : 1 + draw(2),
                                           .count = draw(3) ? 1 : 1 + draw(8),
                                           .gang = (enum fg_fleet_gang)draw(3)};
         q->as.milli = q->as.gpus == 0 ? 0 : q->as.gpus > 1 ? 1000 : milli[draw(3)];
@@ -193,6 +201,22 @@ static bool bonds_hold(const struct world *w, const struct fg_fleet_request *q, 
         return true;
 }
 
+/* What the request wishes of the node, with those who are there. */
+static int64_t wished(const struct world *w, const struct fg_fleet_request *q, uint32_t node)
+{
+        int64_t sum = 0;
+        if (q->wishes > 0 && holds(&w->as[node], q->wish[0].term))
+                sum += q->wish[0].weight;
+        for (size_t g = 0; g < w->guests && q->wishes > 1; g++) {
+                const struct fg_fleet_bond *bond = q->wish[1].bond;
+                const struct fg_fleet_request *o = &w->request[w->guest[g].request].as;
+                for (unsigned k = 0; k < w->guest[g].count; k++)
+                        if (o->app && strcmp(o->app, bond->app) == 0 && is_same_place(w, bond->scope, node, w->guest[g].place[k].node))
+                                sum += bond->apart ? -q->wish[1].weight : q->wish[1].weight;
+        }
+        return sum;
+}
+
 static bool has_room(const struct fg_cluster_node *n, const struct fg_fleet_request *q)
 {
         unsigned room = 0;
@@ -251,6 +275,7 @@ static bool arrive(struct world *w, struct fg_fleet *f, struct fg_fleet_ask **as
                 bool fits = is_willing(&w->as[i], q) && has_room(fg_fleet_state(f, i), q) && bonds_hold(w, q, i, NULL, 0);
                 assert_int_equal(fg_fleet_judge(f, ask[request], i, &v), 0);
                 assert_int_equal(v.lack == FG_FLEET_FITS, fits);
+                assert_true(!fits || v.wished == wished(w, q, i));
                 could += fits;
         }
         assert_int_equal(fg_fleet_explain(f, ask[request], &why), 0);
@@ -264,9 +289,11 @@ static bool arrive(struct world *w, struct fg_fleet *f, struct fg_fleet_ask **as
                 return false;
         struct fg_fleet_verdict won, other;
         assert_int_equal(fg_fleet_judge(f, ask[request], g->place[0].node, &won), 0);
-        for (uint32_t i = 0; i < NODES && g->count == 1 && !is_random; i++) {
+        for (uint32_t i = 0; i < NODES && g->count == 1; i++) {
                 assert_int_equal(fg_fleet_judge(f, ask[request], i, &other), 0);
-                assert_true(other.lack != FG_FLEET_FITS || other.score < won.score || (other.score == won.score && i >= g->place[0].node));
+                assert_true(other.lack != FG_FLEET_FITS || other.wished <= won.wished);
+                if (other.lack == FG_FLEET_FITS && other.wished == won.wished && !is_random)
+                        assert_true(other.score < won.score || (other.score == won.score && i >= g->place[0].node));
         }
         for (unsigned k = 0; k < g->count; k++) {
                 assert_true(is_willing(&w->as[g->place[k].node], q));
@@ -418,6 +445,45 @@ static void prices_and_sites(void **state)
 }
 
 /* Four members of two GPUs: on one node only "big" has room, on one site only "b", and never a half of them. */
+static void take_one(struct fg_fleet *f, const struct fg_fleet_request *q)
+{
+        struct fg_fleet_ask *ask = NULL;
+        struct fg_cluster_place place;
+        struct fg_error err = {0};
+        assert_int_equal(fg_fleet_ask(f, q, &ask, &err), 0);
+        assert_int_equal(fg_fleet_decide(f, ask, &place), 0);
+        assert_int_equal(fg_fleet_take(f, ask, place), 0);
+        fg_fleet_ask_free(ask);
+}
+
+/* Wishes come before the policy and after what must hold; spreading is to wish oneself away from one's own app. */
+static void wishes(void **state)
+{
+        const struct fg_fleet_pair fast = {"fast", "yes"};
+        const struct fg_fleet_node node[] = {{"a", 8000, 9999, 2, "A100", "east", 100},
+                                             {"b", 8000, 9999, 2, "A100", "east", 200, .label = &fast, .labels = 1},
+                                             {"c", 8000, 9999, 2, "A100", NULL, 300}};
+        const struct fg_fleet_term is_fast = {"fast", FG_FLEET_EXISTS};
+        const struct fg_fleet_bond apart = {"web", FG_FLEET_NODE, true}, apart_by_site = {"web", FG_FLEET_SITE, true};
+        struct fg_fleet_wish wish[] = {{.term = &is_fast, .weight = 1}, {.bond = &apart, .weight = 1}};
+        struct fg_fleet_request q = {.cpu = 1000, .gpus = 1, .milli = 1000, .app = "web"};
+        FG_CLEANUP(fg_fleet_freep) struct fg_fleet *f = hand_fleet(node, 3, "cheapest");
+        assert_string_equal(where(f, &q), "a");
+        q.wish = &wish[0];
+        q.wishes = 1;
+        assert_string_equal(where(f, &q), "b");
+        take_one(f, &q);
+        take_one(f, &q);
+        assert_string_equal(where(f, &q), "a"); /* the fast one is full */
+        q.wish = &wish[1];
+        take_one(f, &q); /* a, the cheaper of those without any */
+        assert_string_equal(where(f, &q), "c");
+        take_one(f, &q);
+        assert_string_equal(where(f, &q), "a"); /* one on each again */
+        wish[1].bond = &apart_by_site;
+        assert_string_equal(where(f, &q), "c"); /* one there, three in the east */
+}
+
 static void gangs(void **state)
 {
         const struct fg_fleet_node node[] = {{"a1", 8000, 9999, 4, NULL, "a"}, {"b1", 8000, 9999, 4, NULL, "b"}, {"b2", 8000, 9999, 4, NULL, "b"},
@@ -467,7 +533,9 @@ static void what_is_wrong_is_named(void **state)
         const struct fg_fleet_request wrong[] = {{.gpus = 2, .milli = 500}, {.cpu = -1}, {.count = FG_FLEET_GANG_MAX + 1},
                                                  {.term = &(struct fg_fleet_term){"size", FG_FLEET_ABOVE}, .terms = 1},
                                                  {.term = &(struct fg_fleet_term){NULL, FG_FLEET_EXISTS}, .terms = 1},
-                                                 {.bond = &(struct fg_fleet_bond){NULL}, .bonds = 1}};
+                                                 {.bond = &(struct fg_fleet_bond){NULL}, .bonds = 1},
+                                                 {.wish = &(struct fg_fleet_wish){.weight = 1}, .wishes = 1},
+                                                 {.wish = &(struct fg_fleet_wish){.bond = &(struct fg_fleet_bond){"x"}}, .wishes = 1}};
         for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
                 assert_int_equal(fg_fleet_ask(f, &wrong[i], &ask, &err), -EINVAL);
         const struct fg_fleet_request right = {.gpus = 1, .milli = 500, .app = "x"};
@@ -508,6 +576,7 @@ int main(void)
                 cmocka_unit_test(every_policy_keeps_the_rules),
                 cmocka_unit_test(order_decides_ties_alone),
                 cmocka_unit_test(prices_and_sites),
+                cmocka_unit_test(wishes),
                 cmocka_unit_test(gangs),
                 cmocka_unit_test(what_is_wrong_is_named),
                 cmocka_unit_test(why_in_words),
