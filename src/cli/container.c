@@ -82,7 +82,10 @@ int cli_container(int argc, char **argv)
         char project[64], name[64];
         int64_t index;
         size_t at = 0, engines = sizeof engine_table / sizeof *engine_table;
-        int code = cli_words_few("container", &cli_container_argp, 1, argc, argv, &words);
+        int code = cli_words("container", &cli_container_argp, argc, argv, &words);
+        if (code == 0 && words.count > 1)
+                code = cli_fail(CLI_USAGE, "container takes one name, yet \"%s\" was given after \"%s\"; make a set of vGPUs: fastgpu create --gpus N",
+                                words.args[1], words.args[0]);
         if (code)
                 return code;
         const char *engine = cli_word(&words, "for") ? cli_word(&words, "for") : "podman";

@@ -773,7 +773,7 @@ static void a_storm_loses_nothing(void **state)
         uint64_t seed = 3;
         total = 0;
         start(0);
-        for (int i = 0; i < 60000; i++) {
+        for (int i = 0; i < 32000; i++) {
                 do_something(set, unit_random(&seed) % COUNT_OF(set), &seed);
                 if (unit_random(&seed) % 2000 == 0)
                         now.real += unit_random(&seed) % 2 ? 40 * MINUTE : -500000 * MINUTE;

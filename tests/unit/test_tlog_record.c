@@ -114,7 +114,7 @@ static void integers(void **state)
         for (size_t i = 0; i < COUNT_OF(row); i++) {
                 struct fg_tlog_record r;
                 char text[64];
-                int64_t back = 4711 - row[i];
+                int64_t back = row[i] ? 0 : 1;
                 fg_tlog_record_begin(&r, "t");
                 fg_tlog_record_add_int(&r, "n", row[i]);
                 assert_int_equal(fg_tlog_record_end(&r, NULL), 0);
