@@ -201,7 +201,7 @@ def containers(row, context):
         row.result(f"{restart_ms:.0f} ms", restart_ms <= 1000, f"slowest {max(second['restart']):.0f} ms", what=f"restart with {second['count']} vGPUs",
                    goal="≤ 1 s", data=second),
         row.result(f"{gate_us['on'][0]:.1f} µs", None, f"{gate_us['off'][0]:.1f} µs without; for reading alone {gate_us['on'][1]:.1f} and {gate_us['off'][1]:.1f} µs",
-                   what="an opening for reading and writing, with the open gate", goal="", data=found["gate"]),
+                   what="an opening for reading and writing, with the open gate", goal="–", data=found["gate"]),
         row.result(f"{publish:.1f} ms", publish <= 100, f"create: {median(second['create_on']):.2f} ms, {median(second['create_off']):.2f} ms without a spec",
                    what=f"spec written among {second['count']} vGPUs", goal="≤ 100 ms", data=second),
     ]

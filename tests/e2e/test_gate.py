@@ -208,6 +208,11 @@ class Crun(Ways):
         wait_until(lambda: self.node.usage("q/1")["pids"], 30, "another program is attached")
         self.assertEqual(self.open("openat"), "EPERM")
 
+    def test_another_project(self):
+        self.node.fastgpu("project", "create", "red")
+        self.node.fastgpu("create", "--project", "red", "--name", "q", "--memory", "64M", "--compute", "20")
+        self.assertEqual(self.said(*ATTACH, vgpu="red:q"), WORKS)
+
     def test_without_the_daemon(self):
         """Fails closed, and goes on with the next daemon."""
         self.start("daemonless", "sleep", "1000")

@@ -51,6 +51,8 @@ static void rules(void **state)
         assert_int_equal(apply_to(CLOSED ", {\"allow\": true, \"type\": \"c\", \"major\": 1, \"minor\": 7, \"access\": \"rw\"}", ""), 0);
         assert_int_equal(apply_to("", ""), -EPERM);
         assert_int_equal(apply_to("{\"allow\": false, \"type\": \"b\", \"access\": \"rwm\"}", ""), -EPERM);
+        assert_int_equal(apply_to("{\"allow\": false, \"access\": \"rm\"}", ""), -EPERM);
+        assert_int_equal(apply_to("{\"allow\": false}", ""), 0);
         assert_int_equal(apply_to("{\"allow\": false, \"major\": 1, \"access\": \"rwm\"}", ""), -EPERM);
         assert_int_equal(apply_to("{\"allow\": true, \"access\": \"rwm\"}", ""), -EPERM);
         assert_int_equal(apply_to(CLOSED ", {\"allow\": true, \"access\": \"rwm\"}", ""), -EPERM);

@@ -63,6 +63,14 @@ static bool opens(const json_t *rule, const json_t *paths)
         return false;
 }
 
+/* Forbids every device of characters, for reading and for writing. */
+static bool closes(const json_t *rule)
+{
+        const char *access = json_string_value(json_object_get(rule, "access"));
+        return !json_is_true(json_object_get(rule, "allow")) && is_about(rule) && number_of(rule, "major") == EVERY && number_of(rule, "minor") == EVERY &&
+               (!access || (strchr(access, 'r') && strchr(access, 'w')));
+}
+
 /* Nothing but what is allowed, and no GPU is. */
 static int refuse_rules(const json_t *rules, const json_t *paths, struct fg_error *err)
 {
@@ -73,8 +81,7 @@ static int refuse_rules(const json_t *rules, const json_t *paths, struct fg_erro
                 if (opens(rule, paths))
                         return fg_error_set(err, -EPERM, "the container may open GPUs, or nodes of gate-nodes, without the gate (open-gate = on in runtime.conf): leave "
                                             "out --privileged, --device and --device-cgroup-rule");
-                if (!json_is_true(json_object_get(rule, "allow")) && is_about(rule) && number_of(rule, "major") == EVERY && number_of(rule, "minor") == EVERY)
-                        is_closed = true;
+                is_closed |= closes(rule);
         }
         return is_closed ? 0 : fg_error_set(err, -EPERM, "the container may open every device, and so no gate can be kept (open-gate = on in runtime.conf): leave out "
                                             "--privileged");
