@@ -430,6 +430,16 @@ class Shrinking(Case):
         self.assertEqual(self.pools(), {"big": 0, "small": 2, "middle": 1})
         self.assertIn("was there for pods, which did not come to it in 600 s", self.notes()["a"])
 
+    def test_site_that_is_gone(self):
+        """Its nodes are still paid for: every round says so until it is back."""
+        self.three(used=("i-1",))
+        self.write(FILE.replace("[cheap]", "[other]").replace("pool = small", "pool = middle"))
+        said = self.sites("scale", code=1)
+        self.assertIn("site cheap has i-1 and is no longer in the sites file: put it back, or end its nodes by hand", said)
+        self.write(FILE)
+        self.sites("scale")
+        self.assertEqual(len(self.kept()), 3)
+
     def test_cost(self):
         self.three(used=("i-1",))
         self.let_pass(7200)

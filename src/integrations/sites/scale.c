@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -344,6 +345,30 @@ static void finish(struct fgi_sites_round *round, struct fgi_sites_site *site)
                 fgi_sites_round_failed(round, site, err.code, err.text);
 }
 
+/* Nodes of a site that is no longer in the file: nobody else would say that they are paid for. */
+static void tell_of_strays(struct fgi_sites_round *round)
+{
+        DIR *folder = opendir(round->place->state);
+        struct dirent *entry;
+        while (folder && (entry = readdir(folder))) {
+                char *end = strstr(entry->d_name, FGI_SITES_POOL);
+                bool known = false;
+                if (!end || end[strlen(FGI_SITES_POOL)])
+                        continue;
+                *end = '\0';
+                for (unsigned i = 0; i < round->count; i++)
+                        known |= fgi_sites_is_pool(round->site[i].offer) && strcmp(round->site[i].offer->name, entry->d_name) == 0;
+                json_t *record = known ? NULL : fgi_sites_load_record(round->place, entry->d_name, FGI_SITES_POOL);
+                const char *first = json_object_iter_key(json_object_iter(json_object_get(record, "machines")));
+                if (first && round->r == 0)
+                        round->r = fg_error_set(round->err, -ENOENT, "site %s has %s and is no longer in the sites file: put it back, or end its nodes by hand and delete %s/%s" FGI_SITES_POOL,
+                                                entry->d_name, first, round->place->state, entry->d_name);
+                json_decref(record);
+        }
+        if (folder)
+                closedir(folder);
+}
+
 int fgi_sites_scale(const struct fgi_sites_place *place, const struct fgi_sites_scale *how, struct fg_error *err)
 {
         struct fgi_sites_round round = {.place = place, .how = how, .now = time(NULL), .count = place->sites->count, .err = err};
@@ -363,6 +388,7 @@ int fgi_sites_scale(const struct fgi_sites_place *place, const struct fgi_sites_
                 for (unsigned i = 0; i < round.count; i++)
                         if (fgi_sites_is_pool(round.site[i].offer))
                                 finish(&round, &round.site[i]);
+                tell_of_strays(&round);
                 r = round.r;
         }
         fgi_sites_round_close(&round);
