@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """fastgpu-sites scale over stand-ins of kubectl, aws and az: node pools of a Kubernetes cluster grow for pods that wait and lose nodes that
 nobody uses; what fails is not counted on, and what is there is never forgotten."""
+import http.server
 import json
 import os
 import pathlib
+import socketserver
+import threading
 import unittest
 
 import test_sites
@@ -125,6 +128,27 @@ class Case(test_sites.Case):
         return {call[2]: call[-1].removeprefix("fastgpu.dev/sites=") for call in self.calls("kubectl") if call[:2] == ["annotate", "pod"]}
 
 
+class Daemon(http.server.BaseHTTPRequestHandler):
+    """fastgpud's word on budgets: of k8s-red, a euro is left."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        budgets = [{"project": "k8s-red", "amount": "5.00", "spent": "4.00", "currency": "EUR"}] if self.path == "/v1/budgets?project=k8s-red" else []
+        text = json.dumps({"budgets": budgets}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def address_string(self):
+        return "unix"
+
+    def log_message(self, *words):
+        pass
+
+
 class Growing(Case):
     def test_cheapest_that_fits(self):
         self.pods(pod("a", {"8g-25": 1}))
@@ -194,8 +218,29 @@ class Growing(Case):
         self.assertEqual(self.notes(), {})
         self.assertEqual(list(pathlib.Path(f"{self.dir}/state").glob("*.pool")), [])
 
+    def test_budget(self):
+        """A namespace's budget is its pods' together, for as long as they may run; others have none."""
+        os.makedirs(f"{self.dir}/daemon/run")
+        server = socketserver.ThreadingUnixStreamServer(f"{self.dir}/daemon/run/api.sock", Daemon)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        env = self.env
+        self.env = lambda: {**env(), "FASTGPU_STATE_DIR": f"{self.dir}/daemon"}
+        self.pods(pod("long", {"24g-100": 1}, space="red", activeDeadlineSeconds=7200), pod("a", {"24g-100": 1}, space="red"), pod("b", {"24g-100": 1}, space="red"),
+                  pod("endless", {"24g-100": 1}, space="red", activeDeadlineSeconds=2**63 - 1), pod("c", {"24g-100": 1}, space="blue"))
+        said = self.sites("scale", "--project", "k8s-%n")
+        self.assertIn("red/long: no site fits: home (its nodes are full), cheap (it would cost 1.96 EUR, and 1.00 are left of the budget)", said)
+        self.assertIn("red/a: site cheap: 0.98 EUR an hour", said)
+        self.assertIn("red/b: no site fits: home (its nodes are full), cheap (it would cost 0.98 EUR, and 0.02 are left of the budget)", said)
+        self.assertIn("red/endless: no site fits: ", said)
+        self.assertIn("blue/c: site cheap: 0.98 EUR an hour", said)
+        self.assertEqual(self.pools(), {"big": 0, "small": 2, "middle": 0})
+
     def test_budget_cannot_be_asked(self):
         """No word on the budget, no node."""
+        env = self.env
+        self.env = lambda: {**env(), "FASTGPU_STATE_DIR": f"{self.dir}/nobody"}
         self.pods(pod("a", {"8g-25": 1}, space="red"))
         said = self.sites("scale", "--project", "k8s-%n")
         self.assertIn("red/a: no node is started: ", said)
@@ -384,6 +429,16 @@ class Shrinking(Case):
         self.sites("scale")
         self.assertEqual(self.pools(), {"big": 0, "small": 2, "middle": 1})
         self.assertIn("was there for pods, which did not come to it in 600 s", self.notes()["a"])
+
+    def test_site_that_is_gone(self):
+        """Its nodes are still paid for: every round says so until it is back."""
+        self.three(used=("i-1",))
+        self.write(FILE.replace("[cheap]", "[other]").replace("pool = small", "pool = middle"))
+        said = self.sites("scale", code=1)
+        self.assertIn("site cheap has i-1 and is no longer in the sites file: put it back, or end its nodes by hand", said)
+        self.write(FILE)
+        self.sites("scale")
+        self.assertEqual(len(self.kept()), 3)
 
     def test_cost(self):
         self.three(used=("i-1",))

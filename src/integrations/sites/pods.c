@@ -246,7 +246,7 @@ int fgi_sites_cordon(const struct fgi_sites_cluster *cluster, const char *node, 
 
 void fgi_sites_pod_note(const struct fgi_sites_cluster *cluster, json_t *pod, const char *text)
 {
-        char note[600];
+        char note[700];
         if (strcmp(fgi_sites_text(fgi_sites_at(pod, "metadata/annotations"), FGI_SITES_NOTE), text) == 0)
                 return;
         snprintf(note, sizeof note, FGI_SITES_NOTE "=%s", text);

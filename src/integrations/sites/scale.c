@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -163,41 +164,50 @@ static void take_site(struct fgi_sites_round *round, struct fgi_sites_site *site
                 json_object_set_new(round->spent, project, json_integer(spent + (json_int_t)fgi_sites_price(site->offer, wish)));
 }
 
-/* A node for one pod: one that is coming, else a new one of the first site in the order. */
-static void settle(struct fgi_sites_round *round, json_t *pod, const struct fgi_sites_wish *plain)
+static bool take_coming(struct fgi_sites_round *round, json_t *pod, const struct fgi_sites_wish *wish, char *note, size_t len)
 {
-        struct fgi_sites_wish wish = *plain;
-        struct fg_error err = {0};
-        char why[256], why_not[480] = "", note[560], currency[8], project[64], price[40];
+        char why[256];
         for (unsigned i = 0; i < round->count; i++) {
                 struct fgi_sites_site *site = &round->site[round->order[i]];
-                if (site->known && !fgi_sites_pod_keeps_away(pod, site->offer, why, sizeof why) && fgi_sites_room_take(round, site, &wish)) {
-                        snprintf(note, sizeof note, "site %s: a node is coming", site->offer->name);
-                        fgi_sites_round_note(round, pod, note);
-                        return;
+                if (site->known && !fgi_sites_pod_keeps_away(pod, site->offer, why, sizeof why) && fgi_sites_room_take(round, site, wish)) {
+                        snprintf(note, len, "site %s: a node is coming", site->offer->name);
+                        return true;
                 }
         }
-        if (limit(round, pod, &wish, currency, project, &err) < 0) {
-                snprintf(note, sizeof note, "no node is started: %.400s", err.text);
-                fgi_sites_round_note(round, pod, note);
-                return;
-        }
+        return false;
+}
+
+/* The first site in the order that fits, or why none does. */
+static void take_new(struct fgi_sites_round *round, json_t *pod, const struct fgi_sites_wish *wish, const char *project, char *note, size_t len)
+{
+        char why[256], why_not[480] = "", price[40];
         for (unsigned i = 0; i < round->count; i++) {
                 struct fgi_sites_site *site = &round->site[round->order[i]];
                 size_t n = strlen(why_not);
                 if (!fgi_sites_is_private(site->offer) && !fgi_sites_is_pool(site->offer))
                         continue;
-                if (unfit(round, site, pod, &wish, why, sizeof why)) {
+                if (unfit(round, site, pod, wish, why, sizeof why)) {
                         snprintf(why_not + n, sizeof why_not - n, "%s%s (%s)", n ? ", " : "", site->offer->name, why);
                         continue;
                 }
-                take_site(round, site, &wish, project);
-                snprintf(note, sizeof note, "site %s: %s %s an hour, the cheapest that fits%s%.400s", site->offer->name,
+                take_site(round, site, wish, project);
+                snprintf(note, len, "site %s: %s %s an hour, the cheapest that fits%s%s", site->offer->name,
                          fgi_sites_money(site->offer->price_micro, price, sizeof price), site->offer->currency, *why_not ? "; not " : "", why_not);
-                fgi_sites_round_note(round, pod, note);
                 return;
         }
-        snprintf(note, sizeof note, "no site fits: %.500s", why_not);
+        snprintf(note, len, "no site fits: %s", why_not);
+}
+
+static void settle(struct fgi_sites_round *round, json_t *pod, struct fgi_sites_wish *wish)
+{
+        struct fg_error err = {0};
+        char note[640], currency[8], project[64];
+        if (!take_coming(round, pod, wish, note, sizeof note)) {
+                if (limit(round, pod, wish, currency, project, &err) < 0)
+                        snprintf(note, sizeof note, "no node is started: %s", err.text);
+                else
+                        take_new(round, pod, wish, project, note, sizeof note);
+        }
         fgi_sites_round_note(round, pod, note);
 }
 
@@ -309,7 +319,7 @@ static void shrink(struct fgi_sites_round *round, struct fgi_sites_site *site)
         {
                 const char *node = fgi_sites_text(machine, "node"); /* as the machine, until it has joined */
                 bool late = !json_object_get(machine, "joined") && is_over(round, at(machine, "since"), site->offer->wait), idle = is_over(round, at(machine, "idle"), site->offer->idle);
-                if ((!late && (!idle || site->pool.size <= site->offer->least)) || (at(machine, "ended") && !is_over(round, at(machine, "ended"), LATE_SEC)))
+                if ((!late && (!idle || site->pool.size <= site->offer->least)) || (at(machine, "ended") && !is_over(round, at(machine, "ended"), site->offer->wait)))
                         continue;
                 printf("%s: ends %s, which %s\n", site->offer->name, node, late ? "did not become a node" : "nobody uses");
                 if (round->how->dry)
@@ -335,6 +345,30 @@ static void finish(struct fgi_sites_round *round, struct fgi_sites_site *site)
                 fgi_sites_round_failed(round, site, err.code, err.text);
 }
 
+/* Nodes of a site that is no longer in the file: nobody else would say that they are paid for. */
+static void tell_of_strays(struct fgi_sites_round *round)
+{
+        DIR *folder = opendir(round->place->state);
+        struct dirent *entry;
+        while (folder && (entry = readdir(folder))) {
+                char *end = strstr(entry->d_name, FGI_SITES_POOL);
+                bool known = false;
+                if (!end || end[strlen(FGI_SITES_POOL)])
+                        continue;
+                *end = '\0';
+                for (unsigned i = 0; i < round->count; i++)
+                        known |= fgi_sites_is_pool(round->site[i].offer) && strcmp(round->site[i].offer->name, entry->d_name) == 0;
+                json_t *record = known ? NULL : fgi_sites_load_record(round->place, entry->d_name, FGI_SITES_POOL);
+                const char *first = json_object_iter_key(json_object_iter(json_object_get(record, "machines")));
+                if (first && round->r == 0)
+                        round->r = fg_error_set(round->err, -ENOENT, "site %s has %s and is no longer in the sites file: put it back, or end its nodes by hand and delete %s/%s" FGI_SITES_POOL,
+                                                entry->d_name, first, round->place->state, entry->d_name);
+                json_decref(record);
+        }
+        if (folder)
+                closedir(folder);
+}
+
 int fgi_sites_scale(const struct fgi_sites_place *place, const struct fgi_sites_scale *how, struct fg_error *err)
 {
         struct fgi_sites_round round = {.place = place, .how = how, .now = time(NULL), .count = place->sites->count, .err = err};
@@ -354,6 +388,7 @@ int fgi_sites_scale(const struct fgi_sites_place *place, const struct fgi_sites_
                 for (unsigned i = 0; i < round.count; i++)
                         if (fgi_sites_is_pool(round.site[i].offer))
                                 finish(&round, &round.site[i]);
+                tell_of_strays(&round);
                 r = round.r;
         }
         fgi_sites_round_close(&round);
