@@ -26,6 +26,7 @@ import rows_keras  # noqa: E402
 import rows_memory  # noqa: E402
 import rows_money  # noqa: E402
 import rows_metrics  # noqa: E402
+import rows_sched  # noqa: E402
 import rows_slurm  # noqa: E402
 import rows_time  # noqa: E402
 
@@ -46,6 +47,7 @@ for rows in (
         rows_cuda,
         rows_keras,
         rows_kubernetes,
+        rows_sched,
         rows_slurm,
 ):
     ROWS.update(rows.ROWS)
