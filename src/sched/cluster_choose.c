@@ -226,22 +226,20 @@ static bool allows(const struct fg_chooser_rule *rule, size_t i)
         return !rule || !rule->allows || rule->allows(rule->user, (uint32_t)i);
 }
 
-static int64_t likes(const struct fg_chooser_rule *rule, size_t i)
-{
-        return rule && rule->likes ? rule->likes(rule->user, (uint32_t)i) : 0;
-}
-
 static int random_node(struct fg_chooser *ch, const struct fg_cluster_pod *pod, const struct fg_chooser_rule *rule, size_t *ret)
 {
         uint64_t fit = 0;
         int64_t most = INT64_MIN;
         for (size_t i = 0; i < ch->nodes; i++) {
                 if (!is_open(rule ? rule->node : NULL, i) || fg_cluster_judge(fg_cluster_node(ch->cluster, i), pod) != FG_CLUSTER_FITS ||
-                    !allows(rule, i) || likes(rule, i) < most)
+                    !allows(rule, i))
                         continue;
-                fit = likes(rule, i) > most ? 0 : fit;
-                most = likes(rule, i);
-                if (draw(ch) % ++fit == 0)
+                int64_t liked = rule && rule->likes ? rule->likes(rule->user, (uint32_t)i) : 0;
+                if (liked > most) {
+                        most = liked;
+                        fit = 0;
+                }
+                if (liked == most && draw(ch) % ++fit == 0)
                         *ret = i;
         }
         return fit ? 0 : -ENOSPC;

@@ -26,6 +26,7 @@ import rows_keras  # noqa: E402
 import rows_memory  # noqa: E402
 import rows_money  # noqa: E402
 import rows_metrics  # noqa: E402
+import rows_sched  # noqa: E402
 import rows_slurm  # noqa: E402
 import rows_time  # noqa: E402
 import rows_web  # noqa: E402
@@ -47,6 +48,7 @@ for rows in (
         rows_cuda,
         rows_keras,
         rows_kubernetes,
+        rows_sched,
         rows_slurm,
         rows_web,
 ):
