@@ -345,6 +345,34 @@ func TestRefusals(t *testing.T) {
 	refused("a dead API server", "FastGPU", "the API server at https://")
 }
 
+// The kubelet shows in a pod's status how its GPU does.
+func TestHealth(t *testing.T) {
+	n, s, d := dranode(t)
+	pod := podOf(s.claim("a", "2Gi", "25", 1, ""))
+	n.pods.add(pod)
+	n.prepare(d, pod)
+	is := func(wanted v1.ResourceHealthStatus, message string) func() bool {
+		return func() bool {
+			status := &v1.PodStatus{ContainerStatuses: []v1.ContainerStatus{{Name: "main"}}}
+			d.manager.UpdateAllocatedResourcesStatus(logger(), pod, status)
+			all := status.ContainerStatuses[0].AllocatedResourcesStatus
+			if len(all) != 1 || len(all[0].Resources) != 1 || all[0].Resources[0].Health != wanted {
+				return false
+			}
+			told := all[0].Resources[0].Message
+			return message == "" || told != nil && *told == message
+		}
+	}
+	n.eventually("it is healthy", is(v1.ResourceHealthStatusHealthy, ""))
+	end(&n.daemon, syscall.SIGKILL)
+	n.eventually("nobody knows", is(v1.ResourceHealthStatusUnknown, "fastgpud does not answer"))
+	n.startDaemon()
+	n.eventually("it is healthy again", is(v1.ResourceHealthStatusHealthy, ""))
+	end(&n.plugin, syscall.SIGKILL)
+	n.startPlugin()
+	n.eventually("it is healthy to who starts anew", is(v1.ResourceHealthStatusHealthy, ""))
+}
+
 // fsync is what the disk takes for as much as a claim's transaction writes.
 func (n *node) fsync() time.Duration {
 	file, err := os.Create(filepath.Join(n.state, "fsync"))
