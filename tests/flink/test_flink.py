@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Flink's own JobManager and two TaskManagers with its own GPU driver, each TaskManager in a set of two vGPUs. Flink is Maven Central's:
+"""Flink's own JobManager and two TaskManagers with its own GPU driver, each TaskManager in a set of two vGPUs. Flink is 80 MB of Maven Central's:
 `test_flink.py --prepare` gets it once, and without that the test is skipped."""
 import glob
 import hashlib
@@ -196,5 +196,5 @@ if __name__ == "__main__":
     if not shutil.which("javac"):
         skip("no javac: install a JDK (openjdk-17-jdk-headless)")
     if not os.path.isdir(jars()):
-        skip("Flink is not here: tests/flink/test_flink.py --prepare gets it")
+        skip("Flink is not here: tests/flink/test_flink.py --prepare gets it (80 MB)")
     unittest.main(verbosity=2)
