@@ -156,7 +156,7 @@ public final class VgpuJob {
         Thread.sleep(50);
       }
       synchronized (JOCL) {
-        clReleaseMemObject(held); // the context is the TaskManager's to its end: JOCL 2.0.5 may crash releasing one
+        clReleaseMemObject(held); // the context is left: JOCL 2.0.5 was seen to crash in deleteCallbackInfo, at its release
       }
       return value;
     }
