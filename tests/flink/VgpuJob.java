@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.apache.flink.api.common.externalresource.ExternalResourceInfo;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.functions.RichMapFunction;
@@ -32,6 +33,9 @@ import org.jocl.cl_program;
 public final class VgpuJob {
   static final long HELD = 16 << 20;
 
+  /** JOCL keeps its callbacks in maps of its own, which two threads must not change at once. */
+  static final Object JOCL = new Object();
+
   /** The vGPUs are the TaskManager's; which task takes which is the job's own affair. */
   static final Set<Integer> taken = new TreeSet<>();
 
@@ -53,12 +57,20 @@ public final class VgpuJob {
     }
   }
 
-  static cl_device_id[] devices(cl_platform_id platform) {
+  static List<cl_device_id> devices() {
     int[] count = new int[1];
-    clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 0, null, count);
-    cl_device_id[] found = new cl_device_id[count[0]];
-    clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, found.length, found, null);
-    return found;
+    clGetPlatformIDs(0, null, count);
+    cl_platform_id[] platforms = new cl_platform_id[count[0]];
+    clGetPlatformIDs(platforms.length, platforms, null);
+    List<cl_device_id> all = new ArrayList<>();
+    for (cl_platform_id platform : platforms) {
+      if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 0, null, count) == CL_SUCCESS) {
+        cl_device_id[] found = new cl_device_id[count[0]];
+        clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, found.length, found, null);
+        all.addAll(List.of(found));
+      }
+    }
+    return all;
   }
 
   static long memory(cl_device_id device) {
@@ -129,33 +141,23 @@ public final class VgpuJob {
 
     @Override
     public Long map(Long value) throws Exception {
-      int[] count = new int[1];
-      clGetPlatformIDs(0, null, count);
-      cl_platform_id[] platforms = new cl_platform_id[count[0]];
-      clGetPlatformIDs(platforms.length, platforms, null);
-      List<cl_device_id> all = new ArrayList<>();
-      List<Long> sizes = new ArrayList<>();
-      cl_platform_id ours = null;
-      for (cl_platform_id platform : platforms) {
-        for (cl_device_id device : devices(platform)) {
-          ours = all.size() == index ? platform : ours;
-          all.add(device);
-          sizes.add(memory(device));
-        }
+      cl_mem held;
+      synchronized (JOCL) {
+        List<cl_device_id> all = devices();
+        List<Long> sizes = all.stream().map(VgpuJob::memory).collect(Collectors.toList());
+        cl_context context = clCreateContext(new cl_context_properties(), 1, new cl_device_id[] {all.get(index)}, null, null, null);
+        long filled = fill(context);
+        boolean right = add(context, all.get(index));
+        held = clCreateBuffer(context, CL_MEM_READ_WRITE, HELD, null, null);
+        say(String.format("{\"attach\": \"%s\", \"pid\": %d, \"task\": %d, \"index\": %d, \"memory\": %s, \"filled\": %d, \"right\": %b}",
+            System.getenv("FASTGPU_ATTACH"), ProcessHandle.current().pid(), value, index, sizes, filled, right));
       }
-      cl_context_properties properties = new cl_context_properties();
-      properties.addProperty(CL_CONTEXT_PLATFORM, ours);
-      cl_context context = clCreateContext(properties, 1, new cl_device_id[] {all.get(index)}, null, null, null);
-      long filled = fill(context);
-      boolean right = add(context, all.get(index));
-      cl_mem held = clCreateBuffer(context, CL_MEM_READ_WRITE, HELD, null, null);
-      say(String.format("{\"attach\": \"%s\", \"pid\": %d, \"task\": %d, \"index\": %d, \"memory\": %s, \"filled\": %d, \"right\": %b}",
-          System.getenv("FASTGPU_ATTACH"), ProcessHandle.current().pid(), value, index, sizes, filled, right));
       while (!Files.exists(Path.of(folder, "stop"))) {
         Thread.sleep(50);
       }
-      clReleaseMemObject(held);
-      clReleaseContext(context);
+      synchronized (JOCL) {
+        clReleaseMemObject(held); // the context is left: JOCL 2.0.5 was seen to crash in deleteCallbackInfo, at its release
+      }
       return value;
     }
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Flink's own JobManager and two TaskManagers with its own GPU driver, each TaskManager in a set of two vGPUs. Flink is Maven Central's:
+"""Flink's own JobManager and two TaskManagers with its own GPU driver, each TaskManager in a set of two vGPUs. Flink is 80 MB of Maven Central's:
 `test_flink.py --prepare` gets it once, and without that the test is skipped."""
+import contextlib
 import glob
 import hashlib
 import json
 import os
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -63,9 +65,12 @@ def prepare():
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that the kernel gives to nobody who asks for any, as Flink's other servers do."""
+    while True:
+        with socket.socket() as s, contextlib.suppress(OSError):
+            port = random.randrange(20000, 32000)
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 class Flink(unittest.TestCase):
@@ -196,5 +201,5 @@ if __name__ == "__main__":
     if not shutil.which("javac"):
         skip("no javac: install a JDK (openjdk-17-jdk-headless)")
     if not os.path.isdir(jars()):
-        skip("Flink is not here: tests/flink/test_flink.py --prepare gets it")
+        skip("Flink is not here: tests/flink/test_flink.py --prepare gets it (80 MB)")
     unittest.main(verbosity=2)

@@ -39,11 +39,10 @@ final class Settings {
   /** How many of that size the node has; 0: as many as fit. */
   static int count() {
     String text = read("FASTGPU_YARN_COUNT", "0");
-    try {
-      return Integer.parseUnsignedInt(text);
-    } catch (NumberFormatException e) {
-      throw new IllegalArgumentException("FASTGPU_YARN_COUNT is \"" + text + "\"; type how many vGPUs this node has for YARN, such as 4", e);
+    if (!text.matches("[0-9]{1,6}")) {
+      throw new IllegalArgumentException("FASTGPU_YARN_COUNT is \"" + text + "\"; type how many vGPUs this node has for YARN, such as 4");
     }
+    return Integer.parseInt(text);
   }
 
   static long vgpusOf(Resource resource) {
