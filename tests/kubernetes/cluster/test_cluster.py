@@ -293,7 +293,7 @@ class Bridge(Case):
             self.assertEqual(self.bound(f"p{i}"), "n1")
         self.pod("slice", limits={"fastgpu.dev/vgpu-8g-25": "1"})
         said = self.pending("slice")
-        self.assertIn("FastGPU: no GPU has 8 GiB and 25 % free", said)
+        self.assertIn("FastGPU: no GPU has 8 GiB and 25 percent free", said)
         cluster.must("DELETE", "/api/v1/namespaces/default/pods/p0?gracePeriodSeconds=0")
         self.assertEqual(self.bound("slice"), "n1")
 
