@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. meson does the work; `make` leaves a complete runnable tree in out/.
 BUILD ?= build
-.PHONY: all test check asan tsan fuzz bench lint compat gpu-check gpu-bundle dist deb deb-check image image-check vm-check kubernetes-check matrix clean format
+.PHONY: all test check asan tsan fuzz bench lint compat gpu-check gpu-bundle dist deb deb-check image image-check vm-check kubernetes-check kubernetes-cluster-check matrix clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -56,6 +56,10 @@ KUBERNETES_ROUNDS ?= 1000
 kubernetes-check: all
 	@KUBERNETES_BUILD=1 KUBERNETES_ROUNDS=$(KUBERNETES_ROUNDS) tests/kubernetes/run.py
 	@cd tests/kubernetes/chart && FASTGPU_SOURCE=$(CURDIR) go test .
+
+# The manifests, claims and fastgpu-scheduler with Kubernetes' own API server and scheduler, which are built the first time: half an hour. Needs go and etcd.
+kubernetes-cluster-check: all
+	@KUBERNETES_BUILD=1 FASTGPU_PREFIX=$(CURDIR)/out tests/kubernetes/cached.py tests/kubernetes/cluster/test_cluster.py
 
 # What `make` built, as one archive with install.sh.
 dist: all

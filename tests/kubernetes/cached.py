@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """cached.py TEST: runs it with the registry's packages of requirements.txt, kept as those of tests/api are."""
 import os

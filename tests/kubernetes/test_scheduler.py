@@ -158,8 +158,8 @@ class Scheduler(unittest.TestCase):
         self.start("--no-events")
         reply = self.filter("half")
         self.assertEqual(reply["NodeNames"], ["n2", "n3"])
-        self.assertEqual(reply["FailedNodes"], {"n1": "FastGPU: no GPU has 10 GiB and 60 % free"})
-        self.assertEqual(self.filter("huge")["FailedAndUnresolvableNodes"], {n: "FastGPU: no GPU is as large as 1 TiB and 10 %" for n in ("n1", "n2", "n3")})
+        self.assertEqual(reply["FailedNodes"], {"n1": "FastGPU: no GPU has 10 GiB and 60 percent free"})
+        self.assertEqual(self.filter("huge")["FailedAndUnresolvableNodes"], {n: "FastGPU: no GPU is as large as 1 TiB and 10 percent" for n in ("n1", "n2", "n3")})
         self.assertTrue(any("continue=p%2F2" in path for path in self.server.asked), self.server.asked)
         code, scores = self.ask("POST", "/prioritize", {"Pod": pod("p", "small"), "Nodes": None, "NodeNames": ["n3", "n2", "n1"]})
         scores = {s["Host"]: s["Score"] for s in scores}

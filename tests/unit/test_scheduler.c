@@ -104,12 +104,12 @@ static void a_filter(void **state)
         assert_int_equal(json_array_size(json_object_get(reply, "NodeNames")), 2);
         assert_string_equal(json_string_value(json_array_get(json_object_get(reply, "NodeNames"), 0)), "a");
         assert_string_equal(json_string_value(json_array_get(json_object_get(reply, "NodeNames"), 1)), "new");
-        assert_string_equal(text_at(reply, "FailedNodes", "b"), "FastGPU: no GPU has 10 GiB and 60 % free");
-        assert_string_equal(text_at(reply, "FailedAndUnresolvableNodes", "c"), "FastGPU: the GPUs with 10 GiB and 60 % are tainted");
+        assert_string_equal(text_at(reply, "FailedNodes", "b"), "FastGPU: no GPU has 10 GiB and 60 percent free");
+        assert_string_equal(text_at(reply, "FailedAndUnresolvableNodes", "c"), "FastGPU: the GPUs with 10 GiB and 60 percent are tainted");
         json_decref(reply);
         /* Two, which one GPU cannot have, one behind the other. */
         reply = filtered(view, question(pod_of("two", ""), "[\"a\", \"b\"]"), 1);
-        assert_string_equal(text_at(reply, "FailedNodes", "b"), "FastGPU: no GPU has 16 GiB and 10 % free (one of 2 vGPUs)");
+        assert_string_equal(text_at(reply, "FailedNodes", "b"), "FastGPU: no GPU has 16 GiB and 10 percent free (one of 2 vGPUs)");
         json_decref(reply);
         /* Whole nodes, as kube-scheduler sends them to who does not know them. */
         reply = filtered(view, json_pack("{s:o, s:o}", "Pod", pod_of("half", ""), "Nodes", parse("{\"items\": [{\"metadata\": {\"name\": \"b\"}}, {\"metadata\": {\"name\": \"a\", \"labels\": {}}}]}")), 1);
@@ -137,7 +137,7 @@ static void resources(void **state)
         assert_int_equal(wants.count, 3);
         assert_true(fgi_sched_largest(&wants)->share == 1000);
         json_t *reply = filtered(view, question(pod, "[\"a\", \"b\"]"), 1);
-        assert_string_equal(text_at(reply, "FailedNodes", "b"), "FastGPU: no GPU has 10 GiB and 12.5 % free (one of 2 vGPUs)");
+        assert_string_equal(text_at(reply, "FailedNodes", "b"), "FastGPU: no GPU has 10 GiB and 12.5 percent free (one of 2 vGPUs)");
         json_decref(reply);
         fgi_sched_view_free(view);
 }

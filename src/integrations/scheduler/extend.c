@@ -40,7 +40,7 @@ static const char *node_of(const struct question *q, size_t i)
         return name ? name : "";
 }
 
-/* The same sentence for all nodes with the same lack: kube-scheduler counts them. */
+/* The same sentence for all nodes with the same lack: kube-scheduler counts them. In words: it has a "%" formatted (1.37.2). */
 static void say(const struct fgi_sched_verdict *v, const struct fgi_sched_wants *wants, char *ret, size_t size)
 {
         static const char *const format[FGI_SCHED_LACK_COUNT] = {[FGI_SCHED_NO_GPUS] = "FastGPU: no GPUs for claims there, %s wanted",
@@ -49,6 +49,9 @@ static void say(const struct fgi_sched_verdict *v, const struct fgi_sched_wants 
                                                                  [FGI_SCHED_TAINTED] = "FastGPU: the GPUs with %s are tainted"};
         char what[96];
         fgi_sched_say(v->want->memory, v->want->share, what, sizeof what);
+        char *sign = strchr(what, '%');
+        if (sign)
+                snprintf(sign, sizeof what - (size_t)(sign - what), "percent");
         snprintf(ret, size, format[v->lack], what);
         if (wants->count > 1)
                 snprintf(ret + strlen(ret), size - strlen(ret), " (one of %zu vGPUs)", wants->count);

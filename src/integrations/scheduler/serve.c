@@ -61,20 +61,18 @@ static bool refresh(struct fgi_sched_server *server, uint64_t max_age)
         return true;
 }
 
-/* Nobody is refused by what was read before the question came: then it is read again. Is the server away, kube-scheduler goes on without us (ignorable). */
+/* What decides is read after the question came: kube-scheduler asks for one pod right after it has written another's claim. For pods that want
+ * nothing of ours nothing is read. Is the server away, kube-scheduler goes on without us (ignorable). */
 static json_t *filter(struct fgi_sched_server *server, uint64_t came, const json_t *question, struct fg_error *err)
 {
-        size_t refused = 0;
-        json_t *reply = fgi_sched_filter(server->view, server->class, server->classes, question, &refused, err);
-        if (reply && refused && server->at < came) {
-                json_decref(reply);
-                if (!refresh(server, 0)) {
-                        fg_error_set(err, -EAGAIN, "the API server cannot be asked");
-                        return NULL;
-                }
-                reply = fgi_sched_filter(server->view, server->class, server->classes, question, &refused, err);
+        size_t ignored;
+        struct fgi_sched_wants wants;
+        fgi_sched_wants(server->view, server->class, server->classes, json_object_get(question, "Pod"), &wants);
+        if ((wants.is_ours || wants.reason) && server->at < came && !refresh(server, 0)) {
+                fg_error_set(err, -EAGAIN, "the API server cannot be asked");
+                return NULL;
         }
-        return reply;
+        return fgi_sched_filter(server->view, server->class, server->classes, question, &ignored, err);
 }
 
 static enum MHD_Result reply_to(struct fgi_sched_server *server, struct MHD_Connection *connection, const char *path, const struct body *body)
