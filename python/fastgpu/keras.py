@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FastGPU in Keras 3, and in Keras 2: that of an older TensorFlow, or tf_keras beside a newer one (TF_USE_LEGACY_KERAS=1). Importing this makes `keras.layers.VirtualGPU`, and with TensorFlow `tf.keras.layers.VirtualGPU`, this one.
+"""FastGPU in Keras 3, and in Keras 2: that of an older TensorFlow, or tf_keras beside a newer one (TF_USE_LEGACY_KERAS=1). Importing this makes
+`keras.layers.VirtualGPU`, and with TensorFlow `tf.keras.layers.VirtualGPU`, this one.
 
     model = keras.Sequential([keras.layers.VirtualGPU(2), keras.layers.Dense(1)])
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two examples at once on one device: what each gets of it, by the daemon's books."""
+import mmap
 import os
 import random
+import struct
 import subprocess
 import sys
 import time
@@ -43,6 +45,21 @@ def field_options(folder):
     made_up_digits(digits)
     return {"data": ("--table", table), "finance": (), "learning": ("--digits", digits, "--epochs", "3"), "render": ("--passes", "8"),
             "science": ("--bodies", "512", "--steps", "16"), "vision": ()}
+
+
+class Demand:
+    """Whether a vGPU has anything for its device, by its usage page (include/fastgpu/page.h): launches that wait for a grant or are under way.
+    Of its first process, which is the only one here."""
+    HEAD, SLOT, WAITING, INFLIGHT = 192, 384, 256, 260
+
+    def __init__(self, node, vgpu):
+        with open(os.path.join(node.dir, "run", "vgpu", vgpu["uuid"], "usage"), "rb") as page:
+            self.page = mmap.mmap(page.fileno(), 0, access=mmap.ACCESS_READ)
+        size, slots = struct.unpack_from("<2I", self.page, 8)
+        assert size == self.HEAD + slots * self.SLOT, "the page's layout has changed: see page.h"
+
+    def __bool__(self):
+        return any(struct.unpack_from("<2I", self.page, self.HEAD + self.WAITING))
 
 
 class Pair:
@@ -92,3 +109,15 @@ class Pair:
         """Percent of their device time that the first has in the next so many seconds."""
         first, second = self.busy(seconds)
         return 100 * first / (first + second)
+
+    def share_and_demand(self, seconds):
+        """The same, and percent of the time in which each had something for the device, looked at every few milliseconds."""
+        wants = [Demand(self.node, vgpu) for vgpu in self.node.get("/v1/vgpus/t")["vgpus"]]
+        before, end, looks, wanted = self.gpu_ns(), time.monotonic() + seconds, 0, [0, 0]
+        while time.monotonic() < end:
+            time.sleep(0.002)
+            looks += 1
+            for i, one in enumerate(wants):
+                wanted[i] += bool(one)
+        first, second = (now - then for now, then in zip(self.gpu_ns(), before))
+        return 100 * first / (first + second), [100 * count / looks for count in wanted]
