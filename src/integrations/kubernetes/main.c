@@ -20,7 +20,7 @@
 #define HAMI_SPLIT 10u /* HAMi's own default */
 #define SETS (10 * FG_NSEC_PER_SEC)
 
-const char *argp_program_version = "fastgpu-kubelet " FASTGPU_VERSION;
+__attribute__((visibility("default"))) const char *argp_program_version = "fastgpu-kubelet " FASTGPU_VERSION;
 
 #define ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/"
 

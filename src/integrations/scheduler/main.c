@@ -19,7 +19,7 @@
 
 enum { EXIT_FINE, EXIT_FAILED, EXIT_USAGE, EXIT_NOT_FOUND };
 
-const char *argp_program_version = "fastgpu-scheduler " FASTGPU_VERSION;
+__attribute__((visibility("default"))) const char *argp_program_version = "fastgpu-scheduler " FASTGPU_VERSION;
 
 struct options {
         const char *listen, *why;

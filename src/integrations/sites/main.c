@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+__attribute__((visibility("default"))) const char *argp_program_version = "fastgpu-sites " FASTGPU_VERSION;
+
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NONE_FITS = 5, EXIT_NO_DAEMON = 6 };
 enum { KEY_FILE = 'f', KEY_STATE = 's', KEY_MEMORY = 'm', KEY_COMPUTE = 'c', KEY_GPUS = 'g', KEY_JSON = 'j', KEY_PROJECT = 'P', KEY_MODEL = 0x100, KEY_HOURS, KEY_BUDGET, KEY_FEATURES, KEY_KUBECONFIG, KEY_DRY };
 
