@@ -336,6 +336,13 @@ static json_t *why_unplaced(struct asking *a)
 
 /* --- on a node --- */
 
+/* What was said before it was placed is over. */
+static bool is_of_before(const json_t *event)
+{
+        const char *reason = fgi_sched_text(event, "reason");
+        return strcmp(reason, "FailedScheduling") == 0 || strcmp(reason, "FastGPU") == 0;
+}
+
 static const json_t *newest_warning(const json_t *events)
 {
         const json_t *event, *newest = NULL;
@@ -344,7 +351,7 @@ static const json_t *newest_warning(const json_t *events)
         json_array_foreach(events, i, event) {
                 const char *at = fgi_sched_text(event, "lastTimestamp");
                 at = *at ? at : fgi_sched_text(event, "eventTime");
-                if (strcmp(fgi_sched_text(event, "type"), "Warning") != 0 || strcmp(at, latest) < 0)
+                if (strcmp(fgi_sched_text(event, "type"), "Warning") != 0 || strcmp(at, latest) < 0 || is_of_before(event))
                         continue;
                 latest = at;
                 newest = event;

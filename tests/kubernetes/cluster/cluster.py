@@ -123,8 +123,7 @@ class Cluster:
         openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-out", "sa.key")
         openssl("pkey", "-in", "sa.key", "-pubout", "-out", "sa.pub")
         with open(f"{self.folder}/tokens", "w") as f:
-            f.write('admin,admin,1,system:masters\nscheduler,system:kube-scheduler,2\n'
-                    'claims,system:serviceaccount:kube-system:resourceclaim-controller,3\n')
+            f.write('admin,admin,1,system:masters\nscheduler,system:kube-scheduler,2\n')
         self.context = ssl.create_default_context(cafile=f"{self.folder}/ca")
 
     def kubeconfig(self, token):

@@ -28,7 +28,7 @@ def setUpModule():
     cluster.apply(cluster.manifest("fastgpu-scheduler.yaml").replace("KUBE-SCHEDULER-IMAGE", "kube-scheduler"))
     cluster.start("scheduler", cluster.program, "scheduler", f"--kubeconfig={cluster.kubeconfig('scheduler')}", f"--authentication-kubeconfig={cluster.kubeconfig('scheduler')}",
                   f"--authorization-kubeconfig={cluster.kubeconfig('scheduler')}", "--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={free_port()}", f"--cert-dir={cluster.folder}/scheduler")
-    cluster.start("controllers", cluster.program, "controllers", cluster.kubeconfig("claims"))
+    cluster.start("controllers", cluster.program, "controllers", cluster.kubeconfig("admin"))
     n1 = GpuNode(cluster, "n1", '2x"Test GPU":16G', labels={"zone": "a"})
     unittest.addModuleCleanup(n1.close)
     n2 = GpuNode(cluster, "n2", '1x"Big GPU":40G', labels={"zone": "b"})
@@ -210,7 +210,7 @@ class Claims(Case):
         request = field(1, field(1, "default") + field(2, uid) + field(3, "c"))
         with grpc.insecure_channel(f"unix:{n2.folder}/plugins/fastgpu.dev/dra.sock") as channel:
             def call(method):
-                return channel.unary_unary("/v1.DRAPlugin/" + method)(request, timeout=60)
+                return channel.unary_unary("/k8s.io.kubelet.pkg.apis.dra.v1.DRAPlugin/" + method)(request, timeout=60)
             reply = parse(parse(parse(call("NodePrepareResources"))[1][0])[2][0])
             self.assertEqual(texts(reply, 2), [], "an error")
             device = parse(reply[1][0])
@@ -225,7 +225,8 @@ class Claims(Case):
 
     def test_what_others_have(self):
         """A vGPU of a person on the node is none that claims can have: within the 10 s that the slice is looked at."""
-        n2.daemon.fastgpu("create", "mine", "--memory", "30G", "--compute", "50")
+        n2.daemon.fastgpu("create", "--name", "mine", "--memory", "30G", "--compute", "50")
+        self.addCleanup(wait_until, lambda: n2.slice()["spec"]["devices"][0]["capacity"]["memory"]["value"] == "40Gi", PATIENCE, "the slice has all again")
         self.addCleanup(n2.daemon.fastgpu, "delete", "mine")
         wait_until(lambda: n2.slice()["spec"]["devices"][0]["capacity"]["memory"]["value"] == "10Gi", PATIENCE, "the slice has less")
         self.claim("c", "20Gi", "10")
