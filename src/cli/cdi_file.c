@@ -61,7 +61,7 @@ int cli_cdi_read(const char *path, bool is_yaml, struct cli_cdi_file *ret, struc
         if (fd < 0 || fstat(fd, &st) < 0)
                 return fg_error_set(err, -errno, "it cannot be read: %m");
         if (!S_ISREG(st.st_mode))
-                return fg_error_set(err, -EINVAL, "it is no file");
+                return fg_error_set(err, -ENOTSUP, "it is no file");
         if (st.st_size > CLI_CDI_SIZE_MAX)
                 return fg_error_set(err, -EFBIG, "it is larger than 4 MiB");
         fg_autofree char *text = malloc(CLI_CDI_SIZE_MAX);

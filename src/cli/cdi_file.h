@@ -19,7 +19,7 @@ struct cli_cdi_file {
 
 /* -EINVAL: not what its name says; `err` has the place. */
 int cli_cdi_parse(const char *text, size_t size, bool is_yaml, struct cli_cdi_file *ret, struct fg_error *err);
-/* A regular file of at most CLI_CDI_SIZE_MAX bytes (-EFBIG). Release ret->json. */
+/* The same of a regular file (-ENOTSUP) of at most CLI_CDI_SIZE_MAX bytes (-EFBIG). Release ret->json. */
 int cli_cdi_read(const char *path, bool is_yaml, struct cli_cdi_file *ret, struct fg_error *err);
 
 #endif

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -121,8 +122,9 @@ static void check_spec(struct cli_report *report, const char *path, bool is_yaml
 {
         struct fg_error err = {0};
         struct cli_cdi_file file;
-        if (cli_cdi_read(path, is_yaml, &file, &err) < 0) {
-                cli_report_add(report, "cdi", CLI_FINDING_WARN, "mend or remove it", "%s is dropped by engines: %s", path, err.text);
+        int r = cli_cdi_read(path, is_yaml, &file, &err);
+        if (r < 0) {
+                cli_report_add(report, "cdi", CLI_FINDING_WARN, "mend or remove it", "%s is %s: %s", path, r == -EINVAL ? "dropped by engines" : "not looked at", err.text);
                 return;
         }
         cli_autojson json_t *spec = file.json;

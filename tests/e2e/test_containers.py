@@ -282,14 +282,14 @@ class Spec(ContainerTest):
         self.assertEqual(said("other.yaml", "kind: 'example.com/nic' # a network card\n"), [])
         self.assertIn("no line \"kind:", said("flow.yaml", "{kind: nvidia.com/gpu}\n")[0][1])
         self.assertIn("fastgpud writes JSON", said("vgpu.yaml", "kind: fastgpu.dev/vgpu\n")[0][2])
-        for name, text, why in (("a.json", "{\"kind\": ]", "no JSON at line 1, column 10"), ("a.json", "[1]", "no object"), ("a.json", "[" * 9999, "no JSON"),
-                                ("a.json", "{" + " " * (4 << 20), "larger than 4 MiB"), ("a.yaml", "#" * (4 << 20) + "\n", "larger than 4 MiB")):
+        for name, text, why in (("a.json", "{\"kind\": ]", "dropped by engines: it is no JSON at line 1, column 10"), ("a.json", "[1]", "no object"), ("a.json", "[" * 9999, "no JSON"),
+                                ("a.json", "{" + " " * (4 << 20), "not looked at: it is larger than 4 MiB"), ("a.yaml", "#" * (4 << 20) + "\n", "larger than 4 MiB")):
             (verdict, text, mend), = said(name, text)
             self.assertEqual((verdict, mend), ("warn", "mend or remove it"))
             self.assertIn(why, text)
         os.mkfifo("/etc/cdi/pipe.json")
         self.addCleanup(os.unlink, "/etc/cdi/pipe.json")
-        self.assertIn("pipe.json is dropped by engines: it is no file", self.node.fastgpu("doctor", check=False).stdout)
+        self.assertIn("pipe.json is not looked at: it is no file", self.node.fastgpu("doctor", check=False).stdout)
 
     def test_doctor_says_which_engine_is_too_old(self):
         """Engines that are told of a CDI device by --device and know none say that it is no file: doctor says what to type."""
