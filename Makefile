@@ -30,7 +30,7 @@ fuzz:
 
 # 77: what a checker needs is not installed or not built.
 lint:
-	@for check in check-layers check-shape check-exports check-vendor; do tools/$$check || [ $$? = 77 ] || exit 1; done
+	@for check in check-layers check-shape check-exports check-vendor check-links; do tools/$$check || [ $$? = 77 ] || exit 1; done
 
 # BENCH: options of tests/bench/bench.py, such as "--quick --only tiny,cap".
 bench: all

@@ -12,6 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 me=$(id -u)
 prefix=
 uninstall=
+services='fastgpu-kubelet fastgpu-gate fastgpud'
 
 fail() {
         echo "install.sh: $1" >&2
@@ -72,12 +73,21 @@ remove_folders() {
         done
 }
 
+# Those that were started, or are to be with the machine; the daemon last.
+stop_services() {
+        for service in $services; do
+                [ -f "$prefix/lib/systemd/system/$service.service" ] || continue
+                units=$service.service
+                [ "$service" != fastgpud ] || units="fastgpud.socket $units"
+                systemctl is-active --quiet $units || systemctl is-enabled --quiet $units 2>/dev/null || continue
+                systemctl disable --now $units >/dev/null 2>&1 || true
+                echo "stopped $service"
+        done
+}
+
 remove() {
         [ -f "$list" ] || fail "nothing of FastGPU was installed below $prefix (there is no $list)"
-        if has_systemd && systemctl is-active --quiet fastgpud.service fastgpud.socket; then
-                systemctl disable --now fastgpud.socket fastgpud.service >/dev/null 2>&1 || true
-                echo "stopped fastgpud"
-        fi
+        ! has_systemd || stop_services
         rm -rf "$prefix/lib/python3/dist-packages/fastgpu/__pycache__"
         copy=$(mktemp)
         trap 'rm -f "$copy"' EXIT
@@ -133,7 +143,7 @@ put_python() {
 }
 
 missing_libraries() {
-        for file in "$prefix/bin/fastgpu" "$prefix/bin/fastgpud" "$prefix/lib/fastgpu/libfastgpu-remote.so"; do
+        for file in "$prefix/bin/"fastgpu* "$prefix/lib/fastgpu/libfastgpu-remote.so"; do
                 ldd "$file" 2>/dev/null | awk '/not found/ {print $1}'
         done | sort -u | tr '\n' ' '
 }
@@ -150,8 +160,11 @@ install_tree() {
         while IFS= read -r file; do
                 put "$here/tree/$file" "$file"
         done <"$work/files"
-        sed "s|@bindir@|$prefix/bin|" "$here/fastgpud.service.in" >"$work/fastgpud.service"
-        put "$work/fastgpud.service" lib/systemd/system/fastgpud.service
+        for service in $services; do
+                [ -x "$here/tree/bin/$service" ] || continue
+                sed "s|@bindir@|$prefix/bin|" "$here/$service.service.in" >"$work/$service.service"
+                put "$work/$service.service" "lib/systemd/system/$service.service"
+        done
         put "$here/fastgpud.socket" lib/systemd/system/fastgpud.socket
         put_python
         # What an earlier version had and this one has not.
@@ -178,7 +191,7 @@ say_what_was_done() {
         fi
         missing=$(missing_libraries)
         [ -z "$missing" ] || echo "missing libraries: $missing
-  Debian, Ubuntu: apt-get install libjansson4 libmicrohttpd12 libsodium23 libsqlite3-0 libsystemd0 libgnutls30 libcurl3-gnutls ocl-icd-libopencl1"
+  Debian, Ubuntu: apt-get install libjansson4 libmicrohttpd12 libsodium23 libsqlite3-0 libsystemd0 libgnutls30 libcurl3-gnutls libnghttp2-14 libprotobuf-c1 ocl-icd-libopencl1"
         case :$PATH: in
         *:"$prefix/bin":*) ;;
         *) echo "add it to your path: export PATH=$prefix/bin:\$PATH" ;;

@@ -3,50 +3,80 @@
 #include "cli/doctor.h"
 
 #include "base/cleanup.h"
+#include "cli/cdi_file.h"
 #include "cli/cli.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define KIND "fastgpu.dev/vgpu"
 
-/* How a vGPU gets into a container of this engine. */
-static const struct {
-        const char *program, *way;
+/* How a vGPU gets into a container of this engine: by CDI from a version on, and before it. */
+static const struct engine {
+        const char *program;
+        unsigned major, minor;
+        const char *way, *else_way;
 } engine_table[] = {
-        {"podman", "--device " KIND "=NAME (4.1 or newer)"},
-        {"dockerd", "--device " KIND "=NAME (25 or newer, before 28.2 with the feature cdi), else `fastgpu docker enable` and --runtime fastgpu"},
-        {"containerd", "CDI (1.7 or newer), else ctr run --runc-binary fastgpu-runtime"},
-        {"crio", "CDI"},
+        {"podman", 4, 1, "--device " KIND "=NAME", "podman --runtime fastgpu-runtime run --annotation " KIND "=NAME, or a newer podman"},
+        {"dockerd", 25, 0, "--device " KIND "=NAME (before 28.2 with the feature cdi), or `fastgpu docker enable` and --runtime fastgpu",
+         "`fastgpu docker enable`, then docker run $(fastgpu container NAME --for docker), or a newer Docker"},
+        {"containerd", 1, 7, "CDI, or ctr run --runc-binary fastgpu-runtime", "ctr run $(fastgpu container NAME --for ctr), or a newer containerd"},
+        {"crio", 1, 23, "CDI", "a newer CRI-O"},
 };
 /* In the order in which engines read them: the second wins. */
 static const char *const folder_table[] = {"/etc/cdi", "/run/cdi"};
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static bool in_path(const char *program)
+static bool find_program(const char *program, char ret[PATH_MAX])
 {
         static const char *const folder[] = {"/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"};
-        char path[PATH_MAX];
         for (size_t i = 0; i < COUNT(folder); i++) {
-                snprintf(path, sizeof path, "%s/%s", folder[i], program);
-                if (access(path, X_OK) == 0)
+                snprintf(ret, PATH_MAX, "%s/%s", folder[i], program);
+                if (access(ret, X_OK) == 0)
                         return true;
         }
         return false;
 }
 
+/* The first number with a dot in what `PATH --version` says; false: it says none. */
+static bool ask_version(const char *path, unsigned *ret_major, unsigned *ret_minor)
+{
+        char command[PATH_MAX + 64], line[256] = "";
+        snprintf(command, sizeof command, "timeout 5 %s --version 2>/dev/null </dev/null", path);
+        FILE *f = popen(command, "re");
+        bool found = f && fgets(line, sizeof line, f);
+        if (f)
+                pclose(f);
+        for (const char *c = line; found && *(c += strcspn(c, "0123456789")); c += strspn(c, "0123456789"))
+                if (sscanf(c, "%4u.%4u", ret_major, ret_minor) == 2)
+                        return true;
+        return false;
+}
+
+static void check_engine(struct cli_report *report, const struct engine *engine, const char *path)
+{
+        unsigned major, minor;
+        if (!ask_version(path, &major, &minor))
+                cli_report_add(report, "engine", CLI_FINDING_OK, "", "%s, if it is %u.%u or newer: %s", engine->program, engine->major, engine->minor, engine->way);
+        else if (major < engine->major || (major == engine->major && minor < engine->minor))
+                cli_report_add(report, "engine", CLI_FINDING_WARN, engine->else_way, "%s %u.%u is too old for CDI (%u.%u): it knows no device " KIND "=NAME",
+                               engine->program, major, minor, engine->major, engine->minor);
+        else
+                cli_report_add(report, "engine", CLI_FINDING_OK, "", "%s %u.%u: %s", engine->program, major, minor, engine->way);
+}
+
 static void check_engines(struct cli_report *report)
 {
+        char path[PATH_MAX];
         unsigned found = 0;
         for (size_t i = 0; i < COUNT(engine_table); i++) {
-                if (!in_path(engine_table[i].program))
+                if (!find_program(engine_table[i].program, path))
                         continue;
                 found++;
-                cli_report_add(report, "engine", CLI_FINDING_OK, "", "%s: %s", engine_table[i].program, engine_table[i].way);
+                check_engine(report, &engine_table[i], path);
         }
         if (!found)
                 cli_report_add(report, "engine", CLI_FINDING_OK, "", "no container engine is installed");
@@ -73,21 +103,33 @@ static void add_devices(struct cli_report *report, const json_t *spec, const cha
         }
 }
 
-static void check_spec(struct cli_report *report, const char *path, struct specs *specs)
+static void check_kind(struct cli_report *report, const char *path, const struct cli_cdi_file *file, struct specs *specs)
 {
-        json_error_t where;
-        cli_autojson json_t *spec = json_load_file(path, 0, &where);
-        const char *kind = cli_text(spec, "kind");
-        if (!spec) {
-                cli_report_add(report, "cdi", CLI_FINDING_WARN, "mend or remove it", "%s is dropped by engines: %s (line %d)", path, where.text, where.line);
-                return;
-        }
-        if (strncmp(kind, "nvidia.com/", 11) == 0 && !specs->has_foreign) {
+        if (strncmp(file->kind, "nvidia.com/", 11) == 0 && !specs->has_foreign) {
                 specs->has_foreign = true;
                 cli_report_add(report, "cdi", CLI_FINDING_WARN, "give a container one or the other: a whole GPU covers the limits of a vGPU",
-                               "%s offers whole GPUs as %s", path, kind);
+                               "%s offers whole GPUs as %s", path, file->kind);
         }
-        if (strcmp(kind, KIND) != 0)
+        if (!file->json && !*file->kind)
+                cli_report_add(report, "cdi", CLI_FINDING_WARN, "if it offers whole GPUs, give a container one or the other",
+                               "%s has no line \"kind: VENDOR/CLASS\", which is all that is read of YAML", path);
+        if (!file->json && strcmp(file->kind, KIND) == 0)
+                cli_report_add(report, "cdi", CLI_FINDING_WARN, "remove it: fastgpud writes JSON",
+                               "%s names vGPUs and is not fastgpud's; of a name that two files have, engines drop both", path);
+}
+
+static void check_spec(struct cli_report *report, const char *path, bool is_yaml, struct specs *specs)
+{
+        struct fg_error err = {0};
+        struct cli_cdi_file file;
+        int r = cli_cdi_read(path, is_yaml, &file, &err);
+        if (r < 0) {
+                cli_report_add(report, "cdi", CLI_FINDING_WARN, "mend or remove it", "%s is %s: %s", path, r == -EINVAL ? "dropped by engines" : "not looked at", err.text);
+                return;
+        }
+        cli_autojson json_t *spec = file.json;
+        check_kind(report, path, &file, specs);
+        if (!spec || strcmp(file.kind, KIND) != 0)
                 return;
         specs->is_read = true;
         cli_report_add(report, "cdi", CLI_FINDING_OK, "", "%s: %zu devices, version %s", path, json_array_size(json_object_get(spec, "devices")),
@@ -104,8 +146,8 @@ static void check_folder(struct cli_report *report, const char *folder, struct s
         while (dir && (entry = readdir(dir))) {
                 const char *dot = strrchr(entry->d_name, '.');
                 snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-                if (dot && strcmp(dot, ".json") == 0)
-                        check_spec(report, path, specs);
+                if (dot && (strcmp(dot, ".json") == 0 || strcmp(dot, ".yaml") == 0))
+                        check_spec(report, path, dot[1] == 'y', specs);
         }
         if (dir)
                 closedir(dir);

@@ -267,6 +267,58 @@ class Spec(ContainerTest):
         self.assertTrue(any(v == "warn" and nvidia in t and "whole GPUs" in t for v, t in found), found)
         self.assertTrue(any(v == "fail" and '"a"' in t and "drop it from both" in t for v, t in found), found)
 
+    def test_doctor_reads_what_others_write(self):
+        """NVIDIA's toolkit writes YAML. Files that are none, that have no end, or are too large are named and do no harm."""
+        def said(name, text):
+            path = os.path.join("/etc/cdi", name)
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+            findings = json.loads(self.node.fastgpu("doctor", "--json", check=False).stdout)["findings"]
+            os.unlink(path)
+            return [(f["verdict"], f["text"].replace(path, "IT"), f["mend"]) for f in findings if f["check"] == "cdi" and path in f["text"]]
+        (verdict, text, mend), = said("nvidia.yaml", "---\ncdiVersion: 0.5.0\ndevices:\n- name: all\nkind: nvidia.com/gpu\n")
+        self.assertEqual((verdict, text), ("warn", "IT offers whole GPUs as nvidia.com/gpu"))
+        self.assertIn("covers the limits", mend)
+        self.assertEqual(said("other.yaml", "kind: 'example.com/nic' # a network card\n"), [])
+        self.assertIn("no line \"kind:", said("flow.yaml", "{kind: nvidia.com/gpu}\n")[0][1])
+        self.assertIn("fastgpud writes JSON", said("vgpu.yaml", "kind: fastgpu.dev/vgpu\n")[0][2])
+        for name, text, why in (("a.json", "{\"kind\": ]", "dropped by engines: it is no JSON at line 1, column 10"), ("a.json", "[1]", "no object"), ("a.json", "[" * 9999, "no JSON"),
+                                ("a.json", "{" + " " * (4 << 20), "not looked at: it is larger than 4 MiB"), ("a.yaml", "#" * (4 << 20) + "\n", "larger than 4 MiB")):
+            (verdict, text, mend), = said(name, text)
+            self.assertEqual((verdict, mend), ("warn", "mend or remove it"))
+            self.assertIn(why, text)
+        os.mkfifo("/etc/cdi/pipe.json")
+        self.addCleanup(os.unlink, "/etc/cdi/pipe.json")
+        self.assertIn("pipe.json is not looked at: it is no file", self.node.fastgpu("doctor", check=False).stdout)
+
+    def test_doctor_says_which_engine_is_too_old(self):
+        """Engines that are told of a CDI device by --device and know none say that it is no file: doctor says what to type."""
+        subprocess.run(["mount", "-t", "tmpfs", "none", "/usr/local/bin"], check=True)
+        self.addCleanup(subprocess.run, ["umount", "/usr/local/bin"], check=True)
+
+        def said(line):
+            with open("/usr/local/bin/crio", "w", encoding="ascii") as f:
+                f.write(f"#!/bin/sh\n{line}\n")
+            os.chmod("/usr/local/bin/crio", 0o755)
+            findings = json.loads(self.node.fastgpu("doctor", "--json", check=False).stdout)["findings"]
+            finding, = (f for f in findings if f["check"] == "engine" and f["text"].startswith("crio"))
+            return finding["verdict"], finding["text"], finding["mend"]
+        self.assertEqual(said("echo crio version 1.30.4"), ("ok", "crio 1.30: CDI", ""))
+        self.assertEqual(said("echo crio version 1.23.0"), ("ok", "crio 1.23: CDI", ""))
+        old = "crio 1.22 is too old for CDI (1.23): it knows no device fastgpu.dev/vgpu=NAME"
+        self.assertEqual(said("echo crio version 1.22.9"), ("warn", old, "a newer CRI-O"))
+        for line in ("echo crio version 5", "exit 1"):
+            self.assertEqual(said(line), ("ok", "crio, if it is 1.23 or newer: CDI", ""))
+
+    @unittest.skipUnless(shutil.which("dockerd"), "no Docker here: NOT TESTED")
+    def test_doctor_knows_this_docker(self):
+        version = subprocess.run(["dockerd", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
+        findings = json.loads(self.node.fastgpu("doctor", "--json", check=False).stdout)["findings"]
+        finding, = (f for f in findings if f["check"] == "engine" and f["text"].startswith("dockerd"))
+        self.assertIn(".".join(version.split(".")[:2]), finding["text"])
+        self.assertEqual(finding["verdict"], "warn" if int(version.split(".")[0]) < 25 else "ok", finding)
+        self.assertIn("fastgpu docker enable", finding["mend"] or finding["text"])
+
     def test_doctor_looks_at_the_machine_below(self):
         """What this machine may not have, laid over what it shows, in the test's own mounts."""
         def shown(folder, **files):

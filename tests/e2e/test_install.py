@@ -15,6 +15,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path[:0] = [os.path.join(ROOT, "tests", "lib")]
 from node import Node, prefix, require_tree  # noqa: E402
 
+# As install.sh stops them. The kubelet's is built where its libraries are.
+SERVICES = [name for name in ("fastgpu-kubelet", "fastgpu-gate", "fastgpud") if os.path.exists(os.path.join(prefix(), "bin", name))]
+
 
 def run(*argv, code=0, **kwargs):
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, **kwargs)
@@ -50,11 +53,13 @@ class Install(unittest.TestCase):
         said = run(self.script, "--prefix", self.to)
         self.assertIn(f"installed below {self.to}", said)
         before = self.files(self.to)
-        with open(os.path.join(self.to, "lib/systemd/system/fastgpud.service"), encoding="utf-8") as f:
-            self.assertIn(f"ExecStart={self.to}/bin/fastgpud", f.read())
-        for name in ("share/man/man1/fastgpu.1", "share/bash-completion/completions/fastgpu", "share/doc/fastgpu/containers.md",
+        for service in SERVICES:
+            with open(os.path.join(self.to, f"lib/systemd/system/{service}.service"), encoding="utf-8") as f:
+                self.assertRegex(f.read(), f"(?m)^ExecStart={self.to}/bin/{service}( |$)")
+        for name in ("share/man/man1/fastgpu.1", "share/bash-completion/completions/fastgpu", "share/doc/fastgpu/containers.md", "share/doc/fastgpu/design/slurm.md",
                      "bin/fastgpu-runtime", "lib/fastgpu/libfastgpu-enter.so", "lib/python3/dist-packages/fastgpu/py.typed"):
             self.assertIn(os.path.join(self.to, name), before)
+        self.assertEqual(run(os.path.join(ROOT, "tools", "check-links"), "--root", os.path.join(self.to, "share/doc/fastgpu")), "")
         self.assertIn("nothing was changed", run(self.script, "--prefix", self.to))
         self.assertEqual(self.files(self.to), before)
         with Node() as node:
@@ -90,6 +95,34 @@ class Install(unittest.TestCase):
         self.assertIn("cannot be written", run(*someone, self.script, "--prefix", "/usr/local", code=1))
         run(*someone, self.script, "--uninstall")
         self.assertEqual(list(self.files(self.to)), [])
+
+    @unittest.skipUnless(os.geteuid() == 0 and shutil.which("unshare"), "needs root, for mounts of its own: NOT TESTED")
+    def test_removal_stops_what_was_started(self):
+        """Below /usr/local, on a machine with systemd, which a script stands in for: it is asked for the units and told to stop those that run."""
+        bin_, log = os.path.join(self.to, "bin"), os.path.join(self.to, "log")
+        os.makedirs(bin_)
+        script = os.path.join(bin_, "systemctl")
+
+        def went(running):
+            with open(script, "w", encoding="ascii") as f:
+                f.write(f"#!/bin/sh\necho \"$*\" >>{log}\ncase $* in 'is-active '*'{running}'*) exit 0 ;; is-*) exit 1 ;; esac\n")
+            os.chmod(script, 0o755)
+            with open(log, "w", encoding="ascii"):
+                pass
+            said = run("unshare", "-m", "--propagation", "private", "env", f"PATH={bin_}:/usr/bin:/bin", "sh", "-ec",
+                       f"cp -r {os.path.dirname(self.script)} {self.to}/archive; mount -t tmpfs none /usr/local; mount -t tmpfs none /run; "
+                       f"mkdir -p /run/systemd/system; {self.to}/archive/install.sh; {self.to}/archive/install.sh --uninstall; ls -A /usr/local")
+            shutil.rmtree(os.path.join(self.to, "archive"))
+            with open(log, encoding="ascii") as f:
+                return said, [line.strip() for line in f if line.startswith("disable")]
+        said, told = went("fastgpu-gate.service")
+        self.assertEqual(told, ["disable --now fastgpu-gate.service"])
+        self.assertIn("stopped fastgpu-gate\n", said)
+        self.assertNotIn("stopped fastgpud", said)
+        said, told = went("")
+        self.assertEqual(told, [f"disable --now {units}" for units in (*(f"{s}.service" for s in SERVICES[:-1]), "fastgpud.socket fastgpud.service")])
+        said, told = went("nothing")
+        self.assertEqual((told, "stopped" in said), ([], False))
 
     def test_bad_input(self):
         for words, says in ((["--prefx", "/x"], "no option \"--prefx\""), (["--prefix"], "needs a folder"), (["--prefix", "x"], "whole path"),

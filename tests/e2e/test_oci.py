@@ -432,7 +432,11 @@ class Docker(RuntimeTest):
         self.assertIn("nobody", refused.stderr)
         # Without CDI an engine refuses what only CDI knows.
         if self.docker("version", "--format", "{{.Server.Version}}").stdout.startswith("20."):
-            self.assertEqual(self.box("--device=fastgpu.dev/vgpu=q", code=None).returncode, 125)
+            old = self.box("--device=fastgpu.dev/vgpu=q", code=None)
+            self.assertEqual(old.returncode, 125)
+            self.assertRegex(old.stderr, "not an absolute path|device driver \"cdi\"")
+        # What doctor and the page then name.
+        self.assertEqual(self.box(*self.node.fastgpu("container", "q/1", "--for", "docker").stdout.split()), [64 * MIB])
         self.allow("gpus = q\n")
         self.assertEqual(self.box("--gpus=2"), [37 * MIB, 64 * MIB])
         self.assertEqual(self.box("--gpus=all"), [37 * MIB, 64 * MIB])

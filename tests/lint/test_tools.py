@@ -161,6 +161,27 @@ class Shape(Tree):
         self.assertEqual(run("check-shape", "--root", self.root)[0], 1)
 
 
+class Links(Tree):
+    def check(self, text):
+        plant(self.root, {"docs/a.md": text, "docs/b.md": "# One, two\n", "build/c.md": "[x](nowhere)\n"})
+        return run("check-links", "--root", self.root)
+
+    def test_good(self):
+        self.assertEqual(self.check("# A page\n[b](b.md) [h](b.md#one-two) [i](#a-page) [f](../src/base/size.c) [w](https://x.y/z) [d](.)\n"
+                                    "`[x](code)`\n```\n[x](code)\n```\n\n    [x](code)\n"), (0, ""))
+
+    def test_each_violation(self):
+        for link, words in (("c.md", "there is no c.md"), ("../docs/c.md#x", "there is no ../docs/c.md"), ("b.md#two", "b.md has no heading #two"),
+                            ("#x", "a.md has no heading #x")):
+            code, text = self.check(f"# A page\n\nmore [x]({link})\n")
+            self.assertEqual(code, 1, link)
+            self.assertIn(f"docs/a.md:3: {words}", text)
+            self.assertEqual(len(text.splitlines()), 1, text)
+
+    def test_no_pages(self):
+        self.assertEqual(run("check-links", "--root", self.root)[0], 1)
+
+
 class Exports(Tree):
     def check(self, library, names):
         plant(self.root, {"list.txt": "# a comment\n\n" + "".join(name + "\n" for name in names)})

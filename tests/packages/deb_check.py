@@ -84,6 +84,8 @@ class Packages(unittest.TestCase):
 
     def test_all_of_it(self):
         self.install(*NAMES)
+        self.assertTrue(os.path.exists(os.path.join(self.debian.dir, "lib/systemd/system/fastgpu-kubelet.service")))
+        self.assertFalse(os.path.lexists(os.path.join(self.debian.dir, "etc/systemd/system/multi-user.target.wants/fastgpu-kubelet.service")))
         said = self.debian.run("sh", "-c", USE)
         self.assertIn("my-vgpu", said)
         for folder in ("usr/lib/python3/dist-packages/fastgpu", "usr/lib/fastgpu/python/fastgpu", "usr/lib/fastgpu/python/enter"):
