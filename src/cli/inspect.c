@@ -31,6 +31,7 @@ static void print_set(const json_t *set)
                         putchar('\n');
                 cli_show_full(vgpu);
         }
+        cli_show_payer(set);
         cli_show_lease(set);
 }
 

@@ -34,7 +34,7 @@ const struct cli_verb cli_verb_table[] = {
         {"whoami", cli_whoami, &cli_whoami_argp, CLI_OPERAND_NONE, "", "Show who you are to the daemon, and what you may"},
         {"user", cli_user, &cli_user_argp, CLI_OPERAND_ACTION, "create|list|show|change|delete …", "Manage users",
          cli_user_actions},
-        {"project", cli_project_verb, &cli_project_argp, CLI_OPERAND_ACTION, "create|list|show|set|add|remove|quota|delete …",
+        {"project", cli_project_verb, &cli_project_argp, CLI_OPERAND_ACTION, "create|list|show|set|add|remove|quota|pay|delete …",
          "Manage projects, who is in them, and quotas", cli_project_actions},
         {"token", cli_token, &cli_token_argp, CLI_OPERAND_ACTION, "create|list|revoke …", "Manage tokens",
          cli_token_actions},

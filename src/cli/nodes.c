@@ -17,11 +17,16 @@ const struct argp cli_nodes_argp = {.options = option_table,
                                     .doc = "Show what Kubernetes and this node's daemon know of each other: classes, which pod has which vGPUs, what was "
                                            "refused and why, and where the two disagree. See fastgpu-kubelet(8)."};
 
+static bool is_stale(const char *path)
+{
+        struct stat st;
+        return stat(path, &st) < 0 || time(NULL) - st.st_mtime > STALE;
+}
+
 static int read_status(json_t **ret, bool *ret_stale)
 {
         cli_autoclient struct fg_client *client = NULL;
         char path[PATH_MAX];
-        struct stat st;
         int code = cli_need_local("nodes");
         if (code == 0)
                 code = cli_connect(&client);
@@ -29,11 +34,9 @@ static int read_status(json_t **ret, bool *ret_stale)
                 return code;
         snprintf(path, sizeof path, "%s/kubelet.json", fg_client_run_dir(client));
         json_t *status = json_load_file(path, 0, NULL);
-        if (!status || stat(path, &st) < 0) {
-                json_decref(status);
+        if (!status)
                 return cli_fail(CLI_NOT_FOUND, "no fastgpu-kubelet was here: this node is in no cluster, or Kubernetes has not been told of it (%s)", path);
-        }
-        *ret_stale = time(NULL) - st.st_mtime > STALE;
+        *ret_stale = is_stale(path);
         json_object_set_new(status, "stale", json_boolean(*ret_stale));
         *ret = status;
         return 0;
@@ -131,20 +134,25 @@ static const char *refusal_of(const json_t *status, const char *pod)
         return NULL;
 }
 
-/* What is known on this node, quietly: where no daemon can be had, the cluster may still be asked. NULL: nothing. */
-static json_t *look_here(const char *pod)
+/* What is known on this node, quietly: where no daemon runs, the cluster may still be asked. NULL: nothing. */
+static json_t *look_here(const char *pod, bool *ret_stale)
 {
         struct fg_client *client;
+        struct fg_client_target elsewhere;
         char path[PATH_MAX];
         cli_autojson json_t *status = NULL;
         json_t *answer = NULL;
         const json_t *one;
         size_t i;
-        if (fg_client_open(FG_CLIENT_START, &client, NULL, 0) < 0)
+        int r = fg_client_target_find(&elsewhere, NULL, 0);
+        if (r > 0)
+                fg_client_target_clear(&elsewhere);
+        if (r != 0 || fg_client_open(FG_CLIENT_BRIEF, &client, NULL, 0) < 0)
                 return NULL;
         snprintf(path, sizeof path, "%s/kubelet.json", fg_client_run_dir(client));
-        status = *fg_client_run_dir(client) ? json_load_file(path, 0, NULL) : NULL;
         fg_client_close(client);
+        status = json_load_file(path, 0, NULL);
+        *ret_stale = is_stale(path);
         json_array_foreach(json_object_get(status, "sets"), i, one)
                 if (!answer && is_of(cli_text(one, "pod"), pod))
                         answer = json_pack("{s:s, s:s, s:s+++}", "name", pod, "state", "running", "text", "it has the vGPUs ", cli_text(one, "project"), ":", cli_text(one, "set"));
@@ -160,13 +168,16 @@ static json_t *look_here(const char *pod)
 
 int cli_nodes_why(const char *pod, bool as_json)
 {
-        cli_autojson json_t *answer = look_here(pod);
-        if (!answer) {
-                int code = cli_why_pod(pod, as_json);
-                return code >= 0 ? code :
-                                   cli_fail(CLI_NOT_FOUND, "no pod %s has vGPUs of a class here, or was refused a claim (by what fastgpu-kubelet wrote down), and the cluster "
-                                            "cannot be asked; kubectl describe pod says where it is and what it waits for, fastgpu nodes what was refused here", pod);
-        }
+        bool stale = false;
+        cli_autojson json_t *answer = look_here(pod, &stale);
+        int code = answer && !stale ? -1 : cli_why_pod(pod, as_json);
+        if (code >= 0)
+                return code;
+        if (!answer)
+                return cli_fail(CLI_NOT_FOUND, "no pod %s has vGPUs of a class here, or was refused a claim (by what fastgpu-kubelet wrote down), and the cluster "
+                                "cannot be asked; kubectl describe pod says where it is and what it waits for, fastgpu nodes what was refused here", pod);
+        if (stale)
+                cli_note("fastgpu-kubelet has not been heard for a while; this is what it wrote last");
         if (as_json) {
                 cli_print_json(answer, stdout);
                 return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
+#include "cli/each.h"
 #include "cli/quota.h"
 #include "cli/table.h"
 
@@ -161,6 +162,33 @@ static int expel(const struct cli_words *words)
         return code ? code : send(words, "DELETE", path, NULL);
 }
 
+/* What it runs for in a cluster stays as it is said. */
+static int pay(const struct cli_words *words)
+{
+        cli_autojson json_t *set = NULL;
+        cli_autojson json_t *reply = NULL;
+        struct fg_error err = {0};
+        char path[192 + sizeof "/payer"];
+        if (fg_name_check(words->args[0], &err) < 0)
+                return cli_fail(CLI_USAGE, "%s", err.text);
+        int code = cli_set_path("project pay PROJECT", words->args[1], path, 192);
+        if (code == 0)
+                code = cli_call("GET", path, NULL, words->args[1], &set);
+        if (code)
+                return code;
+        json_t *body = json_pack("{s:s}", "project", words->args[0]);
+        if (*cli_text(set, "workload"))
+                json_object_set_new(body, "workload", json_string(cli_text(set, "workload")));
+        code = cli_call("PUT", strcat(path, "/payer"), body, words->args[1], &reply);
+        if (code)
+                return code;
+        if (words->json)
+                cli_print_json(reply, stdout);
+        else
+                printf("%s pays for %s\n", words->args[0], words->args[1]);
+        return 0;
+}
+
 static int print_projects(const json_t *projects)
 {
         static const struct cli_column columns[] = {
@@ -208,6 +236,7 @@ const struct cli_action cli_project_actions[] = {
         {"remove", 2, 2, "PROJECT USER", "", expel},
         {"quota", 0, 1, "PROJECT [--user USER] [--vgpus N] [--memory SIZE] …", "user organisation vgpus memory share jobs queued weight",
          cli_quota},
+        {"pay", 2, 2, "PROJECT NAME", "", pay},
         {"delete", 1, 1, "NAME", "", delete},
         {0},
 };
@@ -215,7 +244,7 @@ const struct cli_action cli_project_actions[] = {
 const struct argp cli_project_argp = {
         .options = option_table,
         .parser = cli_action_parse,
-        .args_doc = "create NAME\nlist\nshow NAME\nchange NAME\nset NAME\nadd PROJECT USER\nremove PROJECT USER\nquota PROJECT\ndelete NAME",
+        .args_doc = "create NAME\nlist\nshow NAME\nchange NAME\nset NAME\nadd PROJECT USER\nremove PROJECT USER\nquota PROJECT\npay PROJECT NAME\ndelete NAME",
         .doc = "Manage projects: what one owns, nobody outside of it sees. A viewer reads, a member makes vGPUs and changes "
                "his own, a manager everything in the project, an admin everything."};
 

@@ -94,6 +94,14 @@ static const char *tier_in_words(const char *tier)
         return tier[0] == 'h' ? " (kept by the device or its driver)" : "";
 }
 
+void cli_show_payer(const json_t *set)
+{
+        if (*cli_text(set, "payer"))
+                show_text("paid by", cli_text(set, "payer"));
+        if (*cli_text(set, "workload"))
+                show_text("runs for", cli_text(set, "workload"));
+}
+
 void cli_show_lease(const json_t *set)
 {
         const json_t *lease = json_object_get(set, "idle_lease");

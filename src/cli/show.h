@@ -11,6 +11,8 @@ void cli_show_made(const json_t *set);
 void cli_show_line(const json_t *vgpu);
 /* Everything that is known of one vGPU. */
 void cli_show_full(const json_t *vgpu);
+/* Who pays for the set and what it runs for in a cluster; nothing where that is nobody else and nothing. */
+void cli_show_payer(const json_t *set);
 /* When the set ends for want of use; nothing where that is not so. */
 void cli_show_lease(const json_t *set);
 

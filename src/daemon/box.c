@@ -133,8 +133,8 @@ static const char *text_of(struct fgd_view *view, struct fg_error *err)
         free(view->text);
         view->text = NULL;
         json_t *edits = fgd_box_device(view, name, sizeof name) ? edits_of(view, err) : NULL;
-        if (edits)
-                view->text = fg_cdi_spec_device(name, edits);
+        if (edits && !(view->text = fg_cdi_spec_device(name, edits)))
+                fg_error_set(err, -ENOMEM, "out of memory");
         json_decref(edits);
         view->text_version = view->manager->boxes->version;
         return view->text;
@@ -148,6 +148,8 @@ static size_t gather(struct fgd_manager *m, const char **device, size_t max, str
         FGD_TAILQ_EACH_SAFE(view, &m->boxes->published, published, next) {
                 if (seen++ < max) {
                         device[count] = text_of(view, err);
+                        if (!device[count] && err->code == -ENOMEM) /* none is left out for that */
+                                return count;
                         count += device[count] != NULL;
                         continue;
                 }

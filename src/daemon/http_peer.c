@@ -169,7 +169,7 @@ void fgd_peer_cut(struct fgd_peer *peer)
         }
         /* What the kernel still holds of an answer goes too, and not when its reader pleases. */
         const struct linger none = {.l_onoff = 1};
-        if (peer->state == FGD_PEER_SENDING)
+        if (peer->state == FGD_PEER_SENDING || peer->state == FGD_PEER_HELD)
                 setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
         fgd_peer_enter(peer, FGD_PEER_GOING);
         shutdown(fd, SHUT_RDWR); /* the library sees the end and lets go */

@@ -136,6 +136,7 @@ static void collect_vgpu(struct fgd_scrape *s, const struct fgd_set *set, const 
         if (fgd_telemetry_get(s->manager, vgpu->device, FGD_SAMPLE_INDEX, &index) && begin_row(s, FGD_OF_CONTAINER, vgpu, 0)) {
                 label_gpu(s, vgpu->device, index);
                 label_workload(s, set, name);
+                label(s, "vgpu", name); /* several of a container may be on one device */
                 end_row(s);
         }
 }

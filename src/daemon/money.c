@@ -236,10 +236,12 @@ static void stop_programs(struct fgd_manager *manager, const struct fgd_project 
 static void suspend_sets(struct fgd_manager *manager, const struct fgd_project *project, bool is_first)
 {
         struct fgd_set *set;
+        char other[160];
         (void)is_first;
+        snprintf(other, sizeof other, "the budget of \"%s\", which pays for it, is used up", project->name);
         TAILQ_FOREACH(set, &manager->sets, order)
                 if (fgd_set_payer(set) == project && !set->is_paused && !set->ending)
-                        fgd_vgpus_suspend_for(manager, set, "budget", "the budget of its project is used up");
+                        fgd_vgpus_suspend_for(manager, set, "budget", set->payer ? other : "the budget of its project is used up");
 }
 
 /* What is done each minute while a budget is used up. */

@@ -119,6 +119,15 @@ static void advance_clock(struct fgd_arbiter *a, uint64_t now)
                 a->vclock = least;
 }
 
+/* One with a ceiling falls behind those without for as long as it never sleeps: in months more than fits. */
+static int64_t add(int64_t sum, int64_t difference, uint32_t weight)
+{
+        int64_t part;
+        if (__builtin_mul_overflow(difference, weight, &part))
+                part = difference < 0 ? INT64_MIN : INT64_MAX;
+        return __builtin_add_overflow(sum, part, &sum) ? part < 0 ? INT64_MIN : INT64_MAX : sum;
+}
+
 int64_t fgd_arbiter_ahead(const struct fgd_arbiter *a, const struct fgd_arbiter_client *c, uint64_t now, uint64_t *ret_weights)
 {
         int64_t ahead = 0;
@@ -127,7 +136,7 @@ int64_t fgd_arbiter_ahead(const struct fgd_arbiter *a, const struct fgd_arbiter_
         for (const struct fgd_arbiter_client *o = a->clients; o; o = o->next) {
                 if (o == c || o->share.priority != c->share.priority || !o->last_part || now - o->last_part > SLEEP_LIMIT)
                         continue;
-                ahead += ((int64_t)o->share.vtime - (int64_t)c->share.vtime) * o->share.weight;
+                ahead = add(ahead, (int64_t)(o->share.vtime - c->share.vtime), o->share.weight);
                 *ret_weights += o->share.weight;
         }
         return ahead;

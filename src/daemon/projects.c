@@ -72,8 +72,8 @@ int fgd_project_delete(struct fgd_manager *m, struct fgd_project *project, struc
                                        project->sets, project->sets == 1 ? "" : "s");
         TAILQ_FOREACH(set, &m->sets, order)
                 if (set->payer == project)
-                        return fgd_problem_set(problem, FGD_IN_USE, "the project \"%s\" pays for \"%s\" of \"%s\": delete that first", project->name,
-                                               set->name, set->project->name);
+                        return fgd_problem_set(problem, FGD_IN_USE, "the project \"%s\" pays for \"%s\" of \"%s\": let that one pay (fastgpu project pay %s %s:%s)",
+                                               project->name, set->name, set->project->name, set->project->name, set->project->name, set->name);
         if (fgd_jobs_of(m, project, NULL))
                 return fgd_problem_set(problem, FGD_IN_USE, "the project \"%s\" has jobs that have not ended: cancel them first", project->name);
         fgd_event_stage(m, NULL, "project.deleted", project->name, "the project \"%s\" was deleted", project->name);

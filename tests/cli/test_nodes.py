@@ -28,8 +28,9 @@ class Nodes(Case):
         os.utime(path, (time.time() - age,) * 2)
 
     def test_where_there_is_no_cluster(self):
-        self.assertIn("fastgpu-kubelet", self.fastgpu("nodes", code=3).stderr)
         self.assertIn("fastgpu-kubelet", self.fastgpu("why", "pod/team/a", code=3).stderr)
+        self.assertFalse(os.path.exists(f"{self.state}/run/api.sock"))  # no daemon is started to be asked
+        self.assertIn("fastgpu-kubelet", self.fastgpu("nodes", code=3).stderr)
 
     def test_tables(self):
         self.write()
@@ -58,8 +59,18 @@ class Nodes(Case):
             f.write("{")
         self.fastgpu("nodes", code=3)
 
+    def test_why_is_asked_of_the_cluster_when_nobody_writes(self):
+        self.write(age=60)
+        self.fastgpu("nodes")
+        done = self.fastgpu("why", "pod/team/a")
+        self.assertIn("fastgpu-kubelet has not been heard", done.stderr)
+        self.assertIn("kubernetes:vgpu-8g-25-00ff00.0", done.stdout)
+        self.write()
+        self.assertEqual(self.fastgpu("why", "pod/team/a").stderr, "")
+
     def test_why(self):
         self.write()
+        self.fastgpu("nodes")
         self.assertEqual(self.fastgpu("why", "pod/team/a").stdout, "team/a is running: it has the vGPUs kubernetes:vgpu-8g-25-00ff00.0.\n")
         self.assertIn("no vGPU", self.fastgpu("why", "pod/team/b").stdout)
         self.assertEqual(self.json("why", "pod/team/c")["state"], "waiting")

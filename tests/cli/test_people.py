@@ -112,6 +112,23 @@ class People(Case):
         self.fastgpu("project", "delete", "red")
         self.assertIn("delete them first", self.refused("project", "delete", "blue", code=4))
 
+    def test_who_pays(self):
+        self.populate()
+        self.fastgpu("create", "--name", "a", "--memory", "1M", "--compute", "1", uid=people.BOB)
+        self.d.ok("PUT", "/v1/vgpus/blue:a/payer", {"workload": "team/web/main"})
+        self.assertIn("red", self.refused("project", "pay", "red", "blue:a", uid=people.BOB, code=3))
+        self.assertEqual(self.fastgpu("project", "pay", "red", "blue:a").stdout, "red pays for blue:a\n")
+        self.assertRegex(self.fastgpu("inspect", "blue:a").stdout, r"(?m)^  paid by +red\n  runs for +team/web/main$")
+        said = self.refused("project", "delete", "red", code=4)
+        self.assertIn("fastgpu project pay blue blue:a", said)
+        self.assertNotIn("payer", self.json("project", "pay", "blue", "blue:a"))
+        self.assertNotIn("paid by", self.fastgpu("inspect", "blue:a").stdout)
+        self.assertIn("runs for", self.fastgpu("inspect", "blue:a").stdout)
+        self.fastgpu("project", "delete", "red")
+        self.assertIn("fastgpu project pay PROJECT blue:a", self.refused("project", "pay", "blue", "blue:a/0"))
+        self.assertIn("no vGPU", self.refused("project", "pay", "blue", "blue:b", code=3))
+        self.refused("project", "pay", "blue")
+
     def test_quotas(self):
         self.populate()
         shown = self.fastgpu("project", "quota", "red", "--vgpus", "2", "--memory", "10M", "--share", "150").stdout

@@ -35,6 +35,8 @@ class Budget(harness.Case):
                 d.create("a", project=project, memory="1M", compute="10")
                 programs[project] = harness.Runner(d, {"target": f"{project}:a"})
                 self.addCleanup(programs[project].kill)
+            d.create("paid", project="rich", memory="1M", compute="10")
+            d.ok("PUT", "/v1/vgpus/rich:paid/payer", {"project": "suspend"})
             job = d.ok("POST", "/v1/jobs", {"command": ["sleep", "1000"], "memory": "1M", "compute": "10", "project": "suspend"})["id"]
             for project in ACTIONS:
                 d.ok("PUT", f"/v1/budgets/{project}", {"amount": "0.01", "currency": "EUR", "on_limit": project})
@@ -47,11 +49,15 @@ class Budget(harness.Case):
                        "each project was told")
             wait_until(lambda: state["suspend"]() == "suspended", "its vGPUs are suspended")
             wait_until(lambda: d.ok("GET", f"/v1/jobs/{job}")["state"] == "suspended", "its job is suspended")
+            wait_until(lambda: d.ok("GET", "/v1/vgpus/rich:paid")["vgpus"][0]["state"] == "suspended", "what it pays for is suspended")
+            said = {e["project"]: e["text"] for e in d.ok("GET", "/v1/events?limit=1000")["events"] if e["kind"] == "vgpu.suspended"}
+            self.assertIn("the budget of its project is used up", said["suspend"])
+            self.assertIn('the budget of "suspend", which pays for it, is used up', said["rich"])
             wait_until(lambda: not lives("stop"), "its program was ended")
             self.assertEqual({p: state[p]() for p in ("notify", "stop", "rich")}, dict.fromkeys(("notify", "stop", "rich"), "ready"))
             self.assertEqual({p: lives(p) for p in ("notify", "suspend", "rich")}, dict.fromkeys(("notify", "suspend", "rich"), True))
             rows = {(r["actor"], r["target"], r["status"]) for r in d.ok("GET", "/v1/audit?actor=budget")["audit"]}
-            self.assertEqual(rows, {("budget", "a", 200), ("budget", f"job-{job}", 200)})
+            self.assertEqual(rows, {("budget", "a", 200), ("budget", "paid", 200), ("budget", f"job-{job}", 200)})
 
             for project in ACTIONS:
                 spent = decimal.Decimal(next(b["spent"] for b in d.ok("GET", "/v1/budgets")["budgets"] if b["project"] == project))

@@ -66,8 +66,13 @@ class Metrics(harness.Case):
             self.assertEqual(set(pods), {("team", "web-0", "main"), ("default", "b", "b/0")})
             self.assertEqual(len(rows), 3)
             for labels in pods.values():
-                self.assertEqual(set(labels), DCGM_LABELS | {"namespace", "pod", "container"})
+                self.assertEqual(set(labels), DCGM_LABELS | {"namespace", "pod", "container", "vgpu"})
                 self.assertEqual((labels["UUID"], labels["device"]), (d.device()["key"].partition("/")[2], "nvidia0"))
+            # Several vGPUs of one container on one device are several series: the reader takes none twice.
+            d.create("c", gpus=2, memory=["1G", "1G"], compute=["10", "10"])
+            d.ok("PUT", "/v1/vgpus/c/payer", {"workload": "team/web-1/main"})
+            both = {labels["vgpu"] for labels, _ in scrape(d).all("DCGM_FI_DEV_DEC_UTIL", container="main", pod="web-1")}
+            self.assertEqual(both, {"c/0", "c/1"})
             eves = scrape(d, Authorization="Bearer " + token)
             self.assertEqual(eves.all("DCGM_FI_DEV_DEC_UTIL"), [])
             self.assertEqual([(labels["project"], labels["vgpu"]) for labels, _ in eves.all("fastgpu_vgpu_share_ratio")], [("red", "a/0")])

@@ -130,7 +130,7 @@ class Ways(GateTest):
     def test_attached_programs_have_the_node(self):
         self.assertEqual(self.said("python3", "/opt/attached.py", NODE, "/dev/null"), f"EPERM {number('/dev/null')} then {number(NODE)} {number('/dev/null')}")
         with open(self.log, encoding="utf-8") as f:
-            self.assertRegex(f.read(), rf"q/0: process \d+ may not open {NODE}: it is not attached to q/0")
+            self.assertRegex(f.read(), rf"q/0: thread \d+ may not open {NODE}: it is not attached to q/0")
 
     def test_others_have_it_in_no_way(self):
         for way in ("open", "openat", "openat2", "read", "write", "fd", "ring"):
@@ -164,6 +164,11 @@ class Crun(Ways):
         self.refused("--device-cgroup-rule", options=["--device-cgroup-rule=c 10:229 rw"])
         self.refused("--device-cgroup-rule", options=["--device-cgroup-rule=c 226:* rwm"])
         self.refused("by CDI has no gate", "fastgpu.dev/vgpu=NAME", vgpu=None, options=["--device=fastgpu.dev/vgpu=q"])
+        # Nor without a vGPU, where it is a tenant's and not the machine's own.
+        self.refused("without the gate", "--device", vgpu=None, options=[f"--device={NODE}"])
+        self.refused("--device-cgroup-rule", vgpu=None, options=["--device-cgroup-rule=c 195:* rwm"])
+        self.refused("--device-cgroup-rule", vgpu=None, options=["--device-cgroup-rule=c *:* rwm"])
+        self.assertEqual(self.said("echo", "the machine's", vgpu=None, options=["--privileged"]), "the machine's")
         self.assertEqual(self.said("echo", "plain", vgpu=None), "plain")
         # Of runtimes without control groups podman knows crun, by its name.
         usual, self.runtime = self.runtime, os.path.join(self.node.dir, "crun")

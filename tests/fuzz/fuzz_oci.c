@@ -101,7 +101,7 @@ static void try_config(const char *text, size_t size)
                 if (r == 1)
                         assert(fg_target_split(wish.target, project, name, &index, NULL) == 0);
                 fgi_oci_wish(config, &strict, &wish, &err);
-                fgi_oci_gate_refuse_cdi(config, &err);
+                fgi_oci_gate_refuse_others(config, "/dev/fuse", &err);
                 json_t *gated = json_deep_copy(config);
                 try_gate(gated);
                 json_decref(gated);

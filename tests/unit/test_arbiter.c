@@ -304,6 +304,24 @@ static void test_what_was_not_wanted_is_not_owed(void **state)
 }
 
 /* Launches of a second: who waited for one has it back, however long that takes. */
+/* After months of never sleeping the differences do not fit any more: at the end of the scale, and not at its other end. */
+static void test_differences_end_where_the_numbers_do(void **state)
+{
+        struct fgd_arbiter_client c[3] = {{.next = &c[1], .share.weight = 1, .last_part = 1},
+                                          {.next = &c[2], .share = {.weight = 1000, .vtime = 5000000000000000000ull}, .last_part = 1},
+                                          {.share = {.weight = 1000, .vtime = 5000000000000000000ull}, .last_part = 1}};
+        struct fgd_arbiter a = {.clients = c};
+        uint64_t weights;
+        assert_true(fgd_arbiter_ahead(&a, &c[0], 1, &weights) == INT64_MAX);
+        assert_int_equal(weights, 2000);
+        c[0].share.weight = 1000;
+        assert_true(fgd_arbiter_ahead(&a, &c[1], 1, &weights) == INT64_MIN);
+        c[2].share.vtime = c[1].share.vtime + 7;
+        c[0].last_part = 0;
+        assert_int_equal(fgd_arbiter_ahead(&a, &c[1], 1, &weights), 7000);
+        assert_int_equal(weights, 1000);
+}
+
 static void test_what_a_long_launch_took_is_owed(void **state)
 {
         struct scene *s = scene_new(2);
@@ -533,6 +551,7 @@ int main(void)
                 cmocka_unit_test(test_a_returning_free_tenant_does_not_starve_the_others),
                 cmocka_unit_test(test_having_been_alone_is_no_debt),
                 cmocka_unit_test(test_what_was_not_wanted_is_not_owed),
+                cmocka_unit_test(test_differences_end_where_the_numbers_do),
                 cmocka_unit_test(test_what_a_long_launch_took_is_owed),
                 cmocka_unit_test(test_in_flight_for_ever_saves_no_credit),
                 cmocka_unit_test(test_a_stopped_waiter_is_passed_over_until_it_looks_again),

@@ -11,6 +11,7 @@
 #include "daemon/pairing.h"
 #include "daemon/registry.h"
 #include "daemon/tenants.h"
+#include "daemon/users.h"
 #include "daemon/vgpus.h"
 
 #include <errno.h>
@@ -219,6 +220,30 @@ static void a_reserve_is_held_from_the_beginning(void **state)
         assert_int_equal(seen.windows, 2);
         assert_int_equal(seen.line[0].begin, 0);
         assert_int_equal(seen.line[0].reserved, 1000000 * MINUTE);
+}
+
+static void bill(struct fgd_set *set, struct fgd_project *payer)
+{
+        struct fgd_problem problem = {0};
+        assert_int_equal(fgd_vgpus_bill(manager, set, payer, "", &problem), 0);
+}
+
+/* However late it is noticed that a minute is over, it is his who paid in it. */
+static void a_payer_has_the_open_minute_and_none_before(void **state)
+{
+        struct fgd_problem problem = {0};
+        start(0);
+        assert_int_equal(fgd_project_create(manager, "red", "", -1, &problem), 0);
+        struct fgd_project *red = fgd_project_find(manager, "red");
+        struct fgd_set *set = create("a", 1, MEMORY / 4, 500, FG_MODE_SHARE, 0);
+        now.real += 90 * SEC, now.boot += 90 * SEC, now.awake += 90 * SEC; /* the loop stood still */
+        bill(set, red);
+        assert_int_equal(seen.windows, 1);
+        assert_string_equal(seen.project[0], "default");
+        pass(30 * SEC);
+        assert_int_equal(seen.windows, 2);
+        assert_string_equal(seen.project[0], "red");
+        assert_int_equal(seen.who[0].project_id, red->id);
 }
 
 static void suspended_it_holds_its_memory(void **state)
@@ -801,6 +826,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
                 TEST(a_reserve_is_held_from_the_beginning),
+                TEST(a_payer_has_the_open_minute_and_none_before),
                 TEST(suspended_it_holds_its_memory),
                 TEST(what_we_took_is_not_paid),
                 TEST(a_device_that_is_away_is_a_gap),

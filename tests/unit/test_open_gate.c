@@ -144,12 +144,39 @@ static void policy(void **state)
         assert_int_equal(fgi_oci_policy_line(&p, "gate-nodes = /dev/kfd /etc/passwd", &err), -EINVAL);
         assert_non_null(strstr(err.text, "\"/etc/passwd\""));
         assert_int_equal(fgi_oci_gate_refuse_call(&call, &err), -EPERM);
-        json_t *config = json_loads("{\"mounts\": [{\"destination\": \"/run/fastgpu-vgpu\"}]}", 0, NULL);
-        assert_int_equal(fgi_oci_gate_refuse_cdi(config, &err), -EPERM);
+}
+
+static int refuse(json_t *config)
+{
+        struct fg_error err = {0};
+        int r = fgi_oci_gate_refuse_others(config, "/dev/zero", &err);
+        assert_true(r == 0 || err.text[0]);
         json_decref(config);
-        config = json_loads("{\"mounts\": [{\"destination\": \"/run\"}]}", 0, NULL);
-        assert_int_equal(fgi_oci_gate_refuse_cdi(config, &err), 0);
-        json_decref(config);
+        return r;
+}
+
+/* Containers that ask for no vGPU. */
+static void others(void **state)
+{
+        assert_int_equal(refuse(json_loads("{\"mounts\": [{\"destination\": \"/run/fastgpu-vgpu\"}]}", 0, NULL)), -EPERM);
+        assert_int_equal(refuse(json_loads("{\"mounts\": [{\"destination\": \"/run\"}]}", 0, NULL)), 0);
+        assert_int_equal(refuse(make(CLOSED ", {\"allow\": true, \"type\": \"c\", \"major\": 1, \"minor\": 3, \"access\": \"rwm\"}", "")), 0);
+        assert_int_equal(refuse(make(CLOSED ", {\"allow\": true, \"type\": \"c\", \"access\": \"m\"}", "")), 0);
+        assert_int_equal(refuse(make(CLOSED ", {\"allow\": true, \"type\": \"c\", \"major\": 195, \"minor\": 0, \"access\": \"rwm\"}", "")), -EPERM);
+        assert_int_equal(refuse(make("{\"allow\": true, \"type\": \"c\", \"major\": 195, \"minor\": 0, \"access\": \"rwm\"}", "")), -EPERM);
+        assert_int_equal(refuse(make(CLOSED ", {\"allow\": true, \"type\": \"c\", \"major\": 1, \"minor\": 5, \"access\": \"r\"}", "")), -EPERM);
+        assert_int_equal(refuse(make(CLOSED ", {\"allow\": true, \"type\": \"c\", \"access\": \"rwm\"}", "")), -EPERM);
+        assert_int_equal(refuse(make("{\"allow\": true, \"type\": \"c\", \"access\": \"rwm\"}", "")), -EPERM);
+#define HOOK(value) json_loads("{\"hooks\": {\"prestart\": [{\"path\": \"/usr/bin/nvidia-container-runtime-hook\"}]}, \"process\": {\"env\": " \
+                               "[\"NVIDIA_VISIBLE_DEVICES=" value "\"]}}", 0, NULL)
+        assert_int_equal(refuse(HOOK("all")), -EPERM);
+        assert_int_equal(refuse(HOOK("void")), 0);
+        assert_int_equal(refuse(json_loads("{\"process\": {\"env\": [\"NVIDIA_VISIBLE_DEVICES=all\"]}}", 0, NULL)), 0); /* an image's, without --gpus */
+        /* Opened again behind what closed it: no --privileged. */
+        assert_int_equal(refuse(make(CLOSED ", {\"allow\": true, \"type\": \"a\", \"access\": \"rwm\"}", "")), -EPERM);
+        assert_int_equal(refuse(make("{\"allow\": true, \"access\": \"rwm\"}", "")), 0);
+        assert_int_equal(refuse(make("{\"allow\": true, \"type\": \"a\"}", "")), 0);
+        assert_int_equal(refuse(make("", "")), 0);
 }
 
 static int parse(const char *text, struct fgi_gate_box *ret)
@@ -178,6 +205,13 @@ static void messages(void **state)
         assert_int_equal(parse("[]", &box), -EINVAL);
         assert_int_equal(parse("{\"fds\": [\"seccompFd\"], \"meta", &box), -EAGAIN);
         assert_int_equal(parse("", &box), -EAGAIN);
+        /* It comes in pieces, which end wherever they do. */
+        static const char whole[] = "{\"x\": [true, null, 1.5e3, \"\\u00e4\\\\ \xc3\xa4\"], \"fds\": [\"seccompFd\"], \"metadata\": "
+                                    "\"{\\\"target\\\":\\\"q\\\",\\\"nodes\\\":[]}\"}";
+        struct fg_error err = {0};
+        for (size_t size = 0; size < sizeof whole - 1; size++)
+                assert_int_equal(fgi_gate_parse(whole, size, &box, &err), -EAGAIN);
+        assert_int_equal(parse(whole, &box), 0);
         assert_string_equal(box.name, "q"); /* untouched by what failed */
         static const char answer[] = "{\"vgpus\": [{\"usage\": {\"pids\": []}}, {\"usage\": {\"pids\": [3, 17]}}]}";
         assert_true(fgi_gate_is_attached(answer, sizeof answer - 1, 17));
@@ -191,6 +225,14 @@ static bool call(uint32_t arch, int nr, struct fgi_gate_call *ret)
         return fgi_gate_call(&data, ret);
 }
 
+/* Of a call whose third argument they are. */
+static int flags(uint32_t arch, int nr, int given)
+{
+        const struct seccomp_data data = {.arch = arch, .nr = nr, .args = {0, 0, (uint64_t)given}};
+        struct fgi_gate_call c;
+        return fgi_gate_call(&data, &c) ? c.flags : -1;
+}
+
 static void calls(void **state)
 {
         struct fgi_gate_call c;
@@ -202,6 +244,12 @@ static void calls(void **state)
         assert_true(call(AUDIT_ARCH_AARCH64, 56, &c) && c.path == 101);
         assert_false(call(AUDIT_ARCH_X86_64, 5, &c));
         assert_false(call(AUDIT_ARCH_AARCH64, 257, &c));
+        /* As 32-bit programs and musl open; the other family's bit is a flag that counts (O_NOFOLLOW). */
+        const int x86 = 0100000, arm = 0400000, both = x86 | arm;
+        assert_int_equal(flags(AUDIT_ARCH_X86_64, 257, O_RDWR | both), O_RDWR | arm);
+        assert_int_equal(flags(AUDIT_ARCH_I386, 295, O_RDWR | both), O_RDWR | arm);
+        assert_int_equal(flags(AUDIT_ARCH_AARCH64, 56, O_RDWR | both), O_RDWR | x86);
+        assert_int_equal(flags(AUDIT_ARCH_ARM, 322, O_RDWR | both), O_RDWR | x86);
         /* A path may end where the memory does. */
         char path[FGI_GATE_PATH_MAX];
         size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -223,7 +271,7 @@ static void calls(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(rules), cmocka_unit_test(profiles), cmocka_unit_test(policy), cmocka_unit_test(messages), cmocka_unit_test(calls),
+                cmocka_unit_test(rules), cmocka_unit_test(profiles), cmocka_unit_test(policy), cmocka_unit_test(others), cmocka_unit_test(messages), cmocka_unit_test(calls),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

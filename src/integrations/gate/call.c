@@ -10,21 +10,32 @@
 
 #define X32 0x40000000 /* bit of x86-64's numbers */
 
+/* The kernels' O_LARGEFILE, which the C library of 64 bits calls 0. */
+#define LARGE_X86 0100000
+#define LARGE_ARM 0400000
+
 /* By the numbers of each architecture, as a program may make calls of another one than this file is built for. */
 static const struct {
         uint32_t arch;
         int number, path; /* the flags are the argument behind the path */
+        int large;
 } row[] = {
-        {AUDIT_ARCH_X86_64, 2, 0},   {AUDIT_ARCH_X86_64, 257, 1}, {AUDIT_ARCH_X86_64, X32 | 2, 0}, {AUDIT_ARCH_X86_64, X32 | 257, 1},
-        {AUDIT_ARCH_I386, 5, 0},     {AUDIT_ARCH_I386, 295, 1},   {AUDIT_ARCH_AARCH64, 56, 1},     {AUDIT_ARCH_ARM, 5, 0},
-        {AUDIT_ARCH_ARM, 322, 1},
+        {AUDIT_ARCH_X86_64, 2, 0, LARGE_X86},
+        {AUDIT_ARCH_X86_64, 257, 1, LARGE_X86},
+        {AUDIT_ARCH_X86_64, X32 | 2, 0, LARGE_X86},
+        {AUDIT_ARCH_X86_64, X32 | 257, 1, LARGE_X86},
+        {AUDIT_ARCH_I386, 5, 0, LARGE_X86},
+        {AUDIT_ARCH_I386, 295, 1, LARGE_X86},
+        {AUDIT_ARCH_AARCH64, 56, 1, LARGE_ARM},
+        {AUDIT_ARCH_ARM, 5, 0, LARGE_ARM},
+        {AUDIT_ARCH_ARM, 322, 1, LARGE_ARM},
 };
 
 bool fgi_gate_call(const struct seccomp_data *data, struct fgi_gate_call *ret)
 {
         for (size_t i = 0; i < sizeof row / sizeof *row; i++)
                 if (data->arch == row[i].arch && data->nr == row[i].number) {
-                        *ret = (struct fgi_gate_call){data->args[row[i].path], (int)data->args[row[i].path + 1]};
+                        *ret = (struct fgi_gate_call){data->args[row[i].path], (int)data->args[row[i].path + 1] & ~row[i].large};
                         return true;
                 }
         return false;

@@ -28,14 +28,14 @@ struct fgi_gate_box {
         char node[FGI_GATE_NODES_MAX][FGI_GATE_PATH_MAX];
         unsigned nodes;
 };
-/* The state that OCI's runtimes send along with the listener. -EAGAIN: there must be more of it. */
+/* The state that OCI's runtimes send along with the listener. -EAGAIN: there may be more of it. */
 int fgi_gate_parse(const char *text, size_t size, struct fgi_gate_box *ret, struct fg_error *err);
 
 /* --- call.c: what a program asks the kernel for --- */
 
 struct fgi_gate_call {
         uint64_t path; /* where it is in the program's memory */
-        int flags;
+        int flags; /* without O_LARGEFILE, which says nothing about a node */
 };
 /* false: not a call that could open a node of ours. */
 bool fgi_gate_call(const struct seccomp_data *data, struct fgi_gate_call *ret);

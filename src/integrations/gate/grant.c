@@ -105,7 +105,9 @@ static int check_attached(struct fgi_gate_asker *asker, const struct fgi_gate_bo
                 r = request(asker, path, &reply, err);
         if (r < 0)
                 return -EPERM;
-        if (reply.status != 200 || !fgi_gate_is_attached(reply.body, reply.size, pid))
+        if (reply.status != 200)
+                r = fg_error_set(err, -EPERM, "fastgpud answers %d about %s", reply.status, box->target);
+        else if (!fgi_gate_is_attached(reply.body, reply.size, pid))
                 r = fg_error_set(err, -EPERM, "it is not attached to %s", box->target);
         fg_client_reply_clear(&reply);
         return r;

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define BACKLOG  64
 #define PATIENCE (5 * FG_NSEC_PER_SEC) /* for a runtime that has connected to say what it wants */
@@ -107,7 +108,7 @@ static int listen_here(int *ret_lock, struct fg_error *err)
         char path[PATH_MAX + 16];
         int r = fg_paths_find(&paths, err);
         if (r == 0)
-                r = fg_mkdirs(paths.run, 0755, err);
+                r = fg_mkdirs(paths.run, 0700, err);
         if (r < 0)
                 return r;
         snprintf(path, sizeof path, "%s/gate.lock", paths.run);
@@ -120,16 +121,31 @@ static int listen_here(int *ret_lock, struct fg_error *err)
         return fd < 0 ? fg_error_set(err, fd, "cannot listen on %s: %m", path) : fd;
 }
 
+/* Whoever connects stays in the queue, and poll() comes back at once. */
+static void wait_for_room(int error, bool *is_said)
+{
+        const struct timespec rest = {.tv_nsec = 100 * FG_NSEC_PER_MSEC};
+        if (error != EMFILE && error != ENFILE && error != ENOMEM && error != ENOBUFS)
+                return;
+        if (!*is_said)
+                fg_log_error("no container can be taken, it is tried again: %s", strerror(error));
+        *is_said = true;
+        nanosleep(&rest, NULL);
+}
+
 /* The lock goes with this process: containers keep theirs while another gate takes over. */
 static int run(int fd, int lock)
 {
+        bool is_said = false;
         for (;;) {
                 struct pollfd p = {.fd = fd, .events = POLLIN};
                 if (poll(&p, 1, -1) < 0 && errno != EINTR)
                         return 1;
                 int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-                if (connection < 0)
+                if (connection < 0) {
+                        wait_for_room(errno, &is_said);
                         continue;
+                }
                 pid_t child = fork();
                 if (child == 0) {
                         close(fd);
@@ -147,6 +163,7 @@ int main(int argc, char **argv)
         struct fg_error err = {0};
         fg_autoclose int lock = -1;
         argp_parse(&argp, argc, argv, 0, NULL, NULL);
+        setenv("FASTGPU_URL", "local", 1); /* whatever root is logged in to: process numbers are this machine's */
         fg_autoclose int fd = listen_here(&lock, &err);
         if (fd < 0) {
                 fg_log_error("%s", err.text);

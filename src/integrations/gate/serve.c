@@ -18,7 +18,7 @@
 #endif
 
 /* With these a node is opened and nothing else is asked for; the kernel has the last word about all others. */
-#define PLAIN (O_ACCMODE | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | 0100000 /* O_LARGEFILE, which is 0 here */)
+#define PLAIN (O_ACCMODE | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW)
 
 struct server {
         int listener;
@@ -42,7 +42,7 @@ static void log_refusal(struct server *s, const char *node, unsigned thread, con
                 s->unsaid++;
                 return;
         }
-        fg_log_warning("%s: process %u may not open %s: %s (%u more before)", s->box->target, thread, node, err->text, s->unsaid);
+        fg_log_warning("%s: thread %u may not open %s: %s (%u more before)", s->box->target, thread, node, err->text, s->unsaid);
         s->said = now;
         s->unsaid = 0;
 }

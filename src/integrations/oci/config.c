@@ -118,6 +118,11 @@ static bool is_nothing(const char *value)
         return !value || !*value || strcmp(value, "void") == 0 || strcmp(value, "none") == 0;
 }
 
+bool fgi_oci_has_foreign_gpu(const json_t *config)
+{
+        return has_foreign_hook(config) && !is_nothing(environment_of(config, FGI_OCI_ENV_NVIDIA));
+}
+
 static int take_name(const char *value, const char *from, struct fgi_oci_wish *ret, struct fg_error *err)
 {
         char project[64], name[64];

@@ -9,6 +9,8 @@
 const char *fgi_oci_variable(const char *entry, const char *name);
 /* A hook of NVIDIA's container toolkit. */
 bool fgi_oci_is_foreign_hook(const json_t *hook);
+/* Whether such a hook brings a GPU: the environment says which. */
+bool fgi_oci_has_foreign_gpu(const json_t *config);
 /* An object's member, made where it is not; NULL: it is of another kind, or out of memory. */
 json_t *fgi_oci_member(json_t *object, const char *name, json_type type);
 /* linux.devices and linux.resources.devices. */

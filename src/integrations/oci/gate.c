@@ -71,20 +71,47 @@ static bool closes(const json_t *rule)
                (!access || (strchr(access, 'r') && strchr(access, 'w')));
 }
 
-/* Nothing but what is allowed, and no GPU is. */
-static int refuse_rules(const json_t *rules, const json_t *paths, struct fg_error *err)
+static int refuse_openers(const json_t *rules, const json_t *paths, struct fg_error *err)
 {
         const json_t *rule;
-        bool is_closed = false;
         size_t i;
-        json_array_foreach(rules, i, rule) {
+        json_array_foreach(rules, i, rule)
                 if (opens(rule, paths))
                         return fg_error_set(err, -EPERM, "the container may open GPUs, or nodes of gate-nodes, without the gate (open-gate = on in runtime.conf): leave "
                                             "out --privileged, --device and --device-cgroup-rule");
-                is_closed |= closes(rule);
+        return 0;
+}
+
+static bool is_closed(const json_t *rules)
+{
+        const json_t *rule;
+        size_t i;
+        json_array_foreach(rules, i, rule)
+                if (closes(rule))
+                        return true;
+        return false;
+}
+
+/* Nothing but what is allowed, and no GPU is. */
+static int refuse_rules(const json_t *rules, const json_t *paths, struct fg_error *err)
+{
+        int r = refuse_openers(rules, paths, err);
+        if (r < 0 || is_closed(rules))
+                return r;
+        return fg_error_set(err, -EPERM, "the container may open every device, and so no gate can be kept (open-gate = on in runtime.conf): leave out --privileged");
+}
+
+/* As engines write --privileged: one rule that allows all, and nothing is forbidden. */
+static bool is_privileged(const json_t *rules)
+{
+        const json_t *rule;
+        size_t i;
+        json_array_foreach(rules, i, rule) {
+                const char *type = json_string_value(json_object_get(rule, "type"));
+                if (json_is_true(json_object_get(rule, "allow")) && is_about(rule) && (!type || strcmp(type, "a") == 0) && number_of(rule, "major") == EVERY)
+                        return !is_closed(rules);
         }
-        return is_closed ? 0 : fg_error_set(err, -EPERM, "the container may open every device, and so no gate can be kept (open-gate = on in runtime.conf): leave out "
-                                            "--privileged");
+        return false;
 }
 
 static int add_path(json_t *paths, const char *path, struct fg_error *err)
@@ -137,7 +164,7 @@ int fgi_oci_gate_apply(json_t *config, const json_t *nodes, const struct fgi_oci
         return fgi_oci_gate_seccomp(json_object_get(config, "linux"), gate->socket, metadata, err);
 }
 
-int fgi_oci_gate_refuse_cdi(const json_t *config, struct fg_error *err)
+static int refuse_cdi(const json_t *config, struct fg_error *err)
 {
         const json_t *mount;
         size_t i;
@@ -148,6 +175,19 @@ int fgi_oci_gate_refuse_cdi(const json_t *config, struct fg_error *err)
                                             FGI_OCI_ANNOTATION "=NAME or by " FGI_OCI_ENV);
         }
         return 0;
+}
+
+int fgi_oci_gate_refuse_others(const json_t *config, const char *more, struct fg_error *err)
+{
+        const json_t *rules = json_object_get(json_object_get(json_object_get(config, "linux"), "resources"), "devices");
+        fgi_autojson json_t *paths = json_array();
+        int r = refuse_cdi(config, err);
+        if (r < 0 || is_privileged(rules))
+                return r;
+        if (fgi_oci_has_foreign_gpu(config))
+                return fg_error_set(err, -EPERM, "NVIDIA's hook would bring GPUs without the gate (open-gate = on in runtime.conf): leave out --gpus, or set gpus there");
+        r = collect(NULL, more, paths, err);
+        return r < 0 ? r : refuse_openers(rules, paths, err);
 }
 
 /* In a user namespace nobody keeps what devices a control group has. */

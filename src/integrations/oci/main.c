@@ -63,7 +63,7 @@ static int edit(const struct fgi_oci_call *call, const char *path, const struct 
         if (r == 0)
                 r = fgi_oci_wish(config, policy, &wish, err);
         if (r <= 0)
-                return r == 0 && policy->gate ? fgi_oci_gate_refuse_cdi(config, err) : r;
+                return r == 0 && policy->gate ? fgi_oci_gate_refuse_others(config, policy->nodes, err) : r;
         r = policy->gate ? fgi_oci_gate_refuse_call(call, err) : 0;
         if (r == 0)
                 r = fgi_oci_ask(&wish, &answer, err);
