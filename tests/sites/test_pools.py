@@ -412,6 +412,35 @@ class Shrinking(Case):
         self.sites("scale")
         self.assertEqual(self.machines("small"), ["i-1", "i-3"])
 
+    def test_mark_of_a_machine_that_stays(self):
+        """Cluster API ends the machine that is marked when the number falls: where it did not fall the mark is gone, and where the answer is lost it stays."""
+        def marked():
+            with open(f"{self.dir}/pools.json") as f:
+                return json.load(f)["middle"].get("marked")
+
+        for manner, mark, machines in (("drop refuse", None, ["middle-1", "middle-2"]), ("drop die-after", "middle-1", ["middle-2"])):
+            self.setUp()
+            self.put("pools", {p: {"size": 2 if p == "middle" else 0, "machines": ["middle-1", "middle-2"] if p == "middle" else [], "prefix": "x"} for p in ("big", "small", "middle")})
+            self.pods(*self.join("middle-1", "middle-2", used=("middle-2",)))
+            self.sites("scale")
+            self.let_pass(601)
+            self.manner(manner)
+            self.sites("scale", code=1 if machines[1:] else 0)
+            self.assertEqual((marked(), self.machines("middle")), (mark, machines), manner)
+        # What could not be taken back then is, as soon as it can.
+        self.setUp()
+        self.put("pools", {p: {"size": 2 if p == "middle" else 0, "machines": ["middle-1", "middle-2"] if p == "middle" else [], "prefix": "x"} for p in ("big", "small", "middle")})
+        self.pods(*self.join("middle-1", "middle-2", used=("middle-2",)))
+        self.sites("scale")
+        self.let_pass(601)
+        self.manner("drop refuse-and-read")
+        self.sites("scale", code=1)
+        self.assertEqual(marked(), "middle-1")
+        self.manner("")
+        self.pods(*self.join("middle-1", "middle-2", used=("middle-1", "middle-2")))
+        self.sites("scale")
+        self.assertEqual((marked(), self.machines("middle")), (None, ["middle-1", "middle-2"]))
+
     def test_least(self):
         self.write(FILE.replace("most = 3", "least = 2\nmost = 3"))
         self.three(used=())

@@ -85,6 +85,17 @@ static void watch(const struct fgi_sites_cluster *cluster, struct fgi_sites_site
         }
 }
 
+/* Not where more are there than are to be: then one is about to go, and the mark says which. */
+static void keep_undropped(const struct fgi_sites_round *round, struct fgi_sites_site *site)
+{
+        json_t *machine;
+        const char *name;
+        if (round->how->dry || json_array_size(site->pool.machines) > site->pool.size)
+                return;
+        json_object_foreach(json_object_get(site->record, "machines"), name, machine) if (json_object_get(machine, "undropped") && fgi_sites_pool_keep(site->offer, name, NULL) == 0)
+                json_object_del(machine, "undropped");
+}
+
 /* What was asked for lately counts, though the description does not have it yet. */
 static void expect(struct fgi_sites_site *site, time_t now)
 {
@@ -110,6 +121,7 @@ static void read_site(struct fgi_sites_round *round, struct fgi_sites_site *site
         site->known = true;
         compare(round->place, site, round->now);
         watch(&round->cluster, site, round->now);
+        keep_undropped(round, site);
         expect(site, round->now);
 }
 
@@ -292,6 +304,7 @@ static void end_machine(struct fgi_sites_round *round, struct fgi_sites_site *si
                 json_object_set_new(machine, "ended", json_integer(round->now));
                 return;
         }
+        json_object_set_new(machine, "undropped", json_true());
         /* It may be used until it can be ended. */
         if (json_object_get(machine, "joined"))
                 fgi_sites_cordon(&round->cluster, fgi_sites_text(machine, "node"), false, NULL);
