@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Node pools by the cluster engine's own command lines: how many nodes are asked for, which there are, more of them, and one of them less. A
- * pool is never made smaller by its number alone, for the engine then chooses the node that ends, which may be one that is used. */
+ * pool is made smaller by its number alone only down to the machines that there are: the engine chooses the node that ends, which may be one that is used. */
 #include "integrations/sites/sites.h"
 
 #include <errno.h>
