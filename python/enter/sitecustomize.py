@@ -7,6 +7,18 @@ KERAS = ("keras", "tf_keras")  # the second is Keras 2 beside a newer TensorFlow
 LAYERS = ("._tf_keras.keras.layers", "keras.api._v2.keras.layers")
 
 
+def is_tensorflows(name):
+    """Of two Keras packages tf.keras is one, by TensorFlow's own rule. The other is the program's, and nothing more is imported for it."""
+    if "fastgpu.keras" in sys.modules:
+        return True
+    import os
+    legacy = os.environ.get("TF_USE_LEGACY_KERAS") in ("true", "True", "1")
+    if legacy and name == "keras":
+        from importlib.util import find_spec
+        legacy = find_spec("tf_keras") is not None
+    return name == ("tf_keras" if legacy else "keras")
+
+
 def tell(module):
     """Keras is loaded; or TensorFlow's view of it, which some versions load before they are done with themselves."""
     whole = module.__name__ in KERAS
@@ -15,6 +27,8 @@ def tell(module):
     if whole and not hasattr(module, "layers"):  # something of the program's own
         return
     try:
+        if whole and not is_tensorflows(module.__name__):
+            return
         from fastgpu import keras
         if whole and module is not keras.keras:  # the program has two, and the layer is for the one that is tf.keras
             return

@@ -48,7 +48,7 @@ def pod(name, claim, **spec):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """As much of an API server as is asked, two items a page."""
+    """As much of an API server as is asked, two items a page; `page` None: as many as are asked for."""
     daemon_threads = True
 
     def __init__(self, folder):
@@ -61,7 +61,7 @@ class Server(http.server.ThreadingHTTPServer):
         with open(f"{folder}/token", "w") as f:
             f.write("secret\n")
         self.lists = {"resourceslices": [], "resourceclaims": [], "deviceclasses": [CLASS], "nodes": [], "pods": []}
-        self.events, self.asked, self.broken = [], [], None
+        self.events, self.asked, self.broken, self.refused, self.page = [], [], None, [], 2
         self.url = f"https://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -89,9 +89,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.server.broken:
             self.answer(*self.server.broken)
         elif what in self.server.lists:
-            start, items = int(query.get("continue", "p/0")[2:]), self.server.lists[what]
-            more = {"continue": f"p/{start + 2}"} if start + 2 < len(items) else {}
-            self.answer(200, {"metadata": more, "items": items[start:start + 2]})
+            start, items, page = int(query.get("continue", "p/0")[2:]), self.server.lists[what], self.server.page or int(query["limit"])
+            more = {"continue": f"p/{start + page}"} if start + page < len(items) else {}
+            self.answer(200, {"metadata": more, "items": items[start:start + page]})
         elif what == "events":
             self.answer(200, {"items": self.server.events})
         else:
@@ -100,6 +100,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append(self.path)
+        if self.path.split("/")[4] in self.server.refused:
+            self.answer(403, {"message": "the namespace is being terminated"})
+            return
         if any(e["metadata"]["name"] == event["metadata"]["name"] for e in self.server.events):
             self.answer(409, {"message": "already exists"})
             return
@@ -159,7 +163,7 @@ class Scheduler(unittest.TestCase):
         reply = self.filter("half")
         self.assertEqual(reply["NodeNames"], ["n2", "n3"])
         self.assertEqual(reply["FailedNodes"], {"n1": "FastGPU: no GPU has 10 GiB and 60 percent free"})
-        self.assertEqual(self.filter("huge")["FailedAndUnresolvableNodes"], {n: "FastGPU: no GPU is as large as 1 TiB and 10 percent" for n in ("n1", "n2", "n3")})
+        self.assertEqual(self.filter("huge")["FailedNodes"], {n: "FastGPU: no GPU has 1 TiB and 10 percent for claims" for n in ("n1", "n2", "n3")})
         self.assertTrue(any("continue=p%2F2" in path for path in self.server.asked), self.server.asked)
         code, scores = self.ask("POST", "/prioritize", {"Pod": pod("p", "small"), "Nodes": None, "NodeNames": ["n3", "n2", "n1"]})
         scores = {s["Host"]: s["Score"] for s in scores}
@@ -187,13 +191,12 @@ class Scheduler(unittest.TestCase):
 
     def test_an_api_server_that_is_away_or_lies(self):
         self.start("--no-events")
-        for broken in ((500, {"message": "no"}), (200, b"no"), (403, {"message": "forbidden"}), (200, b"[]"), (200, b'{"items": {"a": 1}}'), (200, b'{"items": [1, null, {"spec": 2}]}')):
+        for broken, code in (((500, {"message": "no"}), 503), ((200, b"no"), 503), ((403, {"message": "forbidden"}), 503), ((200, b"[]"), 200), ((200, b'{"items": {"a": 1}}'), 200),
+                             ((200, b'{"items": [1, null, {"spec": 2}]}'), 200)):
             self.server.broken = broken
             time.sleep(1.1)
             status, reply = self.ask("POST", "/filter", {"Pod": pod("p", "half"), "NodeNames": ["n1"]})
-            self.assertIn(status, (200, 503))
-            if status == 503:
-                self.assertEqual(reply["Error"], "the API server cannot be asked")
+            self.assertEqual((status, reply["Error"]), (code, "the API server cannot be asked" if code == 503 else ""), broken)
         self.server.broken = None
         time.sleep(1.1)
         self.assertIn("n1", self.filter("half")["FailedNodes"])
@@ -209,6 +212,12 @@ class Scheduler(unittest.TestCase):
         self.assertEqual((event["type"], event["reason"], event["metadata"]["namespace"], event["involvedObject"]["uid"]), ("Warning", "FastGPU", "team", "uid-train"))
         self.assertTrue(event["message"].startswith("no GPU has 10 GiB and 60 % free (claim half); the nearest that may be, gpu-0 of node n1"), event["message"])
         self.assertIn("What helps: it fits when claim team/held, of pod eval on that GPU ends", event["message"])
+        # The same reason in other words is no news yet.
+        self.server.lists["resourceclaims"][0] = claim("held", "12Gi", "60", "n1", "eval")
+        asked = len(self.server.asked)
+        wait_until(lambda: sum("/pods?" in p for p in self.server.asked[asked:]) > 1, 60, "it looks again")
+        self.assertEqual(len(self.server.events), 1)
+        self.server.lists["resourceclaims"][0] = claim("held", "8Gi", "50", "n1", "eval")
         # Who restarts says the same under the same name, and the server refuses that quietly.
         self.stop()
         asked = len(self.server.asked)
@@ -218,6 +227,31 @@ class Scheduler(unittest.TestCase):
         self.assertEqual(len(self.server.events), 1)
         self.log.seek(0)
         self.assertNotIn("cannot", self.log.read())
+
+    def test_events_that_are_refused(self):
+        """In one namespace, or behind many pods that want nothing of ours: the others are told all the same."""
+        self.server.lists["resourceslices"] = [slice_of("n1", "16Gi")]
+        ended = pod("a", "half")
+        ended["metadata"]["namespace"] = "ended"
+        self.server.lists["resourceclaims"].append({**claim("half", "10Gi", "60"), "metadata": {"namespace": "ended", "name": "half"}})
+        self.server.lists["pods"] = [ended, *(pod(f"cpu{i}", "none", resourceClaims=[]) for i in range(600)), pod("train", "half")]
+        self.server.refused, self.server.page = ["ended"], None
+        self.start()
+        wait_until(lambda: self.server.events, 30, "an event")
+        self.assertEqual([e["involvedObject"]["name"] for e in self.server.events], ["train"])
+        self.assertIn("/api/v1/namespaces/ended/events", self.server.asked)
+        time.sleep(0.5)
+        self.log.seek(0)
+        self.assertIn("pending pods are not told why: /api/v1/namespaces/ended/events: the namespace is being terminated (403)", self.log.read())
+
+    def test_large_nodes(self):
+        """Of 60 kB each: all of them are more than an answer may have."""
+        self.server.lists["nodes"] = [{"metadata": {"name": f"n{i}", "managedFields": ["x" * 60000]}, "spec": {}} for i in range(1, 161)]
+        self.server.lists["pods"] = [pod("train", "huge")]
+        self.server.page = None
+        done = subprocess.run([SCHEDULER, "--why", "team/train", *self.where()], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("no GPU of any node has 1 TiB and 10 % for claims", done.stdout)
 
     def test_why(self):
         self.server.lists["resourceslices"] = [slice_of("n1", "16Gi")]

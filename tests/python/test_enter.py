@@ -88,6 +88,15 @@ class Enter(unittest.TestCase):
         self.write("mine/keras.py", "x = 1\n")
         self.assertEqual(self.python("import sys, keras; print(keras.x, 'fastgpu' in sys.modules)", os.path.join(self.home, "mine")), "1 False")
 
+    def test_the_keras_that_is_not_tensorflows(self):
+        """A program that has one of the two by itself does not get the other under it."""
+        for name in ("keras", "tf_keras"):
+            self.write(f"mine/{name}/__init__.py", "from . import layers\n")
+            self.write(f"mine/{name}/layers.py", "Layer = object\n")
+        for legacy, name, other in (("0", "tf_keras", "keras"), ("1", "keras", "tf_keras")):
+            code = f"import os, sys; os.environ['TF_USE_LEGACY_KERAS'] = '{legacy}'; import {name}; print('{other}' in sys.modules, 'fastgpu' in sys.modules)"
+            self.assertEqual(self.python(code, os.path.join(self.home, "mine")), "False False", name)
+
     def test_other_pythons(self):
         """Those too old for the package go on as if nothing were there."""
         tried = 0

@@ -113,9 +113,12 @@ def machine_deployment(words):
         pool = look(words[5].removeprefix("cluster.x-k8s.io/deployment-name="))
         answer("read", lambda: None, json.dumps({"items": [{"metadata": {"name": m}} for m in pool["machines"]]}))
     elif words[:2] == ["annotate", "machine"]:
-        assert words[3:] == ["--namespace", "fleet", "--overwrite", "cluster.x-k8s.io/delete-machine=yes"]
+        assert words[3:6] == ["--namespace", "fleet", "--overwrite"] and words[6] in ("cluster.x-k8s.io/delete-machine=yes", "cluster.x-k8s.io/delete-machine-")
         with Pools() as all_:
-            next(p for p in all_.values() if words[2] in p["machines"])["marked"] = words[2]
+            pool = next(p for p in all_.values() if words[2] in p["machines"])
+            pool.pop("marked", None)
+            if words[6].endswith("=yes"):
+                pool["marked"] = words[2]
     else:
         assert words[:2] == ["scale", "machinedeployment"] and words[3:5] == ["--namespace", "fleet"]
         before, size = (int(w.split("=")[1]) for w in words[5:])
@@ -123,6 +126,10 @@ def machine_deployment(words):
         if before != pool["size"]:
             fail(f"error: Expected replicas to be {before}, was {pool['size']}", 1)
         if size < pool["size"]:
+            if behave("drop") == "refuse-and-read":
+                with open(os.path.join(CLOUD, "manner"), "w") as f:
+                    f.write("read refuse")
+                fail("Unable to connect to the server", 1)
             answer("drop", lambda: drop(pool.get("marked", pool["machines"][0])), "scaled")
         else:
             answer("resize", lambda: resize(words[2], size), "scaled")

@@ -83,7 +83,7 @@ class Case(test_sites.Case):
     def pods(self, *pods):
         self.put("pods", list(pods))
 
-    def join(self, *machines, used=()):
+    def join(self, *machines, used=(), cordoned=()):
         """They are nodes now, as their engines name them; those that are used have a pod, all have a DaemonSet's."""
         nodes, pods = [], []
         for machine in machines:
@@ -91,6 +91,7 @@ class Case(test_sites.Case):
             notes = {"cluster.x-k8s.io/machine": machine} if machine.startswith("middle") else {}
             node = machine if machine.startswith("aks") else name
             nodes.append({"metadata": {"name": node, "annotations": notes}, "spec": {"providerID": f"aws:///eu-central-1a/{machine}"} if machine.startswith("i-") else {}})
+            nodes[-1]["spec"]["unschedulable"] = machine in cordoned
             daemon = pod(f"kubelet-{machine}", node=node)
             daemon["metadata"]["ownerReferences"] = [{"kind": "DaemonSet"}]
             pods.append(daemon)
@@ -218,8 +219,7 @@ class Growing(Case):
         self.assertEqual(self.notes(), {})
         self.assertEqual(list(pathlib.Path(f"{self.dir}/state").glob("*.pool")), [])
 
-    def test_budget(self):
-        """A namespace's budget is its pods' together, for as long as they may run; others have none."""
+    def budgets(self):
         os.makedirs(f"{self.dir}/daemon/run")
         server = socketserver.ThreadingUnixStreamServer(f"{self.dir}/daemon/run/api.sock", Daemon)
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -227,6 +227,10 @@ class Growing(Case):
         self.addCleanup(server.shutdown)
         env = self.env
         self.env = lambda: {**env(), "FASTGPU_STATE_DIR": f"{self.dir}/daemon"}
+
+    def test_budget(self):
+        """A namespace's budget is its pods' together, for as long as they may run; others have none."""
+        self.budgets()
         self.pods(pod("long", {"24g-100": 1}, space="red", activeDeadlineSeconds=7200), pod("a", {"24g-100": 1}, space="red"), pod("b", {"24g-100": 1}, space="red"),
                   pod("endless", {"24g-100": 1}, space="red", activeDeadlineSeconds=2**63 - 1), pod("c", {"24g-100": 1}, space="blue"))
         said = self.sites("scale", "--project", "k8s-%n")
@@ -236,6 +240,27 @@ class Growing(Case):
         self.assertIn("red/endless: no site fits: ", said)
         self.assertIn("blue/c: site cheap: 0.98 EUR an hour", said)
         self.assertEqual(self.pools(), {"big": 0, "small": 2, "middle": 0})
+
+    def test_budget_when_a_site_fails(self):
+        """What the first pod's node costs is still spent when the second's site has failed and another is sought: 0.49 and 0.50 of a euro, then 0.88."""
+        self.budgets()
+        self.put("pools", {"big": {"size": 0, "machines": [], "prefix": "aks-big-"}, "small": {"size": 0, "machines": [], "prefix": "i-"},
+                           "middle": {"size": 0, "machines": [], "prefix": "middle-", "limit": 0}})
+        self.pods(pod("a", {"24g-100": 1}, space="red", activeDeadlineSeconds=1800), pod("b", {"40g-100": 1}, space="red", activeDeadlineSeconds=900))
+        self.assertIn("site own: ", self.sites("scale", "--project", "k8s-%n", code=1))
+        self.assertIn("dear (it would cost 0.875 EUR, and 0.51 are left of the budget)", self.notes()["b"])
+        self.assertEqual(self.pools(), {"big": 0, "small": 1, "middle": 0})
+
+    def test_claim_that_does_not_say_all(self):
+        """What it does not say it has all of; more than any node has is no long count."""
+        def one(name, count, requests):
+            return {"metadata": {"name": name, "namespace": "default"}, "spec": {"devices": {"requests": [
+                {"name": "r", "exactly": {"deviceClassName": "vgpu.fastgpu.dev", "count": count, "capacity": {"requests": requests}}}]}}}
+
+        self.put("resourceclaims", [one("a", 1, {"memory": "8e9"}), one("b", 1, {"compute": "25"}), one("c", 10**12, {"memory": "1", "compute": "1"}), one("d", 1, {"memory": "30000000000000m", "compute": "100"})])
+        self.pods(*(pod(name, resourceClaims=[{"name": "gpu", "resourceClaimName": name}]) for name in "abcd"))
+        self.assertIn("default/c: no site fits", self.sites("scale"))
+        self.assertEqual(self.pools(), {"big": 0, "small": 2, "middle": 1})
 
     def test_budget_cannot_be_asked(self):
         """No word on the budget, no node."""
@@ -411,6 +436,70 @@ class Shrinking(Case):
         self.manner("")
         self.sites("scale")
         self.assertEqual(self.machines("small"), ["i-1", "i-3"])
+
+    def test_mark_of_a_machine_that_stays(self):
+        """Cluster API ends the machine that is marked when the number falls: where it did not fall the mark is gone, and where the answer is lost it stays."""
+        def marked():
+            with open(f"{self.dir}/pools.json") as f:
+                return json.load(f)["middle"].get("marked")
+
+        for manner, mark, machines in (("drop refuse", None, ["middle-1", "middle-2"]), ("drop die-after", "middle-1", ["middle-2"])):
+            self.setUp()
+            self.put("pools", {p: {"size": 2 if p == "middle" else 0, "machines": ["middle-1", "middle-2"] if p == "middle" else [], "prefix": "x"} for p in ("big", "small", "middle")})
+            self.pods(*self.join("middle-1", "middle-2", used=("middle-2",)))
+            self.sites("scale")
+            self.let_pass(601)
+            self.manner(manner)
+            self.sites("scale", code=1 if machines[1:] else 0)
+            self.assertEqual((marked(), self.machines("middle")), (mark, machines), manner)
+        # What could not be taken back then is, as soon as it can.
+        self.setUp()
+        self.put("pools", {p: {"size": 2 if p == "middle" else 0, "machines": ["middle-1", "middle-2"] if p == "middle" else [], "prefix": "x"} for p in ("big", "small", "middle")})
+        self.pods(*self.join("middle-1", "middle-2", used=("middle-2",)))
+        self.sites("scale")
+        self.let_pass(601)
+        self.manner("drop refuse-and-read")
+        self.sites("scale", code=1)
+        self.assertEqual(marked(), "middle-1")
+        self.manner("")
+        self.pods(*self.join("middle-1", "middle-2", used=("middle-1", "middle-2")))
+        self.sites("scale")
+        self.assertEqual((marked(), self.machines("middle")), (None, ["middle-1", "middle-2"]))
+
+    def test_cordoned_by_somebody(self):
+        """It stays so when a pod is on it after all, and it is no room for pods that wait."""
+        self.three(used=("i-1", "i-3"))
+        self.pods(*self.join("i-1", "i-2", "i-3", used=("i-1", "i-3"), cordoned=("i-2",)), pod("a", {"8g-25": 1}))
+        said = self.sites("scale")
+        self.assertNotIn("a node is coming", said)
+        self.assertEqual(self.pools(), {"big": 0, "small": 3, "middle": 1})
+        self.let_pass(601)
+        self.put("late", self.join("i-1", "i-2", "i-3", used=("i-1", "i-2", "i-3"), cordoned=("i-2",)))
+        self.manner("drop refuse")
+        self.sites("scale", code=1)
+        self.assertEqual([c for c in self.calls("kubectl") if "cordon" in c[0]], [])
+
+    def test_another_cluster(self):
+        """Machines that were there before and of which none is a node here: it is not for this cluster to end them."""
+        self.put("pools", {"big": {"size": 0, "machines": [], "prefix": "aks-big-"}, "small": {"size": 2, "machines": ["i-1", "i-2"], "prefix": "i-", "made": 2},
+                           "middle": {"size": 0, "machines": [], "prefix": "middle-"}})
+        self.sites("scale")
+        self.let_pass(901)
+        self.assertNotIn("ends", self.sites("scale"))
+        self.assertEqual(self.machines("small"), ["i-1", "i-2"])
+        # One of them is: the other is late.
+        self.pods(*self.join("i-1", used=("i-1",)))
+        self.assertIn("ends i-2, which did not become a node", self.sites("scale"))
+
+    def test_dry_run_does_not_bill(self):
+        self.three(used=("i-1", "i-2", "i-3"))
+        self.put("pools", {"big": {"size": 0, "machines": [], "prefix": "aks-big-"}, "small": {"size": 2, "machines": ["i-1", "i-3"], "prefix": "i-"},
+                           "middle": {"size": 0, "machines": [], "prefix": "middle-"}})
+        self.sites("scale", "--dry-run")
+        self.assertEqual(self.log(), [])
+        self.sites("scale")
+        self.sites("scale")
+        self.assertEqual([b["node"] for b in self.log()], ["node-i-2"])
 
     def test_least(self):
         self.write(FILE.replace("most = 3", "least = 2\nmost = 3"))

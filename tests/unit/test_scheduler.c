@@ -29,6 +29,10 @@
         "{\"metadata\": {\"namespace\": \"x\", \"name\": \"" name "\"}, \"spec\": {\"devices\": {\"requests\": [{\"name\": \"gpu\", \"exactly\": {" \
         "\"deviceClassName\": \"vgpu.fastgpu.dev\", \"capacity\": {\"requests\": {\"memory\": \"" memory "\", \"compute\": \"" compute "\"}}" more "}}]}}}"
 
+#define OF(class, size) "{\"deviceClassName\": \"" class "\", \"capacity\": {\"requests\": {\"memory\": \"" size "\", \"compute\": \"10\"}}}"
+#define ALTERNATIVES(name, list) \
+        "{\"metadata\": {\"namespace\": \"x\", \"name\": \"" name "\"}, \"spec\": {\"devices\": {\"requests\": [{\"name\": \"gpu\", \"firstAvailable\": [" list "]}]}}}"
+
 static json_t *parse(const char *text)
 {
         json_error_t err;
@@ -120,6 +124,51 @@ static void a_filter(void **state)
         json_decref(filtered(view, question(pod_of("big", ""), "[\"a\", \"b\", \"c\"]"), 0));
         json_decref(filtered(view, question(pod_of("none", ""), "[\"a\", \"b\", \"c\"]"), 0));
         json_decref(filtered(view, question(parse("{}"), "[\"a\", \"b\", \"c\"]"), 0));
+        fgi_sched_view_free(view);
+}
+
+/* Nothing is said that only kube-scheduler can know. */
+static void never_harder(void **state)
+{
+        struct fgi_sched_view *view = view_of(
+                "[" WANTED("lost", "40Gi", "50", ", \"tolerations\": [{\"operator\": \"Exists\"}]") "," WANTED("looks-on", "100Gi", "100", ", \"adminAccess\": true") ","
+                WANTED("pair", "10Gi", "40", ", \"count\": 2") ","
+                "{\"metadata\": {\"namespace\": \"x\", \"name\": \"seen\"}, \"status\": {\"allocation\": {\"devices\": {\"results\": [{\"driver\": \"fastgpu.dev\", \"pool\": \"b\","
+                " \"device\": \"gpu-1\", \"adminAccess\": true}]}}}},"
+                ALTERNATIVES("rising", OF("vgpu.fastgpu.dev", "8Gi") "," OF("vgpu.fastgpu.dev", "80Gi")) "," ALTERNATIVES("unknown", OF("vgpu.fastgpu.dev", "8Gi") "," OF("new.fastgpu.dev", "8Gi")) "]",
+                NULL);
+        assert_true(fgi_sched_view_node(view, "b")->gpu[0].memory_free == 16ull << 30);
+        json_t *reply = filtered(view, question(pod_of("lost", ""), "[\"c\"]"), 0);
+        json_decref(reply);
+        json_decref(filtered(view, question(pod_of("looks-on", ""), "[\"a\", \"b\", \"c\"]"), 0));
+        json_decref(filtered(view, question(pod_of("rising", ""), "[\"a\", \"b\"]"), 0));
+        struct fgi_sched_wants wants;
+        json_t *pod = pod_of("unknown", "");
+        fgi_sched_wants(view, NULL, 0, pod, &wants);
+        assert_true(wants.is_ours && wants.count == 0 && !wants.reason);
+        json_decref(pod);
+        /* b has one GPU, which each of the two fits alone. */
+        reply = filtered(view, question(pod_of("pair", ""), "[\"a\", \"b\"]"), 1);
+        assert_string_equal(text_at(reply, "FailedNodes", "b"), "FastGPU: no room for all 2 vGPUs at once");
+        json_decref(reply);
+        fgi_sched_view_free(view);
+}
+
+/* More GPUs than are looked at. */
+static void many_gpus(void **state)
+{
+        json_t *devices = json_array();
+        struct fgi_sched_view *view;
+        struct fg_error err = {0};
+        for (unsigned i = 0; i < FG_CLUSTER_GPUS_MAX + 1; i++) {
+                char name[16];
+                snprintf(name, sizeof name, "gpu-%u", i);
+                json_array_append_new(devices, json_pack("{s:s, s:{s:{s:s}, s:{s:s}}}", "name", name, "capacity", "memory", "value", i < FG_CLUSTER_GPUS_MAX ? "1Gi" : "80Gi", "compute",
+                                                         "value", "100"));
+        }
+        json_t *slices = json_pack("[{s:{s:s, s:s, s:o}}]", "spec", "driver", "fastgpu.dev", "nodeName", "n", "devices", devices);
+        assert_int_equal(fgi_sched_view_new(slices, parse("[" WANTED("large", "40Gi", "50", "") "]"), parse(CLASSES), NULL, &view, &err), 0);
+        json_decref(filtered(view, question(pod_of("large", ""), "[\"n\"]"), 0));
         fgi_sched_view_free(view);
 }
 
@@ -215,7 +264,7 @@ static void reasons(void **state)
         expect_why(pod_of("half", TOLERATES), "not-looked-at", "no scheduler has said anything", "is a scheduler default-scheduler running?");
         expect_why(pod_of("half", "\"nodeSelector\": {\"zone\": \"1\"}"), "taint", "such as a, have the taint team=red", "tolerate it");
         expect_why(pod_of("half", TOLERATES ", \"nodeSelector\": {\"zone\": \"3\"}"), "label", "do not have the label zone", "ask for another label");
-        expect_why(pod_of("huge", ""), "too-large", "no GPU of any node is as large as 100 GiB and 10 % (claim huge)", "ask for at most 80 GiB and 100 %");
+        expect_why(pod_of("huge", ""), "too-large", "no GPU of any node has 100 GiB and 10 % for claims (claim huge)", "ask for at most 80 GiB and 100 %");
         expect_why(pod_of("large", ""), "gpu-taint", "such as those of node c, are full or lost", "fastgpu doctor");
         expect_why(pod_of("none", ""), "claim-missing", "there is no ResourceClaim none", "make it");
         expect_why(pod_of("half", "\"schedulingGates\": [{\"name\": \"g\"}]"), "gated", "its scheduling gate g", "removes it");
@@ -237,6 +286,26 @@ static void reasons(void **state)
         json_decref(why);
         json_decref(pod);
         fgi_sched_view_free(view);
+        /* Each fits, and not both. */
+        view = view_of("[" WANTED("four", "10Gi", "60", ", \"count\": 4") "]", NULL);
+        pod = pod_of("four", "");
+        why = fgi_sched_why(view, NULL, 0, pod, NULL);
+        assert_string_equal(fgi_sched_text(why, "reason"), "room");
+        assert_string_equal(fgi_sched_text(why, "text"), "no node has room for all its 4 vGPUs at once");
+        json_decref(why);
+        json_decref(pod);
+        fgi_sched_view_free(view);
+        /* The kubelet's word, not what was said before the pod had its node. */
+        view = view_of(CLAIMS, NODES);
+        pod = pod_of("small", "\"nodeName\": \"b\"");
+        json_t *events = parse("[{\"type\": \"Warning\", \"reason\": \"FastGPU\", \"message\": \"no room\", \"lastTimestamp\": \"2026-01-01T00:10:00Z\"},"
+                               "{\"type\": \"Warning\", \"reason\": \"Failed\", \"message\": \"no such image\", \"lastTimestamp\": \"2026-01-01T00:05:00Z\"}]");
+        why = fgi_sched_why(view, NULL, 0, pod, events);
+        assert_string_equal(fgi_sched_text(why, "text"), "node b: no such image (Failed)");
+        json_decref(why);
+        json_decref(events);
+        json_decref(pod);
+        fgi_sched_view_free(view);
 }
 
 static void names(void **state)
@@ -251,8 +320,8 @@ static void names(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_view), cmocka_unit_test(a_filter), cmocka_unit_test(resources),
-                cmocka_unit_test(priorities), cmocka_unit_test(reasons), cmocka_unit_test(names),
+                cmocka_unit_test(a_view), cmocka_unit_test(a_filter), cmocka_unit_test(never_harder), cmocka_unit_test(many_gpus),
+                cmocka_unit_test(resources), cmocka_unit_test(priorities), cmocka_unit_test(reasons), cmocka_unit_test(names),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

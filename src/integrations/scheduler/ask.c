@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 
 #define RESOURCE_API "/apis/resource.k8s.io/v1/"
-#define PAGE         "500"
-#define PAGES_MAX    2000u
+#define PAGE         "100" /* of nodes with all their labels and images some 3 MiB; an answer may have 8 */
+#define ITEMS_MAX    50000u
 #define ANSWER_MAX   (64u << 20)
 
 extern char **environ;
@@ -71,7 +71,7 @@ static int judge(const struct answer *answer, const char *path, json_t **ret, st
                 *ret = json;
                 return 0;
         }
-        int code = answer->status == 404 ? -ENOENT : answer->status == 409 ? -EEXIST : -EIO;
+        int code = !answer->status ? -EAGAIN : answer->status == 404 ? -ENOENT : answer->status == 409 ? -EEXIST : -EIO;
         const char *message = fgi_sched_text(json, "message");
         if (!answer->status)
                 fg_error_set(err, code, "%.300s", answer->body ? answer->body : "the API server does not answer");
@@ -182,11 +182,22 @@ static void escape(const char *text, char *ret, size_t size)
         ret[n] = 0;
 }
 
+/* What is large and is not looked at goes before the next page comes. */
+static void slim(json_t *list)
+{
+        json_t *item;
+        size_t i;
+        json_array_foreach(list, i, item) {
+                json_object_del(json_object_get(item, "metadata"), "managedFields");
+                json_object_del(json_object_get(item, "status"), "images");
+        }
+}
+
 int fgi_sched_list(struct fgi_sched_source *source, const char *path, const char *query, json_t **ret, struct fg_error *err)
 {
         json_t *all = json_array();
         char full[4096], next[3000] = "";
-        for (unsigned page = 0; all && page < PAGES_MAX; page++) {
+        while (all) {
                 fgi_kube_autojson json_t *list = NULL;
                 snprintf(full, sizeof full, "%s?limit=" PAGE "%s%s%s%s", path, *query ? "&" : "", query, *next ? "&continue=" : "", next);
                 struct fg_error why = {0};
@@ -197,10 +208,15 @@ int fgi_sched_list(struct fgi_sched_source *source, const char *path, const char
                         json_decref(all);
                         return fg_error_set(err, r, "%s", why.text);
                 }
+                slim(json_object_get(list, "items"));
                 json_array_extend(all, json_object_get(list, "items"));
                 escape(fgi_sched_text(json_object_get(list, "metadata"), "continue"), next, sizeof next);
                 if (!*next)
                         break;
+                if (json_array_size(all) >= ITEMS_MAX) {
+                        json_decref(all);
+                        return fg_error_set(err, -E2BIG, "%.100s has more than %u items, which are more than are looked at", path, ITEMS_MAX);
+                }
         }
         *ret = all;
         return all ? 0 : fg_error_set(err, -ENOMEM, "out of memory");

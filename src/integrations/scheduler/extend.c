@@ -14,6 +14,11 @@ static json_t *part_of(const json_t *question, const char *name, const char *pla
         return part ? part : json_object_get(question, plain);
 }
 
+const json_t *fgi_sched_pod_of(const json_t *question)
+{
+        return part_of(question, "Pod", "pod");
+}
+
 /* The nodes to choose among: by name where kube-scheduler was told that we know them, else whole. */
 struct question {
         const json_t *pod, *names, *items;
@@ -22,7 +27,7 @@ struct question {
 
 static int read_question(const json_t *json, struct question *ret, struct fg_error *err)
 {
-        struct question q = {.pod = part_of(json, "Pod", "pod"), .names = part_of(json, "NodeNames", "nodenames")};
+        struct question q = {.pod = fgi_sched_pod_of(json), .names = part_of(json, "NodeNames", "nodenames")};
         const json_t *nodes = part_of(json, "Nodes", "nodes");
         q.items = json_is_array(q.names) ? NULL : part_of(nodes, "items", "Items");
         if (!json_is_object(q.pod))
@@ -44,10 +49,14 @@ static const char *node_of(const struct question *q, size_t i)
 static void say(const struct fgi_sched_verdict *v, const struct fgi_sched_wants *wants, char *ret, size_t size)
 {
         static const char *const format[FGI_SCHED_LACK_COUNT] = {[FGI_SCHED_NO_GPUS] = "FastGPU: no GPUs for claims there, %s wanted",
-                                                                 [FGI_SCHED_TOO_LARGE] = "FastGPU: no GPU is as large as %s",
+                                                                 [FGI_SCHED_TOO_LARGE] = "FastGPU: no GPU has %s for claims",
                                                                  [FGI_SCHED_NO_ROOM] = "FastGPU: no GPU has %s free",
                                                                  [FGI_SCHED_TAINTED] = "FastGPU: the GPUs with %s are tainted"};
         char what[96];
+        if (v->lack == FGI_SCHED_NO_ROOM && !v->best) {
+                snprintf(ret, size, "FastGPU: no room for all %zu vGPUs at once", wants->count);
+                return;
+        }
         fgi_sched_say(v->want->memory, v->want->share, what, sizeof what);
         char *sign = strchr(what, '%');
         if (sign)
@@ -84,7 +93,8 @@ json_t *fgi_sched_filter(struct fgi_sched_view *view, const struct fgi_kube_clas
                         continue;
                 }
                 say(&v, &wants, text, sizeof text);
-                json_object_set_new(v.lack == FGI_SCHED_NO_ROOM ? now : never, name, json_string(text));
+                /* What claims may have of a GPU grows when a pod with a class's part of it ends. */
+                json_object_set_new(v.lack == FGI_SCHED_NO_ROOM || v.lack == FGI_SCHED_TOO_LARGE ? now : never, name, json_string(text));
         }
         *ret_refused = json_object_size(now) + json_object_size(never);
         return q.items ? json_pack("{s:{s:o}, s:o, s:o, s:s}", "Nodes", "items", fit, "FailedNodes", now, "FailedAndUnresolvableNodes", never, "Error", "") :

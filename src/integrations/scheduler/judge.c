@@ -12,10 +12,10 @@ static uint32_t share_on(const struct fgi_sched_want *want, const struct fgi_sch
         return want->share ? want->share : gpu->share;
 }
 
-/* Resources take no notice of taints: the kubelet gives them. */
+/* Resources take no notice of taints: the kubelet gives them. Of a claim that tolerates some, kube-scheduler knows which. */
 static bool is_tainted(const struct fgi_sched_gpu *gpu, const struct fgi_sched_want *want)
 {
-        return gpu->taint && want->of_claim;
+        return gpu->taint && want->of_claim && !want->tolerates;
 }
 
 static bool is_large_enough(const struct fgi_sched_gpu *gpu, const struct fgi_sched_want *want)
@@ -73,6 +73,8 @@ static bool is_too_much(const struct fgi_sched_node *node, const struct fgi_sche
 struct fgi_sched_verdict fgi_sched_judge(const struct fgi_sched_node *node, const struct fgi_sched_wants *wants)
 {
         struct fgi_sched_verdict v = {0};
+        if (node->has_more)
+                return v;
         /* Where classes alone are offered no GPU is told of; how many are left the kubelet says. */
         if (node->gpus == 0) {
                 for (size_t i = 0; i < wants->count && !v.lack; i++)
@@ -86,7 +88,7 @@ struct fgi_sched_verdict fgi_sched_judge(const struct fgi_sched_node *node, cons
                         return v;
         }
         if (is_too_much(node, wants))
-                v.lack = FGI_SCHED_NO_ROOM;
+                return (struct fgi_sched_verdict){.lack = FGI_SCHED_NO_ROOM, .want = v.want};
         return v;
 }
 

@@ -120,7 +120,7 @@ static int find_why(struct fgi_sched_source *source, const struct options *o, js
         if (r < 0)
                 return r;
         snprintf(path, sizeof path, "/api/v1/namespaces/%.*s/events", namespace, o->why);
-        snprintf(query, sizeof query, "fieldSelector=involvedObject.name%%3D%s", slash + 1);
+        snprintf(query, sizeof query, "fieldSelector=involvedObject.kind%%3DPod,involvedObject.name%%3D%s", slash + 1);
         /* Who may not read events still gets the rest. */
         fgi_sched_list(source, path, query, &events, NULL);
         *ret = fgi_sched_why(view, o->class, o->classes, pod, events);

@@ -33,6 +33,7 @@ struct fgi_sched_node {
         const char *name;
         const json_t *object; /* its Node; NULL where nodes were not read */
         uint32_t gpus;
+        bool has_more; /* than are looked at here */
         struct fgi_sched_gpu gpu[FG_CLUSTER_GPUS_MAX];
 };
 
@@ -60,6 +61,7 @@ struct fgi_sched_want {
         uint32_t share;  /* permille; 0: all */
         bool of_claim;
         bool selects; /* by CEL, which is not read here */
+        bool tolerates; /* taints of GPUs, whichever */
         char from[256]; /* "claim gpu-x" or "fastgpu.dev/vgpu-8g-25" */
 };
 
@@ -94,7 +96,7 @@ enum fgi_sched_lack {
 struct fgi_sched_verdict {
         enum fgi_sched_lack lack;
         const struct fgi_sched_want *want; /* the first that is not met */
-        const struct fgi_sched_gpu *best;  /* of the node's, the one that comes nearest to it; NULL: none */
+        const struct fgi_sched_gpu *best;  /* of the node's, the one that comes nearest to it; NULL: none, or each would fit and not all together */
 };
 /* How much of a want a GPU could meet now, in permille of the part that is shorter. */
 uint64_t fgi_sched_met(const struct fgi_sched_gpu *gpu, const struct fgi_sched_want *want);
@@ -105,6 +107,7 @@ int32_t fgi_sched_score(struct fgi_sched_view *view, size_t node, const struct f
 
 /* --- extend.c: what kube-scheduler asks (k8s.io/kube-scheduler/extender/v1) --- */
 
+const json_t *fgi_sched_pod_of(const json_t *question); /* NULL: it has none */
 /* NULL with a reason: the question is none. */
 json_t *fgi_sched_filter(struct fgi_sched_view *view, const struct fgi_kube_class *class, size_t classes, const json_t *question, size_t *ret_refused,
                          struct fg_error *err);
@@ -116,7 +119,7 @@ struct fgi_sched_source {
         struct fgi_kube_api *api; /* NULL: kubectl, with the caller's own rights */
 };
 
-/* -ENOENT: there is no such thing; else -EIO with the server's sentence. */
+/* -ENOENT: there is no such thing; -EAGAIN: the server does not answer; else -EIO with its sentence. */
 int fgi_sched_get(struct fgi_sched_source *source, const char *path, json_t **ret, struct fg_error *err);
 int fgi_sched_post(struct fgi_sched_source *source, const char *path, const json_t *body, struct fg_error *err); /* -EEXIST */
 /* All items of a list, page by page. `path` without a query, `query` "" or "a=b". */
@@ -132,7 +135,7 @@ json_t *fgi_sched_why(struct fgi_sched_view *view, const struct fgi_kube_class *
 
 /* --- watch.c: pods that are pending are told why, by an event --- */
 
-/* Once; `told` remembers what was said. */
+/* Once; `told` remembers what was said. One that cannot be told does not keep the others from it: the first such failure is the error. */
 int fgi_sched_watch(struct fgi_sched_source *source, const struct fgi_kube_class *class, size_t classes, json_t *told, struct fg_error *err);
 
 /* --- serve.c --- */

@@ -67,7 +67,7 @@ static json_t *filter(struct fgi_sched_server *server, uint64_t came, const json
 {
         size_t ignored;
         struct fgi_sched_wants wants;
-        fgi_sched_wants(server->view, server->class, server->classes, json_object_get(question, "Pod"), &wants);
+        fgi_sched_wants(server->view, server->class, server->classes, fgi_sched_pod_of(question), &wants);
         if ((wants.is_ours || wants.reason) && server->at < came && !refresh(server, 0)) {
                 fg_error_set(err, -EAGAIN, "the API server cannot be asked");
                 return NULL;

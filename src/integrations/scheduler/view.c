@@ -108,8 +108,11 @@ static void add_slice(struct fgi_sched_view *view, const json_t *slice)
         size_t i;
         json_array_foreach(json_object_get(spec, "devices"), i, device) {
                 struct fgi_sched_gpu gpu = {.name = fgi_sched_text(device, "name"), .taint = taint_of(device)};
-                if (!node || node->gpus == FG_CLUSTER_GPUS_MAX || !amounts_of(json_object_get(device, "capacity"), &gpu.memory, &gpu.share))
+                if (!node || !amounts_of(json_object_get(device, "capacity"), &gpu.memory, &gpu.share))
                         continue;
+                node->has_more = node->gpus == FG_CLUSTER_GPUS_MAX;
+                if (node->has_more)
+                        return;
                 gpu.model = fgi_sched_text(fgi_sched_at(device, "attributes", "model", NULL), "string");
                 gpu.memory_free = gpu.memory;
                 gpu.share_free = gpu.share;
@@ -136,7 +139,7 @@ static void take_claim(const struct fgi_sched_view *view, const json_t *claim)
                 struct fgi_sched_gpu *gpu = gpu_of(view, result);
                 uint64_t memory;
                 uint32_t share;
-                if (!gpu)
+                if (!gpu || json_is_true(json_object_get(result, "adminAccess")))
                         continue;
                 if (!amounts_of(json_object_get(result, "consumedCapacity"), &memory, &share)) {
                         memory = gpu->memory;

@@ -120,32 +120,79 @@ static void read_amount(const json_t *requests, const char *name, uint64_t *ret_
                 *ret_milli = 0;
 }
 
-static void read_device_request(const struct reader *r, const json_t *device, const char *claim)
+static bool is_our_class(const struct reader *r, const json_t *device, const char *claim)
 {
-        struct fgi_sched_want want = {.of_claim = true, .selects = json_array_size(json_object_get(device, "selectors")) > 0};
         const char *class = fgi_sched_text(device, "deviceClassName");
-        const json_t *requests = fgi_sched_at(device, "capacity", "requests", NULL), *count = json_object_get(device, "count");
-        uint64_t memory = 0, share = 0;
-        if (!fgi_sched_view_is_ours(r->view, class)) {
-                if (strstr(class, FGI_KUBE_DOMAIN))
-                        refuse(r->ret, "class-unknown", "kubectl get deviceclasses shows those that there are", "claim %.200s asks for DeviceClass %.80s, which does not exist", claim, class);
-                return;
-        }
-        r->ret->is_ours = true;
-        read_amount(requests, "memory", &memory);
-        read_amount(requests, "compute", &share);
-        want.memory = memory / 1000;
-        want.share = share > 100000 ? UINT32_MAX : (uint32_t)(share / 100);
-        snprintf(want.from, sizeof want.from, "claim %.200s", claim);
-        add(r->ret, &want, json_is_integer(count) && json_integer_value(count) > 0 ? (uint64_t)json_integer_value(count) : 1);
+        if (fgi_sched_view_is_ours(r->view, class))
+                return true;
+        if (claim && strstr(class, FGI_KUBE_DOMAIN))
+                refuse(r->ret, "class-unknown", "kubectl get deviceclasses shows those that there are", "claim %.200s asks for DeviceClass %.80s, which does not exist", claim, class);
+        return false;
 }
 
-/* Of alternatives the last is the least that will do. */
+/* How many it asks for. Who may look on (adminAccess) takes nothing. */
+static uint64_t read_device_request(const json_t *device, const char *claim, struct fgi_sched_want *ret)
+{
+        const json_t *requests = fgi_sched_at(device, "capacity", "requests", NULL), *count = json_object_get(device, "count");
+        uint64_t memory = 0, share = 0;
+        *ret = (struct fgi_sched_want){.of_claim = true,
+                                       .selects = json_array_size(json_object_get(device, "selectors")) > 0,
+                                       .tolerates = json_array_size(json_object_get(device, "tolerations")) > 0};
+        read_amount(requests, "memory", &memory);
+        read_amount(requests, "compute", &share);
+        ret->memory = memory / 1000;
+        ret->share = share > 100000 ? UINT32_MAX : (uint32_t)(share / 100);
+        snprintf(ret->from, sizeof ret->from, "claim %.200s", claim);
+        if (json_is_true(json_object_get(device, "adminAccess")))
+                return 0;
+        return json_is_integer(count) && json_integer_value(count) > 0 ? (uint64_t)json_integer_value(count) : 1;
+}
+
+/* Of each the less; 0 is all. */
+static void lessen(struct fgi_sched_want *want, const struct fgi_sched_want *other)
+{
+        want->memory = other->memory - 1 < want->memory - 1 ? other->memory : want->memory;
+        want->share = other->share - 1 < want->share - 1 ? other->share : want->share;
+        want->selects |= other->selects;
+        want->tolerates |= other->tolerates;
+}
+
+/* Any of them will do: at least the least of all is taken, and nothing where one is not of our GPUs. */
+static void read_alternatives(const struct reader *r, const json_t *several, const char *claim)
+{
+        struct fgi_sched_want least, want;
+        uint64_t count = 0;
+        bool all_ours = true;
+        const json_t *device;
+        size_t i;
+        json_array_foreach(several, i, device) {
+                bool ours = is_our_class(r, device, NULL);
+                uint64_t n = read_device_request(device, claim, &want);
+                r->ret->is_ours |= ours;
+                all_ours &= ours;
+                if (i == 0)
+                        least = want;
+                else
+                        lessen(&least, &want);
+                count = i == 0 || n < count ? n : count;
+        }
+        if (all_ours)
+                add(r->ret, &least, count);
+}
+
 static void read_request(const struct reader *r, const json_t *request, const char *claim)
 {
-        const json_t *several = json_object_get(request, "firstAvailable");
-        size_t n = json_array_size(several);
-        read_device_request(r, n ? json_array_get(several, n - 1) : json_object_get(request, "exactly"), claim);
+        const json_t *several = json_object_get(request, "firstAvailable"), *exactly = json_object_get(request, "exactly");
+        struct fgi_sched_want want;
+        if (json_array_size(several) > 0) {
+                read_alternatives(r, several, claim);
+                return;
+        }
+        if (!is_our_class(r, exactly, claim))
+                return;
+        r->ret->is_ours = true;
+        uint64_t count = read_device_request(exactly, claim, &want);
+        add(r->ret, &want, count);
 }
 
 static void read_claim_object(const struct reader *r, const json_t *claim, const char *name)

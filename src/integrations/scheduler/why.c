@@ -98,6 +98,7 @@ static void read_request(const json_t *pod, struct request *r)
 struct survey {
         ssize_t room, label, taint, gpu_taint, fits;
         struct fgi_sched_verdict nearest; /* of those that may be, the one nearest to having room */
+        bool each;                        /* a node has room for each of them alone */
         size_t at;                        /* its node */
         const struct fgi_sched_gpu *largest;
         size_t with_gpus;
@@ -127,6 +128,7 @@ static void look_at(struct asking *a, const struct fg_fleet_ask *rules, size_t i
                 *(rule.lack == FG_FLEET_LABEL ? &s->label_of : &s->taint_of) = rule;
                 return;
         }
+        s->each = s->each || (v.lack == FGI_SCHED_NO_ROOM && !v.best);
         if (v.lack == FGI_SCHED_NO_ROOM && is_nearer(&v, s)) {
                 s->nearest = v;
                 s->at = i;
@@ -163,10 +165,10 @@ static json_t *say_room(const struct asking *a, const struct survey *s)
 {
         const struct fgi_sched_gpu *gpu = s->nearest.best;
         const struct fgi_sched_want *want = s->nearest.want;
-        const json_t *claim = gpu ? claim_in_the_way(a, s) : NULL;
         char wanted[96], left[96], remedy[700];
-        if (!gpu)
+        if (s->each || !gpu)
                 return answer(a, "room", "something that runs ends, or the pod asks for less", "no node has room for all its %zu vGPUs at once", a->wants.count);
+        const json_t *claim = claim_in_the_way(a, s);
         fgi_sched_say(want->memory, want->share, wanted, sizeof wanted);
         if (gpu->memory_free && gpu->share_free)
                 fgi_sched_say(gpu->memory_free, gpu->share_free, left, sizeof left);
@@ -207,7 +209,7 @@ static json_t *say_too_large(const struct asking *a, const struct survey *s)
         fgi_sched_say(want->memory, want->share, wanted, sizeof wanted);
         fgi_sched_say(s->largest->memory, s->largest->share, largest, sizeof largest);
         snprintf(remedy, sizeof remedy, "ask for at most %s", largest);
-        return answer(a, "too-large", remedy, "no GPU of any node is as large as %s (%s), not even when it is empty; the largest has %s to give", wanted, want->from, largest);
+        return answer(a, "too-large", remedy, "no GPU of any node has %s for claims (%s), not even without those that are on it; the most that one has is %s", wanted, want->from, largest);
 }
 
 static json_t *say_scheduler(const struct asking *a)

@@ -113,6 +113,8 @@ int fgi_sites_node_start(const struct fgi_sites_place *place, const struct fgi_s
                 return r;
         kept = new_record(offer, node);
         r = kept ? fgi_sites_keep_record(place, node, FGI_SITES_NODE, kept, err) : fg_error_set(err, -ENOMEM, "out of memory");
+        if (r < 0)
+                fg_error_wrap(err, r, "%s was not started", node);
         if (r == 0) {
                 r = fgi_sites_provider_start(offer, node, fgi_sites_text(kept, "token"), ret, err);
                 if (r == 0) {

@@ -13,6 +13,7 @@
 #define CLASS      "fastgpu.dev/vgpu-"      /* resources of fastgpu-kubelet's classes: …8g-25 */
 #define ANSWER_MAX (64u << 20)
 #define PATIENCE   60
+#define COUNT_MAX  4096 /* more than any node has room for */
 
 __attribute__((sentinel)) static int kubectl(const char *config, json_t **ret, struct fg_error *err, ...)
 {
@@ -98,8 +99,8 @@ static uint64_t count_of(const json_t *value)
 {
         uint64_t count = 0;
         if (json_is_integer(value) && json_integer_value(value) > 0)
-                return (uint64_t)json_integer_value(value);
-        return json_is_string(value) && fg_count_parse("count", json_string_value(value), 1, 4096, &count, NULL) == 0 ? count : 0;
+                return json_integer_value(value) < COUNT_MAX ? (uint64_t)json_integer_value(value) : COUNT_MAX;
+        return json_is_string(value) && fg_count_parse("count", json_string_value(value), 1, COUNT_MAX, &count, NULL) == 0 ? count : 0;
 }
 
 /* "fastgpu.dev/vgpu-8g-25" by its name; classes with names of the operator's own are not known here. */
@@ -124,22 +125,23 @@ static void add_slices(json_t *container, struct fgi_sites_wish *wish)
         }
 }
 
-/* Kubernetes' "12Gi" is our 12G, and its "12G" a thousand thousand thousands. */
+/* A quantity of Kubernetes: "12Gi", "12G" (a thousand thousand thousands), "8e9", "8589934592000m". 0: none that could be meant. */
 static uint64_t bytes_of(const char *text)
 {
         static const char units[] = "kMGTP";
-        char copy[32], *end;
-        uint64_t bytes = 0;
-        size_t n = strlen(text);
-        const char *unit = n ? strchr(units, text[n - 1]) : NULL;
-        if (!unit) {
-                snprintf(copy, sizeof copy, "%.*s", (int)(n && text[n - 1] == 'i' ? n - 1 : n), text);
-                return fg_size_parse(copy, 0, &bytes, NULL) == 0 ? bytes : 0;
-        }
-        double value = strtod(text, &end);
-        for (const char *u = units; u <= unit; u++)
-                value *= 1000;
-        return end == text + n - 1 && value > 0 && value < 1e15 ? (uint64_t)value : 0;
+        char *end;
+        double value = *text >= '0' && *text <= '9' ? strtod(text, &end) : 0;
+        if (value <= 0)
+                return 0;
+        const char *unit = *end ? strchr(units, *end == 'K' ? 'k' : *end) : NULL;
+        bool binary = unit && end[1] == 'i';
+        for (const char *u = units; unit && u <= unit; u++)
+                value *= binary ? 1024 : 1000;
+        if (*end == 'm' && !end[1])
+                value /= 1000;
+        else if (*end && (!unit || end[1 + binary]))
+                return 0;
+        return value < 1e18 ? (uint64_t)value : 0;
 }
 
 static void add_claim(json_t *claim, struct fgi_sites_wish *wish)
@@ -153,8 +155,10 @@ static void add_claim(json_t *claim, struct fgi_sites_wish *wish)
                 uint32_t permille = 0;
                 if (!strstr(fgi_sites_text(exactly, "deviceClassName"), "fastgpu.dev"))
                         continue;
+                uint64_t memory = bytes_of(fgi_sites_text(wants, "memory"));
                 fg_share_parse(fgi_sites_text(wants, "compute"), &permille, NULL);
-                add(wish, count ? count : 1, bytes_of(fgi_sites_text(wants, "memory")), permille);
+                /* What a claim does not say it has all of, and then nobody else is on that GPU. */
+                add(wish, count ? count : 1, memory, memory && permille ? permille : 1000);
         }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Node pools by the cluster engine's own command lines: how many nodes are asked for, which there are, more of them, and one of them less. A
- * pool is never made smaller by its number alone, for the engine then chooses the node that ends, which may be one that is used. */
+ * pool is made smaller by its number alone only down to the machines that there are: the engine chooses the node that ends, which may be one that is used. */
 #include "integrations/sites/sites.h"
 
 #include <errno.h>
@@ -136,11 +136,33 @@ static int capi_resize(const struct fgi_sites_offer *o, const struct fgi_sites_p
         return ask(o, NULL, err, "kubectl", "scale", "machinedeployment", o->pool, "--namespace", o->space, before, wanted, NULL);
 }
 
-/* The mark says which goes when the number falls. */
+static int capi_mark(const struct fgi_sites_offer *o, const char *machine, const char *mark, struct fg_error *err)
+{
+        return ask(o, NULL, err, "kubectl", "annotate", "machine", machine, "--namespace", o->space, "--overwrite", mark, NULL);
+}
+
+static int capi_keep(const struct fgi_sites_offer *o, const char *machine, struct fg_error *err)
+{
+        return capi_mark(o, machine, "cluster.x-k8s.io/delete-machine-", err);
+}
+
+/* The mark says which goes when the number falls. Where it has not fallen the mark is taken away, or the next fall, which may be for another, would
+ * end this one; where that is not known it stays, or a fall that is under way would end any. */
 static int capi_drop(const struct fgi_sites_offer *o, const struct fgi_sites_pool *now, const char *machine, struct fg_error *err)
 {
-        int r = ask(o, NULL, err, "kubectl", "annotate", "machine", machine, "--namespace", o->space, "--overwrite", "cluster.x-k8s.io/delete-machine=yes", NULL);
-        return r < 0 || now->size == 0 ? r : capi_resize(o, now, now->size - 1, err);
+        struct fgi_sites_pool after = {0};
+        int r = capi_mark(o, machine, "cluster.x-k8s.io/delete-machine=yes", err);
+        if (r < 0 || now->size == 0)
+                return r;
+        r = capi_resize(o, now, now->size - 1, err);
+        if (r < 0 && capi_read(o, &after, NULL) == 0) {
+                if (after.size < now->size)
+                        r = 0;
+                else
+                        capi_keep(o, machine, NULL);
+        }
+        json_decref(after.machines);
+        return r;
 }
 
 static const struct engine {
@@ -148,7 +170,8 @@ static const struct engine {
         int (*read)(const struct fgi_sites_offer *o, struct fgi_sites_pool *ret, struct fg_error *err);
         int (*resize)(const struct fgi_sites_offer *o, const struct fgi_sites_pool *now, uint64_t size, struct fg_error *err);
         int (*drop)(const struct fgi_sites_offer *o, const struct fgi_sites_pool *now, const char *machine, struct fg_error *err);
-} engine_table[] = {{"eks", eks_read, eks_resize, eks_drop}, {"aks", aks_read, aks_resize, aks_drop}, {"cluster-api", capi_read, capi_resize, capi_drop}};
+        int (*keep)(const struct fgi_sites_offer *o, const char *machine, struct fg_error *err); /* NULL: a drop that failed leaves nothing */
+} engine_table[] = {{"eks", eks_read, eks_resize, eks_drop, NULL}, {"aks", aks_read, aks_resize, aks_drop, NULL}, {"cluster-api", capi_read, capi_resize, capi_drop, capi_keep}};
 
 static const struct engine *engine_of(const struct fgi_sites_offer *o)
 {
@@ -182,4 +205,9 @@ int fgi_sites_pool_drop(const struct fgi_sites_offer *offer, struct fgi_sites_po
         if (r == 0 && pool->size > 0)
                 pool->size--;
         return r;
+}
+
+int fgi_sites_pool_keep(const struct fgi_sites_offer *offer, const char *machine, struct fg_error *err)
+{
+        return engine_of(offer)->keep ? engine_of(offer)->keep(offer, machine, err) : 0;
 }

@@ -47,17 +47,16 @@ json_t *fgi_sites_load_record(const struct fgi_sites_place *place, const char *n
 
 int fgi_sites_keep_record(const struct fgi_sites_place *place, const char *name, const char *end, const json_t *record, struct fg_error *err)
 {
-        char path[PATH_MAX], fresh[PATH_MAX];
+        char path[PATH_MAX], fresh[PATH_MAX + 4];
         int r = path_of(place, name, end, path, err);
-        if (r == 0)
-                r = path_of(place, name, ".new", fresh, err);
         if (r < 0)
                 return r;
+        snprintf(fresh, sizeof fresh, "%s.new", path); /* a site and a node may have one name */
         fg_autofree char *text = json_dumps(record, JSON_COMPACT);
         fg_autoclose int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         ssize_t size = text ? (ssize_t)strlen(text) : -1;
         if (fd < 0 || size < 0 || write(fd, text, (size_t)size) != size || fsync(fd) < 0 || rename(fresh, path) < 0)
-                return fg_error_set(err, -EIO, "%s cannot be written (%m): nothing was started", path);
+                return fg_error_set(err, -EIO, "%s cannot be written: %m", path);
         return 0;
 }
 

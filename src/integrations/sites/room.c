@@ -34,6 +34,8 @@ static bool take(struct fgi_sites_room *room, const struct fgi_sites_wish *wish)
 {
         struct fgi_sites_room left = *room;
         bool whole = !wish->memory && !wish->permille;
+        if (wish->gpus > left.gpus * 1000ull)
+                return false;
         for (uint64_t n = 0; n < wish->gpus; n++) {
                 unsigned i = 0;
                 while (i < left.gpus && (left.memory[i] < wish->memory || left.permille[i] < (whole ? 1000 : wish->permille)))
@@ -71,7 +73,7 @@ static void add_rooms(struct fgi_sites_round *round, struct fgi_sites_site *site
                 if (json_object_get(machine, "ended"))
                         continue;
                 listed++;
-                if (!there || json_object_get(machine, "idle"))
+                if (!there || (json_object_get(machine, "idle") && !json_is_true(json_object_get(machine, "cordoned"))))
                         fgi_sites_room_add(round, site, there);
         }
         for (; listed < site->pool.size; listed++)
@@ -90,7 +92,6 @@ void fgi_sites_round_open(struct fgi_sites_round *round)
 void fgi_sites_round_begin(struct fgi_sites_round *round)
 {
         round->rooms = 0;
-        json_object_clear(round->spent);
         json_array_clear(round->notes);
         for (unsigned i = 0; i < round->count; i++) {
                 struct fgi_sites_site *site = &round->site[i];
@@ -105,6 +106,7 @@ void fgi_sites_round_close(struct fgi_sites_round *round)
 {
         for (unsigned i = 0; i < round->count; i++) {
                 json_decref(round->site[i].record);
+                json_decref(round->site[i].gone);
                 json_decref(round->site[i].pool.machines);
         }
         free(round->room);

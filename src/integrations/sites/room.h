@@ -12,6 +12,7 @@ struct fgi_sites_site {
         struct fgi_sites_pool pool;
         json_t *record;
         uint64_t target;            /* nodes it is to have */
+        json_t *gone;               /* machines that are no longer there and are not in the log yet */
         bool grown, counted_on;     /* a pod was given room on a node that is there unused */
 };
 
@@ -26,7 +27,7 @@ struct fgi_sites_round {
         struct fgi_sites_site site[FGI_SITES_OFFERS];
         struct fgi_sites_room *room; /* of each node that has some */
         size_t rooms;
-        json_t *spent, *notes;       /* of projects, in this round; of pods */
+        json_t *spent, *notes;       /* project -> site -> what its nodes of this round cost, in millionths; of pods */
         struct fg_error *err;        /* the first failure, and */
         int r;                       /* its code */
 };

@@ -42,12 +42,25 @@ static void note_asked(struct fgi_sites_site *site, uint64_t size, time_t now)
 static json_t *new_machine(const struct fgi_sites_site *site, const char *name, time_t now)
 {
         json_int_t asked = at(json_object_get(site->record, "asked"), "at");
-        return json_pack("{s:s, s:s, s:I, s:I, s:s}", "node", name, "site", site->offer->name, "since", asked ? asked : (json_int_t)now, "price_micro",
+        return json_pack("{s:s, s:s, s:b, s:I, s:I, s:s}", "node", name, "site", site->offer->name, "asked", asked != 0, "since", asked ? asked : (json_int_t)now, "price_micro",
                          (json_int_t)site->offer->price_micro, "currency", site->offer->currency);
 }
 
+/* Only then in the log: a record that still has them would have them written there again. */
+static int keep(struct fgi_sites_round *round, struct fgi_sites_site *site, struct fg_error *err)
+{
+        json_t *machine;
+        size_t i;
+        int r = fgi_sites_keep_record(round->place, site->offer->name, FGI_SITES_POOL, site->record, err);
+        if (r < 0)
+                return r;
+        json_array_foreach(site->gone, i, machine) fgi_sites_log(round->place, machine);
+        json_array_clear(site->gone);
+        return 0;
+}
+
 /* Those that are new are remembered; those that are gone have cost what they have. */
-static void compare(const struct fgi_sites_place *place, struct fgi_sites_site *site, time_t now)
+static void compare(struct fgi_sites_site *site, time_t now)
 {
         json_t *known = json_object_get(site->record, "machines"), *one;
         const char *name;
@@ -61,7 +74,7 @@ static void compare(const struct fgi_sites_place *place, struct fgi_sites_site *
                 json_t *listed;
                 json_array_foreach(site->pool.machines, i, listed) there |= strcmp(json_string_value(listed), name) == 0;
                 if (!there) {
-                        fgi_sites_log(place, one);
+                        json_array_append(site->gone, one);
                         json_object_del(known, name);
                 }
         }
@@ -74,6 +87,8 @@ static void watch(const struct fgi_sites_cluster *cluster, struct fgi_sites_site
         json_object_foreach(json_object_get(site->record, "machines"), name, one)
         {
                 json_t *node = fgi_sites_node_of(cluster, name);
+                bool cordoned = json_is_true(fgi_sites_at(node, "spec/unschedulable")) && !json_object_get(one, "closed");
+                json_object_set_new(one, "cordoned", json_boolean(cordoned));
                 if (node) {
                         json_object_set_new(one, "joined", json_true());
                         json_object_set_new(one, "node", json_string(fgi_sites_name_of(node)));
@@ -83,6 +98,17 @@ static void watch(const struct fgi_sites_cluster *cluster, struct fgi_sites_site
                 else if (!at(one, "idle"))
                         json_object_set_new(one, "idle", json_integer(now));
         }
+}
+
+/* Not where more are there than are to be: then one is about to go, and the mark says which. */
+static void keep_undropped(const struct fgi_sites_round *round, struct fgi_sites_site *site)
+{
+        json_t *machine;
+        const char *name;
+        if (round->how->dry || json_array_size(site->pool.machines) > site->pool.size)
+                return;
+        json_object_foreach(json_object_get(site->record, "machines"), name, machine) if (json_object_get(machine, "undropped") && fgi_sites_pool_keep(site->offer, name, NULL) == 0)
+                json_object_del(machine, "undropped");
 }
 
 /* What was asked for lately counts, though the description does not have it yet. */
@@ -108,8 +134,10 @@ static void read_site(struct fgi_sites_round *round, struct fgi_sites_site *site
                 return;
         }
         site->known = true;
-        compare(round->place, site, round->now);
+        site->gone = json_array();
+        compare(site, round->now);
         watch(&round->cluster, site, round->now);
+        keep_undropped(round, site);
         expect(site, round->now);
 }
 
@@ -135,6 +163,31 @@ static const char *unfit(const struct fgi_sites_round *round, const struct fgi_s
         return ret;
 }
 
+static json_int_t spent_by(const struct fgi_sites_round *round, const char *project)
+{
+        json_int_t sum = 0;
+        const char *site;
+        json_t *cost;
+        json_object_foreach(json_object_get(round->spent, project), site, cost) sum += json_integer_value(cost);
+        return sum;
+}
+
+static void spend(struct fgi_sites_round *round, const char *project, const char *site, uint64_t cost)
+{
+        json_t *spent = json_object_get(round->spent, project);
+        if (!spent)
+                json_object_set_new(round->spent, project, spent = json_object());
+        json_object_set_new(spent, site, json_integer(at(spent, site) + (json_int_t)cost));
+}
+
+/* Its nodes have not been started after all. */
+static void unspend(struct fgi_sites_round *round, const char *site)
+{
+        const char *project;
+        json_t *spent;
+        json_object_foreach(round->spent, project, spent) json_object_del(spent, site);
+}
+
 /* The budget's rest is shared by all of its pods of this round. */
 static int limit(struct fgi_sites_round *round, json_t *pod, struct fgi_sites_wish *wish, char currency[8], char project[64], struct fg_error *err)
 {
@@ -148,7 +201,7 @@ static int limit(struct fgi_sites_round *round, json_t *pod, struct fgi_sites_wi
         if (n >= 64)
                 return fg_error_set(err, -EINVAL, "project %.40s… has too long a name", project);
         int r = fgi_sites_budget(project, wish, currency, err);
-        json_int_t spent = json_integer_value(json_object_get(round->spent, project));
+        json_int_t spent = spent_by(round, project);
         if (r == 0 && wish->left_micro >= 0)
                 wish->left_micro = wish->left_micro > spent ? wish->left_micro - spent : 0;
         return r;
@@ -156,12 +209,11 @@ static int limit(struct fgi_sites_round *round, json_t *pod, struct fgi_sites_wi
 
 static void take_site(struct fgi_sites_round *round, struct fgi_sites_site *site, const struct fgi_sites_wish *wish, const char *project)
 {
-        json_int_t spent = json_integer_value(json_object_get(round->spent, project));
         site->target++;
         fgi_sites_room_add(round, site, false);
         fgi_sites_room_take(round, site, wish);
-        if (*project)
-                json_object_set_new(round->spent, project, json_integer(spent + (json_int_t)fgi_sites_price(site->offer, wish)));
+        if (*project && wish->left_micro >= 0)
+                spend(round, project, site->offer->name, fgi_sites_price(site->offer, wish));
 }
 
 static bool take_coming(struct fgi_sites_round *round, json_t *pod, const struct fgi_sites_wish *wish, char *note, size_t len)
@@ -231,7 +283,7 @@ static int resize(struct fgi_sites_round *round, struct fgi_sites_site *site, ui
 {
         struct fg_error err = {0};
         note_asked(site, size, round->now);
-        int r = fgi_sites_keep_record(round->place, site->offer->name, FGI_SITES_POOL, site->record, &err);
+        int r = keep(round, site, &err);
         if (r == 0)
                 r = fgi_sites_pool_resize(site->offer, &site->pool, size, &err);
         if (r == 0)
@@ -259,8 +311,12 @@ static bool grow(struct fgi_sites_round *round)
                         continue;
                 printf("%s: from %" PRIu64 " to %" PRIu64 " nodes\n", site->offer->name, site->pool.size, site->target);
                 site->grown = true;
-                if (!round->how->dry && resize(round, site, site->target) < 0)
-                        fine = false;
+                uint64_t before = site->pool.size;
+                if (round->how->dry || resize(round, site, site->target) == 0)
+                        continue;
+                fine = false;
+                if (site->pool.size <= before)
+                        unspend(round, site->offer->name);
         }
         return fine;
 }
@@ -272,6 +328,15 @@ static bool is_over(const struct fgi_sites_round *round, json_int_t since, uint6
         return since && round->now >= since + (json_int_t)patience;
 }
 
+/* Has one come since the last look, a smaller number would have the engine end one. */
+static bool are_as_many(const struct fgi_sites_site *site, uint64_t machines)
+{
+        struct fgi_sites_pool now = {0};
+        bool same = fgi_sites_pool_read(site->offer, &now, NULL) == 0 && json_array_size(now.machines) == machines;
+        json_decref(now.machines);
+        return same;
+}
+
 /* Nodes that were asked for and that the provider does not have. */
 static void give_up_missing(struct fgi_sites_round *round, struct fgi_sites_site *site)
 {
@@ -280,8 +345,17 @@ static void give_up_missing(struct fgi_sites_round *round, struct fgi_sites_site
         if (there >= size || site->grown || !is_over(round, at(json_object_get(site->record, "asked"), "at"), site->offer->wait))
                 return;
         snprintf(why, sizeof why, "%" PRIu64 " of %" PRIu64 " nodes have come in %" PRIu64 " s", there, size, site->offer->wait);
+        if (!round->how->dry && !are_as_many(site, there))
+                return;
         if (round->how->dry || resize(round, site, there) == 0)
                 set_aside(site, round->now, why);
+}
+
+/* Only what was closed here: an administrator's cordon stays. */
+static void open_node(const struct fgi_sites_round *round, json_t *machine)
+{
+        if (json_object_get(machine, "closed") && fgi_sites_cordon(&round->cluster, fgi_sites_text(machine, "node"), false, NULL) == 0)
+                json_object_del(machine, "closed");
 }
 
 static void end_machine(struct fgi_sites_round *round, struct fgi_sites_site *site, const char *name, json_t *machine)
@@ -292,22 +366,44 @@ static void end_machine(struct fgi_sites_round *round, struct fgi_sites_site *si
                 json_object_set_new(machine, "ended", json_integer(round->now));
                 return;
         }
+        json_object_set_new(machine, "undropped", json_true());
         /* It may be used until it can be ended. */
-        if (json_object_get(machine, "joined"))
-                fgi_sites_cordon(&round->cluster, fgi_sites_text(machine, "node"), false, NULL);
+        open_node(round, machine);
         fgi_sites_round_failed(round, site, r, err.text);
 }
 
 /* Between the last look and now a pod may have come: with the node closed none comes any more, so that the second look is true. */
-static bool close_node(struct fgi_sites_round *round, const char *node)
+static bool close_node(struct fgi_sites_round *round, struct fgi_sites_site *site, json_t *machine)
 {
+        const char *node = fgi_sites_text(machine, "node");
         struct fgi_sites_cluster now = {0};
-        bool unused = fgi_sites_cordon(&round->cluster, node, true, NULL) == 0 && fgi_sites_cluster_read(round->how->config, &now, NULL) == 0 &&
-                      !fgi_sites_node_is_used(&now, node);
+        bool cordoned = json_is_true(json_object_get(machine, "cordoned"));
+        if (!cordoned)
+                json_object_set_new(machine, "closed", json_true());
+        bool unused = (cordoned || (keep(round, site, NULL) == 0 && fgi_sites_cordon(&round->cluster, node, true, NULL) == 0)) &&
+                      fgi_sites_cluster_read(round->how->config, &now, NULL) == 0 && !fgi_sites_node_is_used(&now, node);
         if (!unused)
-                fgi_sites_cordon(&round->cluster, node, false, NULL);
+                open_node(round, machine);
         fgi_sites_cluster_clear(&now);
         return unused;
+}
+
+/* That it did not join counts only where this is the cluster that the pool's machines join: one has, or it was asked for because of this cluster's pods. */
+static bool is_late(const struct fgi_sites_round *round, const struct fgi_sites_site *site, const json_t *machine)
+{
+        bool ours = json_is_true(json_object_get(machine, "asked"));
+        const char *name;
+        json_t *other;
+        json_object_foreach(json_object_get(site->record, "machines"), name, other) ours = ours || json_object_get(other, "joined");
+        return ours && !json_object_get(machine, "joined") && is_over(round, at(machine, "since"), site->offer->wait);
+}
+
+static bool has_not_come(const struct fgi_sites_round *round, const char *name)
+{
+        struct fgi_sites_cluster now = {0};
+        bool away = fgi_sites_cluster_read(round->how->config, &now, NULL) == 0 && !fgi_sites_node_of(&now, name);
+        fgi_sites_cluster_clear(&now);
+        return away;
 }
 
 static void shrink(struct fgi_sites_round *round, struct fgi_sites_site *site)
@@ -318,13 +414,15 @@ static void shrink(struct fgi_sites_round *round, struct fgi_sites_site *site)
         json_object_foreach(json_object_get(site->record, "machines"), name, machine)
         {
                 const char *node = fgi_sites_text(machine, "node"); /* as the machine, until it has joined */
-                bool late = !json_object_get(machine, "joined") && is_over(round, at(machine, "since"), site->offer->wait), idle = is_over(round, at(machine, "idle"), site->offer->idle);
+                if (!round->how->dry && !json_object_get(machine, "ended")) /* left by a round that did not end */
+                        open_node(round, machine);
+                bool late = is_late(round, site, machine), idle = is_over(round, at(machine, "idle"), site->offer->idle);
                 if ((!late && (!idle || site->pool.size <= site->offer->least)) || (at(machine, "ended") && !is_over(round, at(machine, "ended"), site->offer->wait)))
                         continue;
                 printf("%s: ends %s, which %s\n", site->offer->name, node, late ? "did not become a node" : "nobody uses");
                 if (round->how->dry)
                         continue;
-                if (idle && !close_node(round, node))
+                if (idle ? !close_node(round, site, machine) : !has_not_come(round, name))
                         continue;
                 end_machine(round, site, name, machine);
                 snprintf(why, sizeof why, late ? "%.60s did not become a node in %" PRIu64 " s" : "%.60s was there for pods, which did not come to it in %" PRIu64 " s",
@@ -341,7 +439,7 @@ static void finish(struct fgi_sites_round *round, struct fgi_sites_site *site)
                 give_up_missing(round, site);
                 shrink(round, site);
         }
-        if (!round->how->dry && fgi_sites_keep_record(round->place, site->offer->name, FGI_SITES_POOL, site->record, &err) < 0)
+        if (!round->how->dry && keep(round, site, &err) < 0)
                 fgi_sites_round_failed(round, site, err.code, err.text);
 }
 

@@ -145,6 +145,8 @@ int fgi_sites_pool_read(const struct fgi_sites_offer *offer, struct fgi_sites_po
 int fgi_sites_pool_resize(const struct fgi_sites_offer *offer, struct fgi_sites_pool *pool, uint64_t size, struct fg_error *err);
 /* Ends that one; the size goes down with it. */
 int fgi_sites_pool_drop(const struct fgi_sites_offer *offer, struct fgi_sites_pool *pool, const char *machine, struct fg_error *err);
+/* It is not to end: takes back what a drop that failed may have left. */
+int fgi_sites_pool_keep(const struct fgi_sites_offer *offer, const char *machine, struct fg_error *err);
 
 /* --- pods.c: the cluster --- */
 

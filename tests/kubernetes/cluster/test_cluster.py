@@ -303,7 +303,7 @@ class Bridge(Case):
         self.pod("large", "c")
         self.pending("large")
         event = wait_until(lambda: self.events("large"), PATIENCE, "an event")[0]
-        self.assertIn("no GPU of any node is as large as 100 GiB and 10 % (claim c)", event["message"])
+        self.assertIn("no GPU of any node has 100 GiB and 10 % for claims (claim c)", event["message"])
         self.assertIn("What helps: ask for at most 40 GiB and 100 %", event["message"])
         self.assertNotIn("cannot", cluster.log("ours"))
 
@@ -408,7 +408,7 @@ class Why(Case):
         self.pending("large")
         env = {**n1.daemon.env, "KUBECONFIG": cluster.kubeconfig("admin")}
         done = subprocess.run([tool("bin", "fastgpu"), "why", "pod/default/large"], env=env, capture_output=True, text=True, timeout=120)
-        self.assertTrue(done.stdout.startswith("default/large is pending: no GPU of any node is as large as 100 GiB and 10 % (claim c)"), done)
+        self.assertTrue(done.stdout.startswith("default/large is pending: no GPU of any node has 100 GiB and 10 % for claims (claim c)"), done)
         self.assertEqual(subprocess.run([tool("bin", "fastgpu"), "why", "pod/default/gone"], env=env, capture_output=True, timeout=120).returncode, 3)
 
 
