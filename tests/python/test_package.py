@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The package can be built, holds what it should, and what is typed checks. 77 without setuptools."""
+"""The package can be built and holds what it should. 77 without setuptools."""
 import glob
 import os
 import shutil

@@ -184,7 +184,7 @@ class Cluster:
         count = 0
         for kind, version, namespace, name, part in objects(text):
             plural = PLURALS.get(kind, kind.lower() + "s")
-            cluster = kind in ("Namespace", "Node", "ClusterRole", "ClusterRoleBinding", "DeviceClass", "PriorityClass") or kind.startswith("Validating")
+            cluster = kind in ("Namespace", "Node", "ClusterRole", "ClusterRoleBinding", "DeviceClass", "PriorityClass", "CustomResourceDefinition") or kind.startswith("Validating")
             base = f"/api/{version}" if "/" not in version else f"/apis/{version}"
             where = "" if cluster else f"/namespaces/{namespace or 'default'}"
             self.must("PATCH", f"{base}{where}/{plural}/{name}?fieldManager=test&force=true&fieldValidation=Strict{'&dryRun=All' if dry else ''}", part, kind="application/apply-patch+yaml")

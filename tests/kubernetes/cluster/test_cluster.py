@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -62,6 +63,7 @@ class Manifests(Case):
     def test_examples(self):
         self.assertEqual(cluster.apply(cluster.manifest("examples/slice.yaml"), dry=True), 1)
         self.assertEqual(cluster.apply(cluster.manifest("examples/claim.yaml"), dry=True), 2)
+        self.assertEqual(cluster.apply(cluster.manifest("examples/sites.yaml"), dry=True), 6)
         self.assertEqual(cluster.apply(cluster.manifest("fastgpu.yaml"), dry=True), 10)
 
     def test_wrong_ones_are_seen(self):
@@ -410,6 +412,114 @@ class Why(Case):
         done = subprocess.run([tool("bin", "fastgpu"), "why", "pod/default/large"], env=env, capture_output=True, text=True, timeout=120)
         self.assertTrue(done.stdout.startswith("default/large is pending: no GPU of any node has 100 GiB and 10 % for claims (claim c)"), done)
         self.assertEqual(subprocess.run([tool("bin", "fastgpu"), "why", "pod/default/gone"], env=env, capture_output=True, timeout=120).returncode, 3)
+
+
+# Two kinds of Cluster API's, as far as kubectl looks at them.
+CLUSTER_API = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: PLURAL.cluster.x-k8s.io
+spec:
+  group: cluster.x-k8s.io
+  scope: Namespaced
+  names: {plural: PLURAL, singular: SINGULAR, kind: KIND}
+  versions:
+    - name: v1beta2
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true, properties: {spec: {type: object, x-kubernetes-preserve-unknown-fields: true, properties: {replicas: {type: integer}}}}}}
+      subresources: {scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}
+"""
+FLEET = "/apis/cluster.x-k8s.io/v1beta2/namespaces/fleet"
+SITES = """
+[own]
+provider = cluster-api
+price = 2.00
+currency = EUR
+memory = 200G
+namespace = fleet
+pool = middle
+most = 2
+"""
+
+
+@unittest.skipUnless(shutil.which("kubectl"), "no kubectl")
+@unittest.skipUnless(os.access(tool("bin", "fastgpu-sites"), os.X_OK), "fastgpu-sites is not built")
+class Sites(Case):
+    """`fastgpu-sites scale` by the real kubectl, with the token of the account that examples/sites.yaml has, over a pool of Cluster API's whose
+    controllers are this test."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = tempfile.mkdtemp(prefix="fastgpu-tests-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        for plural, singular, kind in (("machinedeployments", "machinedeployment", "MachineDeployment"), ("machines", "machine", "Machine")):
+            cluster.apply(CLUSTER_API.replace("PLURAL", plural).replace("SINGULAR", singular).replace("KIND", kind))
+            self.addCleanup(cluster.ask, "DELETE", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.cluster.x-k8s.io")
+        cluster.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "fleet"}})
+        cluster.apply(cluster.manifest("examples/sites.yaml"))
+        cluster.apply(cluster.manifest("examples/sites-cluster-api.yaml"))
+        self.token = cluster.token("fastgpu-sites")
+        wait_until(lambda: cluster.ask("GET", f"{FLEET}/machines")[0] == 200, PATIENCE, "machines are known")
+        wait_until(lambda: cluster.ask("GET", f"{FLEET}/machines", token=self.token)[0] == 200, PATIENCE, "the account may")
+        cluster.must("POST", f"{FLEET}/machinedeployments", {"apiVersion": "cluster.x-k8s.io/v1beta2", "kind": "MachineDeployment", "metadata": {"name": "middle"}, "spec": {"replicas": 0}})
+        self.config = f"{self.folder}/kubeconfig"
+        shutil.copy(cluster.kubeconfig(self.token), self.config)
+        os.chmod(self.config, 0o600)
+        with open(f"{self.folder}/sites", "w") as f:
+            f.write(SITES + f"credentials = {self.config}\n")
+
+    def scale(self):
+        done = subprocess.run([tool("bin", "fastgpu-sites"), "--file", f"{self.folder}/sites", "--state", f"{self.folder}/state", "scale", "--kubeconfig", self.config],
+                              env={**os.environ, "HOME": self.folder}, capture_output=True, text=True, timeout=300)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def replicas(self):
+        return cluster.must("GET", f"{FLEET}/machinedeployments/middle")["spec"]["replicas"]
+
+    def let_pass(self, seconds):
+        path = f"{self.folder}/state/own.pool"
+        with open(path) as f:
+            kept = json.load(f)
+        for machine in kept["machines"].values():
+            for name in ("since", "idle", "ended"):
+                if name in machine:
+                    machine[name] -= seconds
+        with open(path, "w") as f:
+            json.dump(kept, f)
+
+    def test_a_pool_grows_and_shrinks(self):
+        self.claim("c", "150Gi", "10")
+        self.pod("p", "c")
+        self.pending("p")
+        self.scale()
+        self.assertEqual(self.replicas(), 1)
+        self.assertIn("site own: 2.00 EUR an hour", cluster.get_pod("p")["metadata"]["annotations"]["fastgpu.dev/sites"])
+        cluster.must("POST", f"{FLEET}/machines", {"apiVersion": "cluster.x-k8s.io/v1beta2", "kind": "Machine",
+                                                   "metadata": {"name": "middle-1", "labels": {"cluster.x-k8s.io/deployment-name": "middle"}}, "spec": {}})
+        cluster.add_node("rented")
+        self.addCleanup(cluster.ask, "DELETE", "/api/v1/nodes/rented")
+        cluster.must("PATCH", "/api/v1/nodes/rented", {"metadata": {"annotations": {"cluster.x-k8s.io/machine": "middle-1"}}}, kind="application/merge-patch+json")
+        cluster.clear()
+        self.scale()
+        self.let_pass(601)
+        self.assertIn("own: ends rented, which nobody uses", self.scale())
+        self.assertEqual(self.replicas(), 0)
+        self.assertTrue(cluster.must("GET", "/api/v1/nodes/rented")["spec"]["unschedulable"])
+        self.assertEqual(cluster.must("GET", f"{FLEET}/machines/middle-1")["metadata"]["annotations"]["cluster.x-k8s.io/delete-machine"], "yes")
+
+    def test_rights_and_no_others(self):
+        for method, path, body in (
+                ("DELETE", "/api/v1/nodes/n1", None), ("GET", "/api/v1/secrets", None), ("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps", None),
+                ("POST", "/api/v1/namespaces/default/pods", cluster.pod("x")), ("DELETE", "/api/v1/namespaces/default/pods/x", None), ("GET", f"{RESOURCE}/resourceslices", None),
+                ("PATCH", "/api/v1/nodes/n1/status", {"status": {}}), ("PATCH", "/api/v1/namespaces/default/pods/x/status", {"status": {}}),
+                ("DELETE", f"{FLEET}/machines/x", None), ("PATCH", f"{FLEET}/machinedeployments/middle", {"spec": {"replicas": 9}}),
+                ("GET", FLEET.replace("fleet", "default") + "/machines", None),
+                ("POST", f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/fastgpu-sites/token", {"spec": {}})):
+            kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+            self.assertEqual(cluster.ask(method, path, body, token=self.token, kind=kind)[0], 403, (method, path))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,9 @@ import (
 	"k8s.io/kubernetes/pkg/apis/apps"
 	_ "k8s.io/kubernetes/pkg/apis/apps/install"
 	appsvalidation "k8s.io/kubernetes/pkg/apis/apps/validation"
+	"k8s.io/kubernetes/pkg/apis/batch"
+	_ "k8s.io/kubernetes/pkg/apis/batch/install"
+	batchvalidation "k8s.io/kubernetes/pkg/apis/batch/validation"
 	"k8s.io/kubernetes/pkg/apis/core"
 	_ "k8s.io/kubernetes/pkg/apis/core/install"
 	corevalidation "k8s.io/kubernetes/pkg/apis/core/validation"
@@ -42,6 +45,12 @@ func validate(object runtime.Object) (errs field.ErrorList, known bool) {
 	switch o := object.(type) {
 	case *apps.DaemonSet:
 		return appsvalidation.ValidateDaemonSet(o, corevalidation.PodValidationOptions{}), true
+	case *batch.CronJob:
+		return batchvalidation.ValidateCronJobCreate(o, corevalidation.PodValidationOptions{}), true
+	case *core.ConfigMap:
+		return corevalidation.ValidateConfigMap(o), true
+	case *core.PersistentVolumeClaim:
+		return corevalidation.ValidatePersistentVolumeClaim(o, corevalidation.PersistentVolumeClaimSpecValidationOptions{}), true
 	case *core.ServiceAccount:
 		return corevalidation.ValidateServiceAccount(o), true
 	case *core.Namespace:
@@ -52,6 +61,10 @@ func validate(object runtime.Object) (errs field.ErrorList, known bool) {
 		return rbacvalidation.ValidateClusterRole(o, rbacvalidation.ClusterRoleValidationOptions{}), true
 	case *rbac.ClusterRoleBinding:
 		return rbacvalidation.ValidateClusterRoleBinding(o), true
+	case *rbac.Role:
+		return rbacvalidation.ValidateRole(o), true
+	case *rbac.RoleBinding:
+		return rbacvalidation.ValidateRoleBinding(o), true
 	case *resource.DeviceClass:
 		return resourcevalidation.ValidateDeviceClass(o), true
 	case *resource.ResourceClaimTemplate:
@@ -112,7 +125,7 @@ func TestManifests(t *testing.T) {
 	if !utilfeature.DefaultFeatureGate.Enabled(features.DRAConsumableCapacity) {
 		t.Error("this Kubernetes has no consumable capacity by default")
 	}
-	for name, count := range map[string]int{"fastgpu.yaml": 10, "examples/slice.yaml": 1, "examples/claim.yaml": 2} {
+	for name, count := range map[string]int{"fastgpu.yaml": 10, "examples/slice.yaml": 1, "examples/claim.yaml": 2, "examples/sites.yaml": 6, "examples/sites-cluster-api.yaml": 2} {
 		objects, err := judge(read(t, name))
 		if err != nil || len(objects) != count {
 			t.Errorf("%s: %d objects, %v", name, len(objects), err)
