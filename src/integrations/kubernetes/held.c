@@ -264,6 +264,7 @@ static bool read_pods(struct fgi_kube *kube, const Fgi__Pods__ListReply *list)
         json_decref(kube->billed);
         kube->billed = told;
         fgi_kube_bill_held(kube);
+        fgi_kube_labels_keep(kube, list);
         return found;
 }
 
