@@ -55,7 +55,7 @@ gpu-bundle: all
 KUBERNETES_ROUNDS ?= 1000
 kubernetes-check: all
 	@KUBERNETES_BUILD=1 KUBERNETES_ROUNDS=$(KUBERNETES_ROUNDS) tests/kubernetes/run.py
-	@cd tests/kubernetes/chart && FASTGPU_SOURCE=$(CURDIR) go test .
+	@KUBERNETES_BUILD=1 tests/kubernetes/chart.py
 
 # The manifests, claims and fastgpu-scheduler with Kubernetes' own API server and scheduler, which are built the first time: half an hour. Needs go and etcd.
 kubernetes-cluster-check: all

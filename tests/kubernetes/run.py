@@ -19,19 +19,19 @@ def skip(why):
     sys.exit(77)
 
 
-def program():
+def program(source=SOURCE):
     key = hashlib.sha256()
-    for name in sorted(os.listdir(SOURCE)):
-        with open(os.path.join(SOURCE, name), "rb") as f:
+    for name in sorted(os.listdir(source)):
+        with open(os.path.join(source, name), "rb") as f:
             key.update(name.encode() + b"\0" + f.read())
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "fastgpu-tests", f"kubelet-{key.hexdigest()[:16]}.test")
+    return os.path.join(base, "fastgpu-tests", f"{os.path.basename(source)}-{key.hexdigest()[:16]}.test")
 
 
-def build(path):
+def build(path, source=SOURCE):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     try:
-        done = subprocess.run(["go", "test", "-c", "-o", path + ".new", "."], cwd=SOURCE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(["go", "test", "-c", "-o", path + ".new", "."], cwd=source, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     except FileNotFoundError:
         skip("no go")
     if done.returncode:
@@ -44,14 +44,20 @@ def build(path):
     os.rename(path + ".new", path)
 
 
-def main():
-    if not os.access(os.path.join(PREFIX, "bin", "fastgpu-kubelet"), os.X_OK):
-        skip("fastgpu-kubelet is not built (libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler)")
-    path = program()
+def built(source=SOURCE):
+    """Where the program is, which is built if that was asked for."""
+    path = program(source)
     if not os.path.exists(path):
         if not os.environ.get("KUBERNETES_BUILD"):
             skip("the test program is not built; make kubernetes-check does that")
-        build(path)
+        build(path, source)
+    return path
+
+
+def main():
+    if not os.access(os.path.join(PREFIX, "bin", "fastgpu-kubelet"), os.X_OK):
+        skip("fastgpu-kubelet is not built (libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler)")
+    path = built()
     if os.geteuid() != 0:
         skip("needs root")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -34,7 +34,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, folder):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.pods, self.patches = {}, []
+        self.pods, self.patches, self.namespaces, self.labels_read, self.forbids = {}, [], {}, [], False
         self.slices, self.claims, self.say, self.answered, self.lock = {}, {}, None, 0, threading.Lock()
         self.ca, key = f"{folder}/ca.pem", f"{folder}/key.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", self.ca, "-days", "2", "-subj", "/CN=test",
@@ -77,8 +77,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with server.lock:
             if self.path == "/api/v1/nodes/node-1":
                 found = {"metadata": {"name": "node-1", "uid": "node-uid"}}
-            elif "/pods/" in self.path:
-                found = server.pods.get(name)
+            elif self.path.startswith("/api/v1/namespaces/"):
+                server.labels_read.append(self.path)
+                if server.forbids:
+                    return self.answer(403, {"message": "forbidden"})
+                found = (server.pods if "/pods/" in self.path else server.namespaces).get(name)
             else:
                 found = (server.slices if "resourceslices" in self.path else server.claims).get(name)
         return self.answer(200, found) if found else self.answer(404, {"message": "not found"})
@@ -195,13 +198,67 @@ class Dra(unittest.TestCase):
         self.assertEqual(self.call("NodeUnprepareResources", 3), {3: ("", [])})
         self.assertEqual(self.sets(), {})
 
+    def of_pods(self, *numbers):
+        """The kubelet's list, in which pod N has claim N."""
+        cdi = {n: field(1, field(1, f"fastgpu.dev/vgpu=k8s-team:claim-{UID % n}")) for n in numbers}
+        return b"".join(field(1, field(1, f"p{n}") + field(2, "team") + field(3, field(1, "main") + field(5, field(4, cdi[n])))) for n in numbers)
+
+    def payer(self, n):
+        """Once it is known whose the claim is."""
+        claim = self.sets()[f"claim-{UID % n}"]
+        return claim.get("workload") and (claim.get("payer") or claim["project"])
+
     def test_another_payer(self):
         self.start("--payer=team=finance")
         self.claim(1)
         self.call("NodePrepareResources", 1)
-        cdi = field(1, field(1, f"fastgpu.dev/vgpu=k8s-team:claim-{UID % 1}"))
-        self.kubelet.pods = field(1, field(1, "p") + field(2, "team") + field(3, field(1, "main") + field(5, field(4, cdi))))
-        wait_until(lambda: self.sets()[f"claim-{UID % 1}"].get("payer") == "finance", 30, "finance pays")
+        self.kubelet.pods = self.of_pods(1)
+        wait_until(lambda: self.payer(1) == "finance", 30, "finance pays")
+
+    def test_labels_say_who_pays(self):
+        """A pod's, else its namespace's, else nobody's; each pod is asked for once, and a named payer before any label."""
+        process = self.start("--payer-label=example.com/project")
+        self.server.namespaces["team"] = {"metadata": {"name": "team"}}
+        self.server.pods = {f"p{n}": {"metadata": {"name": f"p{n}", "labels": labels}} for n, labels in
+                            enumerate(({"example.com/project": "finance"}, {"project": "x"}, {"example.com/project": "../x"}), 1)}
+        for n in (1, 2, 3):
+            self.claim(n)
+        self.call("NodePrepareResources", 1, 2, 3)
+        self.kubelet.pods = self.of_pods(1, 2)
+        wait_until(lambda: (self.payer(1), self.payer(2)) == ("finance", "k8s-team"), 30, "the label's project pays, and the namespace's for who has none")
+        self.server.namespaces["team"] = {"metadata": {"name": "team", "labels": {"example.com/project": "research"}}}
+        self.kubelet.pods = self.of_pods(1, 2, 3)
+        wait_until(lambda: self.payer(3) == "research", 30, "the namespace's label counts where the pod's is no project")
+        asked = self.kubelet.asked
+        wait_until(lambda: self.kubelet.asked > asked, 60, "pods are listed again")
+        pod, namespace = "/api/v1/namespaces/team/pods/p", "/api/v1/namespaces/team"
+        self.assertEqual(sorted(self.server.labels_read), sorted([f"{pod}1", f"{pod}2", f"{pod}3", namespace, namespace]))
+        self.assertEqual((self.payer(1), self.payer(2)), ("finance", "k8s-team"))
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        self.server.labels_read.clear()
+        self.start("--payer-label=example.com/project", "--payer=team=operations")
+        wait_until(lambda: self.payer(1) == "operations", 30, "who was named pays")
+        self.assertEqual(self.server.labels_read, [])
+
+    def test_labels_that_cannot_be_read(self):
+        """Nobody is billed by guess: it is asked again, and said once."""
+        process = self.start("--payer-label=project", "--class=2G:20")
+        plugin = self.kubelet.registered.get(timeout=30)
+        self.addCleanup(plugin.channel.close)
+        self.server.forbids, self.server.pods = True, {"a": {"metadata": {"labels": {"project": "finance"}}}}
+        device = sorted(plugin.watch())[0]
+        plugin.allocate([device])
+        self.kubelet.pods = pods(("a", "main", plugin.resource, [device]))
+
+        def made():
+            return self.node.request("GET", "/v1/vgpus?project=kubernetes")[1]["sets"][0]
+        wait_until(lambda: len(self.server.labels_read) > 2, 30, "it is asked again")
+        self.assertEqual((made().get("payer"), made().get("workload")), (None, None))
+        self.server.forbids = False
+        wait_until(lambda: (made().get("payer"), made().get("workload")) == ("finance", "team/a/main"), 30, "finance pays")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(30), 0)
 
     def test_registration(self):
         self.start()

@@ -71,12 +71,12 @@ class Kubelet:
         self.folder = folder
         self.registered = queue.Queue()
         self.refuses, self.refused = "", 0
-        self.pods = b""
+        self.pods, self.asked = b"", 0
         os.makedirs(f"{folder}/device-plugins", exist_ok=True)
         os.makedirs(f"{folder}/pod-resources", exist_ok=True)
         self.server = grpc.server(futures.ThreadPoolExecutor(4), handlers=[
             grpc.method_handlers_generic_handler("v1beta1.Registration", {"Register": grpc.unary_unary_rpc_method_handler(self.register)}),
-            grpc.method_handlers_generic_handler("v1.PodResourcesLister", {"List": grpc.unary_unary_rpc_method_handler(lambda request, context: self.pods)})])
+            grpc.method_handlers_generic_handler("v1.PodResourcesLister", {"List": grpc.unary_unary_rpc_method_handler(self.list)})])
         for part in ("device-plugins", "pod-resources"):
             self.server.add_insecure_port(f"unix:{folder}/{part}/kubelet.sock")
         self.server.start()
@@ -92,6 +92,10 @@ class Kubelet:
         plugin.options = parse(plugin.call("GetDevicePluginOptions", b""))
         self.registered.put(plugin)
         return b""
+
+    def list(self, request, context):
+        self.asked += 1
+        return self.pods
 
     def stop(self):
         self.server.stop(0).wait()
@@ -249,6 +253,19 @@ class DevicePlugin(unittest.TestCase):
         self.kubelet.pods = pods(("b", "main", "cpu", []))
         wait_until(lambda: not self.sets(), 30, "it is given back")
 
+    def test_a_pod_that_ended_meanwhile(self):
+        """What a process before made is not spared as something new: two lists without it are enough."""
+        process, plugins = self.start("--class=2G:20")
+        small = plugins["fastgpu.dev/vgpu-2g-20"]
+        small.allocate(sorted(small.watch())[:1])
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+        self.assertEqual(len(self.sets()), 1)
+        self.kubelet.asked = 0
+        self.start("--class=2G:20")
+        wait_until(lambda: not self.sets(), 30, "it is given back")
+        self.assertEqual(self.kubelet.asked, 2)
+
     def test_a_kubelet_of_another_version(self):
         """It says so; we say so where people look, and are there when it has changed its mind."""
         self.kubelet.refuses = "requested API version v1beta1 is not supported by kubelet. Supported version is v2"
@@ -302,7 +319,8 @@ class DevicePlugin(unittest.TestCase):
         for options, word in (([], "--class"), (["--class=8G"], "8G"), (["--class=1G:5", "--class=1G:5"], "before"), (["--class=1G:5", "--inject=magic"], "magic"),
                               (["--dra"], "--node"), (["--dra", "--node=n"], "--api-server"), (["--dra", "--api-server=http://x"], "https://"), (["x"], '"x"'),
                               (["--class=1G:5", "--payer=team"], '"team"'), (["--class=1G:5", "--payer=a=x", "--payer=a=y"], "before"),
-                              (["--class=1G:5", "--payer=a=x/y"], '"x/y"')):
+                              (["--class=1G:5", "--payer=a=x/y"], '"x/y"'), (["--class=1G:5", "--payer-label=project"], "--dra"),
+                              (["--payer-label=a b"], '"a b"'), (["--payer-label="], "key"), (["--payer-label=/project"], '"/project"')):
             env = {k: v for k, v in self.node.env.items() if not k.startswith(("POD_", "NODE_", "KUBERNETES_SERVICE"))}
             done = subprocess.run([tool("bin", "fastgpu-kubelet"), *options], env=env, capture_output=True, text=True, timeout=30)
             self.assertEqual((done.returncode, word in done.stderr), (2, True), done.stderr)

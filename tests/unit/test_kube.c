@@ -238,10 +238,9 @@ static void projects(void **state)
         assert_int_equal(fgi_kube_payer_parse("red=Finance_1.x", &payers, &err), 0);
         for (size_t i = 0; i < COUNT_OF(bad); i++)
                 assert_int_equal(fgi_kube_payer_parse(bad[i], &payers, &err), -EINVAL);
-        fgi_kube_payer(&payers, "red", name);
+        assert_true(fgi_kube_payer(&payers, "red", name));
         assert_string_equal(name, "Finance_1.x");
-        fgi_kube_payer(&payers, "re", name);
-        assert_string_equal(name, "k8s-re");
+        assert_false(fgi_kube_payer(&payers, "re", name));
 }
 
 int main(void)

@@ -5,15 +5,22 @@
 
 #include "base/log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-/* "NAMESPACE/POD/CONTAINER" */
+/* Of "NAMESPACE/POD/CONTAINER". -EINPROGRESS: its labels are being asked for. */
 static int bill(struct fgi_kube *kube, const char *project, const char *set, const char *pod, struct fg_error *err)
 {
         char namespace[FGI_KUBE_NAME_MAX], payer[FGI_KUBE_NAME_MAX];
         snprintf(namespace, sizeof namespace, "%.*s", (int)strcspn(pod, "/"), pod);
-        fgi_kube_payer(&kube->payers, namespace, payer);
+        if (!fgi_kube_payer(&kube->payers, namespace, payer)) {
+                payer[0] = 0;
+                if (kube->label[0] && !fgi_kube_label(kube, pod, payer))
+                        return -EINPROGRESS;
+                if (!payer[0])
+                        fgi_kube_own_project(&kube->payers, namespace, payer);
+        }
         return fgi_kube_node_bill(&kube->node, project, set, payer, pod, err);
 }
 
@@ -22,9 +29,11 @@ void fgi_kube_bill_held(struct fgi_kube *kube)
         for (uint32_t i = 0; i < kube->helds; i++) {
                 struct fgi_kube_held *held = &kube->held[i];
                 struct fg_error err = {0};
-                if (!*held->pod || strcmp(held->pod, held->told) == 0)
+                if (!*held->pod || strcmp(held->pod, held->told) == 0 || (kube->label[0] && !held->listed))
                         continue;
                 int r = bill(kube, kube->node.project, held->set, held->pod, &err);
+                if (r == -EINPROGRESS)
+                        continue;
                 if (r == 0)
                         memcpy(held->told, held->pod, sizeof held->told);
                 else if (!held->is_unpaid)
@@ -42,12 +51,14 @@ void fgi_kube_bill_claim(struct fgi_kube *kube, const char *pod, const char *cdi
         const char *known = json_string_value(json_object_get(kube->billed, name));
         char project[FGI_KUBE_NAME_MAX];
         struct fg_error err = {0};
+        int r;
         /* One that several containers have is the first one's. */
         if (!colon || strncmp(colon + 1, "claim-", 6) != 0 || json_object_get(told, name))
                 return;
         snprintf(project, sizeof project, "%.*s", (int)(colon - name), name);
-        if ((known && strcmp(known, pod) == 0) || bill(kube, project, colon + 1, pod, &err) == 0)
+        r = known && strcmp(known, pod) == 0 ? 0 : bill(kube, project, colon + 1, pod, &err);
+        if (r == 0)
                 json_object_set_new(told, name, json_string(pod));
-        else
+        else if (r != -EINPROGRESS)
                 fg_log_debug("%s is not known to be of %s: %s", name, pod, err.text);
 }

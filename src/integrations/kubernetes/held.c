@@ -16,6 +16,7 @@
 #define MISSES  2u
 #define SOON    (FG_NSEC_PER_SEC / 4) /* until the next question, when something is missing */
 #define YOUNG   (FG_NSEC_PER_SEC / 20) /* the same, when it is not known yet for whom something was made */
+#define NUDGE_FIRST 4u
 #define NUDGE_EVERY 8u
 
 struct fgi_kube_held *fgi_kube_held_find(struct fgi_kube *kube, const char *set)
@@ -99,8 +100,11 @@ int fgi_kube_held_load(struct fgi_kube *kube, struct fg_error *err)
                 const char *name = json_string_value(json_object_get(set, "name"));
                 int at = name ? resource_of_set(kube, name, id, &ids) : -ENOENT;
                 struct fgi_kube_held *held = at < 0 ? NULL : fgi_kube_held_find(kube, name);
-                if (at >= 0 && !held)
+                if (at >= 0 && !held) {
                         held = fgi_kube_held_add(kube, (uint32_t)at, name, id, (uint32_t)ids);
+                        if (held)
+                                held->since = 0; /* a process before this one made it: its pod is listed by now */
+                }
                 if (!held)
                         continue;
                 const char *told = json_string_value(json_object_get(set, "workload"));
@@ -260,6 +264,7 @@ static bool read_pods(struct fgi_kube *kube, const Fgi__Pods__ListReply *list)
         json_decref(kube->billed);
         kube->billed = told;
         fgi_kube_bill_held(kube);
+        fgi_kube_labels_keep(kube, list);
         return found;
 }
 
@@ -276,10 +281,11 @@ static bool read_answer(struct fgi_kube *kube, const uint8_t *answer, size_t siz
         return (found || !kube->own_pod[0]) && mark_checkpoint(kube);
 }
 
-/* Every list that it is told has the kubelet write its allocations down anew. */
+/* Every list that it is told has the kubelet write its allocations down anew; two that it writes at once may end as the older one. A container
+ * that only prepares its pod is missed for as long as it runs: later that is done less often. */
 static void nudge(struct fgi_kube *kube, const struct fgi_kube_held *held)
 {
-        if (held->missed % NUDGE_EVERY == 1)
+        if (held->missed <= NUDGE_FIRST || held->missed % NUDGE_EVERY == 0)
                 fgi_kube_plugin_tell(&kube->resource[held->resource], true);
 }
 

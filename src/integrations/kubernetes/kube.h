@@ -114,8 +114,9 @@ struct fgi_kube_payers {
 
 /* The project made for a namespace: prefix and name, shortened where that is too long. */
 void fgi_kube_own_project(const struct fgi_kube_payers *payers, const char *namespace, char ret[FGI_KUBE_NAME_MAX]);
-/* The one that pays: the same, unless somebody said another. */
-void fgi_kube_payer(const struct fgi_kube_payers *payers, const char *namespace, char ret[FGI_KUBE_NAME_MAX]);
+/* The one that somebody said pays for it; false: nobody did. */
+bool fgi_kube_payer(const struct fgi_kube_payers *payers, const char *namespace, char ret[FGI_KUBE_NAME_MAX]);
+bool fgi_kube_is_project(const char *text);
 /* "NAMESPACE=PROJECT". */
 int fgi_kube_payer_parse(const char *text, struct fgi_kube_payers *payers, struct fg_error *err);
 

@@ -30,7 +30,7 @@ struct options {
         struct fg_error err;
 };
 
-enum { KEY_NODE = 256, KEY_API_SERVER, KEY_CA, KEY_TOKEN, KEY_PREFIX, KEY_PAYER, KEY_HAMI };
+enum { KEY_NODE = 256, KEY_API_SERVER, KEY_CA, KEY_TOKEN, KEY_PREFIX, KEY_PAYER, KEY_PAYER_LABEL, KEY_HAMI };
 
 static const struct argp_option option_table[] = {
         {"class", 'c', "[NAME=]MEMORY:COMPUTE", 0, "Offer vGPUs of this size, as fastgpu.dev/vgpu-MEMORY-COMPUTE or NAME; several times for several sizes", 1},
@@ -39,6 +39,7 @@ static const struct argp_option option_table[] = {
         {"dra", 'd', NULL, 0, "Be a DRA driver: claims say how much memory and compute they want", 1},
         {"project-prefix", KEY_PREFIX, "TEXT", 0, "What pods of a namespace use is billed to the project with this before its name (k8s-)", 1},
         {"payer", KEY_PAYER, "NAMESPACE=PROJECT", 0, "What pods of this namespace use is billed to this project; several times for several namespaces", 1},
+        {"payer-label", KEY_PAYER_LABEL, "KEY", 0, "Where no --payer names the namespace: what a pod uses is billed to the project that this label of it, or else of its namespace, names", 1},
         {"hami", KEY_HAMI, "SPLIT", OPTION_ARG_OPTIONAL,
          "Serve pods that were written for HAMi: nvidia.com/gpu with gpumem, gpumem-percentage and gpucores; at most SPLIT on a GPU (10)", 1},
         {"node", KEY_NODE, "NAME", 0, "This node's name ($NODE_NAME)", 2},
@@ -113,6 +114,8 @@ static error_t parse_dra(int key, char *arg, struct options *o)
                 return copy(o, o->kube->payers.prefix, sizeof o->kube->payers.prefix, arg);
         case KEY_HAMI:
                 return take_hami(o, arg);
+        case KEY_PAYER_LABEL:
+                return fgi_kube_label_parse(arg, o->kube, &o->err) < 0 ? EINVAL : 0;
         case KEY_PAYER:
                 return fgi_kube_payer_parse(arg, &o->kube->payers, &o->err) < 0 ? EINVAL : 0;
         default:
@@ -269,6 +272,7 @@ static int serve(struct fgi_kube *kube, struct fgi_kube_dra *dra, struct fg_erro
         free(kube->status);
         json_decref(kube->without);
         json_decref(kube->billed);
+        json_decref(kube->labels);
         return r < 0 ? fg_error_set(err, r, "cannot wait: %m") : 0;
 }
 
@@ -293,6 +297,8 @@ static error_t check(struct options *o)
                                 return fail(o, "%s is offered twice", o->kube->resource[i].class.resource);
         if (o->dra->is_hami && (!o->kube->with_claims || o->kube->with_mounts))
                 return fail(o, "--hami needs --dra, as it reads pods at the API server, and --inject=cdi%s", "");
+        if (o->kube->label[0] && !o->kube->with_claims)
+                return fail(o, "--payer-label needs --dra, as it reads pods and namespaces at the API server%s", "");
         if (o->kube->resources == 0 && !o->kube->with_claims)
                 return fail(o, "what is to be offered? Give --class MEMORY:COMPUTE, such as --class 8G:25, or --dra%s", "");
         if (o->kube->with_claims && !o->dra->node[0])
@@ -309,6 +315,7 @@ int main(int argc, char **argv)
         struct options o = {.kube = &kube, .dra = &dra};
         from_environment(&kube, &dra);
         kube.without = json_array();
+        kube.labels = json_object();
         error_t wrong = argp_parse(&argp, argc, argv, 0, NULL, &o);
         if (!wrong)
                 wrong = check(&o);

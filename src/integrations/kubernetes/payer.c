@@ -16,17 +16,17 @@ void fgi_kube_own_project(const struct fgi_kube_payers *payers, const char *name
         snprintf(ret + FGI_KUBE_NAME_MAX - 8, 8, "-%s", tag);
 }
 
-void fgi_kube_payer(const struct fgi_kube_payers *payers, const char *namespace, char ret[FGI_KUBE_NAME_MAX])
+bool fgi_kube_payer(const struct fgi_kube_payers *payers, const char *namespace, char ret[FGI_KUBE_NAME_MAX])
 {
         for (uint32_t i = 0; i < payers->count; i++)
                 if (strcmp(payers->of[i].namespace, namespace) == 0) {
                         snprintf(ret, FGI_KUBE_NAME_MAX, "%s", payers->of[i].project);
-                        return;
+                        return true;
                 }
-        fgi_kube_own_project(payers, namespace, ret);
+        return false;
 }
 
-static bool is_project(const char *text)
+bool fgi_kube_is_project(const char *text)
 {
         size_t len = strlen(text);
         for (const char *p = text; *p; p++)
@@ -41,7 +41,7 @@ int fgi_kube_payer_parse(const char *text, struct fgi_kube_payers *payers, struc
         size_t len = equals ? (size_t)(equals - text) : 0;
         if (len < 1 || len >= FGI_KUBE_NAME_MAX || strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") != len)
                 return fg_error_set(err, -EINVAL, "\"%.80s\" is not NAMESPACE=PROJECT", text);
-        if (!is_project(equals + 1))
+        if (!fgi_kube_is_project(equals + 1))
                 return fg_error_set(err, -EINVAL, "\"%.80s\" is no name for a project: letters, digits, - . and _, at most 63", equals + 1);
         for (uint32_t i = 0; i < payers->count; i++)
                 if (strncmp(payers->of[i].namespace, text, len) == 0 && !payers->of[i].namespace[len])

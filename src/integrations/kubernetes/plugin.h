@@ -6,6 +6,7 @@
 #include "integrations/kubernetes/kube.h"
 
 #include "deviceplugin.pb-c.h"
+#include "podresources.pb-c.h"
 
 #include <sys/stat.h>
 #include <time.h>
@@ -62,6 +63,9 @@ struct fgi_kube {
         char folder[PATH_MAX - 128]; /* the kubelet's: /var/lib/kubelet */
         char own_pod[320];           /* "namespace/name", "": runs outside of pods */
         struct fgi_kube_payers payers;
+        char label[320];             /* whose value is the project that pays; "": none */
+        json_t *labels;              /* "namespace/pod" -> what it says, "" for nothing, null while it is asked; never NULL */
+        bool cannot_label;           /* it was said that the API server does not tell */
         struct fgi_kube_dra *dra;    /* NULL: no claims */
         bool with_claims;            /* be a DRA driver, too */
         json_t *billed;              /* project:set of claims -> who has them, as the daemon was told */
@@ -109,6 +113,14 @@ void fgi_kube_held_judge(struct fgi_kube *kube, const uint8_t *answer, size_t si
 void fgi_kube_bill_held(struct fgi_kube *kube);
 /* A claim's CDI device and the container that has it, from a list of pods; `told` takes what the daemon knows now. */
 void fgi_kube_bill_claim(struct fgi_kube *kube, const char *pod, const char *cdi, json_t *told);
+
+/* --- label.c --- */
+
+int fgi_kube_label_parse(const char *text, struct fgi_kube *kube, struct fg_error *err);
+/* What is of other pods is forgotten. */
+void fgi_kube_labels_keep(struct fgi_kube *kube, const Fgi__Pods__ListReply *list);
+/* Whom the labels of this "NAMESPACE/POD/CONTAINER" name, "" if nobody; false: it is being asked. */
+bool fgi_kube_label(struct fgi_kube *kube, const char *container, char ret[FGI_KUBE_NAME_MAX]);
 
 /* --- allocate.c --- */
 

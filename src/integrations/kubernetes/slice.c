@@ -44,6 +44,9 @@ static void set_version(json_t *attributes, const char *text)
         json_object_set_new(attributes, "driverVersion", json_pack("{s:s}", "version", version));
 }
 
+/* The API server takes no capacity that is less than the smallest part and a step more: a GPU that has less left is full. */
+#define LEAST 2u
+
 /* Given in steps; who asks for nothing gets all. */
 static json_t *capacity(const char *value, const char *least, const char *step)
 {
@@ -61,8 +64,8 @@ static json_t *device_of(const struct fgi_kube_dra *dra, const struct fgi_kube_g
         char name[16], memory[32], compute[32];
         uint64_t mib = (gpu->memory_free + gpu->claimed_memory) >> 20, percent = (gpu->share_free + gpu->claimed_share) / 10;
         snprintf(name, sizeof name, "gpu-%s", gpu->tag);
-        snprintf(memory, sizeof memory, "%lluMi", (unsigned long long)(mib ? mib : 1));
-        snprintf(compute, sizeof compute, "%llu", (unsigned long long)(percent ? percent : 1));
+        snprintf(memory, sizeof memory, "%lluMi", (unsigned long long)(mib < LEAST ? LEAST : mib));
+        snprintf(compute, sizeof compute, "%llu", (unsigned long long)(percent < LEAST ? LEAST : percent));
         json_t *attributes = json_object();
         set_text(attributes, "model", gpu->model);
         set_text(attributes, "uuid", gpu->uuid);
@@ -73,7 +76,7 @@ static json_t *device_of(const struct fgi_kube_dra *dra, const struct fgi_kube_g
                 json_object_set_new(attributes, "numaNode", json_pack("{s:i}", "int", gpu->numa));
         json_t *device = json_pack("{s:s, s:o, s:b, s:{s:o, s:o}}", "name", name, "attributes", attributes, "allowMultipleAllocations", 1, "capacity",
                                    "memory", capacity(memory, "1Mi", "1Mi"), "compute", capacity(compute, "1", "1"));
-        bool full = mib < 1 || percent < 1;
+        bool full = mib < LEAST || percent < LEAST;
         if (device && (!gpu->usable || full))
                 json_object_set_new(device, "taints", json_pack("[{s:s, s:s}]", "key", !gpu->usable ? trouble_of(gpu) : FGI_KUBE_DOMAIN "/full", "effect",
                                                                 "NoSchedule"));

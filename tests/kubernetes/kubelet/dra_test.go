@@ -25,7 +25,6 @@ import (
 	"k8s.io/klog/v2"
 	drapb "k8s.io/kubelet/pkg/apis/dra/v1"
 	"k8s.io/kubernetes/pkg/kubelet/cm/dra"
-	"k8s.io/kubernetes/pkg/kubelet/config"
 	"k8s.io/kubernetes/pkg/kubelet/pluginmanager"
 
 	"google.golang.org/grpc"
@@ -47,18 +46,17 @@ func (n *node) startDrivers(s *server) *drivers {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	ready := config.NewSourcesReady(func(sets.Set[string]) bool { return true })
 	getNode := func(ctx context.Context) (*v1.Node, error) {
 		return s.store.CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
 	}
-	if err := manager.Start(ctx, n.pods.GetActivePods, getNode, ready); err != nil {
+	if err := manager.Start(ctx, n.pods.GetActivePods, getNode, n.pods); err != nil {
 		n.t.Fatal(err)
 	}
 	plugins := pluginmanager.NewPluginManager(kubeletDir+"/plugins_registry", record.NewFakeRecorder(100))
 	plugins.AddHandler("DRAPlugin", manager.GetWatcherHandler())
 	ended := make(chan struct{})
 	go func() {
-		plugins.Run(ctx, ready, ctx.Done())
+		plugins.Run(ctx, n.pods, ctx.Done())
 		close(ended)
 	}()
 	return &drivers{manager, cancel, ended}
@@ -101,6 +99,10 @@ func uidOf(name string) types.UID {
 // claim has the scheduler's own allocator allocate one from what is published; nil if it cannot.
 func (s *server) claim(name, memory, compute string, count int64, selector string) *resourceapi.ResourceClaim {
 	ctx := context.Background()
+	slice := s.published()
+	if slice == nil {
+		return nil
+	}
 	exact := &resourceapi.ExactDeviceRequest{DeviceClassName: "vgpu.fastgpu.dev", AllocationMode: resourceapi.DeviceAllocationModeExactCount, Count: count}
 	if memory != "" {
 		exact.Capacity = &resourceapi.CapacityRequirements{Requests: map[resourceapi.QualifiedName]resource.Quantity{
@@ -126,7 +128,7 @@ func (s *server) claim(name, memory, compute string, count int64, selector strin
 		}
 	}
 	features := structured.Features{ConsumableCapacity: true, DeviceTaints: true}
-	allocator, err := structured.NewAllocator(ctx, features, state, classes{}, []*resourceapi.ResourceSlice{s.published()}, cel.NewCache(10, cel.Features{EnableConsumableCapacity: true}))
+	allocator, err := structured.NewAllocator(ctx, features, state, classes{}, []*resourceapi.ResourceSlice{slice}, cel.NewCache(10, cel.Features{EnableConsumableCapacity: true}))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -204,6 +206,12 @@ func TestSlice(t *testing.T) {
 	if s.wrote != wrote+1 || s.published().Spec.Pool.Generation != 2 {
 		t.Errorf("written %d times", s.wrote-wrote)
 	}
+	// Nothing is left: that is a taint, as no capacity can say it.
+	n.request("POST", "/v1/vgpus", `{"name": "rest", "memory": "5G", "compute": "70", "device": "0"}`)
+	n.eventually("it is full", func() bool {
+		taints := s.published().Spec.Devices[0].Taints
+		return len(taints) == 1 && taints[0].Key == "fastgpu.dev/full"
+	})
 	s.store.ResourceV1().ResourceSlices().Delete(context.Background(), slice.Name, metav1.DeleteOptions{})
 	n.eventually("it is published again", func() bool { return s.published() != nil })
 }

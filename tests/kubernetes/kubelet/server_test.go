@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -49,7 +50,7 @@ func newServer(t *testing.T) *server {
 	s := &server{t: t, folder: t.TempDir(), version: 1}
 	s.store = fake.NewClientset(&v1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName, UID: "node-uid"}})
 	s.http = httptest.NewTLSServer(s)
-	t.Cleanup(s.http.Close)
+	t.Cleanup(func() { s.http.Close() })
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
 	os.WriteFile(filepath.Join(s.folder, "ca"), ca, 0600)
 	os.WriteFile(filepath.Join(s.folder, "token"), []byte("secret\n"), 0600)
@@ -59,6 +60,23 @@ func newServer(t *testing.T) *server {
 func (s *server) args() []string {
 	return []string{"--dra", "--node=" + nodeName, "--api-server=" + s.http.URL, "--ca=" + filepath.Join(s.folder, "ca"),
 		"--token-file=" + filepath.Join(s.folder, "token")}
+}
+
+// restart takes it away for a while; it comes back at the same address, with the same store and certificate.
+func (s *server) restart(away time.Duration) {
+	s.t.Helper()
+	address := s.http.Listener.Addr().String()
+	s.http.CloseClientConnections()
+	s.http.Close()
+	time.Sleep(away)
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.http = httptest.NewUnstartedServer(s)
+	s.http.Listener.Close()
+	s.http.Listener = listener
+	s.http.StartTLS()
 }
 
 func (s *server) be(delay time.Duration, broken string) {
