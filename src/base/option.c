@@ -94,7 +94,7 @@ const struct fg_option fg_option_table[FG_OPT_COUNT] = {
                                      "more, packing takes the fullest that has room, first-fit the first, spread the freest", "fgd|fastgpu|packing|first-fit|spread"},
         [FG_OPT_SLOWDOWN_LIMIT] = {"slowdown-limit", "0", "%", FG_OPTION_COUNT, 0, 1000,
                                    "By how much programs on one device may slow each other, as learned of them and their like: none goes where it would be "
-                                   "more; 0: no limit"},
+                                   "more, and of equal devices to the one where it is least; 0: no limit, nothing is asked"},
 };
 
 static const struct {

@@ -16,7 +16,7 @@
 
 static const char *const fates[] = {[FG_SCHED_CHOSEN] = "chosen",       [FG_SCHED_UNUSABLE] = "not-usable", [FG_SCHED_CROWDED] = "crowded", [FG_SCHED_NO_MEMORY] = "no-memory",
                                     [FG_SCHED_NO_SHARE] = "no-share",   [FG_SCHED_LAST] = "last",  [FG_SCHED_OF_SET] = "of-set",       [FG_SCHED_LESS] = "less",
-                                    [FG_SCHED_TIE] = "tie"};
+                                    [FG_SCHED_SLOWER] = "slower",       [FG_SCHED_TIE] = "tie"};
 
 /* One question and all that was found. */
 struct inquiry {
@@ -87,6 +87,9 @@ static void say(const struct fgd_manager *m, const struct inquiry *q, uint32_t v
                 return;
         case FG_SCHED_LESS:
                 say_less(m, q, vgpu, d, v, ret, size);
+                return;
+        case FG_SCHED_SLOWER:
+                snprintf(ret, size, "is as good, but programs there and this would slow each other more");
                 return;
         case FG_SCHED_TIE:
                 snprintf(ret, size, "is as good, and device %u comes first", winner(m, q, vgpu));

@@ -187,13 +187,15 @@ static uint32_t kind_of(const struct fgd_manager *m, uint32_t id)
         return id;
 }
 
-static void crowded(void *user, const void *owner, bool *ret)
+static void crowded(void *user, const void *owner, bool *ret, uint32_t *ret_loss)
 {
         const struct fgd_job *job = ((const struct fgd_run *)owner)->job;
         const struct fgd_manager *m = user;
         bool all[FGD_DEVICES_MAX]; /* the queue has room for those that are there */
-        fgd_pairing_crowded(m, fgd_pairing_class(job->project, job->name), all);
+        uint32_t loss[FGD_DEVICES_MAX];
+        fgd_pairing_crowded(m, fgd_pairing_class(job->project, job->name), all, loss);
         memcpy(ret, all, m->devices * sizeof *ret);
+        memcpy(ret_loss, loss, m->devices * sizeof *ret_loss);
 }
 
 void fgd_jobs_scene(struct fgd_manager *m, struct fg_queue_device *device, struct fg_queue_scene *ret)

@@ -128,17 +128,20 @@ static bool predict(const struct fgd_manager *m, const struct neighbours *n, uin
         return ret->known;
 }
 
-void fgd_pairing_crowded(const struct fgd_manager *m, uint64_t class, bool ret[FGD_DEVICES_MAX])
+void fgd_pairing_crowded(const struct fgd_manager *m, uint64_t class, bool ret[FGD_DEVICES_MAX], uint32_t ret_loss[FGD_DEVICES_MAX])
 {
         uint64_t limit = m->options.value[FG_OPT_SLOWDOWN_LIMIT];
         struct fg_pair_prediction p;
         memset(ret, 0, FGD_DEVICES_MAX * sizeof *ret);
+        memset(ret_loss, 0, FGD_DEVICES_MAX * sizeof *ret_loss);
         fg_autofree struct neighbours *n = limit && class && m->pairing ? malloc(sizeof *n) : NULL;
         if (!n)
                 return;
         list_neighbours(m, NULL, n);
-        for (uint32_t d = 0; d < m->devices; d++)
-                ret[d] = predict(m, n, d, class, &p) && p.slow > 1000 + 10 * limit;
+        for (uint32_t d = 0; d < m->devices; d++) {
+                ret_loss[d] = predict(m, n, d, class, &p) && p.slow > 1000 ? p.slow - 1000 : 0;
+                ret[d] = ret_loss[d] > 10 * limit;
+        }
 }
 
 void fgd_pairing_explain(const struct fgd_manager *m, const struct fgd_set *set, char ret[FGD_PAIRING_TEXT])

@@ -24,8 +24,9 @@ uint64_t fgd_pairing_class_of(const struct fgd_set *set);
 /* A minute of a device is over. */
 void fgd_pairing_window(struct fgd_manager *manager, const struct fg_pair_work *work, size_t count, uint64_t wall_us);
 
-/* Where one of that class would be slowed, or slow others, beyond the option slowdown-limit. Without the option nowhere. */
-void fgd_pairing_crowded(const struct fgd_manager *manager, uint64_t class, bool ret[FGD_DEVICES_MAX]);
+/* Where one of that class would be slowed, or slow others, beyond the option slowdown-limit, and by how much anywhere (permille; 0: not, or
+ * not known). Without the option nowhere. */
+void fgd_pairing_crowded(const struct fgd_manager *manager, uint64_t class, bool ret[FGD_DEVICES_MAX], uint32_t ret_loss[FGD_DEVICES_MAX]);
 /* "next to 2 others on device 0: predicted 1.50 times its time alone, measured in 12 minutes"; "": nothing is known. */
 void fgd_pairing_explain(const struct fgd_manager *manager, const struct fgd_set *set, char ret[FGD_PAIRING_TEXT]);
 

@@ -47,7 +47,8 @@ int fgd_placing_devices(struct fgd_manager *m, const struct fgd_device *only, ui
                         struct fgd_problem *problem)
 {
         bool any = false, crowded[FGD_DEVICES_MAX];
-        fgd_pairing_crowded(m, class, crowded);
+        uint32_t loss[FGD_DEVICES_MAX];
+        fgd_pairing_crowded(m, class, crowded, loss);
         for (uint32_t i = 0; i < m->devices; i++) {
                 const struct fgd_device *d = m->device[i];
                 ret[i] = (struct fg_sched_device){.memory_free = fgd_device_memory_free(m, d),
@@ -55,6 +56,7 @@ int fgd_placing_devices(struct fgd_manager *m, const struct fgd_device *only, ui
                                                   .usable = d->present && (!only || only == d),
                                                   .memory = whole(m, d),
                                                   .crowded = crowded[i],
+                                                  .loss = loss[i],
                                                   .last = fgd_placing_is_last(d)};
                 any |= ret[i].usable;
         }

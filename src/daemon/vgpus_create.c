@@ -92,8 +92,9 @@ static int place_at(struct fgd_manager *m, const struct fgd_create *create, stru
 {
         uint64_t memory[FGD_DEVICES_MAX] = {0};
         uint32_t share[FGD_DEVICES_MAX] = {0};
+        uint32_t loss[FGD_DEVICES_MAX];
         bool crowded[FGD_DEVICES_MAX];
-        fgd_pairing_crowded(m, class_of(create), crowded);
+        fgd_pairing_crowded(m, class_of(create), crowded, loss);
         for (uint32_t i = 0; i < create->gpus; i++) {
                 uint32_t at = create->at[i];
                 if (crowded[at])

@@ -116,7 +116,7 @@ static struct fg_sched_verdict look(const struct plan *p, size_t d, const struct
         return v;
 }
 
-/* Those that are last, fewest of this set, the policy, the lowest index; where most counts, most free memory before that. */
+/* Those that are last, fewest of this set, the policy, the least loss, the lowest index; where most counts, most free memory before that. */
 static bool is_better(const struct plan *p, size_t d, int32_t score_a, size_t best, int32_t score_b, bool most)
 {
         const struct room *a = &p->room[d], *b = &p->room[best];
@@ -124,7 +124,11 @@ static bool is_better(const struct plan *p, size_t d, int32_t score_a, size_t be
                 return p->device[best].last;
         if (a->placed != b->placed)
                 return a->placed < b->placed;
-        return score_a != score_b ? score_a > score_b : most && a->memory > b->memory;
+        if (score_a != score_b)
+                return score_a > score_b;
+        if (p->device[d].loss != p->device[best].loss)
+                return p->device[d].loss < p->device[best].loss;
+        return most && a->memory > b->memory;
 }
 
 static void settle(const struct plan *p, struct fg_sched_verdict *v, size_t best)
@@ -142,6 +146,8 @@ static void settle(const struct plan *p, struct fg_sched_verdict *v, size_t best
                         v[d].fate = FG_SCHED_OF_SET;
                 else if (v[d].score < v[best].score)
                         v[d].fate = FG_SCHED_LESS;
+                else if (p->device[d].loss > p->device[best].loss)
+                        v[d].fate = FG_SCHED_SLOWER;
         }
 }
 

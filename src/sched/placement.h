@@ -14,6 +14,7 @@ struct fg_sched_device {
         uint64_t memory; /* what vGPUs could have of it if it were empty; 0: what is free */
         bool crowded;    /* not for this request: too many are there already */
         bool last;       /* only where no other has room: a processor beside GPUs; nor where one is only crowded */
+        uint32_t loss;   /* permille by which the slowest there would take longer with it, as predicted; 0: not longer, or nobody knows */
 };
 
 struct fg_sched_want {
@@ -32,9 +33,9 @@ struct fg_placer;
 
 /* Places `count` vGPUs (want[i] in, ret_device/ret_memory/ret_share out) on the usable devices that have room, those that are `last` only
  * if no other has: a set's onto different devices first, because two on one are worth one larger one at most, and NCCL refuses them; then each where the placer's policy
- * scores highest, one with an unstated amount where most is free (and then most memory); then the lowest index. Without a placer
- * (NULL): most free memory, then the lowest index. Where the order given leaves one out, the largest go first. Unstated amounts are then an
- * equal part of what each chosen device still has, memory rounded down to 4 KiB.
+ * scores highest, one with an unstated amount where most is free; of equals the least loss, then (of what is unstated) most memory, then
+ * the lowest index. Without a placer (NULL): the least loss, most free memory, then the lowest index. Where the order given leaves one out,
+ * the largest go first. Unstated amounts are then an equal part of what each chosen device still has, memory rounded down to 4 KiB.
  * 0; -ENOSPC with *ret_misfit; -ENOMEM. On failure the other outputs are untouched. */
 int fg_sched_place_by(const struct fg_placer *placer, const struct fg_sched_device *device, size_t devices,
                       const struct fg_sched_want *want, size_t count, uint32_t *ret_device, uint64_t *ret_memory, uint32_t *ret_share,
@@ -52,6 +53,7 @@ enum fg_sched_fate {
         FG_SCHED_LAST,   /* it is `last`, and another has room, though it may be crowded */
         FG_SCHED_OF_SET, /* it has more of the set's already */
         FG_SCHED_LESS,   /* a lower score */
+        FG_SCHED_SLOWER, /* as good, but more would be lost there */
         FG_SCHED_TIE     /* as good; another comes first, or where most counts has more memory free */
 };
 struct fg_sched_verdict {

@@ -130,9 +130,10 @@ struct fg_queue_scene {
         uint64_t now;
         const struct fg_queue_device *device;
         size_t devices;
-        /* Devices where the owner's job would be slowed too much, which it gets only where no other has room, and for which nobody is sent away; NULL: none. The daemon, which
-         * knows what happens meanwhile, has the last word. */
-        void (*crowded)(void *user, const void *owner, bool *ret);
+        /* Devices where the owner's job would be slowed too much, which it gets only where no other has room, and for which nobody is sent
+         * away; and the loss on each (placement.h), 0 before the call; NULL: none. The daemon, which knows what happens meanwhile, has the
+         * last word. */
+        void (*crowded)(void *user, const void *owner, bool *ret, uint32_t *ret_loss);
         void *user;
         const struct fg_placer *placer; /* where a job goes that may go to several; NULL: where most memory is free */
 };

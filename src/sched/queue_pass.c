@@ -12,7 +12,7 @@ static void free_scratch(struct fg_queue_pass *p)
 {
         void *all[] = {p->room, p->later, p->open,   p->emptied, p->decision, p->heap,   p->pool,  p->holder, p->first,
                        p->view, p->want,  p->chosen, p->share,   p->counted,  p->memory, p->place, p->begun,
-                       p->crowded};
+                       p->crowded, p->loss};
 
         for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
                 free(all[i]);
@@ -29,6 +29,7 @@ static int make_scratch(struct fg_queue_pass *p)
         p->later = calloc(n, sizeof(*p->later));
         p->open = calloc(n, sizeof(*p->open));
         p->crowded = calloc(n, sizeof(*p->crowded));
+        p->loss = calloc(n, sizeof(*p->loss));
         p->decision = calloc(p->most, sizeof(*p->decision));
         p->begun = calloc(p->most, sizeof(*p->begun));
         p->heap = calloc(lanes, sizeof(struct fg_queue_lane *));
@@ -40,7 +41,7 @@ static int make_scratch(struct fg_queue_pass *p)
         p->chosen = calloc(FG_QUEUE_GANG_MAX, sizeof(*p->chosen));
         p->memory = calloc(FG_QUEUE_GANG_MAX, sizeof(*p->memory));
         p->share = calloc(FG_QUEUE_GANG_MAX, sizeof(*p->share));
-        return p->room && p->later && p->open && p->crowded && p->decision && p->begun && p->heap && p->pool && p->view &&
+        return p->room && p->later && p->open && p->crowded && p->loss && p->decision && p->begun && p->heap && p->pool && p->view &&
                                p->counted && p->place && p->want && p->chosen && p->memory && p->share
                        ? 0
                        : -ENOMEM;

@@ -62,6 +62,7 @@ struct fg_queue_pass {
         struct fg_queue_room *later;   /* of the last forecast */
         bool *open;                    /* of it: devices it may count on */
         bool *crowded;                 /* for that owner's job */
+        uint32_t *loss;                /* for it too */
         const void *crowded_for;
         struct fg_queue_room *emptied; /* if all that runs ended; made when first needed */
         struct fg_queue_decision *decision;
@@ -100,7 +101,7 @@ uint32_t fg_queue_fits(const struct fg_queue_pass *p, const struct fg_queue_room
                        bool kept);
 void fg_queue_fit_of(const struct fg_queue_pass *p, const struct fg_queue_job *job, struct fg_queue_fit *ret);
 void fg_queue_fit_of_group(const struct fg_queue_pass *p, const struct fg_queue_group *group, struct fg_queue_fit *ret);
-/* Sets p->crowded; is any device crowded for that job? */
+/* Sets p->crowded and p->loss; is any device crowded for that job? */
 bool fg_queue_crowds(struct fg_queue_pass *p, const struct fg_queue_fit *fit);
 /* Places a job that is not fixed on rooms that are `open` (NULL: on all), to p->place. -ENOSPC, -ENOMEM. */
 int fg_queue_place_on(struct fg_queue_pass *p, const struct fg_queue_room *room, const bool *open,

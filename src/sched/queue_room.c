@@ -118,8 +118,9 @@ bool fg_queue_crowds(struct fg_queue_pass *p, const struct fg_queue_fit *fit)
 
         if (!fit->owner || fit->owner != p->crowded_for) {
                 memset(p->crowded, 0, p->devices * sizeof(*p->crowded));
+                memset(p->loss, 0, p->devices * sizeof(*p->loss));
                 if (p->scene->crowded && fit->owner) {
-                        p->scene->crowded(p->scene->user, fit->owner, p->crowded);
+                        p->scene->crowded(p->scene->user, fit->owner, p->crowded, p->loss);
                         p->effort -= p->effort < CROWDS ? p->effort : CROWDS;
                 }
                 p->crowded_for = fit->owner;
@@ -140,6 +141,7 @@ int fg_queue_place_on(struct fg_queue_pass *p, const struct fg_queue_room *room,
                 p->view[d].memory = p->scene->device[d].memory;
                 p->view[d].last = p->scene->device[d].last;
                 p->view[d].crowded = p->crowded[d];
+                p->view[d].loss = p->loss[d];
                 p->view[d].usable = (!open || open[d]) && fg_queue_is_where(p, d, fit->want.where);
                 fg_queue_room_left(&room[d], fit->end, &p->view[d].memory_free, &p->view[d].share_free);
         }

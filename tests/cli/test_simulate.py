@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import pty
+import random
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import unittest
 
 CLI = os.environ["FASTGPU_CLI"]
 TRACES = pathlib.Path(os.environ.get("FASTGPU_TRACES") or pathlib.Path(__file__).resolve().parents[3] / "shared/data") / "openb"
+NO_TRACES = f"no traces in {TRACES}; FASTGPU_TRACES names the folder that has openb/"
 NODES = "sn,cpu_milli,memory_mib,gpu,model\n" + "".join(f"n{i},32000,65536,4,T4\n" for i in range(10))
 HEAD = "name,cpu_milli,memory_mib,num_gpu,gpu_milli\n"
 PODS = HEAD + "".join(f"p{i},4000,1024,1,{(i * 37 % 10 + 1) * 100}\n" for i in range(60))
@@ -21,6 +23,40 @@ PODS = HEAD + "".join(f"p{i},4000,1024,1,{(i * 37 % 10 + 1) * 100}\n" for i in r
 
 JOBS = "submit_s,duration_s,num_gpus,project,name\n" + "".join(
     f"{i * 40},{600 if i % 5 else 9000},{1 + i % 4},p{i % 3},{'long' if i % 5 == 0 else 'short'}\n" for i in range(120))
+
+
+def is_part(row):
+    return row["num_gpu"] == "1" and row["gpu_milli"] != "1000"
+
+
+def parts(of):
+    """Who wants a part of a GPU wants one of these instead."""
+    return lambda draw, row: {**row, "gpu_milli": str(draw.choice(of))} if is_part(row) else row
+
+
+def models(draw, row):
+    return {**row, "gpu_spec": draw.choice(("G2", "P100", "T4", "V100M16|V100M32")) if row["num_gpu"] != "0" and draw.random() < 0.33 else ""}
+
+
+def as_it_is(draw, row):
+    return row
+
+
+MIXES = {  # of traces that nobody has: how often a row of the default one is drawn, and what becomes of it
+    "drawn anew": (lambda row: 1, as_it_is),
+    "GPUs only": (lambda row: row["num_gpu"] != "0", as_it_is),
+    "parts three times": (lambda row: 3 if is_part(row) else 1, as_it_is),
+    "parts a third": (lambda row: 1 if is_part(row) else 3, as_it_is),
+    "whole only": (lambda row: not is_part(row), as_it_is),
+    "several GPUs five times": (lambda row: 5 if int(row["num_gpu"]) > 1 else 1, as_it_is),
+    "eight GPUs ten times": (lambda row: 10 if row["num_gpu"] == "8" else 1, as_it_is),
+    "one GPU at most": (lambda row: int(row["num_gpu"]) < 2, as_it_is),
+    "much CPU four times": (lambda row: 4 if int(row["cpu_milli"]) >= 8000 else 1, as_it_is),
+    "tenths": (lambda row: 1, parts(range(100, 1000, 100))),
+    "quarters": (lambda row: 1, parts((250, 500))),
+    "any part": (lambda row: 1, parts(range(1, 1000))),
+    "a third wants a model": (lambda row: 1, models),
+}
 
 
 def run(*args):
@@ -257,24 +293,60 @@ class Simulate(unittest.TestCase):
         self.assertAlmostEqual(rows[0]["mean_jct_s"], 17044, delta=170)  # the other oracles: stress/philly rows
         self.assertLess(rows[1]["mean_jct_s"], 21000)
 
-    @unittest.skipUnless(TRACES.is_dir(), f"no traces in {TRACES}; FASTGPU_TRACES names the folder that has openb/")
+    def openb(self, *args, trace=TRACES / "openb_pod_list_default.csv"):
+        got = simulate(TRACES / "openb_node_list_gpu_node.csv", trace, *args, "--json")
+        self.assertEqual(got.returncode, 0, got.stderr)
+        return json.loads(got.stdout)
+
+    def check_above_fgd(self, trace, name, seeds):
+        ours, theirs = self.openb("--policy", "fastgpu,fgd", "--seeds", seeds, trace=trace)
+        for at in ("allocated_at_100", "allocated_at_130"):
+            self.assertGreater(ours[at], theirs[at], name)
+        return ours
+
+    @unittest.skipUnless(TRACES.is_dir(), NO_TRACES)
     def test_published(self):
-        got = simulate(TRACES / "openb_node_list_gpu_node.csv", TRACES / "openb_pod_list_default.csv", "--json", "--policy",
-                       "fastgpu,fgd,best-fit,packing,clustering,dot-product,random")
-        at = {row["policy"]: (row["allocated_at_100"], row["allocated_at_130"]) for row in json.loads(got.stdout)}
+        at = {row["policy"]: (row["allocated_at_100"], row["allocated_at_130"])
+              for row in self.openb("--policy", "fastgpu,fgd,best-fit,packing,clustering,dot-product,random")}
         for policy, published in (("fgd", (95.23, 95.39)), ("best-fit", (92.86, 93.08)), ("packing", (91.78, 92.00)),
                                   ("clustering", (91.65, 91.88)), ("dot-product", (90.62, 90.85)), ("random", (86.30, 87.47))):
             for ours, theirs in zip(at[policy], published):
                 self.assertAlmostEqual(ours, theirs, delta=0.3)
-        self.assertGreaterEqual(at["fastgpu"], (96.1, 96.2))
+        self.assertGreaterEqual(at["fastgpu"][0], 96.1)
+        self.assertGreaterEqual(at["fastgpu"][1], 96.2)
+
+    @unittest.skipUnless(TRACES.is_dir(), NO_TRACES)
+    def test_above_fgd(self):
+        """On each trace at hand; and which of equal places is taken hardly matters."""
         for trace in TRACES.glob("openb_pod_list_*.csv"):
-            got = simulate(TRACES / "openb_node_list_gpu_node.csv", trace, "--policy", "fastgpu,fgd", "--seeds", "42-43", "--json")
-            ours, theirs = json.loads(got.stdout)
+            ours = self.check_above_fgd(trace, trace.name, "42-43")
+            drawn, = self.openb("--policy", "fastgpu", "--seeds", "42-43", "--ties", "random", trace=trace)
             for at in ("allocated_at_100", "allocated_at_130"):
-                self.assertGreater(ours[at], theirs[at], trace.name)
+                self.assertGreaterEqual(drawn[at], ours[at] - 0.1, trace.name)
+
+    @unittest.skipUnless(TRACES.is_dir(), NO_TRACES)
+    def test_above_fgd_where_nobody_tuned(self):
+        with (TRACES / "openb_pod_list_default.csv").open() as f:
+            rows = list(csv.DictReader(f))
+        for name, (often, change) in MIXES.items():
+            draw = random.Random(name)
+            with self.pods.open("w") as f:
+                out = csv.DictWriter(f, rows[0].keys())
+                out.writeheader()
+                out.writerows(change(draw, row) for row in draw.choices(rows, [often(row) for row in rows], k=len(rows)))
+            self.check_above_fgd(self.pods, name, "42")
+
+    @unittest.skipUnless(TRACES.is_dir(), NO_TRACES)
+    def test_openb_churn(self):
+        """The goals 0.35, 1.9, 5.8 are of means; one of the table's four seeds (alone up to 2.01 and 5.97) is allowed 0.1 more."""
+        ours, theirs = ({at["load"]: at["refused"] for at in row["churn"]} for row in
+                        self.openb("--policy", "fastgpu,fgd", "--seeds", "101", "--churn", "90,95,100"))
+        for load, most in ((90, 0.45), (95, 2.0), (100, 5.9)):
+            self.assertLessEqual(ours[load], most)
+            self.assertLess(ours[load], theirs[load])
 
 
 if __name__ == "__main__":
     if not TRACES.is_dir():
-        print(f"test_published and test_philly are left out: no traces in {TRACES}; FASTGPU_TRACES names the folder that has openb/", file=sys.stderr)
+        print(f"what the published traces show is left out: {NO_TRACES}", file=sys.stderr)
     unittest.main(verbosity=1)

@@ -118,6 +118,34 @@ class Placement(harness.Case):
         with open(os.path.join(d.state, "paired")) as f:
             self.assertEqual(f.read().splitlines()[1:], learned.splitlines()[1:])
 
+    def test_of_equal_devices_the_least_slowed(self):
+        """serve and load leave as much free; next to serve train takes 1.3 times as long, next to load 1.1. Without a limit nobody asks."""
+        train, serve, load = (class_of(name) for name in ("train", "serve", "load"))
+        learned = (f"fastgpu-pairs 1 3 2 9\n{train} 5 1 200 1000\n{serve} 5 2 200 1000\n{load} 5 3 200 1000\n"
+                   f"{train} {serve} 5 4 1300\n{train} {load} 5 5 1100\n")
+        wish = {"memory": "20G", "compute": "25"}
+        for limit, device, fate in ((0, 0, "chosen"), (50, 1, "slower")):
+            d = Simulated("3xH100", slowdown_limit=limit)
+            self.addCleanup(d.__exit__)
+            os.makedirs(d.state, exist_ok=True)
+            with open(os.path.join(d.state, "paired"), "w") as f:
+                f.write(learned)
+            d.start()
+            for at, name in enumerate(("serve-1", "load-1")):
+                self.assertEqual(self.where(d, name, device=str(at), **wish), [at])
+            said = self.asked(d, "memory=20G&compute=25&name=train-1")["vgpus"][0]
+            self.assertEqual((said["device"], [v["fate"] for v in said["devices"]][0]), (device, fate))
+            self.assertEqual(self.where(d, "train-1", **wish), [device])
+            if limit:
+                self.assertIn("more", said["devices"][0]["why"])
+                self.assertEqual(said["devices"][2]["fate"], "less")  # a whole one is not broken for it
+                d.ok("DELETE", "/v1/vgpus/train-1")
+                job = d.ok("POST", "/v1/jobs", {"command": ["sleep", "60"], "name": "train-2", **wish}, status=201)
+                harness.wait_until(lambda: len(d.ok("GET", "/v1/vgpus")["sets"]) == 3, "the job's vGPU")
+                self.assertEqual([v["device"] for s in d.ok("GET", "/v1/vgpus")["sets"] if s.get("job") == job["id"] for v in s["vgpus"]], [1])
+                d.ok("DELETE", f"/v1/jobs/{job['id']}")
+            d.stop()
+
     def test_damage_is_learned_anew(self):
         d = Simulated("1xH100")
         self.addCleanup(d.__exit__)

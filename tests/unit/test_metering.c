@@ -569,6 +569,7 @@ static void who_slows_whom_is_learned_and_minded(void **state)
 {
         char text[FGD_PAIRING_TEXT];
         bool crowded[FGD_DEVICES_MAX];
+        uint32_t loss[FGD_DEVICES_MAX];
         start(0);
         struct fgd_project *project = fgd_project_find(manager, "default");
         struct fgd_set *train = create("train-1", 1, MEMORY / 8, 100, FG_MODE_SHARE, 0);
@@ -584,12 +585,14 @@ static void who_slows_whom_is_learned_and_minded(void **state)
         assert_string_equal(text, "on device 0 with 1 other: the slowest is predicted to take 1.90 times its time alone, measured in 4 minutes");
         delete(train);
         /* serve-2 is on device 0 alone now; another like train would be slowed there, and nobody asked for a limit yet. */
-        fgd_pairing_crowded(manager, fgd_pairing_class(project, "train-7"), crowded);
+        fgd_pairing_crowded(manager, fgd_pairing_class(project, "train-7"), crowded, loss);
         assert_false(crowded[0]);
         manager->options.value[FG_OPT_SLOWDOWN_LIMIT] = 50;
-        fgd_pairing_crowded(manager, fgd_pairing_class(project, "train-7"), crowded);
+        fgd_pairing_crowded(manager, fgd_pairing_class(project, "train-7"), crowded, loss);
         assert_true(crowded[0] && !crowded[1]);
-        fgd_pairing_crowded(manager, fgd_pairing_class(project, "else-7"), crowded);
+        assert_int_equal(loss[0], 900);
+        assert_int_equal(loss[1], 0);
+        fgd_pairing_crowded(manager, fgd_pairing_class(project, "else-7"), crowded, loss);
         assert_false(crowded[0]);
         assert_null(create("train-7", 1, MEMORY / 8, 100, FG_MODE_SHARE, 0));
         struct fgd_set *made = create("train-7", 1, MEMORY / 8, 100, FG_MODE_SHARE, -1);

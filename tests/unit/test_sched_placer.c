@@ -124,6 +124,40 @@ static void a_crowded_one_is_waited_for(void **state)
         assert_int_equal(at, 1);
 }
 
+/* Less is lost: of equals only, a whole device is not broken for it; what is crowded is not asked. */
+static void least_loss_of_equals(void **state)
+{
+        FG_CLEANUP(fg_placer_freep) struct fg_placer *p = new_placer("fgd");
+        struct fg_sched_device device[DEVICES];
+        const struct fg_sched_want quarter = {WHOLE / 4, 250}, open = {0, 0};
+        struct fg_sched_verdict verdict[DEVICES];
+        struct fg_sched_misfit misfit;
+        uint32_t at = 99;
+        fill(device);
+        for (size_t i = 0; i < 4; i++) { /* the others are whole */
+                device[i].memory_free = WHOLE / 2;
+                device[i].share_free = 500;
+                device[i].loss = 400 - 100 * (uint32_t)i;
+        }
+        device[3].crowded = true;
+        assert_int_equal(fg_sched_explain(p, device, DEVICES, &quarter, 1, &at, verdict, &misfit), 0);
+        assert_int_equal(at, 2);
+        assert_int_equal(verdict[0].fate, FG_SCHED_SLOWER);
+        assert_int_equal(verdict[1].fate, FG_SCHED_SLOWER);
+        assert_int_equal(verdict[3].fate, FG_SCHED_CROWDED);
+        assert_int_equal(verdict[4].fate, FG_SCHED_LESS);
+        device[1].loss = 200;
+        assert_int_equal(fg_sched_explain(p, device, DEVICES, &quarter, 1, &at, verdict, &misfit), 0);
+        assert_int_equal(at, 1);
+        assert_int_equal(verdict[2].fate, FG_SCHED_TIE);
+        for (size_t i = 4; i < DEVICES; i++)
+                device[i].usable = false;
+        device[2].memory_free += 4096; /* in milli it is as free */
+        device[2].loss = 201;
+        assert_int_equal(fg_sched_explain(p, device, DEVICES, &open, 1, &at, verdict, &misfit), 0);
+        assert_int_equal(at, 1);
+}
+
 static void a_set_is_spread(void **state)
 {
         FG_CLEANUP(fg_placer_freep) struct fg_placer *p = new_placer("fastgpu");
@@ -161,19 +195,20 @@ static void scene(struct fg_sched_device *device, struct fg_sched_want *want, ui
 {
         for (size_t d = 0; d < DEVICES; d++)
                 device[d] = (struct fg_sched_device){unit_random(seed) % (WHOLE + 1), (uint32_t)(unit_random(seed) % 1001),
-                                                     unit_random(seed) % 8 != 0, WHOLE, unit_random(seed) % 6 == 0};
+                                                     unit_random(seed) % 8 != 0, WHOLE, unit_random(seed) % 6 == 0, .loss = (uint32_t)(unit_random(seed) % 3)};
         for (size_t i = 0; i < DEVICES; i++)
                 want[i] = (struct fg_sched_want){unit_random(seed) % 4 ? unit_random(seed) % (WHOLE / 2) : 0,
                                                  unit_random(seed) % 4 ? (uint32_t)(unit_random(seed) % 600) : 0};
 }
 
-static void check_verdicts(const struct fg_sched_verdict *v, const struct fg_sched_want *want, uint32_t chosen)
+static void check_verdicts(const struct fg_sched_device *device, const struct fg_sched_verdict *v, const struct fg_sched_want *want, uint32_t chosen)
 {
         assert_int_equal(v[chosen].fate, FG_SCHED_CHOSEN);
         for (size_t d = 0; d < DEVICES; d++) {
                 assert_int_equal(v[d].fate == FG_SCHED_CHOSEN, d == chosen);
                 assert_true(v[d].fate != FG_SCHED_LESS || v[d].score < v[chosen].score);
-                assert_true(v[d].fate != FG_SCHED_TIE || v[d].score == v[chosen].score);
+                assert_true(v[d].fate != FG_SCHED_SLOWER || (v[d].score == v[chosen].score && device[d].loss > device[chosen].loss));
+                assert_true(v[d].fate != FG_SCHED_TIE || (v[d].score == v[chosen].score && device[d].loss == device[chosen].loss));
                 assert_true(v[d].fate != FG_SCHED_NO_MEMORY || v[d].memory < (want->memory ? want->memory : 4096));
                 assert_true(v[d].fate != FG_SCHED_NO_SHARE || v[d].share < (want->share ? want->share : 1));
         }
@@ -225,7 +260,7 @@ static void explain_agrees(void **state)
                         check_bounds(device, count, at, memory, share);
                         for (size_t i = 0; i < count; i++) {
                                 assert_int_equal(at[i], again[i]);
-                                check_verdicts(&v[i * DEVICES], &want[i], at[i]);
+                                check_verdicts(device, &v[i * DEVICES], &want[i], at[i]);
                         }
                 }
                 assert_true(placed > 300 && refused > 300);
@@ -291,6 +326,7 @@ int main(void)
                 cmocka_unit_test(who_says_nothing_gets_most),
                 cmocka_unit_test(a_processor_comes_last),
                 cmocka_unit_test(a_crowded_one_is_waited_for),
+                cmocka_unit_test(least_loss_of_equals),
                 cmocka_unit_test(a_set_is_spread),
                 cmocka_unit_test(sizes_are_learned),
                 cmocka_unit_test(explain_agrees),

@@ -679,7 +679,7 @@ static void time_limits_count_running_time(void **state)
         world_free(w);
 }
 
-static void crowd_first(void *user, const void *owner, bool *ret)
+static void crowd_first(void *user, const void *owner, bool *ret, uint32_t *ret_loss)
 {
         ret[0] = owner == user;
 }
@@ -725,6 +725,30 @@ static void a_crowd_is_no_processor(void **state)
         w->device[1].last = false;
         assert_int_equal(fg_queue_pass(w->q, &scene, &plan), 0);
         assert_int_equal(plan.decision[0].place[0].device, 1);
+        world_free(w);
+}
+
+static void lose_on_first(void *user, const void *owner, bool *ret, uint32_t *ret_loss)
+{
+        ret_loss[0] = owner == user ? 250 : 0;
+}
+
+/* Of devices that are as good, a job goes where less is lost; the next one's guess is its own. */
+static void a_job_goes_where_less_is_lost(void **state)
+{
+        struct world *w = small(2, 1);
+        struct world_job *j = add_limited(w, 200, 400, 0, 1);
+        struct fg_queue_scene scene = world_scene(w);
+        struct fg_queue_plan plan;
+
+        scene.crowded = lose_on_first;
+        scene.user = j;
+        assert_int_equal(fg_queue_pass(w->q, &scene, &plan), 0);
+        assert_int_equal(plan.count, 1);
+        assert_int_equal(plan.decision[0].place[0].device, 1);
+        scene.user = NULL;
+        assert_int_equal(fg_queue_pass(w->q, &scene, &plan), 0);
+        assert_int_equal(plan.decision[0].place[0].device, 0);
         world_free(w);
 }
 
@@ -780,6 +804,7 @@ int main(void)
                 cmocka_unit_test(time_limits_count_running_time),
                 cmocka_unit_test(nobody_leaves_for_a_crowd),
                 cmocka_unit_test(a_crowd_is_no_processor),
+                cmocka_unit_test(a_job_goes_where_less_is_lost),
                 cmocka_unit_test(plans_are_bounded),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
