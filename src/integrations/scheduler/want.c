@@ -120,6 +120,7 @@ static void read_amount(const json_t *requests, const char *name, uint64_t *ret_
                 *ret_milli = 0;
 }
 
+/* claim NULL: one of alternatives, of which none is refused. */
 static bool is_our_class(const struct reader *r, const json_t *device, const char *claim)
 {
         const char *class = fgi_sched_text(device, "deviceClassName");
