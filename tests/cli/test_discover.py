@@ -87,6 +87,14 @@ class Scripts(Case):
         self.assertEqual(self.script("flink/gpu-discovery", "2", "my-set"), "fastgpu discover --format flink --amount 2 my-set")
         self.assertIn("usage", self.script("flink/gpu-discovery"))
 
+    def test_discovery_that_fails(self):
+        """Spark tells its user what a script wrote to its standard output."""
+        self.put("bin/fastgpu", "#!/bin/sh\necho 'fastgpu: no set s' >&2\n[ -n \"$FINE\" ] || exit 3\necho '{}'\n")
+        for fine, expected in (("", (3, "fastgpu: no set s\n")), ("yes", (0, "{}\n"))):
+            done = subprocess.run([f"{self.tree}/share/fastgpu/spark/gpu-discovery"], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "FINE": fine})
+            self.assertEqual((done.returncode, done.stdout), expected)
+            self.assertEqual(done.stderr, "fastgpu: no set s\n")
+
     def test_java(self):
         """What is no executor is the real java; an executor is in the vGPU that it was given, or in one of its own."""
         java = f"{self.tree}/jdk/bin/java"

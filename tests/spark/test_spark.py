@@ -145,6 +145,32 @@ class Spark(unittest.TestCase):
                 self.assertNotEqual(f["over"], "ok", "beside what is held")
             wait_until(lambda: [u["memory_used"] for u in self.used(node)] == [0] * self.EXECUTORS, 10, "all memory is given back")
 
+    def log_of(self, node, application):
+        """What the driver's user reads."""
+        application.communicate(timeout=300)
+        self.assertNotEqual(application.returncode, 0)
+        return pathlib.Path(node.dir, "errors").read_text()
+
+    def test_discovery_that_fails(self):
+        """The reason is an error of the driver's log, as the worker is a part of it here; of a worker elsewhere, of that one's."""
+        with Node() as node:
+            node.discover = "nosuch"
+            log = self.log_of(node, self.start(node, str(HERE / "app.py"), INSIDE, PYTHON, "1"))
+            self.assertRegex(log, r"ERROR .*gpu-discovery\) exited with code 3: fastgpu: .*nosuch")
+
+    def test_executors_that_cannot_have_theirs(self):
+        """The driver is told the exit status, which is `fastgpu run`'s, and the executor's stderr has the reason."""
+        with Node() as node:
+            node.discover = "--compute 20 --device 0"
+            wish = {"spark.executorEnv.FASTGPU_EXECUTOR": "--memory 900T", "spark.deploy.maxExecutorRetries": 1}
+            log = self.log_of(node, self.start(node, str(HERE / "app.py"), INSIDE, PYTHON, "1", **wish))
+            self.assertIn("(Command exited with code 5)", log)
+            self.assertRegex(log, "ERROR .*Application has been killed. Reason: Master removed our application: FAILED")
+            said = [pathlib.Path(path).read_text() for path in glob.glob(f"{cache.folder()}/lib/*/site-packages/pyspark/work/*/*/stderr")]
+            self.assertTrue(said)
+            for text in said:
+                self.assertIn("fastgpu: ", text)
+
 
 if __name__ == "__main__":
     require_tree()
