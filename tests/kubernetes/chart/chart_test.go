@@ -86,6 +86,10 @@ func TestValues(t *testing.T) {
 			t.Errorf("%s is there without claims and policies", word)
 		}
 	}
+	if labels := render(t, map[string]any{"payerLabel": "example.com/project"}); !strings.Contains(labels, "--payer-label=example.com/project") ||
+		!strings.Contains(labels, "resources: [namespaces]") || !strings.Contains(labels, "resources: [pods]") || strings.Contains(labels, "nodes/status") {
+		t.Error("labels name the payer, and the rights are not those for that")
+	}
 	own := render(t, map[string]any{"classes": []any{"small=1G:5"}, "nodeSelector": map[string]any{"gpu": "yes"}, "inject": "mounts"})
 	for _, word := range []string{"--class=small=1G:5", "gpu: \"yes\"", "--inject=mounts"} {
 		if !strings.Contains(own, word) {

@@ -59,8 +59,8 @@ func TestRandom(t *testing.T) {
 				refused++
 			}
 		}
-		n.changeClaims()
 		took := n.settled(n.live)
+		n.changeClaims()
 		if took > worst {
 			worst, why = took, did
 		}
