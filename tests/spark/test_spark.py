@@ -167,9 +167,8 @@ class Spark(unittest.TestCase):
             self.assertIn("(Command exited with code 5)", log)
             self.assertRegex(log, "ERROR .*Application has been killed. Reason: Master removed our application: FAILED")
             said = [pathlib.Path(path).read_text() for path in glob.glob(f"{cache.folder()}/lib/*/site-packages/pyspark/work/*/*/stderr")]
-            self.assertTrue(said)
-            for text in said:
-                self.assertIn("fastgpu: ", text)
+            # The last one may have been ended before it could say anything.
+            self.assertTrue(any("fastgpu: " in text for text in said), said)
 
 
 if __name__ == "__main__":
