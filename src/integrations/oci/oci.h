@@ -69,8 +69,9 @@ struct fgi_oci_gate {
 /* The nodes (deviceNodes of CDI, or NULL) are there, but the container's control group does not let them be opened: only the gate can, which the
  * seccomp profile tells of each opening that could be of one. -EPERM: other rules or another profile are such that this would not hold. */
 int fgi_oci_gate_apply(json_t *config, const json_t *nodes, const struct fgi_oci_gate *gate, struct fg_error *err);
-/* A container that asks for no vGPU here: -EPERM if it has one by CDI or GPUs by NVIDIA's hook, or may open a GPU or one of the nodes (with blanks between them). One that may
- * open every device (--privileged) is left alone: it is as good as root of the machine, and a machine's own services are such. */
+/* A container that asks for no vGPU here: -EPERM if it has one by CDI or GPUs by NVIDIA's hook, or may open a GPU or one of the nodes (with
+ * blanks between them). One that may open every device (--privileged) is left alone: it is root of the machine anyway, and the machine's own
+ * services are such. */
 int fgi_oci_gate_refuse_others(const json_t *config, const char *nodes, struct fg_error *err);
 /* Without control groups there is nothing that forbids. */
 int fgi_oci_gate_refuse_call(const struct fgi_oci_call *call, struct fg_error *err);
