@@ -153,7 +153,7 @@ def awake(cores):
 
 def hostile(row, context):
     """The daemon on one core, all who ask on another, the one who is measured first. Short runs in alternation, because the machine changes."""
-    seconds, pairs, lines = 1.5, 8 if context.quick else 40, []
+    seconds, pairs, lines = 1.5, 8 if context.quick else 20, []
     daemon, askers = sorted(os.sched_getaffinity(0))[0], sorted(os.sched_getaffinity(0))[-1]
 
     def asks(n, token, path, length, priority, **options):
