@@ -359,7 +359,6 @@ class Containerd(RuntimeTest):
         self.assertIn("FastGPU: ", done.stderr)
         self.assertIn("nobody", done.stderr)
 
-
     def test_containerd_is_restarted(self):
         words = ["--runc-binary=" + self.runtime, f"--env={NAME}q/1", "--env=PATH=/usr/bin:/bin", "--rootfs", self.room.root, "stays", self.burn, "--iterations", "200", "--seconds", "600"]
         done = self.ctr("run", "-d", *words)
@@ -381,8 +380,9 @@ class Containerd(RuntimeTest):
         self.outlives(inside, ended, killed, self.another_daemon)
 
 
-@needs("dockerd", "docker", "runc", "containerd")
-class Docker(RuntimeTest):
+class WithDocker(RuntimeTest):
+    """A dockerd of the room's own, with a small image."""
+
     real = "runc"
 
     def setUp(self):
@@ -423,6 +423,9 @@ class Docker(RuntimeTest):
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return json.loads(done.stdout.splitlines()[-1])
 
+
+@needs("dockerd", "docker", "runc", "containerd")
+class Docker(WithDocker):
     def test_every_way_to_ask(self):
         self.assertEqual(self.box("--env=" + NAME + "q"), [37 * MIB, 64 * MIB])
         self.assertEqual(self.box("--env=" + NAME + "q/1"), [64 * MIB])

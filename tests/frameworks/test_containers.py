@@ -38,7 +38,7 @@ def image():
 class Article:
     """`container(options, words)`, of those that have it, starts a container with the two vGPUs of q and returns its process."""
 
-    def start(self, *words):
+    def run_in_one(self, *words):
         python, volumes = image()
         env = [f"--env={name}={value}" for name, value in {**common.QUIET, "PYTHONPATH": "/opt/mine", "PYTHONUNBUFFERED": "1"}.items()]
         return self.container([*volumes, *env, f"--volume={MAIN}:/opt/main.py:ro"], [python, *words])
@@ -52,7 +52,7 @@ class Article:
         self.assertEqual(self.node.json("list")["sets"], [])
 
     def test_trains(self):
-        process = self.start("/opt/main.py")
+        process = self.run_in_one("/opt/main.py")
         held = []
         while process.poll() is None and not held:
             seen = [usage["processes"] for usage in self.usages()]
@@ -64,7 +64,7 @@ class Article:
         self.given_back()
 
     def test_killed_while_it_trains(self):
-        process = self.start("/opt/main.py")
+        process = self.run_in_one("/opt/main.py")
         common.in_epoch(process, 2)
         first, second = (usage["pids"] for usage in self.usages())
         self.assertEqual((len(first), first), (1, second))
@@ -75,7 +75,7 @@ class Article:
         self.given_back()
 
     def test_crashes_while_it_trains(self):
-        process = self.start("-c", CRASH)
+        process = self.run_in_one("-c", CRASH)
         common.in_epoch(process, 2)
         self.assertEqual([usage["processes"] for usage in self.usages()], [1, 1])
         out, err = process.communicate(timeout=280)
@@ -97,9 +97,7 @@ class Podman(Article, unittest.TestCase):
 
 
 @test_oci.needs("dockerd", "docker", "runc", "containerd")
-class Docker(Article, test_oci.Docker):
-    test_every_way_to_ask = None
-
+class Docker(Article, test_oci.WithDocker):
     def setUp(self):
         super().setUp()
         self.allow("gpus = q\n")
