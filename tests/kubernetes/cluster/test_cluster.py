@@ -359,7 +359,7 @@ class Why(Case):
         cluster.must("POST", "/api/v1/namespaces/default/pods", cpu)
         for name in ("large", "none", "class", "label", "resource", "cpu"):
             self.pending(name)
-        self.expect("large", "too-large", "100 GiB and 10 % (claim c-large)", "ask for at most 40 GiB and 100 %")
+        self.expect("large", "too-large", "no GPU of any node has 100 GiB and 10 % for claims (claim c-large)", "ask for at most 40 GiB and 100 %")
         self.expect("none", "selector", "no GPU with room is one that its claims' CEL selectors allow")
         self.expect("class", "class-unknown", "DeviceClass gone.fastgpu.dev, which does not exist")
         self.expect("missing", "claim-missing", "there is no ResourceClaim c-missing")
