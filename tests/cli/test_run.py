@@ -213,7 +213,7 @@ class Screen(Served):
     def start(self, *args):
         pid, fd = pty.fork()
         if pid == 0:
-            for signo in (signal.SIGINT, signal.SIGQUIT):  # ignored by what a shell starts in the background
+            for signo in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):  # ignored by what a shell starts in the background, and by nohup
                 signal.signal(signo, signal.SIG_DFL)
             os.execve(self.prefix.program, [self.prefix.program, "top", "--interval", "0.2", *args],
                       self.environment(TERM="xterm"))
