@@ -129,8 +129,10 @@ class Metrics(harness.Case):
             d.ok("PUT", "/v1/prices", {"csv": "currency,price\nEUR,3600\n"})
             for name, share in (("a", 50), ("b", 25)):
                 d.create(name, memory=MEMORY // 4, compute=share)
-            liar = d.tenant(d.open("a")["attach"])
             before, began = {}, time.clock_gettime(time.CLOCK_BOOTTIME)
+            liar = d.tenant(d.open("a")["attach"])
+            # What it tells before anybody looks was told of no time at all.
+            wait_until(lambda: (liar("busy", 0, 1_000_000), d.usage("a")["gpu_ns"] > 0)[1], "it is looked at")
             for how in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
                 liar("busy", 0, 50_000_000)
                 d.stop(how)
