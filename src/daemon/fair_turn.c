@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Tasks are done in turns of the loop of their own, a few small ones or one large in each: between two of them, whoever has asked meanwhile
- * and is not known for asking much is served. */
+ * and is not known for asking much is served. Of what is ready the loop takes first what has been so for longest, which a deferred source is
+ * as long as it is on: it would go on until there are no more tasks. So each turn ends with a look at what has come, and then it stands at
+ * the end of the line. */
 #include "daemon/fair.h"
 
 #include "base/clock.h"
+#include "daemon/http.h"
 #include "daemon/manager.h"
+#include "daemon/remote.h"
 
 #include <errno.h>
 
@@ -23,6 +27,10 @@ static int on_turn(sd_event_source *source, void *user)
                 fgd_fair_charge(m->fair, caller, end - at);
                 at = end;
         }
+        if (m->http)
+                fgd_http_drive(m->http);
+        fgd_remote_drive(m->remote);
+        sd_event_source_set_enabled(source, SD_EVENT_OFF);
         return sd_event_source_set_enabled(source, fgd_fair_is_empty(m->fair) ? SD_EVENT_OFF : SD_EVENT_ON);
 }
 

@@ -4,6 +4,8 @@ the daemon is stopped while the requests are put before it, so that all of them 
 import json
 import re
 import signal
+import socket
+import time
 
 import harness
 import people
@@ -166,6 +168,77 @@ class Order(people.Case):
         self.assertEqual(self.operator.names(), [])
         self.d.stop()
         self.assertEqual(self.d.process.returncode, 0, self.d.logged())
+
+
+class Discarded(people.Case):
+    """Bodies that are refused are read to their end, and slowly."""
+
+    options = {"rate_limit": 0, "request_timeout": 1}
+    READ, SAVED = 8192, 16  # bytes of a read, and so many at once; then one a millisecond
+
+    def setUp(self):
+        super().setUp()
+        self.operator.ok("POST", "/v1/users", {"name": "mallory"})
+        self.secret = self.operator.ok("POST", "/v1/tokens", {"user": "mallory"})["secret"]
+
+    def head(self, size, is_chunked):
+        """Of a body in chunks of 4000 bytes, or in one piece."""
+        if is_chunked:
+            return text("POST", "/v1/vgpus", token=self.secret, Transfer_Encoding="chunked").replace(b"Content-Length: 0\r\n", b"")
+        return text("POST", "/v1/vgpus", token=self.secret).replace(b"Content-Length: 0", b"Content-Length: %d" % size)
+
+    def status_of(self, size, is_chunked):
+        """Of a body of so many bytes; 0: it was cut off without an answer."""
+        caller, left = Kept(self.d), size
+        try:
+            caller.send(self.head(size, is_chunked))
+            while left > 0:
+                piece = min(left, 4000)
+                caller.send(b"%x\r\n" % piece + b"x" * piece + b"\r\n" if is_chunked else b"x" * piece)
+                left -= piece
+            caller.send(b"0\r\n\r\n" if is_chunked else b"")
+        except OSError:
+            pass  # it may be answered before its end
+        try:
+            return caller.heard()[0]
+        except OSError:
+            return 0
+        finally:
+            caller.close()
+
+    def test_the_refusal_arrives(self):
+        """It takes longer than a request may, but it is the daemon that is slow."""
+        for size in (70_000, 1_000_000, 10_000_000):
+            self.assertEqual((self.status_of(size, False), self.status_of(size, True)), (413, 413), size)
+        self.assertEqual(self.operator.names(), [])
+
+    def test_not_for_ever(self):
+        self.assertEqual(self.status_of(20_000_000, True), 0)
+        self.assertEqual(self.audit()[0]["status"], 413)
+        self.assertEqual(self.operator.names(), [])
+
+    def test_only_the_allowance(self):
+        """What the daemon takes of a flood, by the bytes and by the time that went by meanwhile, however much that was."""
+        good, flood = Kept(self.d, people.ALICE), [Kept(self.d) for _ in range(8)]
+        room = 0  # of the sockets, which take it before the daemon does
+        begin, sent = time.monotonic(), 0
+        for caller in flood:
+            caller.send(self.head(4_000_000, False))
+            caller.sock.setblocking(False)
+            room += 2 * caller.sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        for _ in range(200):
+            for caller in flood:
+                try:
+                    sent += caller.sock.send(b"x" * 1_000_000)
+                except BlockingIOError:
+                    pass
+            good.send(text("GET", "/v1/version"))
+            self.assertEqual(good.heard()[0], 200)
+        reads = self.SAVED + (time.monotonic() - begin) * 1000 + 1
+        kept = len(flood) * (65536 + self.READ)
+        self.assertLessEqual(sent, reads * self.READ + room + kept)
+        for caller in flood:
+            caller.close()
 
 
 class Long(people.Case):
