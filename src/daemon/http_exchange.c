@@ -300,7 +300,7 @@ enum MHD_Result fgd_exchange_step(void *user, struct MHD_Connection *connection,
                 size_t piece = *size;
                 append(e, data, piece);
                 *size = 0;
-                if (e->size > READ_ON_CHUNKED)
+                if (e->size > READ_ON_CHUNKED && !e->task.caller) /* one that waits for its turn cannot be ended before it has come */
                         return give_up(e);
                 return (e->size > FGD_BODY_USER || piece > PIECE_SMALL) && !e->answered ? fgd_turn_read(e, is_kept(e)) : MHD_YES;
         }
