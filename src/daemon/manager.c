@@ -121,7 +121,7 @@ static int make_parts(struct fgd_manager *m, struct fg_error *err)
         if (r == 0)
                 r = fgd_rate_new(m, err);
         if (r == 0 && (fgd_fair_start(m) < 0 || fgd_discard_start(m) < 0))
-                r = fg_error_set(err, -ENOMEM, "out of memory");
+                r = fg_error_set(err, -ENOMEM, "out of memory or descriptors");
         if (r == 0 && fgd_events_new(m) < 0)
                 r = fg_error_set(err, -ENOMEM, "out of memory");
         if (r == 0)
