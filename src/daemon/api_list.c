@@ -113,12 +113,12 @@ static bool write_piece(struct fgd_listing *l, uint32_t left)
         while (l->at < l->count && left) {
                 while (set && set->id < l->id[l->at])
                         set = TAILQ_NEXT(set, order);
-                bool is_gone = !set || set->id != l->id[l->at];
-                if (is_gone && l->is_begun)
-                        l->text.size = l->begin;
-                if (!is_gone)
+                bool is_there = set && set->id == l->id[l->at];
+                if (is_there)
                         remember(l, set);
-                if (!is_gone && !write_some(l, set, &left))
+                else if (l->is_begun)
+                        l->text.size = l->begin;
+                if (is_there && !write_some(l, set, &left))
                         return false;
                 l->is_begun = false;
                 l->at++;
