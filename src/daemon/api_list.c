@@ -22,6 +22,8 @@ struct fgd_listing {
         bool is_list, has_more; /* a list; there is more than it tells */
         int64_t last;           /* where it ends */
         int64_t *id;            /* of the sets, ascending */
+        struct fgd_set *next;   /* no later than the next of them, as long as `removed` is how many sets were; NULL: not known */
+        uint64_t removed;
         uint32_t count, room, at, told;
         uint64_t vgpus;
         uint32_t index, changes, again; /* the next vGPU of the set at hand; how often the set had changed when it was begun; begun anew */
@@ -41,7 +43,13 @@ static void clear(struct fgd_listing *l)
         fgd_text_clear(&l->text);
 }
 
-static int choose(struct fgd_listing *l, const struct fgd_set *set)
+static void remember(struct fgd_listing *l, struct fgd_set *set)
+{
+        l->next = set;
+        l->removed = l->manager->sets_removed;
+}
+
+static int choose(struct fgd_listing *l, struct fgd_set *set)
 {
         if (l->count == l->room) {
                 uint32_t room = l->room ? 2 * l->room : 16;
@@ -51,18 +59,17 @@ static int choose(struct fgd_listing *l, const struct fgd_set *set)
                 l->id = id;
                 l->room = room;
         }
+        if (!l->count)
+                remember(l, set);
         l->id[l->count++] = set->id;
         l->vgpus += set->count;
         return 0;
 }
 
-static struct fgd_set *set_at_or_after(const struct fgd_manager *m, int64_t id)
+/* The first that may be the next one told. From the first of thousands of sets it is a cache line each: a tenth of a millisecond. */
+static struct fgd_set *look_from(const struct fgd_listing *l)
 {
-        struct fgd_set *set;
-        TAILQ_FOREACH(set, &m->sets, order)
-                if (set->id >= id)
-                        return set;
-        return NULL;
+        return l->next && l->removed == l->manager->sets_removed ? l->next : TAILQ_FIRST(&l->manager->sets);
 }
 
 /* Some more of the set at hand. Returns true when it is told. */
@@ -102,14 +109,16 @@ static uint32_t piece(const struct fgd_listing *l)
 /* So many more vGPUs, no fewer than one. Returns true when all is told. */
 static bool write_piece(struct fgd_listing *l, uint32_t left)
 {
-        struct fgd_set *set = l->at < l->count ? set_at_or_after(l->manager, l->id[l->at]) : NULL;
+        struct fgd_set *set = look_from(l);
         while (l->at < l->count && left) {
                 while (set && set->id < l->id[l->at])
                         set = TAILQ_NEXT(set, order);
-                bool is_gone = !set || set->id != l->id[l->at];
-                if (is_gone && l->is_begun)
+                bool is_there = set && set->id == l->id[l->at];
+                if (is_there)
+                        remember(l, set);
+                else if (l->is_begun)
                         l->text.size = l->begin;
-                if (!is_gone && !write_some(l, set, &left))
+                if (is_there && !write_some(l, set, &left))
                         return false;
                 l->is_begun = false;
                 l->at++;
@@ -216,7 +225,7 @@ static bool is_full(const struct fgd_call *call, const struct fgd_page *page, co
 
 static int choose_page(struct fgd_call *call, const struct fgd_project *only, const struct fgd_page *page, struct fgd_listing *l)
 {
-        const struct fgd_set *set;
+        struct fgd_set *set;
         uint32_t looks = 0;
         l->last = page->after;
         TAILQ_FOREACH(set, &call->manager->sets, order) {

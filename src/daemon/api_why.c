@@ -307,8 +307,19 @@ static int state_row(void *user, const struct fgd_store_job *row)
         return 0;
 }
 
-static int why_job(struct fgd_call *call, const struct fgd_job_ref *ref)
+/* Of an array of which some run, the element that speaks is told of by its own name: all of it neither waits nor only runs. */
+static struct fgd_job_ref whom(const struct fgd_job_ref *asked)
 {
+        struct fgd_job_ref ref = *asked;
+        const struct fgd_run *run = ref.is_array && ref.index < 0 && ref.job && ref.job->active ? pick(&ref) : NULL;
+        if (run && !run->active)
+                ref.index = run->index;
+        return ref;
+}
+
+static int why_job(struct fgd_call *call, const struct fgd_job_ref *asked)
+{
+        const struct fgd_job_ref whose = whom(asked), *ref = &whose;
         struct answer a = {.start = FG_QUEUE_UNKNOWN, .reason = "runs"};
         const struct fgd_run *run = ref->job && ref->index >= 0 ? fgd_run_find(ref->job, (uint32_t)ref->index) : NULL;
         char name[FGD_JOB_ID_SIZE];

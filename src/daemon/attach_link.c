@@ -157,8 +157,8 @@ static int begin(struct fgd_link *link)
         if (status == 0) {
                 r = fgd_process_of_socket(view->manager, link->fd, &process, &err);
                 if (r == 0) {
-                        r = !may_attach(view, process) ? -EACCES : fgd_use_new_attached(view->manager, process, view->set, view->index, hello.api == FG_API_NVML,
-                                                                                               &link->use, &err);
+                        r = may_attach(view, process) ? fgd_use_new_attached(view->manager, process, view->set, view->index, hello.api == FG_API_NVML, &link->use, &err)
+                                                      : fg_error_set(&err, -EACCES, "user %u has opened nothing of it", process->uid);
                         fgd_process_drop(process);
                 }
                 status = (uint32_t)-r;

@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Tasks are done in turns of the loop of their own, a few small ones or one large in each: between two of them, whoever has asked meanwhile
- * and is not known for asking much is served. */
+ * and is not known for asking much is served. So each ends with a look at what has come, and then stands at the end of the line: of what is
+ * ready the loop takes first what has been so for longest. A deferred source has been ready since it was made, and would keep all others
+ * waiting until there are no more tasks; a descriptor that can always be read is ready anew each time. */
 #include "daemon/fair.h"
 
 #include "base/clock.h"
+#include "daemon/http.h"
 #include "daemon/manager.h"
+#include "daemon/remote.h"
 
 #include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define TURN_NS 30000u
 
-static int on_turn(sd_event_source *source, void *user)
+static int on_turn(sd_event_source *source, int fd, uint32_t events, void *user)
 {
         struct fgd_manager *m = user;
         struct fgd_caller *caller;
@@ -23,6 +29,9 @@ static int on_turn(sd_event_source *source, void *user)
                 fgd_fair_charge(m->fair, caller, end - at);
                 at = end;
         }
+        if (m->http)
+                fgd_http_drive(m->http);
+        fgd_remote_drive(m->remote);
         return sd_event_source_set_enabled(source, fgd_fair_is_empty(m->fair) ? SD_EVENT_OFF : SD_EVENT_ON);
 }
 
@@ -31,8 +40,16 @@ int fgd_fair_start(struct fgd_manager *m)
         m->fair = fgd_fair_new();
         if (!m->fair)
                 return -ENOMEM;
-        int r = sd_event_add_defer(m->event, &m->fair_turn, on_turn, m);
-        return r < 0 ? r : sd_event_source_set_enabled(m->fair_turn, SD_EVENT_OFF);
+        int ready = eventfd(1, EFD_CLOEXEC);
+        if (ready < 0)
+                return -errno;
+        int r = sd_event_add_io(m->event, &m->fair_turn, ready, EPOLLIN, on_turn, m);
+        if (r < 0) {
+                close(ready);
+                return r;
+        }
+        sd_event_source_set_io_fd_own(m->fair_turn, true);
+        return sd_event_source_set_enabled(m->fair_turn, SD_EVENT_OFF);
 }
 
 void fgd_fair_stop(struct fgd_manager *m)

@@ -23,6 +23,7 @@ void fgd_http_drive(struct fgd_http *http)
         unsigned before = http->peers;
         fgd_fair_turn(http->manager->fair);
         http->is_woken = false;
+        sd_event_source_set_enabled(http->woken, SD_EVENT_OFF);
         MHD_run(http->daemon);
         bool wants = MHD_get_timeout(http->daemon, &timeout) == MHD_YES;
         /* It looks at its limit of connections only when it starts to run: one that closed makes room in the next turn. */

@@ -10,6 +10,8 @@ struct fgd_http;
 
 /* Serves on a listening socket, which it takes. */
 int fgd_http_new(struct fgd_manager *manager, int socket, struct fg_error *err);
+/* Looks at what has come, and lets go on what may. */
+void fgd_http_drive(struct fgd_http *http);
 void fgd_http_free(struct fgd_http *http); /* NULL is fine */
 
 #endif

@@ -17,6 +17,7 @@
 #define SMALL       (64u << 10)
 #define ONE_SOURCE  4u           /* a remote source may hold one part in so many */
 #define READ_ON_MAX (4u << 20)   /* a body up to here is read to its end before it is refused: the answer arrives */
+#define READ_ON_CHUNKED (16u << 20) /* one that does not say how long it is: the library lets us answer only at its end */
 #define PIECE_SMALL 4096u        /* reading so much of a body at once needs no turn of its own */
 #define TRIM_ABOVE  (256u << 10)
 
@@ -55,12 +56,18 @@ static bool is_over(size_t more, size_t all, size_t max, const size_t *of_source
         return all + more > max || (of_source && *of_source + more > max / ONE_SOURCE);
 }
 
+/* What will be refused anyway is not kept. */
+static bool is_kept(const struct fgd_exchange *e)
+{
+        return !e->too_large && !e->too_much && !e->refused && e->size <= e->most;
+}
+
 static void append(struct fgd_exchange *e, const char *data, size_t size)
 {
         struct fgd_source *source = source_of(e);
         e->size += size;
         e->too_large = e->too_large || e->size > FGD_BODY_MAX;
-        if (e->too_large || e->too_much || e->refused || e->size > e->most)
+        if (!is_kept(e))
                 return;
         e->too_much = is_over(size, e->http->bodies, BODIES_MAX, source ? &source->bodies : NULL);
         char *more = e->too_much ? NULL : realloc(e->body, e->kept + size);
@@ -273,6 +280,14 @@ static enum MHD_Result begin(struct fgd_exchange *e, const char *method)
         return size > READ_ON_MAX ? fgd_turn_now(e) : MHD_YES;
 }
 
+/* It sends on and on. */
+static enum MHD_Result give_up(struct fgd_exchange *e)
+{
+        if (e->peer)
+                fgd_peer_malformed(e->peer, 413);
+        return MHD_NO;
+}
+
 enum MHD_Result fgd_exchange_step(void *user, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                                   const char *data, size_t *size, void **exchange)
 {
@@ -285,7 +300,9 @@ enum MHD_Result fgd_exchange_step(void *user, struct MHD_Connection *connection,
                 size_t piece = *size;
                 append(e, data, piece);
                 *size = 0;
-                return (e->size > FGD_BODY_USER || piece > PIECE_SMALL) && !e->answered ? fgd_turn_read(e) : MHD_YES;
+                if (e->size > READ_ON_CHUNKED && !e->task.caller) /* one that waits for its turn cannot be ended before it has come */
+                        return give_up(e);
+                return (e->size > FGD_BODY_USER || piece > PIECE_SMALL) && !e->answered ? fgd_turn_read(e, is_kept(e)) : MHD_YES;
         }
         return e->answered ? fgd_exchange_reply(e) : fgd_turn_take(e);
 }

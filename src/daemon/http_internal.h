@@ -24,7 +24,6 @@ enum fgd_peer_state {
         FGD_PEER_SILENT,  /* its request is not complete */
         FGD_PEER_BUSY,    /* its request is being answered */
         FGD_PEER_SENDING, /* the answer is on its way */
-        FGD_PEER_HELD,    /* the answer is on its way, and its next piece waits for its turn */
         FGD_PEER_GOING,   /* was cut off; the library has yet to notice */
 };
 
@@ -34,8 +33,9 @@ struct fgd_peer {
         int fd;
         uid_t uid; /* of the process behind a unix socket; -1: not known, or remote */
         enum fgd_peer_state state;
-        uint64_t since; /* when the state began; silent: when it was accepted, had its last answer or began its next request; sending: less
-                         * what it was held; held: how long it had been sending */
+        uint64_t since; /* when the state began, later by what it was held; silent: when it was accepted, had its last answer or began its next
+                         * request */
+        uint64_t held;  /* since when the next piece of its body or answer waits for us, as far as `since` does not have it; 0: it does not */
         bool served;    /* has had an answer */
         bool asked, asking; /* its first words were those of a request; so are the last, to which there is no answer yet */
         TAILQ_ENTRY(fgd_peer) order; /* of http->silent or ->sending */
@@ -78,6 +78,7 @@ struct fgd_exchange {
         size_t reply_size;
         uint64_t caller;      /* in whose turn it is served; fair.h */
         struct fgd_task task;
+        bool is_discard; /* waits in the queue of those whose body is thrown away */
         bool started, reading, too_large, too_much, waiting, answered, refused, told, has_turn;
         unsigned status, retry_after;
         uint64_t paused_at;
@@ -95,8 +96,6 @@ struct fgd_exchange {
 
 /* `socket`: -1 when connections are handed over by fgd_http_hand_over(); `tls`: ends with MHD_OPTION_END, NULL: plain HTTP. */
 int fgd_http_start(struct fgd_manager *manager, int socket, struct MHD_OptionItem *tls, struct fgd_http **ret, struct fg_error *err);
-/* Lets the library do what it can. */
-void fgd_http_drive(struct fgd_http *http);
 /* A peer that has left the lobby. It is the library's from here on, or gone. */
 void fgd_http_hand_over(struct fgd_peer *peer);
 
@@ -144,8 +143,8 @@ void fgd_http_wake(struct fgd_http *http);
 
 /* The whole request is here: it is served now, or in its caller's turn. */
 enum MHD_Result fgd_turn_take(struct fgd_exchange *exchange);
-/* Some of its long body was read: it is read on in the next turn of the loop, or in its caller's. */
-enum MHD_Result fgd_turn_read(struct fgd_exchange *exchange);
+/* Some of its long body was read: it is read on in the next turn of the loop, or in its caller's; what is not kept, as slowly as discard.h says. */
+enum MHD_Result fgd_turn_read(struct fgd_exchange *exchange, bool is_kept);
 /* Of an answer that goes out piece by piece: whether the next one is made now. Otherwise the connection is suspended until it is its
  * caller's turn, and this is asked again. */
 bool fgd_turn_piece(struct fgd_exchange *exchange);
@@ -172,7 +171,7 @@ struct fgd_peer *fgd_peer_new(struct fgd_http *http, int fd, struct fgd_source *
 void fgd_peer_free(struct fgd_peer *peer);
 /* Another state begins now; only from the lobby to silent the clock goes on. One that is going stays so. */
 void fgd_peer_enter(struct fgd_peer *peer, enum fgd_peer_state state);
-/* Of one that is sending: its time stands still until it goes on, since it is we who keep it waiting. */
+/* Its time stands still until it goes on, since it is we who keep it waiting. */
 void fgd_peer_hold(struct fgd_peer *peer);
 void fgd_peer_go_on(struct fgd_peer *peer);
 /* Cuts it off; one in the lobby is freed. */

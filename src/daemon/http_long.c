@@ -21,13 +21,7 @@ static ssize_t read_piece(void *user, uint64_t position, char *buffer, size_t ma
 {
         const struct answer *answer = user;
         size_t left = answer->size - (size_t)position, size = left < max ? left : max;
-        struct fgd_peer *peer = answer->exchange->peer;
-        bool is_now = fgd_turn_piece(answer->exchange);
-        if (peer && is_now)
-                fgd_peer_go_on(peer);
-        else if (peer)
-                fgd_peer_hold(peer);
-        if (!is_now)
+        if (!fgd_turn_piece(answer->exchange))
                 return 0;
         memcpy(buffer, answer->text + position, size);
         fgd_turn_spent(answer->exchange, FGD_SEND_NS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The library's own timeout ends connections that are idle: one byte every few seconds is enough to stay for ever, and to keep a
  * body's memory or an answer's. So a request must be complete within the option `request-timeout` of its beginning, and an answer
- * taken within a minute, which is as long as our client waits; while its next piece waits for its turn, no time goes by. */
+ * taken within a minute, which is as long as our client waits; while the next piece of either waits for its turn, no time goes by. */
 #include "daemon/http_lobby.h"
 
 #include "base/clock.h"
@@ -21,7 +21,7 @@ static uint64_t silent_time(const struct fgd_http *http)
         return http->manager->options.value[FG_OPT_REQUEST_TIMEOUT] * FG_NSEC_PER_SEC;
 }
 
-/* The lists are in the order of time, and every peer of a list has as long: the first of each is the next to go. */
+/* The lists are in the order of `since`, and every peer of a list has as long: the first of each is the next to go, if it is not held. */
 static void arm(struct fgd_http *http)
 {
         const struct fgd_peer *silent = TAILQ_FIRST(&http->silent), *sending = TAILQ_FIRST(&http->sending);
@@ -36,17 +36,43 @@ static void arm(struct fgd_http *http)
         sd_event_source_set_enabled(http->deadline, SD_EVENT_ONESHOT);
 }
 
+/* What it was held until now is none of its time; its place is after those who have less left. */
+static void catch_up(struct fgd_peer *peer, struct fgd_peer_list *list, uint64_t now)
+{
+        struct fgd_peer *after = peer, *next;
+        peer->since += now - peer->held;
+        peer->held = now;
+        while ((next = TAILQ_NEXT(after, order)) && next->since < peer->since)
+                after = next;
+        if (after == peer)
+                return;
+        TAILQ_REMOVE(list, peer, order);
+        TAILQ_INSERT_AFTER(list, after, peer, order);
+}
+
+/* Whose time is over; NULL: nobody's. */
+static struct fgd_peer *overdue(struct fgd_peer_list *list, uint64_t limit, uint64_t now)
+{
+        struct fgd_peer *peer;
+        while ((peer = TAILQ_FIRST(list)) && peer->since + limit <= now) {
+                if (!peer->held || peer->held == now)
+                        return peer;
+                catch_up(peer, list, now);
+        }
+        return NULL;
+}
+
 static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
 {
         struct fgd_http *http = user;
         struct fgd_peer *peer;
         uint64_t now = fg_now();
-        while ((peer = TAILQ_FIRST(&http->silent)) && peer->since + silent_time(http) <= now) {
+        while ((peer = overdue(&http->silent, silent_time(http), now))) {
                 if (peer->asking)
                         fgd_peer_malformed(peer, 408);
                 fgd_peer_cut(peer);
         }
-        while ((peer = TAILQ_FIRST(&http->sending)) && peer->since + ANSWER_TIME <= now)
+        while ((peer = overdue(&http->sending, ANSWER_TIME, now)))
                 fgd_peer_cut(peer);
         http->deadline_at = UINT64_MAX;
         arm(http);
@@ -76,28 +102,16 @@ static void leave_list(struct fgd_peer *peer)
         }
 }
 
-/* Its place is at the end, unless it was held. */
-static void join_sending(struct fgd_peer *peer)
+static void join_list(struct fgd_peer *peer)
 {
-        struct fgd_peer_list *sending = &peer->http->sending;
-        struct fgd_peer *before = TAILQ_LAST(sending, fgd_peer_list);
-        while (before && before->since > peer->since)
-                before = TAILQ_PREV(before, fgd_peer_list, order);
-        if (before)
-                TAILQ_INSERT_AFTER(sending, before, peer, order);
-        else
-                TAILQ_INSERT_HEAD(sending, peer, order);
-}
-
-static void join_list(struct fgd_peer *peer, uint64_t since)
-{
-        peer->since = since;
+        peer->since = fg_now();
+        peer->held = 0;
         if (is_silent(peer)) {
                 TAILQ_INSERT_TAIL(&peer->http->silent, peer, order);
                 if (peer->source)
                         TAILQ_INSERT_TAIL(&peer->source->silent, peer, of_source);
         } else if (peer->state == FGD_PEER_SENDING) {
-                join_sending(peer);
+                TAILQ_INSERT_TAIL(&peer->http->sending, peer, order);
         }
         arm(peer->http);
 }
@@ -114,7 +128,7 @@ struct fgd_peer *fgd_peer_new(struct fgd_http *http, int fd, struct fgd_source *
         if (!source && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0)
                 peer->uid = who.uid;
         http->peers++;
-        join_list(peer, fg_now());
+        join_list(peer);
         return peer;
 }
 
@@ -139,24 +153,21 @@ void fgd_peer_enter(struct fgd_peer *peer, enum fgd_peer_state state)
         }
         leave_list(peer);
         peer->state = state;
-        join_list(peer, fg_now());
+        join_list(peer);
 }
 
 void fgd_peer_hold(struct fgd_peer *peer)
 {
-        if (peer->state != FGD_PEER_SENDING)
-                return;
-        leave_list(peer);
-        peer->state = FGD_PEER_HELD;
-        peer->since = fg_now() - peer->since;
+        if (!peer->held && (peer->state == FGD_PEER_SILENT || peer->state == FGD_PEER_SENDING))
+                peer->held = fg_now();
 }
 
 void fgd_peer_go_on(struct fgd_peer *peer)
 {
-        if (peer->state != FGD_PEER_HELD)
+        if (!peer->held)
                 return;
-        peer->state = FGD_PEER_SENDING;
-        join_list(peer, fg_now() - peer->since);
+        catch_up(peer, peer->state == FGD_PEER_SENDING ? &peer->http->sending : &peer->http->silent, fg_now());
+        peer->held = 0;
 }
 
 void fgd_peer_cut(struct fgd_peer *peer)
@@ -169,7 +180,7 @@ void fgd_peer_cut(struct fgd_peer *peer)
         }
         /* What the kernel still holds of an answer goes too, and not when its reader pleases. */
         const struct linger none = {.l_onoff = 1};
-        if (peer->state == FGD_PEER_SENDING || peer->state == FGD_PEER_HELD)
+        if (peer->state == FGD_PEER_SENDING)
                 setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
         fgd_peer_enter(peer, FGD_PEER_GOING);
         shutdown(fd, SHUT_RDWR); /* the library sees the end and lets go */

@@ -13,11 +13,8 @@
 static ssize_t read_stream(void *user, uint64_t position, char *buffer, size_t max)
 {
         struct fgd_exchange *e = user;
-        if (!fgd_turn_piece(e)) {
-                if (e->peer)
-                        fgd_peer_hold(e->peer);
+        if (!fgd_turn_piece(e))
                 return 0;
-        }
         uint64_t begin = fg_now();
         long n = fgd_stream_take(e->stream, buffer, max);
         fgd_turn_spent(e, fg_now() - begin);

@@ -4,13 +4,18 @@
 #include "daemon/http_internal.h"
 
 #include "base/clock.h"
+#include "daemon/discard.h"
 #include "daemon/manager.h"
 
 #define READ_NS 35000 /* what it takes the library and the kernel to read what they read at once, some 16 KiB */
 
 void fgd_turn_leave(struct fgd_exchange *e)
 {
-        fgd_fair_remove(e->http->manager->fair, &e->task);
+        struct fgd_manager *m = e->http->manager;
+        if (e->is_discard)
+                fgd_discard_leave(m->discard, &e->task);
+        else
+                fgd_fair_remove(m->fair, &e->task);
         TAILQ_REMOVE(&e->http->queued, e, order);
 }
 
@@ -51,31 +56,45 @@ enum MHD_Result fgd_turn_now(struct fgd_exchange *e)
         return MHD_YES;
 }
 
+/* The next piece of its body or answer waits, for us. */
+static void hold(struct fgd_exchange *e)
+{
+        TAILQ_INSERT_TAIL(&e->http->queued, e, order);
+        if (e->peer)
+                fgd_peer_hold(e->peer);
+        MHD_suspend_connection(e->connection);
+}
+
 static void on_read(struct fgd_task *task)
 {
         struct fgd_exchange *e = (struct fgd_exchange *)((char *)task - offsetof(struct fgd_exchange, task));
         TAILQ_REMOVE(&e->http->queued, e, order);
+        e->is_discard = false;
+        if (e->peer)
+                fgd_peer_go_on(e->peer);
         MHD_resume_connection(e->connection);
         fgd_http_wake(e->http);
 }
 
-enum MHD_Result fgd_turn_read(struct fgd_exchange *e)
+enum MHD_Result fgd_turn_read(struct fgd_exchange *e, bool is_kept)
 {
-        struct fgd_fair *fair = e->http->manager->fair;
+        struct fgd_manager *m = e->http->manager;
+        struct fgd_fair *fair = m->fair;
         uint64_t now = fg_now();
         /* It waits already: of a body in chunks the library hands on all that it has read, also once it is suspended. */
         struct fgd_caller *caller = e->task.caller ? NULL : fgd_fair_caller(fair, e->caller, now);
         if (!caller)
                 return MHD_YES;
         fgd_fair_charge(fair, caller, READ_NS);
-        if (fgd_fair_admits(fair, caller, now))
+        bool is_discard = !is_kept && !fgd_discard_admits(m->discard, now);
+        if (!is_discard && fgd_fair_admits(fair, caller, now))
                 return MHD_YES;
         e->task.run = on_read;
         e->task.ahead = READ_NS;
-        if (fgd_fair_later(e->http->manager, e->caller, &e->task)) {
-                TAILQ_INSERT_TAIL(&e->http->queued, e, order);
-                MHD_suspend_connection(e->connection);
-        }
+        if (!(is_discard ? fgd_discard_later : fgd_fair_later)(m, e->caller, &e->task))
+                return MHD_YES;
+        e->is_discard = is_discard;
+        hold(e);
         return MHD_YES;
 }
 
@@ -98,8 +117,7 @@ bool fgd_turn_piece(struct fgd_exchange *e)
         e->task.ahead = FGD_SEND_NS;
         if (!fgd_fair_rest(m, e->caller, &e->task))
                 return true;
-        TAILQ_INSERT_TAIL(&e->http->queued, e, order);
-        MHD_suspend_connection(e->connection);
+        hold(e);
         return false;
 }
 

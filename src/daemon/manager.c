@@ -10,6 +10,7 @@
 #include "daemon/attach_server.h"
 #include "daemon/history.h"
 #include "daemon/box.h"
+#include "daemon/discard.h"
 #include "daemon/fair.h"
 #include "daemon/http.h"
 #include "daemon/jobs.h"
@@ -119,8 +120,8 @@ static int make_parts(struct fgd_manager *m, struct fg_error *err)
                 r = fgd_tenants_new(m, err);
         if (r == 0)
                 r = fgd_rate_new(m, err);
-        if (r == 0 && fgd_fair_start(m) < 0)
-                r = fg_error_set(err, -ENOMEM, "out of memory");
+        if (r == 0 && (fgd_fair_start(m) < 0 || fgd_discard_start(m) < 0))
+                r = fg_error_set(err, -ENOMEM, "out of memory or descriptors");
         if (r == 0 && fgd_events_new(m) < 0)
                 r = fg_error_set(err, -ENOMEM, "out of memory");
         if (r == 0)
@@ -213,6 +214,7 @@ void fgd_manager_free(struct fgd_manager *m)
         fgd_tenants_free(m);
         fgd_rate_free(m);
         fgd_listings_free(m);
+        fgd_discard_stop(m);
         fgd_fair_stop(m);
         fgd_placing_free(m);
         fgd_pairing_free(m);

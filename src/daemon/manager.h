@@ -31,6 +31,7 @@ struct fgd_trace;
 struct fgd_rate;
 struct fgd_lease;
 struct fgd_jobs;
+struct fgd_discard;
 struct fgd_fair;
 struct fg_placer;
 struct fgd_pairing;
@@ -50,6 +51,7 @@ struct fgd_manager {
         struct fgd_tenants *tenants;
         struct fgd_rate *rate;
         struct fgd_fair *fair;
+        struct fgd_discard *discard;
         TAILQ_HEAD(, fgd_listing) listings; /* that are being written */
         struct fgd_journal *journal;
         struct fgd_events *events;
@@ -61,6 +63,7 @@ struct fgd_manager {
         struct fgd_trace *trace; /* NULL: nobody is told */
         struct fgd_lease *lease;
         struct fgd_set_list sets; /* in the order they were made */
+        uint64_t sets_removed;    /* how many, ever: while none was, a pointer to one is good */
         struct fgd_table set_names; /* by project and name */
         uint32_t vgpu_count;
 

@@ -35,9 +35,9 @@ void fgd_otlp_take(struct fgd_otlp_queue *q, const char *data, size_t size)
         }
 }
 
-static void add_resource(struct fgd_text *text, const char *key, const char *value)
+static void add_resource(struct fgd_text *text, const char *begin, const char *key, const char *value)
 {
-        fgd_text_add(text, text->data[text->size - 1] == '[' ? "{" : ", {");
+        fgd_text_add(text, begin);
         fgd_text_word(text, "key", key);
         fgd_text_add(text, ", \"value\": {");
         fgd_text_field(text, "stringValue", value);
@@ -54,9 +54,9 @@ char *fgd_otlp_body(const struct fgd_otlp_queue *q, uint32_t *ret_count)
                 return NULL;
         gethostname(host, sizeof host - 1);
         fgd_text_add(&text, "{\"resourceSpans\": [{\"resource\": {\"attributes\": [");
-        add_resource(&text, "service.name", service && *service ? service : "fastgpud");
-        add_resource(&text, "service.version", FASTGPU_VERSION);
-        add_resource(&text, "host.name", host);
+        add_resource(&text, "{", "service.name", service && *service ? service : "fastgpud");
+        add_resource(&text, ", {", "service.version", FASTGPU_VERSION);
+        add_resource(&text, ", {", "host.name", host);
         fgd_text_add(&text, "]}, \"scopeSpans\": [{\"scope\": {\"name\": \"fastgpud\"}, \"spans\": [");
         for (uint32_t i = 0; i < *ret_count; i++) {
                 fgd_text_add(&text, i ? ", " : "");

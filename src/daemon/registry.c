@@ -104,6 +104,7 @@ void fgd_registry_remove(struct fgd_manager *m, struct fgd_set *set)
 {
         fgd_table_remove(&m->set_names, &set->by_name);
         TAILQ_REMOVE(&m->sets, set, order);
+        m->sets_removed++;
         m->vgpu_count -= set->count;
         for (uint32_t i = 0; i < set->count; i++) {
                 fgd_vgpu_withdraw(&set->vgpu[i]);

@@ -149,6 +149,12 @@ void fgd_remote_new(struct fgd_manager *m)
         fg_log_info("remote access at %s, fingerprint %s", m->remote->listen, m->remote->fingerprint);
 }
 
+void fgd_remote_drive(struct fgd_remote *remote)
+{
+        if (remote && remote->http)
+                fgd_http_drive(remote->http);
+}
+
 void fgd_remote_free(struct fgd_remote *remote)
 {
         if (!remote)

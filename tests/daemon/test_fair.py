@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """One hostile caller: others are served before him, and nothing that he sends is taken for something else. Orders and counts, never times:
 the daemon is stopped while the requests are put before it, so that all of them are there when it looks."""
+import contextlib
 import json
 import re
 import signal
+import socket
+import time
 
 import harness
 import people
@@ -11,6 +14,7 @@ from harness import Connection
 
 MANY = 60  # requests ahead
 FIRST = 3  # of them may be served before another's
+SO_SNDBUFFORCE = 32  # socket has no name for it
 
 
 class Kept(Connection):
@@ -166,6 +170,77 @@ class Order(people.Case):
         self.assertEqual(self.operator.names(), [])
         self.d.stop()
         self.assertEqual(self.d.process.returncode, 0, self.d.logged())
+
+
+class Bodies(people.Case):
+    """Bodies that are refused are read to their end, and slowly."""
+
+    def setUp(self):
+        super().setUp()
+        self.operator.ok("POST", "/v1/users", {"name": "mallory"})
+        self.secret = self.operator.ok("POST", "/v1/tokens", {"user": "mallory"})["secret"]
+
+    def head(self, size, is_chunked):
+        if is_chunked:
+            return text("POST", "/v1/vgpus", token=self.secret, Transfer_Encoding="chunked").replace(b"Content-Length: 0\r\n", b"")
+        return text("POST", "/v1/vgpus", token=self.secret).replace(b"Content-Length: 0", b"Content-Length: %d" % size)
+
+    def status_of(self, size, is_chunked):
+        """Of a body of so many bytes, all of which lie before the daemon: no time is the caller's. 0: it was cut off without an answer."""
+        caller = Kept(self.d)
+        caller.sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 4 * size)
+        body = b"".join([b"fa0\r\n" + b"x" * 4000 + b"\r\n"] * (size // 4000) + [b"0\r\n\r\n"]) if is_chunked else b"x" * size
+        try:
+            caller.send(self.head(size, is_chunked) + body)
+        except OSError:
+            pass  # it may be answered before its end
+        try:
+            return caller.heard()[0]
+        except OSError:
+            return 0
+        finally:
+            caller.close()
+
+
+class Refused(Bodies):
+    options = {"rate_limit": 0, "request_timeout": 1}
+
+    def test_the_refusal_arrives(self):
+        """It takes longer than a request may, but it is the daemon that is slow."""
+        for size in (72_000, 1_000_000, 12_000_000):
+            self.assertEqual((self.status_of(size, False), self.status_of(size, True)), (413, 413), size)
+        self.assertEqual(self.operator.names(), [])
+
+
+class Allowance(Bodies):
+    options = {"rate_limit": 0, "request_timeout": 60}
+    READ, SAVED = 8192, 64  # bytes of a read, and so many at once; then one a millisecond
+
+    def test_not_for_ever(self):
+        self.assertEqual(self.status_of(20_000_000, True), 0)
+        self.assertEqual(self.audit()[0]["status"], 413)
+        self.assertEqual(self.operator.names(), [])
+
+    def test_only_the_allowance(self):
+        """What the daemon takes of a flood, by the bytes and by the time that went by meanwhile, however much that was."""
+        good, flood = Kept(self.d), [Kept(self.d) for _ in range(8)]
+        room = 0  # of the sockets, which take it before the daemon does
+        begin, left = time.monotonic(), [4_000_000] * len(flood)
+        for caller in flood:
+            caller.send(self.head(left[0], False))
+            caller.sock.setblocking(False)
+            room += 2 * caller.sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        for _ in range(200):
+            for n, caller in enumerate(flood):
+                with contextlib.suppress(BlockingIOError):
+                    left[n] -= caller.sock.send(b"x" * min(left[n], 1_000_000))
+            good.send(text("GET", "/v1/version"))
+            self.assertEqual(good.heard()[0], 200)
+        reads = self.SAVED + (time.monotonic() - begin) * 1000 + 1
+        kept = len(flood) * (65536 + self.READ)
+        self.assertLessEqual(4_000_000 * len(flood) - sum(left), reads * self.READ + room + kept)
+        for caller in flood:
+            caller.close()
 
 
 class Long(people.Case):

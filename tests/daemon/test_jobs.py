@@ -269,6 +269,16 @@ class Arrays(jobs.Case):
         self.assertEqual({e["state"] for e in self.elements(job)}, {"cancelled"})
         self.nothing_left()
 
+    def test_why_of_an_array_of_which_some_run(self):
+        """What is said is true of whom it is said: the one that waits."""
+        job = self.submit("sleep 300", array="5-7", memory="1M", compute="60")
+        wait_until(lambda: self.job(job)["counts"]["running"] == 1, "one runs")
+        why = self.d.ok("GET", f"/v1/why/{job}")
+        self.assertEqual((why["name"], why["state"], why["reason"]), (f"{job}/6", "queued", "no-share"))
+        self.assertEqual(self.d.ok("GET", f"/v1/why/{job}/5")["reason"], "runs")
+        self.d.ok("DELETE", f"/v1/jobs/{job}")
+        self.ends(job, "cancelled")
+
     def test_suspend_an_element(self):
         job = self.submit("sleep 300", array="0-4%2", memory="1M", compute="1")
         wait_until(lambda: self.job(job)["counts"]["running"] == 2, "two run")

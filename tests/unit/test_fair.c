@@ -5,6 +5,9 @@
 #include "daemon/fair.h"
 
 #include "base/clock.h"
+#include "daemon/manager.h"
+
+#include <unistd.h>
 
 #define START (100 * FG_NSEC_PER_SEC)
 
@@ -193,11 +196,54 @@ static void nothing_is_lost(void **state)
         assert_int_equal(inside, 0);
 }
 
+static int word[2];
+static unsigned done, heard_after;
+
+static void speak(struct fgd_task *task)
+{
+        if (++done == 10)
+                assert_int_equal(write(word[1], "x", 1), 1);
+}
+
+static int hear(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+        char byte;
+        assert_int_equal(read(fd, &byte, 1), 1);
+        heard_after = done;
+        return 0;
+}
+
+/* Whoever says something in the tenth turn is heard before the twelfth, and not when all is done. */
+static void the_loop_goes_on(void **state)
+{
+        struct fgd_manager manager = {0};
+        struct fgd_task task[100];
+        sd_event_source *io;
+        assert_int_equal(fgd_hash_start(), 0);
+        assert_return_code(sd_event_new(&manager.event), 0);
+        assert_int_equal(fgd_fair_start(&manager), 0);
+        assert_return_code(pipe(word), 0);
+        assert_return_code(sd_event_add_io(manager.event, &io, word[0], EPOLLIN, hear, NULL), 0);
+        for (unsigned i = 0; i < 100; i++) {
+                task[i] = (struct fgd_task){.run = speak, .ahead = FG_NSEC_PER_MSEC}; /* one a turn */
+                assert_true(fgd_fair_later(&manager, 1, &task[i]));
+        }
+        while (!fgd_fair_is_empty(manager.fair))
+                assert_return_code(sd_event_run(manager.event, 0), 0);
+        assert_int_equal(done, 100);
+        assert_in_range(heard_after, 10, 12);
+        sd_event_source_disable_unref(io);
+        fgd_fair_stop(&manager);
+        sd_event_unref(manager.event);
+        close(word[0]);
+        close(word[1]);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(at_once, make, drop), cmocka_unit_test_setup_teardown(a_flood_waits, make, drop),
-                cmocka_unit_test_setup_teardown(equal_time, make, drop),
+                cmocka_unit_test_setup_teardown(equal_time, make, drop), cmocka_unit_test(the_loop_goes_on),
                 cmocka_unit_test_setup_teardown(the_rest_goes_first, make, drop), cmocka_unit_test_setup_teardown(nothing_is_lost, make, drop)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * How long a peer may take over its answer. The clock is the kernel's less what a test says, so nobody waits for a minute to pass. */
+ * How long a peer may take over its request and its answer. The clock is the kernel's less what a test says, so nobody waits for a minute to pass. */
 #include "unit.h"
 
 #include "base/clock.h"
@@ -86,7 +86,7 @@ static bool is_cut(const struct pair *pair)
 
 static void takes_too_long(void **state)
 {
-        struct pair quick = sender(30), slow = sender(61);
+        struct pair slow = sender(61), quick = sender(30);
         pass();
         assert_true(is_cut(&slow));
         assert_false(is_cut(&quick));
@@ -145,6 +145,62 @@ static void order_of_time(void **state)
         drop(&last);
 }
 
+/* Whose request began so many seconds ago. */
+static struct pair asker(time_t ago)
+{
+        int fd[2];
+        assert_return_code(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+        behind = ago;
+        struct pair pair = {fgd_peer_new(&http, fd[0], NULL), fd[0], fd[1]};
+        assert_non_null(pair.peer);
+        behind = 0;
+        return pair;
+}
+
+static void a_bodys_turn_costs_no_time(void **state)
+{
+        struct pair slow = asker(11), held = asker(1000);
+        behind = 994;
+        fgd_peer_hold(held.peer); /* it had 6 of its 10 s */
+        behind = 0;
+        pass();
+        assert_true(is_cut(&slow));
+        assert_false(is_cut(&held));
+        fgd_peer_go_on(held.peer);
+        pass();
+        assert_false(is_cut(&held));
+        assert_int_equal((fg_now() - held.peer->since) / FG_NSEC_PER_SEC, 6);
+        fgd_peer_hold(held.peer);
+        fgd_peer_go_on(held.peer);
+        behind = -5; /* and five more, for which it was not held */
+        assert_true(fg_now() - held.peer->since >= 10 * FG_NSEC_PER_SEC);
+        http.deadline_at = UINT64_MAX;
+        struct pair other = asker(-5);
+        sd_event_source_set_time(http.deadline, 0);
+        sd_event_source_set_enabled(http.deadline, SD_EVENT_ONESHOT);
+        behind = -5;
+        pass();
+        behind = 0;
+        assert_true(is_cut(&held));
+        assert_false(is_cut(&other));
+        drop(&slow);
+        drop(&held);
+        drop(&other);
+}
+
+/* It makes room for others at its age, as if nobody held it: who waits for his turn takes no place for good. */
+static void the_held_make_room(void **state)
+{
+        struct pair held = asker(5), later = asker(1);
+        fgd_peer_hold(held.peer);
+        assert_ptr_equal(TAILQ_FIRST(&http.silent), held.peer);
+        assert_ptr_equal(TAILQ_NEXT(held.peer, order), later.peer);
+        fgd_peer_cut(TAILQ_FIRST(&http.silent));
+        assert_true(is_cut(&held));
+        drop(&held);
+        drop(&later);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -152,6 +208,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(a_turn_costs_no_time, start, end),
                 cmocka_unit_test_setup_teardown(time_adds_up, start, end),
                 cmocka_unit_test_setup_teardown(order_of_time, start, end),
+                cmocka_unit_test_setup_teardown(a_bodys_turn_costs_no_time, start, end),
+                cmocka_unit_test_setup_teardown(the_held_make_room, start, end),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

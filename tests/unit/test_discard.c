@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * How fast is read what is thrown away, and whose: by a clock that is made up here. */
+#include "unit.h"
+
+#include "base/clock.h"
+#include "daemon/discard.h"
+
+#define START (100 * FG_NSEC_PER_SEC)
+
+static struct fgd_discard *discard;
+static uint64_t now;
+
+static int make(void **state)
+{
+        assert_int_equal(fgd_hash_start(), 0);
+        now = START;
+        discard = fgd_discard_new();
+        assert_non_null(discard);
+        return 0;
+}
+
+static int drop(void **state)
+{
+        fgd_discard_free(discard);
+        return 0;
+}
+
+static unsigned admitted(void)
+{
+        unsigned n = 0;
+        while (n < 1000 && fgd_discard_admits(discard, now))
+                n++;
+        return n;
+}
+
+static void at_once_after_a_pause(void **state)
+{
+        assert_int_equal(admitted(), FGD_DISCARD_SAVED);
+        now += FGD_DISCARD_NS - 1;
+        assert_int_equal(admitted(), 0);
+        now += 1 + 4 * FGD_DISCARD_NS;
+        assert_int_equal(admitted(), 5);
+        now += 3600 * FG_NSEC_PER_SEC;
+        assert_int_equal(admitted(), FGD_DISCARD_SAVED);
+}
+
+/* Whatever the number of those who have something to send, and however late the loop is. */
+static void never_more_than_the_allowance(void **state)
+{
+        struct fgd_task task[100] = {0}, *next;
+        unsigned reads = admitted();
+        for (uint64_t i = 0; i < 100; i++)
+                assert_true(fgd_discard_push(discard, i % 7, &task[i]));
+        assert_false(fgd_discard_admits(discard, now));
+        for (unsigned step = 0; step < 10000; step++) {
+                now += step % 1000 ? 100000 : 30 * FGD_DISCARD_NS;
+                while ((next = fgd_discard_pop(discard, now))) {
+                        assert_true(fgd_discard_push(discard, (uint64_t)(next - task) % 7, next));
+                        reads++;
+                }
+                assert_true(reads <= FGD_DISCARD_SAVED + (now - START) / FGD_DISCARD_NS);
+        }
+        assert_in_range(reads, 1300, 1364); /* and it is used */
+}
+
+/* One connection of hers gets no less than a third beside a hundred of his, and each of his as much as the others. */
+static void each_caller_in_turn(void **state)
+{
+        struct fgd_task hers = {0}, his[100] = {0}, *next;
+        unsigned reads_hers = 0, reads_his[100] = {0};
+        for (unsigned i = 0; i < 100; i++)
+                assert_true(fgd_discard_push(discard, 1, &his[i]));
+        assert_true(fgd_discard_push(discard, 2, &hers));
+        for (unsigned n = 0; n < 1000; n++) {
+                now += FGD_DISCARD_NS;
+                next = fgd_discard_pop(discard, now);
+                assert_non_null(next);
+                if (next == &hers)
+                        reads_hers++;
+                else
+                        reads_his[next - his]++;
+                assert_true(fgd_discard_push(discard, next == &hers ? 2 : 1, next));
+        }
+        assert_in_range(reads_hers, 330, 510);
+        for (unsigned i = 0; i < 100; i++)
+                assert_in_range(reads_his[i], (1000 - reads_hers) / 100, (1000 - reads_hers) / 100 + 1);
+}
+
+static void who_leaves_is_not_served(void **state)
+{
+        struct fgd_task one = {0}, other = {0};
+        assert_true(fgd_discard_push(discard, 1, &one));
+        assert_true(fgd_discard_push(discard, 1, &other));
+        fgd_discard_leave(discard, &one);
+        assert_ptr_equal(fgd_discard_pop(discard, now), &other);
+        assert_null(fgd_discard_pop(discard, now));
+        assert_true(fgd_discard_admits(discard, now));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(at_once_after_a_pause, make, drop),
+                cmocka_unit_test_setup_teardown(never_more_than_the_allowance, make, drop),
+                cmocka_unit_test_setup_teardown(each_caller_in_turn, make, drop),
+                cmocka_unit_test_setup_teardown(who_leaves_is_not_served, make, drop),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
