@@ -7,9 +7,22 @@ import signal
 import common
 from common import FASTGPU, wait_until
 
-BACKENDS = ("tensorflow", "jax", "torch")
+BACKENDS = {"tensorflow": "MirroredStrategy", "jax": "DataParallel", "torch": "Devices"}  # and what scope() gives
 
-# All that can be asked of one process, in one: each costs seconds to start.
+# To load a framework costs seconds: it is loaded once, and each program runs in a fork that has it.
+FORKS = r"""
+import os, runpy, sys
+import keras
+for name in sys.argv[1:]:
+    pid = os.fork()
+    if pid == 0:
+        runpy.run_path(name, run_name="__main__")
+        sys.exit()
+    if os.waitpid(pid, 0)[1]:
+        sys.exit(name + " failed")
+"""
+
+# All that can be asked of one process, in one.
 LAYER = r"""
 import json, os, sys, warnings
 import numpy as np
@@ -222,14 +235,25 @@ print(json.dumps({"keras": model.__class__.__module__.partition(".")[0], "strate
 
 class Keras(common.Case):
     def test_layer(self):
-        """In vGPUs, and then, with the model that this has saved, in none and without the package."""
+        """In vGPUs, scope() as well, and then, with the model that this has saved, in none and without the package."""
         for backend in BACKENDS:
             with self.subTest(backend=backend):
-                self.in_vgpus(backend)
+                layer, scope = self.in_forks({"layer_.py": LAYER, "scope_.py": SCOPE}, backend)
+                self.check_layer(backend, layer)
+                self.check_scope(backend, scope, "scope_.py")
+                self.assertEqual(len(scope["vgpus"]), 2)
+                wait_until(lambda: not self.sets(), 5, "no vGPU is left")
                 self.without(backend)
 
-    def in_vgpus(self, backend):
-        out = self.said(self.program(LAYER, backend=backend))
+    def in_forks(self, programs, backend):
+        for name, code in programs.items():
+            with open(os.path.join(self.node.dir, name), "w", encoding="utf-8") as f:
+                f.write(code)
+        done = self.program(FORKS, *programs, backend=backend)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return [common.json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+    def check_layer(self, backend, out):
         self.assertEqual((out["backend"], out["curves"], out["weights"]), (backend, [True, True], [0, 0]))
         self.assertEqual((set(out["same"]), out["loaded"], out["summary"]), ({True}, True, True))
         self.assertTrue(out["compiled"])
@@ -243,7 +267,17 @@ class Keras(common.Case):
         if backend != "torch":
             self.assertIn(f"{backend} has started already", out["late"])
             self.assertIn("Move this line up", out["late"])
-        wait_until(lambda: not self.sets(), 5, "no vGPU is left")
+
+    def check_scope(self, backend, out, name="p.py"):
+        self.assertEqual((out["strategy"], out["devices"]), (BACKENDS[backend], 2))
+        self.assertIn(out["replicas"], (2, None))
+        one, zero, text, three, other = out["errors"]
+        self.assertIn(f"RuntimeError: {name}:12", one)
+        self.assertIn(f"since {name}:5: `with fastgpu.keras.scope(2) as strategy:`", one)
+        for said in (zero, text):
+            self.assertIn("ValueError: Argument `n`", said)
+        self.assertIn("Restart the program or the kernel", three)
+        self.assertIn(f"are {backend}'s since {name}:5", other)
 
     def without(self, backend):
         """Keras' own error names the class. With the package: one warning, at the program's own line, and an identity; a scope that comes too
@@ -279,30 +313,7 @@ class Keras(common.Case):
         self.assertEqual((out["keras"], out["strategy"], out["replicas"], out["spread"]), ("tf_keras", "MirroredStrategy", 2, 2))
         self.assertEqual((out["learnt"], out["n"], out["same"], out["caught"]), (True, 2, True, []))
 
-
-class Scope(common.Case):
-    KINDS = {"tensorflow": "MirroredStrategy", "jax": "DataParallel", "torch": "Devices"}
-
-    def check(self, backend, out):
-        self.assertEqual((out["strategy"], out["devices"]), (self.KINDS[backend], 2))
-        self.assertIn(out["replicas"], (2, None))
-        one, zero, text, three, other = out["errors"]
-        self.assertIn("RuntimeError: p.py:12", one)
-        self.assertIn("since p.py:5: `with fastgpu.keras.scope(2) as strategy:`", one)
-        for said in (zero, text):
-            self.assertIn("ValueError: Argument `n`", said)
-        self.assertIn("Restart the program or the kernel", three)
-        self.assertIn(f"are {backend}'s since p.py:5", other)
-
-    def test_in_the_vgpus_of_run(self):
-        for backend in BACKENDS:
-            with self.subTest(backend=backend):
-                out = self.said(self.program(SCOPE, backend=backend))
-                self.check(backend, out)
-                self.assertEqual(len(out["vgpus"]), 2)
-                wait_until(lambda: not self.sets(), 5, "no vGPU is left")
-
-    def test_makes_its_own(self):
+    def test_scope_makes_its_own(self):
         """Without `fastgpu run`: held until the process ends, also when it is killed."""
         self.node.fastgpu("list")
         path = f"{os.path.dirname(FASTGPU)}:{os.environ['PATH']}"
@@ -312,7 +323,7 @@ class Scope(common.Case):
                 f.write(SCOPE)
             process = self.node.popen([self.python, "p.py", "wait"], cwd=self.node.dir, stdin=common.subprocess.PIPE, stdout=common.subprocess.PIPE,
                                       env={**self.node.env, "KERAS_BACKEND": backend, "PATH": path, "PYTHONPATH": where})
-            self.check(backend, common.json.loads(process.stdout.readline()))
+            self.check_scope(backend, common.json.loads(process.stdout.readline()))
             (made,) = self.sets()
             self.assertTrue(made["ephemeral"])
             self.assertEqual([v["usage"]["pids"] for v in made["vgpus"]], [[process.pid]] * 2)
