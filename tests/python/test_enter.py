@@ -84,6 +84,15 @@ class Enter(unittest.TestCase):
                 "import importlib; print(type(keras.__spec__.loader).__name__, 'exec_module' in vars(keras.__spec__.loader))")
         self.assertEqual(self.python(code, mine).splitlines(), ["1 FastGPU: keras.layers.VirtualGPU is not there: ", "SourceFileLoader False"])
 
+    def test_the_package_loads_no_framework(self):
+        """They are there to be loaded, and the client and what the frameworks' modules share do without."""
+        names = ("keras", "tensorflow", "jax", "torch")
+        for name in names:
+            self.write(f"mine/{name}.py", "")
+        code = ("import sys, fastgpu; before = [m for m in sys.modules if m.startswith('fastgpu.')]; fastgpu.Client, fastgpu.AsyncClient;"
+                f"from fastgpu import frameworks, here, scope; print(before, [m for m in {names} if m in sys.modules])")
+        self.assertEqual(self.python(code, os.path.join(self.home, "mine")), "['fastgpu._version'] []")
+
     def test_fastgpu_keras_comes_first(self):
         """A stand-in that has what the layer needs. `import fastgpu.keras` is what loads it, and its view for TensorFlow within: no warning, and
         the layer is in both."""
