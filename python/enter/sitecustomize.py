@@ -22,7 +22,10 @@ def is_tensorflows(name):
 def tell(module):
     """Keras is loaded; or TensorFlow's view of it, which some versions load before they are done with themselves."""
     whole = module.__name__ in KERAS
-    if not whole and "fastgpu.keras" not in sys.modules:
+    ours = sys.modules.get("fastgpu.keras")
+    if ours is None and not whole:
+        return
+    if ours is not None and not hasattr(ours, "put"):  # it is what loads Keras, and adds the layer itself once it can
         return
     if whole and not hasattr(module, "layers"):  # something of the program's own
         return

@@ -118,14 +118,17 @@ def put(module: Any) -> None:
 
 
 def _put_everywhere() -> None:
+    """tf.keras too: at once where TensorFlow is in use, else where Keras has loaded that view of itself for a TensorFlow to come."""
     put(keras.layers)
-    if keras.backend.backend() == "tensorflow" or "tensorflow" in sys.modules:
-        names = ("keras._tf_keras.keras.layers", "keras.api._tf_keras.keras.layers", "keras.api._v2.keras.layers")
-        for name in ("tf_keras.api._v2.keras.layers",) if keras.__name__ == "tf_keras" else names:
+    tensorflow = keras.backend.backend() == "tensorflow" or "tensorflow" in sys.modules
+    names = ("keras._tf_keras.keras.layers", "keras.api._tf_keras.keras.layers", "keras.api._v2.keras.layers")
+    for name in ("tf_keras.api._v2.keras.layers",) if keras.__name__ == "tf_keras" else names:
+        if tensorflow:
             try:
                 __import__(name)
             except ImportError:
                 continue
+        if name in sys.modules:
             put(sys.modules[name])
 
 

@@ -25,6 +25,7 @@ from node import FASTGPU, Node, require_tree  # noqa: E402
 
 STUBS = os.path.join(ROOT, "tests", "frameworks", "stubs.py")
 PROGRAMS = os.path.join(HERE, "programs.py")
+PATIENCE = 1200  # s: frameworks are slow to start on a busy machine
 TABLE = os.path.join(ROOT, "docs", "compat.md")
 BACKEND = {"tensorflow-cpu": "tensorflow", "jax": "jax", "torch": "torch"}
 # torch asks for 2.5 GB of NVIDIA's libraries; these are what is left without.
@@ -77,8 +78,11 @@ class Environment:
         """(held, what it said)"""
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu", "PYTHONWARNINGS": "ignore", "KERAS_BACKEND": BACKEND.get(self.library, "tensorflow")}
         with Node(**quiet) as node:
-            done = subprocess.run([FASTGPU, "run", "--gpus", "2", "--memory", "32M", "--compute", "20", "--", self.python, PROGRAMS, self.library],
-                                  env=node.env, cwd=node.dir, capture_output=True, text=True, timeout=300)
+            try:
+                done = subprocess.run([FASTGPU, "run", "--gpus", "2", "--memory", "32M", "--compute", "20", "--", self.python, PROGRAMS, self.library],
+                                      env=node.env, cwd=node.dir, capture_output=True, text=True, timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                return False, f"did not end within {PATIENCE // 60} minutes"
         lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines() or [f"exit {done.returncode}"]
         return done.returncode == 0, lines[-1]
 
@@ -107,6 +111,7 @@ TAIL = """
 MXNet is archived and has no release of these years: its way of taking memory, a rounded pool over the driver's interface, is a test
 (`tests/e2e/test_views.py`). TensorFlow 2.13 with Keras 2 on Python 3.8, which the article's Dockerfile installs, is a
 test as well (`tests/frameworks/test_article.py`), and so is Keras 2 beside a newer TensorFlow, tf_keras 2.21 (`test_keras.py`).
+The newest TensorFlow, Keras, JAX and torch that the registry had on 2026-11-27 are among these.
 """
 
 

@@ -84,6 +84,29 @@ class Enter(unittest.TestCase):
                 "import importlib; print(type(keras.__spec__.loader).__name__, 'exec_module' in vars(keras.__spec__.loader))")
         self.assertEqual(self.python(code, mine).splitlines(), ["1 FastGPU: keras.layers.VirtualGPU is not there: ", "SourceFileLoader False"])
 
+    def test_the_package_loads_no_framework(self):
+        """They are there to be loaded, and the client and what the frameworks' modules share do without."""
+        names = ("keras", "tensorflow", "jax", "torch")
+        for name in names:
+            self.write(f"mine/{name}.py", "")
+        code = ("import sys, fastgpu; before = [m for m in sys.modules if m.startswith('fastgpu.')]; fastgpu.Client, fastgpu.AsyncClient;"
+                f"from fastgpu import frameworks, here, scope; print(before, [m for m in {names} if m in sys.modules])")
+        self.assertEqual(self.python(code, os.path.join(self.home, "mine")), "['fastgpu._version'] []")
+
+    def test_fastgpu_keras_comes_first(self):
+        """A stand-in that has what the layer needs. `import fastgpu.keras` is what loads it, and its view for TensorFlow within: no warning, and
+        the layer is in both."""
+        for legacy, name, view in (("0", "keras", "_tf_keras"), ("1", "tf_keras", "api/_v2")):
+            inner = view.replace("/", ".") + ".keras.layers"
+            self.write(f"mine/{name}/__init__.py", f"from . import backend, layers, saving\nimport {name}.{inner}\n")
+            self.write(f"mine/{name}/backend.py", "backend = lambda: 'jax'\n")
+            self.write(f"mine/{name}/layers.py", "class Layer: pass\n")
+            self.write(f"mine/{name}/saving.py", "register_keras_serializable = lambda package: lambda kind: kind\n")
+            self.write(f"mine/{name}/{view}/keras/layers.py", "")
+            code = (f"import os, sys; os.environ['TF_USE_LEGACY_KERAS'] = '{legacy}'; import fastgpu.keras as f, {name};"
+                    f"print(f.keras.__name__, {name}.layers.VirtualGPU is f.VirtualGPU, {name}.{inner}.VirtualGPU is f.VirtualGPU)")
+            self.assertEqual(self.python(code, os.path.join(self.home, "mine")), f"{name} True True")
+
     def test_another_keras(self):
         self.write("mine/keras.py", "x = 1\n")
         self.assertEqual(self.python("import sys, keras; print(keras.x, 'fastgpu' in sys.modules)", os.path.join(self.home, "mine")), "1 False")
