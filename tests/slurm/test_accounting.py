@@ -39,5 +39,5 @@ class Accounting(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    cluster.require("mariadbd", "mariadb-install-db", "mariadb", "slurmdbd", "sacctmgr", "sacct")
+    cluster.require(*cluster.ACCOUNTING)
     unittest.main(verbosity=2)

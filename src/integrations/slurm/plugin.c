@@ -177,13 +177,6 @@ EXPORT int slurm_spank_task_init(spank_t sp, int argc, char **argv)
         return 0;
 }
 
-static void account(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *node)
-{
-        char why[FGI_SLURM_TEXT];
-        if (fgi_slurm_account(job, node, use, why, sizeof why) < 0)
-                slurm_error("fastgpu: %s", why);
-}
-
 /* In slurmstepd, as root, for each task that has ended. */
 EXPORT int slurm_spank_task_exit(spank_t sp, int argc, char **argv)
 {
@@ -195,8 +188,8 @@ EXPORT int slurm_spank_task_exit(spank_t sp, int argc, char **argv)
         if (!last || !shared_node || !(*shared_node)[0] || !job_of(sp, &job))
                 return 0;
         snprintf(node, sizeof node, "%.*s", HOST_NAME_MAX, *shared_node);
-        if (read_config(sp, argc, argv, node, why, sizeof why) == 0)
-                account(&job, NULL, node);
+        if (read_config(sp, argc, argv, node, why, sizeof why) == 0 && fgi_slurm_account(&job, node, why, sizeof why) < 0)
+                slurm_error("fastgpu: %s", why);
         return 0;
 }
 
@@ -236,6 +229,16 @@ static void name_of_slurmd(char *ret, size_t len)
                 ret[strcspn(ret, ".")] = '\0';
 }
 
+static void keep(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *node)
+{
+        fgi_slurm_untold_keep(job, node, use);
+}
+
+static void failed(const char *why)
+{
+        slurm_error("fastgpu: %s", why);
+}
+
 /* slurmd starts: sets of jobs that ended while it was not there, such as when the node lost power. It is not to wait for this, nor for
  * slurmctld, which is told of their use. */
 static void sweep(spank_t sp, int argc, char **argv)
@@ -248,9 +251,10 @@ static void sweep(spank_t sp, int argc, char **argv)
         }
         if (fork() != 0)
                 return;
-        int r = fgi_slurm_job_sweep(&config, account, node);
+        int r = fgi_slurm_job_sweep(&config, keep, node);
         if (r < 0)
                 slurm_error("fastgpu: fastgpud does not answer at %s: %s; steps with --fastgpu will be refused here", config.socket, strerror(-r));
+        fgi_slurm_untold_tell(&config, failed);
         _exit(0);
 }
 
