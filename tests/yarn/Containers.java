@@ -34,7 +34,7 @@ import org.apache.hadoop.yarn.webapp.WebApps;
 /**
  * A ResourceManager, a NodeManager and an application that a test leads by lines of standard input:
  * start NAME VGPUS COMMAND; stop NAME; end NAME (waits for it); restart (the NodeManager); ask VGPUS (for a container, and waits for none);
- * forget (what was asked for); where (the ResourceManager's page, the application); each answered by one line.
+ * forget (what was asked for, and tells the ResourceManager what is not wanted any more); where (the ResourceManager's page, the application); each answered by one line.
  */
 public final class Containers {
   private final YarnConfiguration conf = new YarnConfiguration();
@@ -119,7 +119,10 @@ public final class Containers {
   }
 
   private String forget() throws Exception {
-    asking.removeContainerRequest(asked);
+    if (asked != null) {
+      asking.removeContainerRequest(asked);
+      asked = null;
+    }
     asking.allocate(0.1f);
     return "forgotten";
   }

@@ -49,11 +49,6 @@ def java(node, program):
                           capture_output=True, text=True)
     if done.returncode:
         raise AssertionError(done.stderr)
-    # Hadoop's jar with everything in it lacks Jersey's list of its own writers of JSON, which a ResourceManager has.
-    services = pathlib.Path(classes, "META-INF", "services")
-    services.mkdir(parents=True, exist_ok=True)
-    (services / "org.apache.hadoop.shaded.javax.ws.rs.ext.MessageBodyWriter").write_text(
-        "org.apache.hadoop.shaded.com.sun.jersey.json.impl.provider.entity.JSONRootElementProvider$App\n")
     return ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--add-opens", "java.base/java.lang=ALL-UNNAMED",
             "-cp", f"{classes}:{path}", program]
 
@@ -154,6 +149,7 @@ class Containers(unittest.TestCase):
         url, application = self.tell("where").split()
         def why():
             return self.node.json("why", f"yarn/{application}", "--url", url)
+        self.assertEqual(self.tell("forget"), "forgotten")
         self.assertEqual((why()["state"], why()["reason"]), ("running", "runs"), why())
         self.assertEqual(self.tell("ask", "2"), "given 0")
         self.assertEqual((why()["state"], why()["reason"]), ("pending", "no-vgpu"), why())

@@ -40,8 +40,9 @@ static int put(uint32_t job, const char *text)
         return slurm_update_job(&change) == SLURM_SUCCESS ? 0 : -1;
 }
 
-/* Slurm cannot append: what two nodes write at once, one of them writes again. On a node, steps take turns by the lock. */
-static int write_entry(uint32_t job, const char *entry)
+/* Slurm cannot append: what two nodes write at once, one of them writes again. On a node, steps take turns by the lock. `first`: no node but
+ * the job's now has anything to say of it. */
+static int write_entry(uint32_t job, const char *entry, bool first)
 {
         uint32_t nodes = 1;
         char *before = NULL, *after = NULL;
@@ -55,7 +56,7 @@ static int write_entry(uint32_t job, const char *entry)
                 r = !after ? -1 : there ? 0 : put(job, after);
                 free(before);
                 free(after);
-                if (r < 0 || there || nodes < 2)
+                if (r < 0 || there || (first && nodes < 2))
                         break;
                 nanosleep(&(struct timespec){.tv_nsec = 20000000 + (getpid() % 16) * 1000000}, NULL);
         }
@@ -99,7 +100,7 @@ int fgi_slurm_account(const struct fgi_slurm_job *job, const char *node, char *e
         int r = fgi_slurm_job_use(job, &use, error, len);
         if (r == 0) {
                 fgi_slurm_entry(job, node, &use, entry, sizeof entry);
-                if (write_entry(job->id, entry) < 0)
+                if (write_entry(job->id, entry, job->restarts == 0) < 0)
                         r = not_taken(job->id, entry, slurm_strerror(slurm_get_errno()), error, len);
         }
         if (lock >= 0)
@@ -128,9 +129,13 @@ static int write_late(uint32_t job, const char *entry)
         return r;
 }
 
-int fgi_slurm_account_late(uint32_t job, const char *entry, char *error, size_t len)
+int fgi_slurm_account_late(const struct fgi_slurm_config *config, uint32_t job, const char *entry, char *error, size_t len)
 {
-        if (write_entry(job, entry) == 0)
+        int lock = lock_node(config->socket);
+        int taken = write_entry(job, entry, false);
+        if (lock >= 0)
+                close(lock);
+        if (taken == 0)
                 return 0;
         const char *why = slurm_strerror(slurm_get_errno());
         int r = write_late(job, entry);

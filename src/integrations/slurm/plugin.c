@@ -231,7 +231,9 @@ static void name_of_slurmd(char *ret, size_t len)
 
 static void keep(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *node)
 {
-        fgi_slurm_untold_keep(job, node, use);
+        int r = fgi_slurm_untold_keep(job, node, use);
+        if (r < 0)
+                slurm_error("fastgpu: job %" PRIu32 ": what it used is not written down: %s", job->id, strerror(-r));
 }
 
 static void failed(const char *why)

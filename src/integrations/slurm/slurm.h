@@ -110,13 +110,13 @@ int fgi_slurm_account(const struct fgi_slurm_job *job, const char *node, char *e
 /* "n1.2:vgpus=1,gpu_us=7", of its third run. */
 void fgi_slurm_entry(const struct fgi_slurm_job *job, const char *node, const struct fgi_slurm_use *use, char *ret, size_t len);
 /* The same of a job that may be over: then into what Slurm's database has of it, once that has its end, which is waited for. */
-int fgi_slurm_account_late(uint32_t job, const char *entry, char *error, size_t len);
+int fgi_slurm_account_late(const struct fgi_slurm_config *config, uint32_t job, const char *entry, char *error, size_t len);
 
 /* --- untold.c: what a node has yet to tell of jobs that are gone from it --- */
 
 /* Of each a file beside the daemon's socket, until Slurm has it: whoever is ended meanwhile goes on with the next start, and what is told
- * twice is the same entry. `use` NULL: forgets it. */
-void fgi_slurm_untold_keep(const struct fgi_slurm_job *job, const char *node, const struct fgi_slurm_use *use);
+ * twice is the same entry. `use` NULL: forgets it. 0 or negative errno. */
+int fgi_slurm_untold_keep(const struct fgi_slurm_job *job, const char *node, const struct fgi_slurm_use *use);
 /* Tells them all; `failed` of each that Slurm did not take, which stays. */
 void fgi_slurm_untold_tell(const struct fgi_slurm_config *config, void (*failed)(const char *why));
 

@@ -18,22 +18,21 @@ static void folder_of(const struct fgi_slurm_config *config, char *ret, size_t l
         snprintf(ret, len, "%.*s/slurm-untold", (int)(slash ? slash - config->socket : 0), config->socket);
 }
 
-void fgi_slurm_untold_keep(const struct fgi_slurm_job *job, const char *node, const struct fgi_slurm_use *use)
+int fgi_slurm_untold_keep(const struct fgi_slurm_job *job, const char *node, const struct fgi_slurm_use *use)
 {
         char folder[128], path[176], entry[FGI_SLURM_ENTRY];
         folder_of(job->config, folder, sizeof folder);
         snprintf(path, sizeof path, "%s/%" PRIu32 ".%" PRIu32, folder, job->id, job->restarts);
-        if (!use) {
-                unlink(path);
-                return;
-        }
-        mkdir(folder, 0700);
+        if (!use)
+                return unlink(path) < 0 ? -errno : 0;
+        if (mkdir(folder, 0700) < 0 && errno != EEXIST)
+                return -errno;
         FILE *file = fopen(path, "we");
         if (!file)
-                return;
+                return -errno;
         fgi_slurm_entry(job, node, use, entry, sizeof entry);
-        fprintf(file, "%s\n", entry);
-        fclose(file);
+        int r = fprintf(file, "%s\n", entry) < 0 ? -EIO : 0;
+        return fclose(file) == 0 ? r : -EIO;
 }
 
 /* A line that is whole; false: its writer was ended before. The set is there still, then. */
@@ -58,7 +57,7 @@ void fgi_slurm_untold_tell(const struct fgi_slurm_config *config, void (*failed)
                 snprintf(path, sizeof path, "%s/%s", folder, one->d_name);
                 if (!job || !read_entry(path, entry))
                         continue;
-                if (fgi_slurm_account_late(job, entry, why, sizeof why) == 0)
+                if (fgi_slurm_account_late(config, job, entry, why, sizeof why) == 0)
                         unlink(path);
                 else
                         failed(why);
