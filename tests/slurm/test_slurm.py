@@ -4,6 +4,7 @@
 happens when the plugin or a node is missing."""
 import collections
 import contextlib
+import glob
 import os
 import re
 import time
@@ -226,6 +227,8 @@ class Slurm(unittest.TestCase):
         wait_until(lambda: any(f"slurm-{job}" in self.cluster.sets(n) for n in NODES), 20, "its vGPU is there")
         self.slurm("scancel", job)
         self.gone()
+        for name in NODES:
+            wait_until(lambda: not glob.glob(self.cluster.path("state", name, "run", "slurm-untold", "*")), 20, "nothing is kept for a database that is not there")
 
     def test_daemon_gone(self):
         """No daemon, no program: the limits could not be kept."""

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import pathlib
-import re
 import shutil
 import signal
 import subprocess
@@ -159,7 +158,7 @@ class Containers(unittest.TestCase):
         def its_own():
             with urllib.request.urlopen(f"{url}/ws/v1/cluster/scheduler/app-activities/{application}", timeout=30) as reply:
                 return reply.read().decode()
-        wait_until(lambda: re.search(r"insufficient resources=\[fastgpu.dev/vgpu", its_own()), self.PATIENCE, "YARN says what is short")
+        wait_until(lambda: '"allocationState":"REJECTED","diagnostic":"Queue does not have enough headroom' in its_own(), self.PATIENCE, "YARN says what is short")
         self.assertEqual(self.tell("forget"), "forgotten")
         self.assertEqual(why()["reason"], "runs")
         self.assertIn("knows no application_9_9", self.node.fastgpu("why", "yarn/application_9_9", "--url", url, check=False).stderr)

@@ -86,10 +86,9 @@ void fgi_slurm_entry(const struct fgi_slurm_job *job, const char *node, const st
         snprintf(ret, len, "%s%s:vgpus=%u,gpu_us=%" PRIu64, node, restarts, use->vgpus, use->gpu_us);
 }
 
-static int not_taken(uint32_t job, const char *entry, const char *why, char *error, size_t len)
+static void not_taken(uint32_t job, const char *entry, const char *why, char *error, size_t len)
 {
         snprintf(error, len, "job %" PRIu32 ": its use (%s) is in FastGPU's ledger alone, Slurm did not take it: %s", job, entry, why);
-        return -EIO;
 }
 
 int fgi_slurm_account(const struct fgi_slurm_job *job, const char *node, char *error, size_t len)
@@ -100,8 +99,9 @@ int fgi_slurm_account(const struct fgi_slurm_job *job, const char *node, char *e
         int r = fgi_slurm_job_use(job, &use, error, len);
         if (r == 0) {
                 fgi_slurm_entry(job, node, &use, entry, sizeof entry);
-                if (write_entry(job->id, entry, job->restarts == 0) < 0)
-                        r = not_taken(job->id, entry, slurm_strerror(slurm_get_errno()), error, len);
+                r = write_entry(job->id, entry, job->restarts == 0);
+                if (r < 0)
+                        not_taken(job->id, entry, slurm_strerror(slurm_get_errno()), error, len);
         }
         if (lock >= 0)
                 close(lock);
@@ -139,5 +139,7 @@ int fgi_slurm_account_late(const struct fgi_slurm_config *config, uint32_t job, 
                 return 0;
         const char *why = slurm_strerror(slurm_get_errno());
         int r = write_late(job, entry);
-        return r == 0 ? 0 : not_taken(job, entry, r == -EAGAIN ? "its database has no end of the job" : r == -ENOENT ? why : strerror(-r), error, len);
+        if (r < 0)
+                not_taken(job, entry, r == -EAGAIN ? "its database has no end of the job" : r == -ENOENT ? why : strerror(-r), error, len);
+        return r;
 }

@@ -244,13 +244,17 @@ static int end_by_force(const struct fgi_slurm_job *job, struct fgi_slurm_use *r
         return end(job, true, ret, error, len);
 }
 
-int fgi_slurm_job_end(const struct fgi_slurm_job *job, char *error, size_t len)
+int fgi_slurm_job_end(const struct fgi_slurm_job *job, fgi_slurm_left_fn *left, void *data, char *error, size_t len)
 {
         struct fgi_slurm_job run = *job;
         struct fgi_slurm_use use;
         int r = 0;
-        for (run.restarts = 0; run.restarts <= job->restarts && r == 0; run.restarts++)
+        for (run.restarts = 0; run.restarts <= job->restarts && r == 0; run.restarts++) {
+                use = (struct fgi_slurm_use){0};
                 r = with_set(&run, end_by_force, &use, error, len);
+                if (use.vgpus)
+                        left(&run, &use, data);
+        }
         return r;
 }
 

@@ -7,6 +7,7 @@
 #include <slurm/spank.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -193,6 +194,32 @@ EXPORT int slurm_spank_task_exit(spank_t sp, int argc, char **argv)
         return 0;
 }
 
+static void keep(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *node)
+{
+        int r = fgi_slurm_untold_keep(job, node, use);
+        if (r < 0)
+                slurm_error("fastgpu: job %" PRIu32 ": what it used is not written down: %s", job->id, strerror(-r));
+}
+
+static void failed(const char *why)
+{
+        slurm_error("fastgpu: %s", why);
+}
+
+/* Of a job that was cancelled its last steps told nothing, since to slurmctld it was over. Slurm waits for an epilog, and for whoever has its
+ * output. */
+static void tell_later(void)
+{
+        if (fork() != 0)
+                return;
+        setsid();
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        for (int fd = 0; null >= 0 && fd < 3; fd++)
+                dup2(null, fd);
+        fgi_slurm_untold_tell(&config, failed);
+        _exit(0);
+}
+
 /* As root, when all of the job's programs on this node are over. A failure here would take the node out of service: it is logged, unless it
  * is that of a node without FastGPU. */
 EXPORT int slurm_spank_job_epilog(spank_t sp, int argc, char **argv)
@@ -205,7 +232,8 @@ EXPORT int slurm_spank_job_epilog(spank_t sp, int argc, char **argv)
         if (r == 0) {
                 /* Of a job that is to run again this is the next run's number. */
                 job.restarts = (uint32_t)strtoul(variable(sp, "SLURM_JOB_RESTART_COUNT", restarts, sizeof restarts), NULL, 10);
-                r = fgi_slurm_job_end(&job, why, sizeof why);
+                r = fgi_slurm_job_end(&job, keep, node, why, sizeof why);
+                tell_later();
         }
         if (r < 0 && r != -ENOENT)
                 slurm_error("fastgpu: epilog: %s", why);
@@ -227,18 +255,6 @@ static void name_of_slurmd(char *ret, size_t len)
                 }
         if (gethostname(ret, len) == 0)
                 ret[strcspn(ret, ".")] = '\0';
-}
-
-static void keep(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *node)
-{
-        int r = fgi_slurm_untold_keep(job, node, use);
-        if (r < 0)
-                slurm_error("fastgpu: job %" PRIu32 ": what it used is not written down: %s", job->id, strerror(-r));
-}
-
-static void failed(const char *why)
-{
-        slurm_error("fastgpu: %s", why);
 }
 
 /* slurmd starts: sets of jobs that ended while it was not there, such as when the node lost power. It is not to wait for this, nor for

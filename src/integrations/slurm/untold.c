@@ -57,10 +57,11 @@ void fgi_slurm_untold_tell(const struct fgi_slurm_config *config, void (*failed)
                 snprintf(path, sizeof path, "%s/%s", folder, one->d_name);
                 if (!job || !read_entry(path, entry))
                         continue;
-                if (fgi_slurm_account_late(config, job, entry, why, sizeof why) == 0)
-                        unlink(path);
-                else
+                int r = fgi_slurm_account_late(config, job, entry, why, sizeof why);
+                if (r < 0)
                         failed(why);
+                if (r == 0 || r == -ENOENT)
+                        unlink(path);
         }
         if (all)
                 closedir(all);
