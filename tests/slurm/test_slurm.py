@@ -188,6 +188,7 @@ class Slurm(unittest.TestCase):
         held = submit("--hold")
         self.slurm("scontrol", "hold", held)
         jobs[held] = ("JobHeldAdmin", "an administrator holds it")
+        jobs[submit("--hold", "--array=1-2") + "_2"] = ("JobHeldUser", "it is held")
         self.check_reasons(daemon, jobs)
         # More than the node has: the first of those that wait lacks room, the others wait behind it.
         submit("-w", "n1")
