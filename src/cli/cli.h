@@ -46,6 +46,8 @@ const struct cli_verb *cli_verb_find(const char *name);
 
 /* "fastgpu: …"; returns `code`. Control characters of what was typed or answered never reach the terminal. */
 __attribute__((format(printf, 2, 3), cold)) int cli_fail(int code, const char *format, ...);
+/* What it said last, without "fastgpu: ". */
+const char *cli_failure(void);
 __attribute__((format(printf, 1, 2), cold)) void cli_note(const char *format, ...);
 void cli_print_json(const json_t *value, FILE *out);
 /* Writes out what standard output still buffers: a full disk is a failure. Returns `code`, or CLI_FAILED. */

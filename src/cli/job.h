@@ -20,5 +20,7 @@ int cli_job_exit(const json_t *job);
 
 /* why_slurm.c: the answer for "slurm-JOB", a job of Slurm's that waits; false: it is none. */
 bool cli_why_slurm(const char *name, json_t **ret);
+/* why_engine.c: the answer for "spark/…", "flink/…", "yarn/…"; `url` NULL: by the engine's environment. 0; the exit code, said; -1: it is none. */
+int cli_why_engine(const char *name, const char *url, json_t **ret);
 
 #endif

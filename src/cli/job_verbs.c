@@ -62,14 +62,17 @@ int cli_cancel(int argc, char **argv)
 
 /* --- why --- */
 
-static const struct argp_option why_options[] = {CLI_OPTION_PROJECT, CLI_OPTION_JSON, {0}};
+enum { KEY_URL = 0x200 };
+
+static const struct argp_option why_options[] = {
+        {"url", KEY_URL, "URL", 0, "Where the manager of NAME's engine answers: http://HOST:PORT", 1}, CLI_OPTION_PROJECT, CLI_OPTION_JSON, {0}};
 const struct argp cli_why_argp = {.options = why_options,
                                   .parser = cli_action_parse,
-                                  .args_doc = "JOB|NAME|pod/NAMESPACE/NAME",
+                                  .args_doc = "JOB|NAME|pod/NAMESPACE/NAME|spark/APP|flink/JOB|yarn/APP",
                                   .doc = "Say why a job waits: the one reason that decides, what would let it start, and when that will be, where it "
                                          "can be told. With the name of vGPUs: in what state they are, and why; slurm-17 is Slurm's job 17, also "
                                          "before it has any. With a pod of Kubernetes: which vGPUs it has on this node, or why it is pending, here or anywhere: "
-                                         "what this node does not know is asked through kubectl."};
+                                         "what this node does not know is asked through kubectl. Applications of Spark, Flink and YARN: their managers are asked."};
 
 /* The daemon first: squeue takes its own time to say that Slurm's controller is down. */
 static int ask_why(const char *path, const char *name, json_t **ret)
@@ -87,6 +90,24 @@ static int ask_why(const char *path, const char *name, json_t **ret)
         return code;
 }
 
+static int say_why(const json_t *why, bool as_json)
+{
+        if (as_json) {
+                cli_print_json(why, stdout);
+                return 0;
+        }
+        printf("%s is %s: %s.\n", cli_text(why, "name"), cli_text(why, "state"), cli_text(why, "text"));
+        if (*cli_text(why, "prediction"))
+                printf("How long: %s.\n", cli_text(why, "prediction"));
+        if (*cli_text(why, "remedy"))
+                printf("What helps: %s.\n", cli_text(why, "remedy"));
+        if (*cli_text(why, "node"))
+                printf("This node: %s.\n", cli_text(why, "node"));
+        if (*cli_text(why, "start"))
+                printf("It is expected to start at %s, if what runs uses up its time limits.\n", cli_text(why, "start"));
+        return 0;
+}
+
 int cli_why(int argc, char **argv)
 {
         cli_autojson json_t *why = NULL;
@@ -99,8 +120,13 @@ int cli_why(int argc, char **argv)
                 code = cli_fail(CLI_USAGE, "why what? Type: fastgpu why JOB, or the name of vGPUs");
         if (code == 0 && strncmp(words.args[0], "pod/", 4) == 0)
                 return cli_nodes_why(words.args[0] + 4, words.json);
-        if (code == 0)
-                code = cli_project(&project);
+        if (code == 0) {
+                code = cli_why_engine(words.args[0], cli_word(&words, "url"), &why);
+                if (code == 0)
+                        return say_why(why, words.json);
+                if (code < 0)
+                        code = cli_word(&words, "url") ? cli_fail(CLI_USAGE, "--url is for spark/APP, flink/JOB and yarn/APP") : cli_project(&project);
+        }
         if (code)
                 return code;
         if (cli_job_is_id(words.args[0])) {
@@ -113,18 +139,5 @@ int cli_why(int argc, char **argv)
         }
         if (code == 0)
                 code = ask_why(path, words.args[0], &why);
-        if (code)
-                return code;
-        if (words.json) {
-                cli_print_json(why, stdout);
-                return 0;
-        }
-        printf("%s is %s: %s.\n", cli_text(why, "name"), cli_text(why, "state"), cli_text(why, "text"));
-        if (*cli_text(why, "prediction"))
-                printf("How long: %s.\n", cli_text(why, "prediction"));
-        if (*cli_text(why, "remedy"))
-                printf("What helps: %s.\n", cli_text(why, "remedy"));
-        if (*cli_text(why, "start"))
-                printf("It is expected to start at %s, if what runs uses up its time limits.\n", cli_text(why, "start"));
-        return 0;
+        return code ? code : say_why(why, words.json);
 }

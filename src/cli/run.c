@@ -16,11 +16,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ATTACH_ENV "FASTGPU_ATTACH"
+#define ATTACH_ENV  "FASTGPU_ATTACH"
+#define REFUSED_ENV "FASTGPU_REFUSED"
+#define KEY_REFUSED 0x300
 
 struct options {
         bool json, quiet;
         const char *target;
+        char *refused;
         struct cli_wish wish;
 };
 
@@ -32,6 +35,7 @@ static const struct argp_option option_table[] = {
         CLI_OPTION_PRIORITY,
         CLI_OPTION_DEVICE,
         CLI_OPTION_PROJECT,
+        {"refused", KEY_REFUSED, "PROGRAM", 0, "Become this where the program is not started: it gets the same ARGS, and the reason in FASTGPU_REFUSED", 2},
         {"quiet", 'q', NULL, 0, "Do not say what was chosen for a vGPU made for this run", 2},
         {"json", CLI_KEY_JSON, NULL, 0,
          "Print what was opened as one line of JSON on standard error before the program starts", 10},
@@ -48,6 +52,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 return cli_project_take(arg);
         case 'q':
                 o->quiet = true;
+                return 0;
+        case KEY_REFUSED:
+                o->refused = arg;
                 return 0;
         case ARGP_KEY_ARG:
                 if (o->target) {
@@ -223,12 +230,38 @@ static int split(int argc, char **argv, int *ret_own)
         return CLI_USAGE;
 }
 
-int cli_run(int argc, char **argv)
+/* Returns only if the program was not started. */
+static int run(struct options *o, char **program)
 {
-        struct options o = {0};
         struct cli_proof proof = {.pipe = -1};
         cli_autojson json_t *opened = NULL;
         json_t *body = NULL;
+        int code = cli_need_local("run");
+        if (code == 0)
+                code = request_body(o, &body);
+        if (code == 0)
+                code = check_program(program[0]);
+        if (code) {
+                json_decref(body);
+                return code;
+        }
+        code = open_and_prove(o, body, &proof, &opened);
+        return code ? code : enter(o, opened, &proof, program);
+}
+
+/* Whoever has to tell somebody why: what was said is not to be picked out of what a program that was started says. */
+static int become_refused(char *refused, char **program)
+{
+        if (setenv(REFUSED_ENV, cli_failure(), 1) < 0)
+                return cli_fail(CLI_FAILED, "cannot set the environment: %s", strerror(errno));
+        program[0] = refused;
+        execvp(refused, program);
+        return cli_fail(CLI_NO_PROGRAM, "--refused %s cannot be executed: %s", refused, strerror(errno));
+}
+
+int cli_run(int argc, char **argv)
+{
+        struct options o = {0};
         int own, missing = split(argc, argv, &own);
         if (missing && own < argc)
                 return missing;
@@ -241,17 +274,6 @@ int cli_run(int argc, char **argv)
         if (missing)
                 return cli_fail(CLI_USAGE, "run what? Type: fastgpu run %s -- PROGRAM ARGS…",
                                 o.target ? o.target : "NAME");
-        code = cli_need_local("run");
-        if (code == 0)
-                code = request_body(&o, &body);
-        if (code == 0)
-                code = check_program(program[0]);
-        if (code) {
-                json_decref(body);
-                return code;
-        }
-        code = open_and_prove(&o, body, &proof, &opened);
-        if (code)
-                return code;
-        return enter(&o, opened, &proof, program);
+        code = run(&o, program);
+        return o.refused ? become_refused(o.refused, program) : code;
 }

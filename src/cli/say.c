@@ -28,6 +28,13 @@ char *cli_clean(char *text)
         return text;
 }
 
+static char failure[1024];
+
+const char *cli_failure(void)
+{
+        return failure;
+}
+
 static void say(const char *prefix, const char *format, va_list args)
 {
         fg_autofree char *text = NULL;
@@ -42,9 +49,13 @@ static void say(const char *prefix, const char *format, va_list args)
 
 int cli_fail(int code, const char *format, ...)
 {
-        va_list args;
+        va_list args, again;
         va_start(args, format);
+        va_copy(again, args);
+        vsnprintf(failure, sizeof failure, format, again);
+        cli_clean(failure);
         say("", format, args);
+        va_end(again);
         va_end(args);
         return code;
 }

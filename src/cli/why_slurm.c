@@ -4,7 +4,6 @@
 #include "cli/job.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -26,23 +25,23 @@ static const struct {
         {"Assoc", "a limit of its account is reached", NULL},
 };
 
-/* "slurm-17", of no restart and no single vGPU; 0: another name. */
-static unsigned long job_of(const char *name)
+/* The job of "slurm-17" or "slurm-17_3", an array's element, of no restart and no single vGPU; NULL: another name. */
+static const char *job_of(const char *name)
 {
-        char *end;
-        if (strncmp(name, "slurm-", 6) != 0 || name[6] < '1' || name[6] > '9')
-                return 0;
-        unsigned long id = strtoul(name + 6, &end, 10);
-        return *end || id > UINT32_MAX ? 0 : id;
+        const char *id = name + 6;
+        if (strncmp(name, "slurm-", 6) != 0 || *id < '1' || *id > '9')
+                return NULL;
+        size_t n = strspn(id, "0123456789"), element = id[n] == '_' ? 1 + strspn(id + n + 1, "0123456789") : 0;
+        return n > 10 || element == 1 || element > 11 || id[n + element] ? NULL : id;
 }
 
-/* squeue's line of a job that waits, cut up; false: it does not wait, or there is no Slurm here. */
-static bool ask(unsigned long id, char line[512], char *ret_part[4])
+/* squeue's line of a job that waits, or whose nodes are being started, cut up; false: it does neither, or there is no Slurm here. */
+static bool ask(const char *id, char line[512], char *ret_part[4])
 {
         char command[128];
-        snprintf(command, sizeof command, "squeue -h -j %lu -o '%%T|%%r|%%S|%%b' 2>/dev/null", id);
+        snprintf(command, sizeof command, "squeue -h -j %s -o '%%T|%%r|%%S|%%b' 2>/dev/null", id);
         FILE *squeue = popen(command, "re");
-        bool found = squeue && fgets(line, 512, squeue) && strncmp(line, "PENDING|", 8) == 0;
+        bool found = squeue && fgets(line, 512, squeue) && (strncmp(line, "PENDING|", 8) == 0 || strncmp(line, "CONFIGURING|", 12) == 0);
         if (squeue)
                 pclose(squeue);
         line[found ? strcspn(line, "\n") : 0] = 0;
@@ -69,16 +68,17 @@ static void explain(const char *reason, const char *wants, char *text, size_t le
 
 bool cli_why_slurm(const char *name, json_t **ret)
 {
-        char line[512] = "", text[400], *part[4];
-        const char *remedy;
-        unsigned long id = job_of(name);
+        char line[512] = "", text[400] = "its nodes are being started (Slurm: CONFIGURING)", *part[4];
+        const char *remedy = NULL, *id = job_of(name);
         if (!id || !ask(id, line, part))
                 return false;
-        explain(part[1], part[3], text, sizeof text, &remedy);
-        *ret = json_pack("{s:s, s:s, s:s, s:s}", "name", name, "state", "pending", "reason", part[1], "text", text);
+        bool starts = *part[0] == 'C';
+        if (!starts)
+                explain(part[1], part[3], text, sizeof text, &remedy);
+        *ret = json_pack("{s:s, s:s, s:s, s:s}", "name", name, "state", starts ? "configuring" : "pending", "reason", part[1], "text", text);
         if (remedy)
                 json_object_set_new(*ret, "remedy", json_string(remedy));
-        if (strcmp(part[2], "N/A") != 0)
+        if (!starts && strcmp(part[2], "N/A") != 0)
                 json_object_set_new(*ret, "start", json_string(part[2]));
         return *ret != NULL;
 }

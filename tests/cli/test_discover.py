@@ -4,6 +4,7 @@
 import json
 import os
 import subprocess
+import tempfile
 import unittest
 
 from bench import Case, ROOT
@@ -72,8 +73,14 @@ class Scripts(Case):
         return path
 
     def script(self, name, *words, **env):
-        done = subprocess.run([f"{self.tree}/share/fastgpu/{name}", *words], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", **env})
+        done = subprocess.run([f"{self.tree}/share/fastgpu/{name}", *words], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", **env}, cwd=self.work())
         return done.stdout.strip() or done.stderr.strip()
+
+    def work(self):
+        """An executor's folder, as a worker makes it."""
+        folder = tempfile.mkdtemp(dir=self.tree)
+        os.mkdir(f"{folder}/0")
+        return f"{folder}/0"
 
     def executor(self, addresses, **env):
         words = ["-cp", "x", "org.apache.spark.executor.CoarseGrainedExecutorBackend"]
@@ -98,15 +105,31 @@ class Scripts(Case):
     def test_java(self):
         """What is no executor is the real java; an executor is in the vGPU that it was given, or in one of its own."""
         java = f"{self.tree}/jdk/bin/java"
+        refused = f"--refused {self.tree}/share/fastgpu/spark/bin/java"
         self.assertEqual(self.script("spark/bin/java", "-version", FASTGPU_JAVA_HOME=f"{self.tree}/jdk"), "java -version")
-        self.assertTrue(self.executor(["spark/2"]).startswith(f"fastgpu run spark/2 -- {java} -cp x org"))
-        self.assertTrue(self.executor(["red:spark/2"]).startswith("fastgpu run red:spark/2 -- "))
+        self.assertTrue(self.executor(["spark/2"]).startswith(f"fastgpu run {refused} spark/2 -- {java} -cp x org"))
+        self.assertTrue(self.executor(["red:spark/2"]).startswith(f"fastgpu run {refused} red:spark/2 -- "))
         wish = {"FASTGPU_EXECUTOR": "--memory 1G --compute 25"}
-        self.assertTrue(self.executor(["3"], **wish).startswith(f"fastgpu run --memory 1G --compute 25 -- {java}"))
-        self.assertTrue(self.executor(None, **wish).startswith(f"fastgpu run --memory 1G --compute 25 -- {java}"))
+        self.assertTrue(self.executor(["3"], **wish).startswith(f"fastgpu run {refused} --memory 1G --compute 25 -- {java}"))
+        self.assertTrue(self.executor(None, **wish).startswith(f"fastgpu run {refused} --memory 1G --compute 25 -- {java}"))
         self.assertIn("give each one", self.executor(["s/0", "s/1"]))
         self.assertIn("FASTGPU_EXECUTOR", self.executor(["3"]))
         self.assertIn("FASTGPU_EXECUTOR", self.executor(None))
+
+    def test_java_that_is_refused(self):
+        """Spark's program is started to tell the driver, in no vGPU; once a minute in an application's folder."""
+        words = ["-cp", "x", "org.apache.spark.executor.CoarseGrainedExecutorBackend", "--executor-id", "1"]
+        env = {"PATH": "/usr/bin:/bin", "FASTGPU_JAVA_HOME": f"{self.tree}/jdk", "FASTGPU_REFUSED": "vGPU 0 of 1 does not fit: \"x\""}
+        folder = self.work()
+
+        def start():
+            return subprocess.run([f"{self.tree}/share/fastgpu/spark/bin/java", *words], capture_output=True, text=True, env=env, cwd=folder)
+        self.assertEqual(start().stdout, 'java -cp x -Dspark.rpc.message.maxSize=fastgpu: vGPU 0 of 1 does not fit: "x" '
+                                         "org.apache.spark.executor.CoarseGrainedExecutorBackend --executor-id 1\n")
+        again = start()
+        self.assertEqual((again.returncode, again.stdout), (1, ""))
+        os.utime(f"{folder}/../fastgpu-refused", (0, 0))
+        self.assertIn("does not fit", start().stdout)
 
 
 if __name__ == "__main__":

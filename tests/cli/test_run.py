@@ -68,6 +68,15 @@ class Refused(Served):
     def test_unknown_vgpu(self):
         self.assertIn('no vGPU "b"', self.refused("run", "b", "--", "true", code=3))
 
+    def test_told_why(self):
+        """--refused: the other program has the same words, the reason, and no vGPU; a program that is started has not."""
+        told = make_program(f"{self.state}/told", '#!/bin/sh\necho "$FASTGPU_REFUSED|${FASTGPU_ATTACH:-none}|$*"\nexit 9\n')
+        done = self.fastgpu("run", "--refused", told, "nosuch", "--", "echo", "a", "b", code=9)
+        self.assertIn("nosuch", done.stdout)
+        self.assertTrue(done.stdout.endswith("|none|a b\n"), done.stdout)
+        self.assertEqual(f"fastgpu: {done.stdout.split('|')[0]}\n", done.stderr)
+        self.assertIn("--refused /no/such cannot be executed", self.fastgpu("run", "--refused", "/no/such", "nosuch", "--", "true", code=127).stderr)
+
     def test_in_a_project(self):
         for args, env, target in ((["red:a"], {}, "red:a"), (["red:a/1"], {"FASTGPU_PROJECT": "blue"}, "red:a/1"), (["a", "--project", "red"], {}, "red:a"),
                                   (["a/0"], {"FASTGPU_PROJECT": "red"}, "red:a/0")):

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -161,6 +162,19 @@ external-resource.gpu.param.discovery-script.path: {tool("share", "fastgpu", "fl
     def held(self, name):
         return [self.node.usage(f"{name}/{i}")["memory_used"] for i in (0, 1)]
 
+    def waits(self, reason, text):
+        """What `why` says of the job, as the JobManager's page has it; where that is is Flink's configuration."""
+        jobs = self.wait(lambda: self.ask("/jobs/overview").get("jobs"), "the job is there")
+        said = {}
+
+        def as_wanted():
+            said.update(self.node.json("why", f"flink/{jobs[0]['jid']}"))
+            return said["reason"] == reason and re.search(text, said["text"])
+        try:
+            self.wait(as_wanted, f"why says {reason}")
+        except AssertionError as e:
+            raise AssertionError(f"{e}\n{said}") from None
+
     def test_tasks_on_the_vgpus_of_their_task_managers(self):
         for name in ("flink-1", "flink-2"):
             self.node.fastgpu("create", "--name", name, "--gpus", "2", "--memory", "64M", "--compute", "20")
@@ -168,13 +182,18 @@ external-resource.gpu.param.discovery-script.path: {tool("share", "fastgpu", "fl
         os.mkdir(seen_dir)
         self.standing["jobmanager"] = self.java("jobmanager", "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint",
                                                 "--configDir", self.node.dir)
-        first, second = self.task_manager("flink-1"), self.task_manager("flink-2")
-        self.wait(lambda: self.ask("/overview").get("slots-total") == 4, "two TaskManagers are there")
+        self.wait(lambda: self.ask("/overview"), "the JobManager answers")
         client = self.java("client", "org.apache.flink.client.cli.CliFrontend", "run", "-d", self.job, "4", seen_dir)
+        self.waits("no-worker", r"^there is no TaskManager \(Flink: RUNNING\)$")
+        first = self.task_manager("flink-1")
+        self.waits("no-slot", r"^4 of its tasks wait, and none of the 2 slots of 1 TaskManagers is free \(Flink: RUNNING\)$")
+        second = self.task_manager("flink-2")
+        self.wait(lambda: self.ask("/overview").get("slots-total") == 4, "two TaskManagers are there")
         seen = self.found([first, second])
         self.check(seen, first)
         self.check(seen, second)
         self.assertEqual(len({s["attach"] for s in seen}), 2, "each TaskManager in its own set")
+        self.waits("runs", r"^all of its tasks have slots \(Flink: RUNNING\)$")
         self.wait(lambda: client.poll() is not None, "flink run -d is over")
         for name in ("flink-1", "flink-2"):
             self.assertTrue(all(used >= HELD for used in self.held(name)), self.held(name))

@@ -17,6 +17,7 @@ import node  # noqa: E402
 
 PLUGIN = node.tool("lib", "fastgpu", "slurm", "spank_fastgpu.so")
 NEEDED = ("munged", "slurmctld", "slurmd", "srun", "sbatch", "scontrol", "squeue", "ip")
+ACCOUNTING = ("mariadbd", "mariadb-install-db", "mariadb", "slurmdbd", "sacctmgr", "sacct")
 NODES = ("n1", "n2")
 # Any character devices do as GPUs' nodes: nothing opens them.
 GPUS = ("/dev/null", "/dev/zero")
@@ -224,19 +225,21 @@ class Cluster:
         conf = self.path(f"slurm-{name}.conf" if name in self.nodes_without else "slurm.conf")
         self.start(f"slurmd-{name}", find("slurmd"), "-D", "-N", name, "-f", conf, env={**self.env, "SLURM_CONF": conf, "TEST_SLURMD": self.path(name)})
 
-    def kill_node(self, name):
+    def kill_node(self, name, look=None):
         """All of a node at once, as when its plug is pulled: slurmd, its steps and their programs, its daemon of FastGPU. First all are
-        stopped, so that none hears of another's end."""
+        stopped, so that none hears of another's end. What `look` finds just before."""
         slurmd = self.processes[f"slurmd-{name}"]
         slurmd.send_signal(signal.SIGSTOP)
         stopped = set()
         while found := set(self.processes_of(name)) - stopped:
             self.signal(found, signal.SIGSTOP)
             stopped |= found
+        seen = look() if look else None
         self.signal(stopped, signal.SIGKILL)
         slurmd.kill()
         slurmd.wait()
         self.daemons[name].stop_daemon(signal.SIGKILL)
+        return seen
 
     @staticmethod
     def signal(pids, number):

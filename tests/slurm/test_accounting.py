@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Slurm's own accounting, slurmdbd over MariaDB: what it has of a job is what FastGPU's ledger has."""
+import os
 import re
 import unittest
 
@@ -37,7 +38,20 @@ class Accounting(unittest.TestCase):
             for name in NODES:
                 wait_until(lambda: not c.sets(name), 20, "nothing is left")
 
+    def test_cancelled(self):
+        """slurmctld takes nothing more of such a job, Slurm's database does."""
+        with Cluster(sim="2xH100", accounting=True) as c:
+            job = c.slurm("sbatch", "--parsable", "-o", "/dev/null", "--fastgpu=1:8G:25", "--wrap", f"{VECTORS}; echo >{c.path('worked')}; sleep 100").stdout.strip()
+            wait_until(lambda: os.path.exists(c.path("worked")), 20, "it has worked")
+            c.slurm("scancel", job)
+            def said():
+                return entries(c.slurm("sacct", "-X", "-n", "-P", "-j", job, "--format=AdminComment").stdout)
+            wait_until(said, 60, "its use is told")
+            for name, us in said().items():
+                self.assertGreater(us, 0)
+                self.assertEqual(us, Ledger(c.daemons[name]).us[f"slurm-{job}"])
+
 
 if __name__ == "__main__":
-    cluster.require("mariadbd", "mariadb-install-db", "mariadb", "slurmdbd", "sacctmgr", "sacct")
+    cluster.require(*cluster.ACCOUNTING)
     unittest.main(verbosity=2)

@@ -86,6 +86,9 @@ exec {tool("share", "fastgpu", "slurm", name)} "$1" >>{c.path("sites.out")} 2>&1
     def let_wait_no_more(self):
         # Slurm forgets a node's reason when it powers the node down.
         self.reasons |= set(re.findall(r"Reason=(fastgpu: .*?) \[", self.c.slurm("scontrol", "-o", "show", "node", "c2", check=False).stdout))
+        for job in self.c.slurm("squeue", "-h", "-t", "CONFIGURING", "-o", "%A").stdout.split():
+            said = self.c.daemons["n1"].fastgpu("why", f"slurm-{job}", check=False)
+            self.starting |= {said.stdout.split(" is ")[-1]} if said.returncode == 0 else set()
         for line in self.c.slurm("squeue", "-h", "-t", "PENDING", "-o", "%A %r").stdout.splitlines():
             if line.endswith("BeginTime"):
                 self.c.slurm("scontrol", "update", f"JobId={line.split()[0]}", "StartTime=now")
@@ -117,8 +120,9 @@ exec {tool("share", "fastgpu", "slurm", name)} "$1" >>{c.path("sites.out")} 2>&1
         self.assertIn("the job needs a time limit (--time)", refused())
 
     def test_there_and_back(self):
-        self.reasons = set()
+        self.reasons, self.starting = set(), set()
         with self.c as c:
+            c.daemons["n1"].env["SLURM_CONF"] = c.env["SLURM_CONF"]
             self.check_constraints(c)
             # The private nodes are full until both others are done, however long they take to come.
             script = (f"touch {c.path('where')}; {VECTORS} 65536 1 || exit; case $SLURMD_NODENAME in n*) until [ $(grep -c ^c {c.path('where')}) = 2 ]; do sleep 0.2; done;; esac; "
@@ -131,6 +135,7 @@ exec {tool("share", "fastgpu", "slurm", name)} "$1" >>{c.path("sites.out")} 2>&1
             # Four private GPUs, then the cheapest site's two nodes, of which one failed: the next site's first.
             self.assertEqual(where, ["c1", "c11", "n1", "n1", "n2", "n2"])
             self.assertRegex(" ".join(self.reasons), r"^fastgpu: site near: .*ended with 1: out of luck$")
+            self.assertIn("its nodes are being started (Slurm: CONFIGURING).\n", {text.partition(": ")[2] for text in self.starting})
             self.assertNotIn("fg-c2", self.spaces())
             wait_until(lambda: not self.spaces(), 60, "rented nodes are given back")
             wait_until(lambda: json.loads(self.sites("list", "--json")) == [], 30, "nothing is remembered of them")

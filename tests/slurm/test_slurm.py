@@ -3,7 +3,12 @@
 """Slurm's own daemons and commands with the plugin: what is typed, what a job's programs see, what is left, what is accounted, what
 happens when the plugin or a node is missing."""
 import collections
+import contextlib
+import glob
+import os
 import re
+import sys
+import time
 import unittest
 
 import cluster
@@ -184,6 +189,7 @@ class Slurm(unittest.TestCase):
         held = submit("--hold")
         self.slurm("scontrol", "hold", held)
         jobs[held] = ("JobHeldAdmin", "an administrator holds it")
+        jobs[submit("--hold", "--array=1-2") + "_2"] = ("JobHeldUser", "it is held")
         self.check_reasons(daemon, jobs)
         # More than the node has: the first of those that wait lacks room, the others wait behind it.
         submit("-w", "n1")
@@ -223,6 +229,8 @@ class Slurm(unittest.TestCase):
         wait_until(lambda: any(f"slurm-{job}" in self.cluster.sets(n) for n in NODES), 20, "its vGPU is there")
         self.slurm("scancel", job)
         self.gone()
+        for name in NODES:
+            wait_until(lambda: not glob.glob(self.cluster.path("state", name, "run", "slurm-untold", "*")), 20, "nothing is kept for a database that is not there")
 
     def test_daemon_gone(self):
         """No daemon, no program: the limits could not be kept."""
@@ -290,22 +298,38 @@ class Burst(unittest.TestCase):
     JOBS = 200
 
     def test_two_hundred_jobs_and_a_node_that_dies(self):
-        with Cluster(sim=SIM, cpus=8) as c:
+        with Cluster(sim=SIM, cpus=8, accounting=True) as c:
             script = c.path("job.sh")
             c.write("job.sh", f"#!/bin/sh\n{VECTORS} 65536 1 || exit 9\nsleep 0.3\necho $SLURM_ARRAY_TASK_ID >>{c.path('done')}\n", 0o755)
             first = int(c.slurm("sbatch", "--parsable", "--requeue", "-o", c.path("job-%a.out"), f"--array=1-{self.JOBS}", "--fastgpu=1:4G:20", script).stdout)
             wait_until(lambda: self.done(c) >= self.JOBS // 5, 60, "a fifth of the jobs is over")
-            before = {("n2", name) for name in [*Ledger(c.daemons["n2"]).us, *c.sets("n2")]}
-            c.kill_node("n2")
+            before = c.kill_node("n2", lambda: self.ledger_at_rest(c.daemons["n2"]))
             wait_until(lambda: "down" in c.states()["n2"], 60, "n2 is missed")
+            self.no_wait(c)
+            # All its jobs end on the other node before it is back: slurmctld takes nothing of them any more.
+            wait_until(lambda: not c.slurm("squeue", "-h").stdout, 180, "all jobs are over")
             c.start_fastgpud("n2")
             c.start_slurmd("n2")
-            # Slurm lets jobs of a node that failed wait for two minutes.
-            for job in c.slurm("squeue", "-h", "-r", "-t", "PENDING", "-o", "%A %r").stdout.splitlines():
-                if job.endswith("BeginTime"):
-                    c.slurm("scontrol", "update", f"JobId={job.split()[0]}", "StartTime=now")
-            wait_until(lambda: not c.slurm("squeue", "-h").stdout, 120, "all jobs are over")
             self.check(c, first, before)
+
+    @staticmethod
+    def no_wait(c):
+        """Slurm lets jobs of a node that failed wait for two minutes."""
+        for job in c.slurm("squeue", "-h", "-r", "-t", "PENDING", "-o", "%A %r").stdout.splitlines():
+            if job.endswith("BeginTime"):
+                c.slurm("scontrol", "update", f"JobId={job.split()[0]}", "StartTime=now")
+
+    @staticmethod
+    def ledger_at_rest(daemon):
+        """What the node's daemon has of each vGPU, once nothing is added to it any more: the programs are stopped."""
+        seen = [None]
+
+        def same():
+            seen.append(Ledger(daemon).us)
+            time.sleep(0.2)
+            return seen[-1] == seen[-2]
+        wait_until(same, 20, "nothing is used any more")
+        return seen[-1]
 
     @staticmethod
     def done(c):
@@ -330,21 +354,48 @@ class Burst(unittest.TestCase):
         again = {int(j["ArrayTaskId"]) for j in jobs if int(j["Restarts"])}
         self.assertTrue(again, "the node died while it had jobs")
         self.assertLessEqual({task for task, count in runs.items() if count > 1}, again)
-        # Nothing is used that no job has said, nothing said that was not used.
+        # Nothing is used that no job has said, nothing said that was not used, to the µs, of the node that died too: Slurm's accounting has
+        # what its daemon had counted until then, of which that itself has lost the minute in which it was killed.
+        used = {("n1", vgpu): us for vgpu, us in Ledger(c.daemons["n1"]).us.items() if us}
+        used.update({("n2", vgpu): us for vgpu, us in (Ledger(c.daemons["n2"]).us | before).items() if us})
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: self.told(c, first) == used, 60, "Slurm's accounting is the ledgers'")
+        self.assertEqual(self.differ(self.told(c, first), used), {}, "(told, used)")
+        self.assertGreaterEqual(len(used), self.JOBS)
+        self.assertTrue(any(self.left_behind(c, vgpu) for name, vgpu in used if name == "n2"), "the node died while a job used it")
+        # What is told again, as by a slurmd that was ended before it could note that it had told, changes nothing, nor does what is older.
+        wait_until(lambda: not os.listdir(c.path("state", "n2", "run", "slurm-untold")), 30, "all is told")
+        again = [(vgpu.removeprefix("slurm-"), us) for (name, vgpu), us in used.items() if name == "n2" and self.left_behind(c, vgpu)]
+        for i, (job, us) in enumerate(again):
+            c.write(f"state/n2/run/slurm-untold/{job}.0", f"n2:vgpus=1,gpu_us={us - i % 2}\n")
+        c.processes["slurmd-n2"].terminate()
+        c.processes["slurmd-n2"].wait(20)
+        c.start_slurmd("n2")
+        wait_until(lambda: c.states()["n2"] == "idle", 30, "n2 is back again")
+        wait_until(lambda: not os.listdir(c.path("state", "n2", "run", "slurm-untold")), 30, "nothing is left to tell")
+        self.assertEqual(self.told(c, first), used)
+
+    @staticmethod
+    def told(c, first):
+        """{(node, vGPU): µs} that sacct has of the jobs."""
         told = collections.Counter()
-        for job in jobs:
-            for where, us in entries(job["AdminComment"]).items():
+        for line in c.slurm("sacct", "-X", "-n", "-P", "-j", str(first), "--format=JobIDRaw,AdminComment").stdout.splitlines():
+            job, _, comment = line.partition("|")
+            for where, us in entries(comment).items():
                 name, _, restarts = where.partition(".")
-                told[name, f"slurm-{job['JobId']}" + (f".{restarts}" if restarts else "")] += us
-        used = {(name, vgpu): us for name in NODES for vgpu, us in Ledger(c.daemons[name]).us.items() if us}
-        # A daemon that is killed loses its open minute, and a job that ended elsewhere meanwhile is told of no use any more: on the node
-        # that died, before it did, one of the two may lack what the other has.
-        told = {k: v for k, v in told.items() if v}
-        wrong = {k: (told.get(k), used.get(k)) for k in {*told, *used} if told.get(k) != used.get(k)}
-        self.assertEqual({k: v for k, v in wrong.items() if k not in before or None not in v}, {}, f"what was told, what was used, of {len(told)}")
-        self.assertGreaterEqual(len({*told, *used} - before), self.JOBS // 2)
+                told[name, f"slurm-{job}" + (f".{restarts}" if restarts else "")] += us
+        return {k: v for k, v in told.items() if v}
+
+    @staticmethod
+    def differ(told, used):
+        return {k: (told.get(k), used.get(k)) for k in {*told, *used} if told.get(k) != used.get(k)}
+
+    @staticmethod
+    def left_behind(c, vgpu):
+        """The job of that vGPU ran again."""
+        return "." not in vgpu and int(c.job(vgpu.removeprefix("slurm-"))["Restarts"]) > 0
 
 
 if __name__ == "__main__":
-    cluster.require()
+    cluster.require(*(cluster.ACCOUNTING if "Burst" in sys.argv else ()))
     unittest.main(verbosity=2)

@@ -27,7 +27,7 @@ def work(_):
 
 sc = SparkContext()
 end = time.monotonic() + 60
-while len(sc._jsc.sc().statusTracker().getExecutorInfos()) < TASKS + 1 and time.monotonic() < end:
+while not sc._jsc.sc().isStopped() and len(sc._jsc.sc().statusTracker().getExecutorInfos()) < TASKS + 1 and time.monotonic() < end:
     time.sleep(0.2)
 print("FOUND", json.dumps(sc.parallelize(range(TASKS), TASKS).barrier().mapPartitions(work).collect()))
 sc.stop()

@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -158,13 +159,33 @@ class Spark(unittest.TestCase):
             log = self.log_of(node, self.start(node, str(HERE / "app.py"), INSIDE, PYTHON, "1"))
             self.assertRegex(log, r"ERROR .*gpu-discovery\) exited with code 3: fastgpu: .*nosuch")
 
+    def test_why_one_waits(self):
+        """The master says WAITING and no more, the driver that no resources were accepted; `why` says which."""
+        with Node() as node:
+            node.discover = "spark"
+            node.fastgpu("create", "--name", "spark", "--memory", "256M", "--compute", "20")
+            two = {"spark.worker.resource.gpu.amount": 1, "spark.executor.resource.gpu.amount": 2, "spark.task.resource.gpu.amount": 2}
+            application = self.start(node, str(HERE / "waits.py"), **two)
+            errors = pathlib.Path(node.dir, "errors")
+            page = wait_until(lambda: re.search(r"MasterWebUI.*started at (http://\S+)", errors.read_text()), 120, "the master is there")[1]
+            name = wait_until(lambda: re.search(r"app ID (app-\S+)", errors.read_text()), 120, "the application is there")[1]
+            why = node.json("why", f"spark/{name}", "--url", page)
+            self.assertEqual((why["name"], why["state"], why["reason"]), (f"spark/{name}", "pending", "no-vgpu"), why)
+            self.assertRegex(why["text"], r"^an executor wants 2 gpu, and the worker with most free, worker-\S+, has 1 of 1 \(Spark: WAITING\)$")
+            self.assertRegex(why["node"], r"^device 0 has .* free")
+            self.assertIn(f"{name.replace('app-', 'app-9')}; type spark/", node.fastgpu("why", f"spark/{name.replace('app-', 'app-9')}", "--url", page, check=False).stderr)
+            wait_until(lambda: "Initial job has not accepted any resources" in errors.read_text(), 120, "Spark says that it waits")
+            application.terminate()
+            application.communicate(timeout=60)
+
     def test_executors_that_cannot_have_theirs(self):
-        """The driver is told the exit status, which is `fastgpu run`'s, and the executor's stderr has the reason."""
+        """The driver is told why, in an error of its log; the executor's stderr says it as well."""
         with Node() as node:
             node.discover = "--compute 20 --device 0"
-            wish = {"spark.executorEnv.FASTGPU_EXECUTOR": "--memory 900T", "spark.deploy.maxExecutorRetries": 1}
-            log = self.log_of(node, self.start(node, str(HERE / "app.py"), INSIDE, PYTHON, "1", **wish))
-            self.assertIn("(Command exited with code 5)", log)
+            # What the application sets of the way the reason takes does not stop it.
+            wish = {"spark.executorEnv.FASTGPU_EXECUTOR": "--memory 900T", "spark.deploy.maxExecutorRetries": 1, "spark.rpc.message.maxSize": 64}
+            log = self.log_of(node, self.start(node, str(HERE / "app.py"), INSIDE, PYTHON, str(2 * self.EXECUTORS), **wish))
+            self.assertRegex(log, r"ERROR .*Lost .*executor \d+.*: Unable to create executor due to .*fastgpu: .*does not fit.*900 TiB")
             self.assertRegex(log, "ERROR .*Application has been killed. Reason: Master removed our application: FAILED")
             said = [pathlib.Path(path).read_text() for path in glob.glob(f"{cache.folder()}/lib/*/site-packages/pyspark/work/*/*/stderr")]
             # The last one may have been ended before it could say anything.

@@ -127,6 +127,9 @@ static void test_comments(void **state)
                 {"fastgpu=n1:a=1;n2:a=3", "n1:a=2", "fastgpu=n1:a=2;n2:a=3"},
                 {"fastgpu=n1:a=1;n2:a=3 and this", "n2:a=4", "fastgpu=n1:a=1;n2:a=4 and this"},
                 {"fastgpu=n1:a=1 and n2:a=3", "n2:a=4", "fastgpu=n1:a=1;n2:a=4 and n2:a=3"},
+                {"fastgpu=n1:vgpus=1,gpu_us=7;n2:vgpus=1,gpu_us=9", "n1:vgpus=1,gpu_us=10", "fastgpu=n1:vgpus=1,gpu_us=10;n2:vgpus=1,gpu_us=9"},
+                {"fastgpu=n1:vgpus=1,gpu_us=7;n2:vgpus=1,gpu_us=9", "n1:vgpus=1,gpu_us=6", "fastgpu=n1:vgpus=1,gpu_us=7;n2:vgpus=1,gpu_us=9"},
+                {"fastgpu=n1:vgpus=1;n2:vgpus=1,gpu_us=9", "n1:vgpus=1,gpu_us=6", "fastgpu=n1:vgpus=1,gpu_us=6;n2:vgpus=1,gpu_us=9"},
                 {"fastgpu=n1:a=1", "n1.1:a=2", "fastgpu=n1:a=1;n1.1:a=2"},
         };
         for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

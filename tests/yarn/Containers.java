@@ -25,11 +25,16 @@ import org.apache.hadoop.yarn.client.api.YarnClientApplication;
 import org.apache.hadoop.yarn.conf.YarnConfiguration;
 import org.apache.hadoop.yarn.server.MiniYARNCluster;
 import org.apache.hadoop.yarn.server.nodemanager.NodeManager;
+import org.apache.hadoop.yarn.server.resourcemanager.ResourceManager;
+import org.apache.hadoop.yarn.server.resourcemanager.webapp.RMWebApp;
 import org.apache.hadoop.yarn.util.Records;
+import org.apache.hadoop.yarn.webapp.WebApp;
+import org.apache.hadoop.yarn.webapp.WebApps;
 
 /**
  * A ResourceManager, a NodeManager and an application that a test leads by lines of standard input:
- * start NAME VGPUS COMMAND; stop NAME; end NAME (waits for it); restart (the NodeManager); each answered by one line.
+ * start NAME VGPUS COMMAND; stop NAME; end NAME (waits for it); restart (the NodeManager); ask VGPUS (for a container, and waits for none);
+ * forget (what was asked for, and tells the ResourceManager what is not wanted any more); where (the ResourceManager's page, the application); each answered by one line.
  */
 public final class Containers {
   private final YarnConfiguration conf = new YarnConfiguration();
@@ -39,6 +44,8 @@ public final class Containers {
   private final NMClient nodes = NMClient.createNMClient();
   private final Map<String, Container> started = new TreeMap<>();
   private NodeManager manager;
+  private ContainerRequest asked;
+  private ApplicationId application;
 
   static void say(Object what) {
     System.out.println("SAYS " + what);
@@ -62,7 +69,8 @@ public final class Containers {
     manager = cluster.getNodeManager(0);
     client.init(cluster.getConfig());
     client.start();
-    register(submit());
+    application = submit();
+    register(application);
     nodes.init(cluster.getConfig());
     nodes.start();
   }
@@ -91,10 +99,36 @@ public final class Containers {
     asking.registerApplicationMaster("127.0.0.1", 0, "");
   }
 
-  private String start(String name, long vgpus, String command) throws Exception {
+  private static ContainerRequest request(long vgpus) {
     Resource wanted = Resource.newInstance(64, 1);
     wanted.setResourceValue("fastgpu.dev/vgpu", vgpus);
-    ContainerRequest request = new ContainerRequest(wanted, null, null, Priority.newInstance(0));
+    return new ContainerRequest(wanted, null, null, Priority.newInstance(0));
+  }
+
+  private String ask(long vgpus) throws Exception {
+    asked = request(vgpus);
+    asking.addContainerRequest(asked);
+    return "given " + asking.allocate(0.1f).getAllocatedContainers().size();
+  }
+
+  /** In one Java machine the pages that began last, the NodeManager's, are at all addresses: the ResourceManager's begin once more. */
+  private String where() throws Exception {
+    ResourceManager resources = cluster.getResourceManager();
+    WebApp pages = WebApps.$for("cluster", ResourceManager.class, resources, "ws").with(cluster.getConfig()).at("127.0.0.1", 0, true).start(new RMWebApp(resources));
+    return "http://127.0.0.1:" + pages.port();
+  }
+
+  private String forget() throws Exception {
+    if (asked != null) {
+      asking.removeContainerRequest(asked);
+      asked = null;
+    }
+    asking.allocate(0.1f);
+    return "forgotten";
+  }
+
+  private String start(String name, long vgpus, String command) throws Exception {
+    ContainerRequest request = request(vgpus);
     asking.addContainerRequest(request);
     List<Container> given = List.of();
     for (int i = 0; i < 300 && given.isEmpty(); i++) {
@@ -156,6 +190,12 @@ public final class Containers {
         return end(words[1]);
       case "restart":
         return restart();
+      case "ask":
+        return ask(Long.parseLong(words[1]));
+      case "forget":
+        return forget();
+      case "where":
+        return where() + " " + application;
       default:
         throw new IllegalArgumentException(words[0]);
     }

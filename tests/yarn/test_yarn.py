@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import unittest
+import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "lib"), str(HERE.parent / "e2e")]
@@ -142,6 +143,26 @@ class Containers(unittest.TestCase):
         """What each set holds on its vGPUs, by the set's name."""
         return {s["name"]: [v["usage"]["memory_used"] for v in s["vgpus"]] for s in self.node.get("/v1/vgpus")["sets"]}
 
+    def check_why(self):
+        """`why` of an application that waits, and the ResourceManager's own word for it."""
+        url, application = self.tell("where").split()
+        def why():
+            return self.node.json("why", f"yarn/{application}", "--url", url)
+        self.assertEqual(self.tell("forget"), "forgotten")
+        self.assertEqual((why()["state"], why()["reason"]), ("running", "runs"), why())
+        self.assertEqual(self.tell("ask", "2"), "given 0")
+        self.assertEqual((why()["state"], why()["reason"]), ("pending", "no-vgpu"), why())
+        self.assertRegex(why()["text"], r"^a container wants 2 of fastgpu.dev/vgpu, and the node with most free, \S+, has 1 of 5 \(YARN: RUNNING")
+        self.assertRegex(why()["node"], "^device 0 has .* free")
+
+        def its_own():
+            with urllib.request.urlopen(f"{url}/ws/v1/cluster/scheduler/app-activities/{application}", timeout=30) as reply:
+                return reply.read().decode()
+        wait_until(lambda: '"allocationState":"REJECTED","diagnostic":"Queue does not have enough headroom' in its_own(), self.PATIENCE, "YARN says what is short")
+        self.assertEqual(self.tell("forget"), "forgotten")
+        self.assertEqual(why()["reason"], "runs")
+        self.assertIn("knows no application_9_9", self.node.fastgpu("why", "yarn/application_9_9", "--url", url, check=False).stderr)
+
     def test_given_to_containers_and_back(self):
         self.assertEqual(self.said(), "ready")
         self.work("first", 2)
@@ -152,6 +173,7 @@ class Containers(unittest.TestCase):
         self.assertTrue(all(used[0] >= self.HELD for used in self.held().values()), self.held())
         self.assertEqual(self.tell("start", "third", "2", "true"), "none", "five are all that fit")
 
+        self.check_why()
         self.tell("stop", "first")
         self.assertRegex(self.tell("end", "first"), "^(-105|137|143) ")
         wait_until(lambda: len(self.held()) == 1, 10, "a stopped container's vGPUs are given back")

@@ -244,19 +244,23 @@ static int end_by_force(const struct fgi_slurm_job *job, struct fgi_slurm_use *r
         return end(job, true, ret, error, len);
 }
 
-int fgi_slurm_job_end(const struct fgi_slurm_job *job, char *error, size_t len)
+int fgi_slurm_job_end(const struct fgi_slurm_job *job, fgi_slurm_left_fn *left, void *data, char *error, size_t len)
 {
         struct fgi_slurm_job run = *job;
         struct fgi_slurm_use use;
         int r = 0;
-        for (run.restarts = 0; run.restarts <= job->restarts && r == 0; run.restarts++)
+        for (run.restarts = 0; run.restarts <= job->restarts && r == 0; run.restarts++) {
+                use = (struct fgi_slurm_use){0};
                 r = with_set(&run, end_by_force, &use, error, len);
+                if (use.vgpus)
+                        left(&run, &use, data);
+        }
         return r;
 }
 
-int fgi_slurm_job_sweep(const struct fgi_slurm_config *config, void (*each)(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *data), void *data)
+int fgi_slurm_job_sweep(const struct fgi_slurm_config *config, fgi_slurm_left_fn *left, void *data)
 {
-        char error[FGI_SLURM_TEXT];
+        char error[FGI_SLURM_TEXT], path[160];
         struct fgi_slurm_reply reply;
         struct fgi_slurm_use use;
         struct set set;
@@ -268,9 +272,13 @@ int fgi_slurm_job_sweep(const struct fgi_slurm_config *config, void (*each)(cons
                 struct fgi_slurm_config its = *config;
                 memcpy(its.project, set.project, sizeof its.project);
                 set.job.config = &its;
+                path_of(&set.job, path, sizeof path);
+                if (use_of(&set.job, path, &use, error, sizeof error) != 0)
+                        continue;
+                left(&set.job, &use, data);
                 /* Without force: what programs still use is refused, and is a running job's. */
-                if (end(&set.job, false, &use, error, sizeof error) == 0 && use.vgpus)
-                        each(&set.job, &use, data);
+                if (end(&set.job, false, &use, error, sizeof error) != 0)
+                        left(&set.job, NULL, data);
         }
         free(reply.body);
         return 0;

@@ -7,6 +7,7 @@
 #include <slurm/spank.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -177,13 +178,6 @@ EXPORT int slurm_spank_task_init(spank_t sp, int argc, char **argv)
         return 0;
 }
 
-static void account(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *node)
-{
-        char why[FGI_SLURM_TEXT];
-        if (fgi_slurm_account(job, node, use, why, sizeof why) < 0)
-                slurm_error("fastgpu: %s", why);
-}
-
 /* In slurmstepd, as root, for each task that has ended. */
 EXPORT int slurm_spank_task_exit(spank_t sp, int argc, char **argv)
 {
@@ -195,9 +189,35 @@ EXPORT int slurm_spank_task_exit(spank_t sp, int argc, char **argv)
         if (!last || !shared_node || !(*shared_node)[0] || !job_of(sp, &job))
                 return 0;
         snprintf(node, sizeof node, "%.*s", HOST_NAME_MAX, *shared_node);
-        if (read_config(sp, argc, argv, node, why, sizeof why) == 0)
-                account(&job, NULL, node);
+        if (read_config(sp, argc, argv, node, why, sizeof why) == 0 && fgi_slurm_account(&job, node, why, sizeof why) < 0)
+                slurm_error("fastgpu: %s", why);
         return 0;
+}
+
+static void keep(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *node)
+{
+        int r = fgi_slurm_untold_keep(job, node, use);
+        if (r < 0)
+                slurm_error("fastgpu: job %" PRIu32 ": what it used is not written down: %s", job->id, strerror(-r));
+}
+
+static void failed(const char *why)
+{
+        slurm_error("fastgpu: %s", why);
+}
+
+/* Of a job that was cancelled its last steps told nothing, since to slurmctld it was over. Slurm waits for an epilog, and for whoever has its
+ * output. */
+static void tell_later(void)
+{
+        if (fork() != 0)
+                return;
+        setsid();
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        for (int fd = 0; null >= 0 && fd < 3; fd++)
+                dup2(null, fd);
+        fgi_slurm_untold_tell(&config, failed);
+        _exit(0);
 }
 
 /* As root, when all of the job's programs on this node are over. A failure here would take the node out of service: it is logged, unless it
@@ -212,7 +232,8 @@ EXPORT int slurm_spank_job_epilog(spank_t sp, int argc, char **argv)
         if (r == 0) {
                 /* Of a job that is to run again this is the next run's number. */
                 job.restarts = (uint32_t)strtoul(variable(sp, "SLURM_JOB_RESTART_COUNT", restarts, sizeof restarts), NULL, 10);
-                r = fgi_slurm_job_end(&job, why, sizeof why);
+                r = fgi_slurm_job_end(&job, keep, node, why, sizeof why);
+                tell_later();
         }
         if (r < 0 && r != -ENOENT)
                 slurm_error("fastgpu: epilog: %s", why);
@@ -248,9 +269,10 @@ static void sweep(spank_t sp, int argc, char **argv)
         }
         if (fork() != 0)
                 return;
-        int r = fgi_slurm_job_sweep(&config, account, node);
+        int r = fgi_slurm_job_sweep(&config, keep, node);
         if (r < 0)
                 slurm_error("fastgpu: fastgpud does not answer at %s: %s; steps with --fastgpu will be refused here", config.socket, strerror(-r));
+        fgi_slurm_untold_tell(&config, failed);
         _exit(0);
 }
 

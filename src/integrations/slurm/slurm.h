@@ -15,6 +15,7 @@
 #endif
 #define FGI_SLURM_SOCKET  "/run/fastgpu/api.sock"
 #define FGI_SLURM_TEXT    512u
+#define FGI_SLURM_ENTRY   320u
 #define FGI_SLURM_GPUS    64u
 
 /* Exit codes of a task that was not started, as `fastgpu run` has them. */
@@ -89,20 +90,43 @@ struct fgi_slurm_use {
 };
 /* Negative errno with a sentence when the daemon does not tell. */
 int fgi_slurm_job_use(const struct fgi_slurm_job *job, struct fgi_slurm_use *ret, char *error, size_t len);
-/* Ends what still runs in them and takes them away, those of earlier runs too. 0, or negative errno with a sentence. */
-int fgi_slurm_job_end(const struct fgi_slurm_job *job, char *error, size_t len);
-/* Takes away those of jobs that are no longer here: nothing runs in them. `each` is told of them. */
-int fgi_slurm_job_sweep(const struct fgi_slurm_config *config, void (*each)(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *data), void *data);
+typedef void fgi_slurm_left_fn(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *data);
+/* Ends what still runs in them and takes them away, those of earlier runs too; `left` is told of each. 0, or negative errno with a sentence. */
+int fgi_slurm_job_end(const struct fgi_slurm_job *job, fgi_slurm_left_fn *left, void *data, char *error, size_t len);
+/* Takes away those of jobs that are no longer here: nothing runs in them. `left` is told of each before that, and without `use` of one that
+ * is a running job's after all. */
+int fgi_slurm_job_sweep(const struct fgi_slurm_config *config, fgi_slurm_left_fn *left, void *data);
 
 /* --- comment.c --- */
 
-/* The comment with `entry` ("NODE:…") in place of the one of the same node, else as the last of ours. To be freed; NULL: no memory. */
+/* The comment with `entry` ("NODE:…") in place of the one of the same node, unless that has more, else as the last of ours. To be freed; NULL: no memory. */
 char *fgi_slurm_comment(const char *before, const char *entry);
 
 /* --- account.c --- */
 
 /* Puts what the job has used here so far into its AdminComment, in place of what this node said before, beside what others did. 0, or
- * negative with a sentence. `use`: NULL to ask the daemon. */
-int fgi_slurm_account(const struct fgi_slurm_job *job, const char *node, const struct fgi_slurm_use *use, char *error, size_t len);
+ * negative with a sentence. */
+int fgi_slurm_account(const struct fgi_slurm_job *job, const char *node, char *error, size_t len);
+/* "n1.2:vgpus=1,gpu_us=7", of its third run. */
+void fgi_slurm_entry(const struct fgi_slurm_job *job, const char *node, const struct fgi_slurm_use *use, char *ret, size_t len);
+/* The same of a job that may be over: then into what Slurm's database has of it, once that has its end, which is waited for. -ENOENT: nothing
+ * knows of the job any more. */
+int fgi_slurm_account_late(const struct fgi_slurm_config *config, uint32_t job, const char *entry, char *error, size_t len);
+
+/* --- untold.c: what a node has yet to tell of jobs that are gone from it --- */
+
+/* Of each a file beside the daemon's socket, until Slurm has it: whoever is ended meanwhile goes on with the next start, and what is told
+ * twice is the same entry. `use` NULL: forgets it. 0 or negative errno. */
+int fgi_slurm_untold_keep(const struct fgi_slurm_job *job, const char *node, const struct fgi_slurm_use *use);
+/* Tells them all; `failed` of each that Slurm did not take, which stays unless there is nothing that ever would. */
+void fgi_slurm_untold_tell(const struct fgi_slurm_config *config, void (*failed)(const char *why));
+
+/* --- database.c: Slurm's database, slurmdbd --- */
+
+/* 0: *ret is the comment of the job, which has ended, to be freed; -EAGAIN: it has no end there yet; -ENOENT: there is no such job, or no
+ * database. */
+int fgi_slurm_database_read(uint32_t job, char **ret);
+/* Of the same job; 0, or -EIO. */
+int fgi_slurm_database_write(uint32_t job, const char *comment);
 
 #endif
