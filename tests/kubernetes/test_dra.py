@@ -351,7 +351,7 @@ class Dra(unittest.TestCase):
         self.refused("the API server at https://127.0.0.1")
 
     def test_claims_that_come_together(self):
-        """Eight are asked for at once, the others as those are told, in whatever time that takes; one after the other over one connection."""
+        """Four are asked for at once, the others as those are told, in whatever time that takes; one after the other over one connection."""
         process = self.start()
         claims = range(1, 21)
         for n in claims:
@@ -363,13 +363,13 @@ class Dra(unittest.TestCase):
         with futures.ThreadPoolExecutor(len(claims)) as pool:
             answers = [pool.submit(self.call, "NodePrepareResources", n, timeout=60) for n in claims[3:]]
             try:
-                wait_until(lambda: self.server.waiting == 8, 30, "eight are asked for")
+                wait_until(lambda: self.server.waiting == 4, 30, "four are asked for")
             finally:
                 silence.set()
             for n, answer in zip(claims[3:], answers):
                 self.assertEqual(answer.result()[n][0], "")
         self.assertEqual(len(self.sets()), len(claims))
-        self.assertEqual(len(os.listdir(f"/proc/{process.pid}/task")), 9)
+        self.assertEqual(len(os.listdir(f"/proc/{process.pid}/task")), 5)
 
     def test_requests_that_are_none(self):
         self.start()

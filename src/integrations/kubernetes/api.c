@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#define THREADS    8u /* so many claims are read at once; one that has nothing to do keeps its connection */
+#define THREADS    4u /* so many claims are read at once, and so many answers of ANSWER_MAX may there be; the chart allows 64 MiB */
 #define QUEUE_MAX  1024u
 #define ANSWER_MAX (8u << 20)
 #define PATIENCE   10L /* s */
