@@ -68,18 +68,21 @@ class Caller(threading.Thread):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(path)
 
+    def read(self):
+        data = self.socket.recv(65536)
+        if not data:
+            raise RuntimeError("the daemon hung up")
+        return data
+
     def ask(self, method, path, status, body=""):
         self.socket.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
-        head, text = b"", b""
+        head = self.read()
         while b"\r\n\r\n" not in head:
-            more = self.socket.recv(65536)
-            if not more:
-                raise RuntimeError(f"{method} {path}: the daemon hung up")
-            head += more
+            head += self.read()
         head, text = head.split(b"\r\n\r\n", 1)
         length = re.search(rb"Content-Length: (\d+)", head)
         while length and len(text) < int(length[1]):
-            text += self.socket.recv(65536)
+            text += self.read()
         if int(head.split()[1]) != status:
             raise RuntimeError(f"{method} {path}: {text.decode()}")
 
