@@ -351,14 +351,14 @@ class Dra(unittest.TestCase):
         self.refused("the API server at https://127.0.0.1")
 
     def test_claims_that_come_together(self):
-        """Four are asked for at once, the others as those are told, in whatever time that takes; one after the other over one connection."""
+        """Four are asked for at once, the others as those are told, in whatever time that takes; who asks one after the other needs no four connections."""
         process = self.start()
         claims = range(1, 21)
         for n in claims:
             self.claim(n, memory="1Mi", compute="1")
         for n in (1, 2, 3):
             self.call("NodePrepareResources", n)
-        self.assertEqual(len(os.listdir(f"/proc/{process.pid}/task")), 2)
+        self.assertLess(len(os.listdir(f"/proc/{process.pid}/task")), 5)  # one more than waits for the API server
         silence = self.server.say = threading.Event()
         with futures.ThreadPoolExecutor(len(claims)) as pool:
             answers = [pool.submit(self.call, "NodePrepareResources", n, timeout=60) for n in claims[3:]]
