@@ -73,15 +73,27 @@ int fgd_sql_begin(struct fgd_store *store, struct fg_error *err)
         return r;
 }
 
+/* A commit that failed only at its sync lies whole in SQLite's log, and a daemon that is killed before something else is written there
+ * would have its successor take what was refused for done: something else is written, which says what is so anyway. */
+static void overwrite(struct fgd_store *store)
+{
+        char same[48];
+        snprintf(same, sizeof same, "PRAGMA user_version=%d", FGD_STORE_VERSION);
+        sqlite3_exec(store->db, same, NULL, NULL, NULL); /* where the disk does not even take that, no more can be done */
+}
+
 int fgd_sql_finish(struct fgd_store *store, int r, bool is_change, struct fg_error *err)
 {
         const struct fgd_store_rider *rider = &store->rider;
         if (r == 0 && rider->write)
                 r = rider->write(rider->user, is_change, err);
-        if (r == 0)
+        bool is_written = r == 0;
+        if (is_written)
                 r = fgd_sql_step(store, FGD_SQL_COMMIT, err);
         if (r < 0 && !sqlite3_get_autocommit(store->db))
                 fgd_sql_step(store, FGD_SQL_ROLLBACK, NULL);
+        if (r < 0 && is_written)
+                overwrite(store);
         if (rider->settle)
                 rider->settle(rider->user, r == 0);
         return r;

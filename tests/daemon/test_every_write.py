@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 at every write: at the first, the second, … of each kind of call that changes something on disk, until the request
 comes through. What was acknowledged is there, what was not is there whole or not at all, and nothing is stranded."""
+import concurrent.futures
 import glob
+import os
 import shutil
 import signal
+import tempfile
 
 import harness
 from harness import MEMORY, Daemon, Runner, wait_until
@@ -321,6 +324,62 @@ class EveryWrite(harness.Case):
         self.d.stop(signal.SIGKILL)
         self.d.start()
         self.assertEqual(self.tenants(), before)
+
+    def test_sync_that_fails(self):
+        """Twenty at once, and the disk does not take all: what was acknowledged is there, what was refused is not, now and after a kill."""
+        there, made, gone = {f"first{i}" for i in range(10)}, [], []
+        for name in sorted(there):
+            self.d.create(name, memory="1M", compute="0.1")
+            made.append(name)
+
+        def ask(name):
+            if name in there:
+                return self.d.request("DELETE", f"/v1/vgpus/{name}")
+            return self.d.request("POST", "/v1/vgpus", {"name": name, "memory": "1M", "compute": "0.1"})
+
+        def check():
+            self.assertEqual(set(self.d.names()), there)
+            self.assertEqual(self.free(), (MEMORY - MIB * len(there), 1000 - len(there)))
+
+        def check_journal():
+            audit, events = self.changes()
+            self.assertEqual(sorted(audit), sorted([("POST /v1/vgpus", name) for name in made] + [("DELETE /v1/vgpus/*", name) for name in gone]))
+            self.assertEqual(sorted(events), sorted([("vgpu.created", name) for name in made] + [("vgpu.deleted", name) for name in gone]))
+
+        for turn, when in enumerate(("1+", "4", "12", "1+3", "2+2", "1+")):
+            names = [*sorted(there)[:10], *(f"t{turn}-{i}" for i in range(10))]
+            tracer = trace(self.d.process.pid, "-e", "trace=fdatasync", "-e", f"inject=fdatasync:error=EIO:when={when}")
+            self.assertIsNotNone(tracer)
+            with concurrent.futures.ThreadPoolExecutor(20) as pool:
+                answers = list(pool.map(ask, names))
+            for name, (status, reply) in zip(names, answers):
+                self.assertIn((status, reply and reply.get("type")), [(204, None), (507, "storage")] if name in there else [(201, None), (507, "storage")])
+                if status < 300:
+                    (gone if name in there else made).append(name)
+                    there ^= {name}
+            self.assertEqual(any(status < 300 for status, _ in answers), when != "1+")
+            self.assertTrue(any(status == 507 for status, _ in answers))
+            with self.subTest(when=when):
+                check()
+                self.d.stop(signal.SIGKILL)  # at once: what the daemon writes next would hide what the refused have left
+                tracer.communicate(timeout=20)
+                self.d.start()
+                check()
+                check_journal()
+
+    def test_a_change_asks_the_disk_once(self):
+        """Set, audit, event and the answer to be remembered are one transaction: what else would wait for the disk would be waited for by everybody."""
+        with tempfile.NamedTemporaryFile("r") as log:
+            tracer = trace(self.d.process.pid, "-y", "-e", "trace=fsync,fdatasync,sync_file_range,msync", "-o", log.name)
+            self.assertIsNotNone(tracer)
+            for i in range(5):
+                self.assertEqual(self.d.request("POST", "/v1/vgpus", {"name": f"a{i}", "memory": "1M"}, headers={"Idempotency-Key": f"k{i}"})[0], 201)
+                self.assertEqual(self.d.request("DELETE", f"/v1/vgpus/a{i}")[0], 204)
+            tracer.send_signal(signal.SIGINT)
+            tracer.communicate(timeout=20)
+            synced = [line.split("<")[1].split(">")[0] for line in log if "sync(" in line]
+        self.assertEqual(synced.count(os.path.join(self.d.state, "store.db-wal")), len(synced))
+        self.assertIn(len(synced), (10, 11, 12))  # a minute may end meanwhile, with what was used in it
 
     def test_full_disk_at_the_end_of_the_last_program(self):
         """What it counted is not lost with the pages, which a reboot takes."""

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 import unittest
+from concurrent import futures
 
 import grpc
 
@@ -35,7 +36,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self, folder):
         super().__init__(("127.0.0.1", 0), Handler)
         self.pods, self.patches, self.namespaces, self.labels_read, self.forbids = {}, [], {}, [], False
-        self.slices, self.claims, self.say, self.answered, self.lock = {}, {}, None, 0, threading.Lock()
+        self.slices, self.claims, self.say, self.answered, self.waiting, self.lock = {}, {}, None, 0, 0, threading.Lock()
         self.ca, key = f"{folder}/ca.pem", f"{folder}/key.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", self.ca, "-days", "2", "-subj", "/CN=test",
                         "-addext", "subjectAltName=IP:127.0.0.1"], capture_output=True, check=True)
@@ -70,6 +71,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server, name = self.server, self.path.rsplit("/", 1)[1]
         say = server.say if "/resourceclaims/" in self.path else None
         if isinstance(say, threading.Event):
+            with server.lock:
+                server.waiting += 1
             say.wait(60)
         elif say is not None:
             return self.answer(*(say if isinstance(say, tuple) else (200, say)))
@@ -346,6 +349,27 @@ class Dra(unittest.TestCase):
         self.server.shutdown()
         self.server.server_close()
         self.refused("the API server at https://127.0.0.1")
+
+    def test_claims_that_come_together(self):
+        """Four are asked for at once, the others as those are told, in whatever time that takes; who asks one after the other needs no four connections."""
+        process = self.start()
+        claims = range(1, 21)
+        for n in claims:
+            self.claim(n, memory="1Mi", compute="1")
+        for n in (1, 2, 3):
+            self.call("NodePrepareResources", n)
+        self.assertLess(len(os.listdir(f"/proc/{process.pid}/task")), 5)  # one more than waits for the API server
+        silence = self.server.say = threading.Event()
+        with futures.ThreadPoolExecutor(len(claims)) as pool:
+            answers = [pool.submit(self.call, "NodePrepareResources", n, timeout=60) for n in claims[3:]]
+            try:
+                wait_until(lambda: self.server.waiting == 4, 30, "four are asked for")
+            finally:
+                silence.set()
+            for n, answer in zip(claims[3:], answers):
+                self.assertEqual(answer.result()[n][0], "")
+        self.assertEqual(len(self.sets()), len(claims))
+        self.assertEqual(len(os.listdir(f"/proc/{process.pid}/task")), 5)
 
     def test_requests_that_are_none(self):
         self.start()

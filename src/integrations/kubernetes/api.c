@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#define THREADS    2u
+#define THREADS    4u /* so many claims are read at once, and so many answers of ANSWER_MAX may there be; the chart allows 64 MiB */
 #define QUEUE_MAX  1024u
 #define ANSWER_MAX (8u << 20)
 #define PATIENCE   10L /* s */
@@ -39,6 +39,7 @@ struct fgi_kube_api {
         pthread_cond_t more;
         struct list asked, answered;
         unsigned waiting;
+        unsigned queued, idle; /* questions that no thread has taken; threads that have none */
         bool ending;
         int event;
         unsigned threads;
@@ -154,10 +155,13 @@ static void *work(void *user)
         pthread_mutex_lock(&api->lock);
         for (;;) {
                 struct question *q;
+                api->idle++;
                 while (!(q = api->ending ? NULL : get(&api->asked)) && !api->ending)
                         pthread_cond_wait(&api->more, &api->lock);
+                api->idle--;
                 if (!q)
                         break;
+                api->queued--;
                 pthread_mutex_unlock(&api->lock);
                 if (curl)
                         ask(api, curl, q);
@@ -170,6 +174,13 @@ static void *work(void *user)
         return NULL;
 }
 
+/* Another one, if there are more questions than threads without: most nodes never need a second connection. `lock` is held. */
+static void need_thread(struct fgi_kube_api *api)
+{
+        if (api->queued > api->idle && api->threads < THREADS && pthread_create(&api->thread[api->threads], NULL, work, api) == 0)
+                api->threads++;
+}
+
 int fgi_kube_api_open(const struct fgi_kube_api_where *where, struct fgi_kube_api **ret, struct fg_error *err)
 {
         struct fgi_kube_api *api = calloc(1, sizeof *api);
@@ -180,14 +191,13 @@ int fgi_kube_api_open(const struct fgi_kube_api_where *where, struct fgi_kube_ap
         pthread_cond_init(&api->more, NULL);
         api->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         curl_global_init(CURL_GLOBAL_DEFAULT);
-        while (api->event >= 0 && api->threads < THREADS && pthread_create(&api->thread[api->threads], NULL, work, api) == 0)
-                api->threads++;
-        if (api->threads == THREADS) {
+        if (api->event >= 0 && pthread_create(&api->thread[0], NULL, work, api) == 0) {
+                api->threads = 1;
                 *ret = api;
                 return 0;
         }
         fgi_kube_api_close(api);
-        return fg_error_set(err, -EAGAIN, "cannot start threads: %m");
+        return fg_error_set(err, -EAGAIN, "cannot start a thread: %m");
 }
 
 void fgi_kube_api_close(struct fgi_kube_api *api)
@@ -225,6 +235,8 @@ int fgi_kube_api_ask(struct fgi_kube_api *api, const char *method, const char *p
         api->waiting++;
         pthread_mutex_lock(&api->lock);
         put(&api->asked, q);
+        api->queued++;
+        need_thread(api);
         pthread_cond_signal(&api->more);
         pthread_mutex_unlock(&api->lock);
         return 0;

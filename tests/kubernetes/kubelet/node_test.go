@@ -64,9 +64,24 @@ func newNode(t *testing.T, sim string, args ...string) *node {
 	n.pods.add(&v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: ownPod, Namespace: "kube-system", UID: "own"},
 		Spec: v1.PodSpec{Containers: []v1.Container{{Name: "main"}}}})
 	os.RemoveAll(kubeletDir)
+	n.inMemory("run")
+	n.inMemory("cdi")
 	t.Cleanup(n.close)
 	n.startDaemon()
 	return n
+}
+
+// inMemory makes the folder what /run is on a node: none of it waits for the disk.
+func (n *node) inMemory(name string) {
+	n.t.Helper()
+	folder := filepath.Join(n.state, name)
+	if err := os.Mkdir(folder, 0755); err != nil {
+		n.t.Fatal(err)
+	}
+	if err := syscall.Mount("none", folder, "tmpfs", 0, "mode=0755"); err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() { syscall.Unmount(folder, syscall.MNT_DETACH) })
 }
 
 func (n *node) environment() []string {
@@ -98,7 +113,6 @@ func (n *node) start(log string, name string, args ...string) *exec.Cmd {
 }
 
 func (n *node) startDaemon() {
-	os.MkdirAll(filepath.Join(n.state, "cdi"), 0755)
 	n.daemon = n.start("daemon.log", "fastgpud", "--foreground")
 	n.eventually("the daemon answers", func() bool {
 		status, _, err := n.request("GET", "/v1/version", "")
