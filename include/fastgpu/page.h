@@ -37,9 +37,9 @@ enum fg_grant { FG_GRANT_DENIED = 0, FG_GRANT_TIMED = 1, FG_GRANT_FREE = 2 };
 
 /* Who holds a slot, in the daemon's words. The pair pid + start time names a process for the whole boot. */
 struct fg_slot_owner {
-        uint32_t pid;        /* in the daemon's PID namespace; 0: the slot is vacant */
-        uint32_t generation; /* bumped each time the slot changes hands */
-        uint64_t start_time; /* field 22 of /proc/PID/stat, clock ticks since boot */
+        uint32_t pid;        /* (a) in the daemon's PID namespace; 0: the slot is vacant */
+        uint32_t generation; /* (a) bumped each time the slot changes hands */
+        uint64_t start_time; /* (a) field 22 of /proc/PID/stat, clock ticks since boot */
         uint64_t busy_seen;  /* (a) of the slot's `busy`, what the daemon has taken into account */
         uint64_t driver_used; /* (a) device memory of this process on this device by the driver's own word, bytes */
         uint64_t driver_seen; /* (a) when that was read; 0: never */
@@ -118,7 +118,7 @@ struct fg_slot {
  * Equation: used == sum over all lanes of all slots of their contribution; used <= quota at every instant. */
 struct fg_counter {
         _Alignas(16) uint64_t used; /* (a) bytes */
-        uint64_t tag;               /* lane id (slot * FG_LANES + lane) << 48 | low 48 bits of that lane's seq */
+        uint64_t tag;               /* (a) lane id (slot * FG_LANES + lane) << 48 | low 48 bits of that lane's seq */
 };
 
 /* Usage page. Owner: the vGPU's own processes; `reaper` the daemon's. */
@@ -130,9 +130,9 @@ struct fg_usage_page {
         uint64_t peak;  /* (a) highest `used` ever seen */
         /* The daemon's own lane and what it is doing: a reaper that dies is completed by the next one. */
         _Alignas(64) struct {
-                uint64_t seq, done, applied;
-                uint64_t slot;   /* the slot being reaped */
-                uint64_t amount; /* bytes being given back */
+                uint64_t seq, done, applied; /* (a) */
+                uint64_t slot;               /* (a) the slot being reaped */
+                uint64_t amount;             /* (a) bytes being given back */
         } reaper;
         _Alignas(64) struct fg_slot slot[FG_SLOTS];
 };

@@ -88,7 +88,8 @@ static void show_disagreements(const json_t *status, bool stale)
         if (*cli_text(status, "slice"))
                 printf("! the ResourceSlice is not what it should be: %s\n", cli_text(status, "slice"));
         json_array_foreach(json_object_get(status, "without"), i, one)
-                printf("! %s has devices to the kubelet, and no vGPU: it gets one with its container's next start\n", json_string_value(one));
+                if (json_is_string(one))
+                        printf("! %s has devices to the kubelet, and no vGPU: it gets one with its container's next start\n", json_string_value(one));
         json_array_foreach(json_object_get(status, "refusals"), i, one)
                 printf("refused %llu s ago: %s\n", (unsigned long long)(time(NULL) - (time_t)cli_number(one, "time_s")), cli_text(one, "text"));
 }
@@ -157,7 +158,7 @@ static json_t *look_here(const char *pod, bool *ret_stale)
                 if (!answer && is_of(cli_text(one, "pod"), pod))
                         answer = json_pack("{s:s, s:s, s:s+++}", "name", pod, "state", "running", "text", "it has the vGPUs ", cli_text(one, "project"), ":", cli_text(one, "set"));
         json_array_foreach(json_object_get(status, "without"), i, one)
-                if (!answer && is_of(json_string_value(one), pod))
+                if (!answer && json_is_string(one) && is_of(json_string_value(one), pod))
                         answer = json_pack("{s:s, s:s, s:s, s:s}", "name", pod, "state", "running", "text", "it has devices to the kubelet, and no vGPU: somebody deleted it",
                                            "remedy", "its container gets one with its next start");
         const char *refusal = refusal_of(status, pod);

@@ -65,7 +65,7 @@ static int adopt_slot(struct fgd_manager *m, struct fgd_vgpu *vgpu, uint32_t slo
                 fg_ledger_reap(p->usage, slot); /* a daemon may have died between vacating and reaping it */
                 return 0;
         }
-        int r = fgd_process_of_pid(m, pid, owner->start_time, &process);
+        int r = fgd_process_of_pid(m, pid, fg_load_relaxed(&owner->start_time), &process);
         if (r == 0) {
                 r = fgd_use_adopt(m, process, vgpu, slot);
                 fgd_process_drop(process);

@@ -18,7 +18,7 @@ void fgd_slots_reap(struct fgd_pages *p, uint32_t slot)
 {
         struct fg_slot_owner *owner = &p->limits->owner[slot];
         fg_store_release(&owner->pid, 0u);
-        owner->start_time = 0;
+        fg_store_relaxed(&owner->start_time, 0);
         tell_arbiter(p);
         fg_ledger_reap(p->usage, slot);
 }
@@ -32,8 +32,8 @@ static uint32_t take_slot(struct fgd_pages *p, const struct fgd_process *process
                 /* A daemon that was killed between vacating a slot and reaping it left something in there, be it only an
                  * operation half done. */
                 fg_ledger_reap(p->usage, i);
-                owner->generation++;
-                owner->start_time = process->start_time;
+                fg_store_relaxed(&owner->generation, fg_load_relaxed(&owner->generation) + 1);
+                fg_store_relaxed(&owner->start_time, process->start_time);
                 fg_store_relaxed(&owner->driver_seen, 0);
                 fg_store_relaxed(&owner->driver_used, 0);
                 fg_store_release(&owner->pid, process->pid);

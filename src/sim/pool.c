@@ -20,7 +20,7 @@ static void set_reserved(struct fgsim_pool *pool, uint64_t reserved)
 {
         if (pool->is_device && reserved < pool->reserved)
                 fgsim_gpu_give(pool->gpu, pool->reserved - reserved);
-        pool->reserved = reserved;
+        fg_store_relaxed(&pool->reserved, reserved);
         if (reserved > pool->reserved_high)
                 pool->reserved_high = reserved;
 }
@@ -56,7 +56,7 @@ static bool try_take(struct fgsim_pool *pool, uint64_t bytes)
         uint64_t need = pool->used + bytes;
         bool fits = need <= pool->reserved || grow(pool, need - pool->reserved);
         if (fits) {
-                pool->used = need;
+                fg_store_relaxed(&pool->used, need);
                 if (need > pool->used_high)
                         pool->used_high = need;
         }
@@ -74,7 +74,7 @@ CUresult fgsim_pool_take(struct fgsim_pool *pool, uint64_t bytes)
 void fgsim_pool_give(struct fgsim_pool *pool, uint64_t bytes)
 {
         pthread_mutex_lock(&pool->lock);
-        pool->used -= bytes < pool->used ? bytes : pool->used;
+        fg_store_relaxed(&pool->used, pool->used - (bytes < pool->used ? bytes : pool->used));
         if (pool->is_destroyed)
                 set_reserved(pool, pool->used);
         pthread_mutex_unlock(&pool->lock);

@@ -59,6 +59,11 @@ class Nodes(Case):
             f.write("{")
         self.fastgpu("nodes", code=3)
 
+    def test_of_other_types(self):
+        self.write(resources=[1], sets=[None], without=[1, {}], refusals=["x"])
+        self.assertNotIn("no vGPU", self.fastgpu("nodes").stdout)
+        self.assertIn("kubectl describe pod", self.fastgpu("why", "pod/team/a", code=3).stderr)
+
     def test_why_is_asked_of_the_cluster_when_nobody_writes(self):
         self.write(age=60)
         self.fastgpu("nodes")

@@ -83,12 +83,11 @@ FUNCTION(cuTexRefSetMipmapLevelBias,
 /* Calls its own exports by way of the dynamic linker, as some libraries do. */
 static CUresult init(unsigned flags)
 {
-        int count;
+        int count, before = __atomic_fetch_add(&inits, 1, __ATOMIC_RELAXED);
 
-        inits++;
         if (flags)
                 return CUDA_ERROR_INVALID_VALUE;
-        if (scripted("unready") && inits == 1)
+        if (scripted("unready") && before == 0)
                 return CUDA_ERROR_SYSTEM_NOT_READY;
         if (ready_pid && ready_pid != getpid())
                 return CUDA_ERROR_NOT_INITIALIZED;

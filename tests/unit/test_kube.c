@@ -26,7 +26,9 @@ static void classes(void **state)
         assert_string_equal(class.resource, "nvidia.com/gpu");
         assert_string_equal(class.name, "gpu");
         static const char *const bad[] = {"", "8G", "8G:", ":25", "8G:0", "8G:101", "25%:25", "x:25", "A=8G:25", "-a=8G:25", "a-=8G:25", "a b=8G:25",
-                                          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=8G:25", "d/=8G:25"};
+                                          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=8G:25", "d/=8G:25", "/a=8G:25", "D.e/a=8G:25", "d/e/a=8G:25",
+                                          /* It would be cut, and be another resource. */
+                                          "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd/a=8G:25"};
         for (size_t i = 0; i < COUNT_OF(bad); i++) {
                 err.text[0] = 0;
                 assert_int_not_equal(fgi_kube_class_parse(bad[i], &class, &err), 0);

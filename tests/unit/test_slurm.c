@@ -75,6 +75,9 @@ static void test_answers(void **state)
         assert_false(fgi_slurm_true(set, "vgpus"));
         assert_true(fgi_slurm_text(set, "name", text, sizeof text));
         assert_string_equal(text, "a \"gpu_ns\": 9");
+        /* A backslash, and behind it a u that belongs to no number. */
+        assert_true(fgi_slurm_text("{\"name\": \"C:\\\\users\"}", "name", text, sizeof text));
+        assert_string_equal(text, "C:\\users");
         /* Cut short, too long, of another type, not there. */
         assert_false(fgi_slurm_text("{\"name\": \"a", "name", text, sizeof text));
         assert_false(fgi_slurm_text("{\"name\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}", "name", text, sizeof text));

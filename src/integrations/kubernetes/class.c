@@ -25,13 +25,12 @@ static int default_name(const char *memory, const char *share, struct fgi_kube_c
         return n > 0 && n < (int)sizeof ret->name ? 0 : -ENAMETOOLONG;
 }
 
-static bool is_label(const char *name)
+static bool is_dns(const char *text, size_t len)
 {
-        size_t len = strlen(name);
-        for (const char *p = name; *p; p++)
-                if (!islower((unsigned char)*p) && !isdigit((unsigned char)*p) && ((*p != '-' && *p != '.') || p == name || !p[1]))
+        for (size_t i = 0; i < len; i++)
+                if (!islower((unsigned char)text[i]) && !isdigit((unsigned char)text[i]) && ((text[i] != '-' && text[i] != '.') || i == 0 || i + 1 == len))
                         return false;
-        return len >= 1 && len <= NAME_CHARS;
+        return len >= 1;
 }
 
 static int name_class(const char *given, const char *memory, const char *share, struct fgi_kube_class *ret, struct fg_error *err)
@@ -41,8 +40,11 @@ static int name_class(const char *given, const char *memory, const char *share, 
                 return fg_error_set(err, -EINVAL, "the class %.40s:%.40s needs a name: NAME=MEMORY:COMPUTE", memory, share);
         if (*given)
                 snprintf(ret->name, sizeof ret->name, "%s", label);
-        if (!is_label(ret->name))
+        if (!is_dns(ret->name, strlen(ret->name)) || strlen(ret->name) > NAME_CHARS)
                 return fg_error_set(err, -EINVAL, "\"%.60s\" is no name for a class: lower case letters, digits, - and ., at most %u", ret->name, NAME_CHARS);
+        if (slash && (!is_dns(given, (size_t)(slash - given)) || strlen(given) >= sizeof ret->resource))
+                return fg_error_set(err, -EINVAL, "\"%.60s\" is no name of a resource: DOMAIN/NAME, such as example.com/gpu, at most %zu characters", given,
+                                    sizeof ret->resource - 1);
         if (slash)
                 snprintf(ret->resource, sizeof ret->resource, "%s", given);
         else

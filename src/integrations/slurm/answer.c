@@ -43,11 +43,13 @@ bool fgi_slurm_text(const char *json, const char *name, char *ret, size_t len)
         if (!at || *at != '"')
                 return false;
         for (at++; *at && *at != '"' && n + 1 < len; at++) {
-                /* Escapes come in names of people's making only, which are shown: any sign does. */
-                if (*at == '\\' && !*++at)
-                        break;
-                if (at[-1] == '\\' && *at == 'u')
-                        at += strnlen(at, 5) == 5 ? 4 : 0;
+                if (*at == '\\') {
+                        if (!*++at)
+                                break;
+                        /* Numbers come in names of people's making only, which are shown: any sign does. */
+                        if (*at == 'u')
+                                at += strnlen(at, 5) == 5 ? 4 : 0;
+                }
                 ret[n++] = *at;
         }
         ret[n] = '\0';

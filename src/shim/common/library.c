@@ -46,7 +46,8 @@ void *fgx_sym(void *handle, const char *name)
 {
         if (!fg_load_acquire(&dlsym_next))
                 dlsym_find();
-        return dlsym_libc ? dlsym_libc(handle, name) : NULL;
+        dlsym_fn *libc = fg_load_relaxed(&dlsym_libc);
+        return libc ? libc(handle, name) : NULL;
 }
 
 void *fgx_next_sym(void *handle, const char *name)

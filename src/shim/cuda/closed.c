@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What the entries do where there is no vGPU: refuse, except for what a program asks in order to say so to its user. */
+#include "base/atomic.h"
 #include "shim/cuda/core.h"
 
 static CUresult closed_uninitialised(void)
@@ -38,6 +39,12 @@ static CUresult closed_error_name(CUresult error, const char **ret)
         return *ret ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
+/* Another thread may be looking for the driver's meanwhile. */
+static void *or_ours(void *real, void *ours)
+{
+        return real ? real : ours;
+}
+
 void *fgc_closed_target(int index)
 {
         switch (index) {
@@ -46,11 +53,11 @@ void *fgc_closed_target(int index)
         case FGC_cuGetProcAddress_v2:
                 return fgc_hook_of(index);
         case FGC_cuDriverGetVersion:
-                return fgc_real.cuDriverGetVersion ? (void *)fgc_real.cuDriverGetVersion : (void *)closed_version;
+                return or_ours(fg_load_relaxed(&fgc_real.cuDriverGetVersion), closed_version);
         case FGC_cuGetErrorName:
-                return fgc_real.cuGetErrorName ? (void *)fgc_real.cuGetErrorName : (void *)closed_error_name;
+                return or_ours(fg_load_relaxed(&fgc_real.cuGetErrorName), closed_error_name);
         case FGC_cuGetErrorString:
-                return fgc_real.cuGetErrorString ? (void *)fgc_real.cuGetErrorString : (void *)closed_error_name;
+                return or_ours(fg_load_relaxed(&fgc_real.cuGetErrorString), closed_error_name);
         default:
                 return closed_uninitialised;
         }

@@ -70,11 +70,11 @@ static int set_charged(struct fgc_pool *pool, uint64_t reserved)
 
         if (reserved < pool->charged) {
                 fg_ledger_refund(pool->vgpu->ledger, pool->charged - reserved);
-                pool->charged = reserved;
+                fg_store_relaxed(&pool->charged, reserved);
         } else if (reserved > pool->charged) {
                 r = fg_ledger_reserve(pool->vgpu->ledger, reserved - pool->charged);
                 if (r == 0)
-                        pool->charged = reserved;
+                        fg_store_relaxed(&pool->charged, reserved);
         }
         return r;
 }
@@ -109,7 +109,7 @@ static int try_grow(struct fgc_pool *pool, uint64_t bytes, int (*reserve)(struct
                 r = reserve(pool->vgpu->ledger, wanted);
         }
         if (r == 0) {
-                pool->charged += wanted;
+                fg_store_relaxed(&pool->charged, pool->charged + wanted);
                 start(pool, bytes);
         }
         unlock(pool);
@@ -125,7 +125,7 @@ static void refresh(struct fgc_pool *pool)
         lock(pool);
         begun = pool->begun;
         active = begun - fg_load_acquire(&pool->ended);
-        pool->dirty = 0;
+        fg_store_seq_cst(&pool->dirty, 0);
         unlock(pool);
         known = fgc_pool_used(pool, &used);
         lock(pool);
@@ -133,7 +133,7 @@ static void refresh(struct fgc_pool *pool)
         if (known && pool->begun == begun && begun - fg_load_acquire(&pool->ended) == active)
                 pool->live = used + active < pool->live ? used + active : pool->live;
         else
-                pool->dirty = 1;
+                fg_store_relaxed(&pool->dirty, 1);
         unlock(pool);
 }
 
@@ -224,7 +224,7 @@ static int try_on_top(struct fgc_pool *pool, uint64_t bytes, int (*reserve)(stru
         if (r < 0)
                 return r;
         lock(pool);
-        pool->charged += grown;
+        fg_store_relaxed(&pool->charged, pool->charged + grown);
         pool->begun += bytes;
         unlock(pool);
         return 0;
@@ -246,7 +246,7 @@ void fgc_pool_end_on_top(struct fgc_pool *pool, uint64_t bytes)
 {
         lock(pool);
         fg_add_seq_cst(&pool->ended, bytes);
-        pool->dirty = 1;
+        fg_store_relaxed(&pool->dirty, 1);
         unlock(pool);
         if (!fgc_pool_settle(pool))
                 fg_store_relaxed(&fgc_pools_dirty, 1); /* another launch is under way; the last one settles */
@@ -279,7 +279,7 @@ static void retire(struct fgc_pool *pool)
 static bool settle_destroyed(struct fgc_pool *pool)
 {
         lock(pool);
-        pool->dirty = 0;
+        fg_store_seq_cst(&pool->dirty, 0);
         if (pool->live == 0 && is_quiet(pool, pool->begun))
                 retire(pool);
         unlock(pool);
@@ -296,7 +296,8 @@ bool fgc_pool_settle(struct fgc_pool *pool)
         lock(pool);
         begun = pool->begun;
         quiet = is_quiet(pool, begun);
-        pool->dirty &= !quiet;
+        if (quiet) /* else it is not touched: what is freed meanwhile sets it without the lock */
+                fg_store_seq_cst(&pool->dirty, 0);
         unlock(pool);
         if (!quiet)
                 return false;
@@ -307,7 +308,8 @@ bool fgc_pool_settle(struct fgc_pool *pool)
         if (quiet) {
                 set_charged(pool, reserved);
                 pool->live = pool->kind == FGC_POOL_GRAPH ? 0 : used;
-                pool->waits = waits & UINT32_MAX ? pool->waits : waits;
+                if (!(waits & UINT32_MAX))
+                        fg_store_relaxed(&pool->waits, waits);
         }
         unlock(pool);
         return quiet;
@@ -318,7 +320,7 @@ void fgc_pool_destroyed(struct fgc_pool *pool, uint64_t used)
         lock(pool);
         fg_store_release(&pool->handle, NULL);
         pool->live = used;
-        pool->dirty = 1;
+        fg_store_relaxed(&pool->dirty, 1);
         if (pool->kind == FGC_POOL_FREE || (used == 0 && is_quiet(pool, pool->begun)))
                 retire(pool);
         unlock(pool);

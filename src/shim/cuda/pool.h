@@ -26,14 +26,14 @@ struct fgc_pool {
         uint32_t kind;              /* enum fgc_pool_kind; 0: vacant */
         struct fgc_vgpu *vgpu;      /* who pays */
         CUmemoryPool handle;        /* NULL: destroyed, or graphs' */
-        uint64_t charged;
+        uint64_t charged; /* (a) read without the lock, too */
         uint64_t live;  /* at least what is out of it, by the driver's count: frees are taken off when that is asked for
                          */
         uint64_t chunk; /* it is believed to grow by multiples of this */
-        uint64_t waits; /* fgc_pool_waits when it was settled */
+        uint64_t waits; /* (a) fgc_pool_waits when it was settled */
         uint64_t begun; /* bytes of all allocations ever begun; */
         uint64_t ended; /* (a) … and ended, without the lock: the difference is under way */
-        uint32_t dirty; /* something was freed since it was last settled */
+        uint32_t dirty; /* (a) something was freed since it was last settled; set without the lock, cleared before the driver is asked */
         struct fgc_pool *next;
 };
 

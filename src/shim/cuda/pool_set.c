@@ -76,8 +76,9 @@ static struct fgc_pool *pool_new(uint32_t kind, CUmemoryPool handle, struct fgc_
                 return NULL;
         pool->vgpu = vgpu;
         pool->handle = handle;
-        pool->charged = pool->live = 0;
-        pool->dirty = 0;
+        pool->live = 0;
+        fg_store_relaxed(&pool->charged, 0);
+        fg_store_relaxed(&pool->dirty, 0);
         pool->chunk = CHUNK_ASSUMED;
         fg_store_release(&pool->kind, kind);
         return pool;

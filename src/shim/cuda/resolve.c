@@ -78,8 +78,8 @@ void *fgc_replace(void *real)
         if (!real || !fg_load_acquire(&replace_ready))
                 return real;
         for (uint16_t found; (found = fg_load_relaxed(&replace_table[at])) != 0; at = (at + 1) % REPLACE_TABLE)
-                if (*resolve_real[found - 1] == real)
-                        return replace_shared[found - 1] ? real : resolve_hook[found - 1];
+                if (fg_load_relaxed(resolve_real[found - 1]) == real)
+                        return fg_load_relaxed(&replace_shared[found - 1]) ? real : resolve_hook[found - 1];
         return real;
 }
 
@@ -97,11 +97,14 @@ void *fgc_driver_sym(const char *name)
 
 static void start_fill(void)
 {
+        for (unsigned i = 0; i < FGC_NAMES; i++) {
+                void *none = NULL, *real = resolve_real[i] ? fgc_driver_sym(fgx_names[i]) : NULL;
+
+                if (real && !fg_load_acquire(resolve_real[i])) /* once: whoever was first may be calling it by now */
+                        fg_cas_acq_rel(resolve_real[i], &none, real);
+        }
         for (unsigned i = 0; i < FGC_NAMES; i++)
-                if (resolve_real[i])
-                        fg_store_relaxed(resolve_real[i], fgc_driver_sym(fgx_names[i]));
-        for (unsigned i = 0; i < FGC_NAMES; i++)
-                if (resolve_hook[i] && *resolve_real[i])
+                if (resolve_hook[i] && fg_load_relaxed(resolve_real[i]))
                         replace_add(i);
         fg_store_release(&replace_ready, 1);
 }
