@@ -16,6 +16,7 @@ from node import BURN, Node, tool, wait_until  # noqa: E402
 import room as rooms  # noqa: E402
 from row import Row  # noqa: E402
 
+E2E = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e")
 MANY, MANY_DEVICES = 10000, 10
 
 
@@ -90,7 +91,7 @@ def start(room, times):
 
 def gate(room, times, openings):
     """What an opening of /dev/null costs in a container: nanoseconds for reading and writing, and for reading, with the open gate and without."""
-    opener = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e", "opener.c")
+    opener = os.path.join(E2E, "opener.c")
     subprocess.run(["cc", "-O2", "-static", "-pthread", "-D_GNU_SOURCE", "-o", room.root + "/opt/opener", opener], check=True)
     found = {"off": [], "on": []}
     with Node() as node:
@@ -126,6 +127,28 @@ def shares(room, times, seconds):
                 box.stdin.write(f"{begin}\n")
                 box.stdin.flush()
             found.append(share_errors([bins(json.loads(box.communicate()[0]), seconds) for box in boxes], (70, 30)))
+    return found
+
+
+def cuda_shares(room, times, seconds):
+    """Equal CUDA kernels without a pause on one simulated GPU, in two containers, 70 to 30: the first one's percentage in each run."""
+    found = []
+    with Node(FASTGPU_CDI_DIR="/run/cdi", FASTGPU_SIM="1xH100:8G") as node:
+        node.json("create", "--name", "c", "--gpus", "2", "--memory", "512M", "--compute", "70,30")
+        program = room.put(os.path.join(E2E, "inside_cuda.py"))
+        for _ in range(times):
+            boxes = [node.popen(room.podman_run("/usr/bin/python3", program, options=["-i", f"--device=fastgpu.dev/vgpu=c::{i}"]),
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE) for i in (0, 1)]
+            for box in boxes:
+                box.stdout.readline()
+            begin = time.monotonic_ns() + 10**9
+            for box in boxes:
+                box.stdin.write(f"use 0\nsaturate {begin} {seconds}\n")
+                box.stdin.flush()
+            counts = [json.loads(box.communicate()[0].splitlines()[-1]) for box in boxes]
+            if min(counts) <= 0:
+                raise RuntimeError(f"kernels that completed: {counts}")
+            found.append(100 * counts[0] / sum(counts))
     return found
 
 
@@ -192,6 +215,7 @@ def containers(row, context):
     podman, runtime = ms["podman_vgpu"] - ms["podman"], ms["runtime_vgpu"] - ms["crun"]
     ratio = median(second["of_many"]) / median(second["one"])
     share, mean, worst = (median([run[i] for run in found["shares"]]) for i in range(3))
+    cuda, cuda_off = median(found["cuda_shares"]), max(abs(percent - 70) for percent in found["cuda_shares"])
     gate_us = {name: [median([run[i] for run in runs]) / 1000 for i in range(2)] for name, runs in found["gate"].items()}
     publish, restart_ms = median(second["publish"]), median(second["restart"])
     return [
@@ -202,6 +226,8 @@ def containers(row, context):
                    data=second),
         row.result(f"{share:.1f} : {100 - share:.1f}", mean <= 1, f"worst second off by {worst:.1f}", what="two containers, 70 : 30", goal="≤ 1 point",
                    data=found["shares"]),
+        row.result(f"{cuda:.1f} : {100 - cuda:.1f}", abs(cuda - 70) <= 2, f"worst run off by {cuda_off:.1f}", what="two containers, 70 : 30, CUDA on a simulated GPU",
+                   goal="≤ 2 points", data=found["cuda_shares"]),
         row.result(f"{restart_ms:.0f} ms", restart_ms <= 1000, f"slowest {max(second['restart']):.0f} ms", what=f"restart with {second['count']} vGPUs",
                    goal="≤ 1 s", data=second),
         row.result(f"{gate_us['on'][0]:.1f} µs", None, f"{gate_us['off'][0]:.1f} µs without; for reading alone {gate_us['on'][1]:.1f} and {gate_us['off'][1]:.1f} µs",
@@ -221,6 +247,7 @@ def main():
     rooms.enter()
     with rooms.Room() as room:
         print(json.dumps({"start": start(room, 5 if quick else 21), "shares": shares(room, 1 if quick else 5, 3 if quick else 10),
+                          "cuda_shares": cuda_shares(room, 1 if quick else 5, 3 if quick else 10),
                           "gate": gate(room, 3 if quick else 15, 5000 if quick else 50000),
                           "many": many(room, 300 if quick else MANY, 5 if quick else 15)}))
 
