@@ -102,7 +102,7 @@ the_gate() {
         check 'the gate: active' 'fastgpu-gate: active' state fastgpu-gate
         check 'the gate: the vGPUs as without it' "$two" docker run --rm --gpus 2 fastgpu-box
         check 'the gate: a node for an attached program alone' 'EPERM then opened' docker run --rm --gpus 2 fastgpu-box /opt/opens /dev/fuse
-        check 'the gate: others nodes are nothing to it' 'opened then opened' docker run --rm --gpus 2 fastgpu-box /opt/opens /dev/null
+        check 'the gate: other nodes are open as ever' 'opened then opened' docker run --rm --gpus 2 fastgpu-box /opt/opens /dev/null
         check 'the gate: --device is refused' 'FastGPU: ' docker run --rm --gpus 2 --device /dev/fuse fastgpu-box
         docker run -d --name gated --gpus 2 fastgpu-box sh -c 'until test -e /go; do sleep 1; done; /opt/opens /dev/fuse; sleep 100000' >/dev/null
         was=$(systemctl show -P MainPID fastgpu-gate.service)
