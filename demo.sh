@@ -1,7 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # demo.sh: two vGPUs on one device, real programs in both. Installs what is missing, builds, shows, leaves only the programs' own caches behind.
+#
+# usage: demo.sh
 set -eu
+case ${1:-} in
+'') ;;
+--help | -h) sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0"
+        exit 0 ;;
+*) echo "demo.sh: there are no options, so not \"$1\"" >&2
+        exit 2 ;;
+esac
 cd "$(dirname "$0")"
 tools/install-deps
 echo "building …"

@@ -8,6 +8,8 @@ set -eu
 cd "$(dirname "$0")"
 case ${1:-} in
 '') ;;
+--help | -h) sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0"
+        exit 0 ;;
 --frameworks) export FASTGPU_FRAMEWORKS=1 ;;
 *) echo "test.sh: there is --frameworks, not \"$1\"" >&2
         exit 2 ;;

@@ -113,6 +113,16 @@ static int add_mask(const struct fg_cdi_host *host, json_t *mounts)
         return fg_cdi_add_file(mounts, host->work, EMPTY, "/usr/local/cuda", "compat");
 }
 
+/* Takes over the edits, NULL included. */
+static json_t *with_nodes(json_t *edits, json_t *nodes, struct fg_error *err)
+{
+        if (edits && (!json_array_size(nodes) || json_object_set(edits, "deviceNodes", nodes) == 0))
+                return edits;
+        json_decref(edits);
+        fg_error_set(err, -ENOMEM, "out of memory");
+        return NULL;
+}
+
 json_t *fg_cdi_common(const struct fg_cdi_host *host, struct fg_error *err)
 {
         autojson json_t *env = json_array();
@@ -128,11 +138,7 @@ json_t *fg_cdi_common(const struct fg_cdi_host *host, struct fg_error *err)
         if (r < 0)
                 return NULL;
         json_t *edits = json_pack("{s:O, s:O}", "env", env, "mounts", mounts);
-        if (edits && json_array_size(nodes))
-                json_object_set(edits, "deviceNodes", nodes);
-        if (!edits)
-                fg_error_set(err, -ENOMEM, "out of memory");
-        return edits;
+        return with_nodes(edits, nodes, err);
 }
 
 json_t *fg_cdi_of_view(const struct fg_cdi_view *view, struct fg_error *err)
@@ -147,7 +153,7 @@ json_t *fg_cdi_of_view(const struct fg_cdi_view *view, struct fg_error *err)
                 fg_error_set(err, r, "out of memory");
         if (r < 0)
                 return NULL;
-        return json_array_size(nodes) ? json_pack("{s:O, s:O}", "mounts", mounts, "deviceNodes", nodes) : json_pack("{s:O}", "mounts", mounts);
+        return with_nodes(json_pack("{s:O}", "mounts", mounts), nodes, err);
 }
 
 json_t *fg_cdi_merge(json_t *common, json_t *view)

@@ -4,7 +4,6 @@
 measurement is a process of its own: rows_containers.py [--quick] prints its figures as JSON."""
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from node import BURN, Node, tool, wait_until  # noqa: E402
 import room as rooms  # noqa: E402
 from row import Row  # noqa: E402
 
+E2E = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e")
 MANY, MANY_DEVICES = 10000, 10
 
 
@@ -32,7 +32,7 @@ def check(done):
 
 
 class Starts:
-    """Ways to start a container that does nothing."""
+    """Ways to start a container that does nothing, taken in turn."""
 
     def __init__(self, room, node):
         self.room, self.node = room, node
@@ -68,6 +68,14 @@ class Starts:
         return done.stdout
 
 
+def in_turn(times, ways):
+    found = {name: [] for name in ways}
+    for _ in range(times):
+        for name, way in ways.items():
+            found[name].append(elapsed_ms(way))
+    return found
+
+
 def start(room, times):
     with Node(FASTGPU_CDI_DIR="/run/cdi") as node:
         node.json("create", "--name", "x", "--memory", "64M", "--compute", "50")
@@ -75,19 +83,15 @@ def start(room, times):
         starts.make_bundle("bare")
         starts.make_bundle("with", "FASTGPU_VISIBLE_DEVICES=x")
         wrapper = tool("bin", "fastgpu-runtime")
-        ways = {"podman": lambda: starts.podman(None), "podman_vgpu": lambda: starts.podman("x"), "crun": lambda: starts.runtime("crun", "bare"),
-                "runtime": lambda: starts.runtime(wrapper, "bare"), "runtime_vgpu": lambda: starts.runtime(wrapper, "with")}
-        found = {name: [] for name in ways}
-        dice = random.Random(1)
-        for _ in range(times):  # in no order: the kernel is still tidying up behind whoever was before
-            for name in dice.sample(list(ways), len(ways)):
-                found[name].append(elapsed_ms(ways[name]))
-    return found
+        # Apart: podman's clean-up goes on when podman has ended, and whoever comes next pays for it.
+        return {**in_turn(times, {"podman": lambda: starts.podman(None), "podman_vgpu": lambda: starts.podman("x")}),
+                **in_turn(times, {"crun": lambda: starts.runtime("crun", "bare"), "runtime": lambda: starts.runtime(wrapper, "bare"),
+                                  "runtime_vgpu": lambda: starts.runtime(wrapper, "with")})}
 
 
 def gate(room, times, openings):
     """What an opening of /dev/null costs in a container: nanoseconds for reading and writing, and for reading, with the open gate and without."""
-    opener = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e", "opener.c")
+    opener = os.path.join(E2E, "opener.c")
     subprocess.run(["cc", "-O2", "-static", "-pthread", "-D_GNU_SOURCE", "-o", room.root + "/opt/opener", opener], check=True)
     found = {"off": [], "on": []}
     with Node() as node:
@@ -123,6 +127,28 @@ def shares(room, times, seconds):
                 box.stdin.write(f"{begin}\n")
                 box.stdin.flush()
             found.append(share_errors([bins(json.loads(box.communicate()[0]), seconds) for box in boxes], (70, 30)))
+    return found
+
+
+def cuda_shares(room, times, seconds):
+    """Equal CUDA kernels without a pause on one simulated GPU, in two containers, 70 to 30: the first one's percentage in each run."""
+    found = []
+    with Node(FASTGPU_CDI_DIR="/run/cdi", FASTGPU_SIM="1xH100:8G") as node:
+        node.json("create", "--name", "c", "--gpus", "2", "--memory", "512M", "--compute", "70,30")
+        program = room.put(os.path.join(E2E, "inside_cuda.py"))
+        for _ in range(times):
+            boxes = [node.popen(room.podman_run("/usr/bin/python3", program, options=["-i", f"--device=fastgpu.dev/vgpu=c::{i}"]),
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE) for i in (0, 1)]
+            for box in boxes:
+                box.stdout.readline()
+            begin = time.monotonic_ns() + 10**9
+            for box in boxes:
+                box.stdin.write(f"use 0\nsaturate {begin} {seconds}\n")
+                box.stdin.flush()
+            counts = [json.loads(box.communicate()[0].splitlines()[-1]) for box in boxes]
+            if min(counts) <= 0:
+                raise RuntimeError(f"kernels that completed: {counts}")
+            found.append(100 * counts[0] / sum(counts))
     return found
 
 
@@ -189,6 +215,7 @@ def containers(row, context):
     podman, runtime = ms["podman_vgpu"] - ms["podman"], ms["runtime_vgpu"] - ms["crun"]
     ratio = median(second["of_many"]) / median(second["one"])
     share, mean, worst = (median([run[i] for run in found["shares"]]) for i in range(3))
+    cuda, cuda_off = median(found["cuda_shares"]), max(abs(percent - 70) for percent in found["cuda_shares"])
     gate_us = {name: [median([run[i] for run in runs]) / 1000 for i in range(2)] for name, runs in found["gate"].items()}
     publish, restart_ms = median(second["publish"]), median(second["restart"])
     return [
@@ -199,6 +226,8 @@ def containers(row, context):
                    data=second),
         row.result(f"{share:.1f} : {100 - share:.1f}", mean <= 1, f"worst second off by {worst:.1f}", what="two containers, 70 : 30", goal="≤ 1 point",
                    data=found["shares"]),
+        row.result(f"{cuda:.1f} : {100 - cuda:.1f}", abs(cuda - 70) <= 2, f"worst run off by {cuda_off:.1f}", what="two containers, 70 : 30, CUDA on a simulated GPU",
+                   goal="≤ 2 points", data=found["cuda_shares"]),
         row.result(f"{restart_ms:.0f} ms", restart_ms <= 1000, f"slowest {max(second['restart']):.0f} ms", what=f"restart with {second['count']} vGPUs",
                    goal="≤ 1 s", data=second),
         row.result(f"{gate_us['on'][0]:.1f} µs", None, f"{gate_us['off'][0]:.1f} µs without; for reading alone {gate_us['on'][1]:.1f} and {gate_us['off'][1]:.1f} µs",
@@ -218,6 +247,7 @@ def main():
     rooms.enter()
     with rooms.Room() as room:
         print(json.dumps({"start": start(room, 5 if quick else 21), "shares": shares(room, 1 if quick else 5, 3 if quick else 10),
+                          "cuda_shares": cuda_shares(room, 1 if quick else 5, 3 if quick else 10),
                           "gate": gate(room, 3 if quick else 15, 5000 if quick else 50000),
                           "many": many(room, 300 if quick else MANY, 5 if quick else 15)}))
 

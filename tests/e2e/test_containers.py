@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import time
 import unittest
@@ -338,10 +339,34 @@ class Spec(ContainerTest):
             self.assertEqual(verdict, "fail")
             self.assertIn("1 NVIDIA GPU on the bus", text)
             self.assertIn("modprobe nvidia", mend)
+            shown("/sys/module")
+            os.mkdir("/sys/module/nvidia")
+            (verdict, text, mend), = said("module")
+            self.assertEqual((verdict, mend.split(" (")[0]), ("fail", "modprobe nvidia_uvm"))
+            os.mkdir("/sys/module/nvidia_uvm")
+            self.assertEqual(said("module")[0][0], "ok")
         shown("/sys/class/iommu")
         self.assertIn("off", said("iommu")[0][1])
         os.mkdir("/sys/class/iommu/dmar0")
         self.assertIn("VT-d", said("iommu")[0][1])
+        # Nodes of a driver, in a /dev with little else; nobody opens them.
+        shown("/dev")
+        for name, number in {"null": (1, 3), "zero": (1, 5), "urandom": (1, 9), "nvidiactl": (195, 255)}.items():
+            os.mknod("/dev/" + name, stat.S_IFCHR | 0o666, os.makedev(*number))
+            os.chmod("/dev/" + name, 0o666)
+        (verdict, text, mend), = said("uvm")
+        self.assertEqual(verdict, "fail")
+        self.assertIn("no /dev/nvidia-uvm", text)
+        self.assertIn("modprobe nvidia_uvm", mend)
+        (verdict, text, mend), = said("links")
+        self.assertEqual(verdict, "warn")
+        self.assertIn("no /dev/char/195:255 (nvidiactl): systemctl daemon-reload", text)
+        os.mkdir("/dev/char")
+        os.symlink("/dev/nvidiactl", "/dev/char/195:255")
+        os.mknod("/dev/nvidia-uvm", stat.S_IFCHR | 0o666, os.makedev(511, 0))
+        os.symlink("/dev/nvidia-uvm", "/dev/char/511:0")
+        self.assertEqual([said(check)[0][0] for check in ("uvm", "links")], ["ok", "ok"])
+        self.assertIn("each of 2 nodes", said("links")[0][1])
 
     def test_a_folder_that_cannot_be_written_is_said(self):
         self.node.env["FASTGPU_CDI_DIR"] = "/proc/none"

@@ -189,6 +189,17 @@ class Cuda(NodeTest):
         self.assertIn("lots", finding["text"])
         self.assertIn("FASTGPU_SIM", finding["mend"])
 
+    def test_doctor_says_mig_and_mps(self):
+        def said():
+            finding, = (f for f in json.loads(self.node.native(FASTGPU, "doctor", "--json").stdout)["findings"] if f["check"] == "nvidia")
+            return finding["text"]
+        pipes = self.node.env["CUDA_MPS_PIPE_DIRECTORY"] = os.path.join(self.node.dir, "mps")
+        self.assertRegex(said(), r"^simulated: .*H100.*, driver \S+, MIG disabled$")
+        os.mkdir(pipes)
+        with open(os.path.join(pipes, "control"), "w", encoding="ascii"):
+            pass
+        self.assertRegex(said(), "MIG disabled, an MPS daemon runs$")
+
     def test_no_cuda_in_a_vgpu_of_another_device(self):
         self.create("a", "--memory", "64M", "--compute", "50", "--device", "1")
         self.assertNotEqual(self.start_cuda("a/0").init, 0)

@@ -20,7 +20,7 @@ SERVICES = [name for name in ("fastgpu-kubelet", "fastgpu-gate", "fastgpud") if 
 
 
 def run(*argv, code=0, **kwargs):
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, **kwargs)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False, **kwargs)
     if done.returncode != code:
         raise AssertionError(f"{argv}: exit {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout + done.stderr

@@ -333,5 +333,35 @@ class Web(unittest.TestCase):
             self.assertIn(words, said)
 
 
+class Help(unittest.TestCase):
+    """What a person calls says how; none of it does anything then."""
+    CALLED = ("test.sh", "demo.sh", "packaging/install.sh", "tools/install-deps", "tools/dist", "tools/deb", "tools/image", "tools/debian-root",
+              "tools/gpu-check", "tools/gpu-bundle", "tools/run-fuzzers", "tools/text-svg")
+
+    def call(self, script, *words):
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run([TOOLS.parent / script, *words], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(os.listdir(folder), [])
+        return done
+
+    def test_usage(self):
+        for script in self.CALLED:
+            for option in ("--help", "-h"):
+                with self.subTest(script=script, option=option):
+                    done = self.call(script, option)
+                    self.assertEqual((done.returncode, done.stderr), (0, ""))
+                    self.assertIn(os.path.basename(script).replace("gpu-check", "gpu_check.py"), done.stdout)
+                    self.assertRegex(done.stdout, r"usage: |text-svg FILE\.svg")
+
+    def test_what_there_is_not(self):
+        """An option that needs a word behind it, too."""
+        for script, words in (("test.sh", ["--framework"]), ("demo.sh", ["fast"]), ("tools/install-deps", ["--hadoop"]), ("tools/dist", ["--to"]),
+                              ("tools/deb", ["--to"]), ("tools/image", ["--tag"]), ("tools/debian-root", ["--suit", "sid"])):
+            with self.subTest(script=script):
+                done = self.call(script, *words)
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertIn(f'not "{words[0]}', done.stderr)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=0)

@@ -41,6 +41,7 @@ def make_box(to):
         unpack(chroot.base(), root, *(f"--exclude=./{name}" for name in LEFT_OUT))
         for file in (f"{HERE}/box/look", f"{chroot.ROOT}/build/tests/nvml/smi", f"{chroot.ROOT}/out/lib/fastgpu/examples/cuda_vectors"):
             shutil.copy(file, os.path.join(root, "opt"))
+        run("cc", "-o", os.path.join(root, "opt/opens"), f"{HERE}/box/opens.c")
         run("tar", "-C", root, "--numeric-owner", "-cf", to, ".")
 
 

@@ -117,6 +117,40 @@ static void a_gpu_that_is_not_there_is_refused(void **state)
         assert_non_null(strstr(err.text, uuid[0]));
 }
 
+/* jansson's memory ends after so many pieces. */
+static unsigned pieces_left;
+static void *scarce(size_t size)
+{
+        return pieces_left ? pieces_left--, malloc(size) : NULL;
+}
+
+/* Whichever piece cannot be had, it is all of what was asked for, or NULL and why. */
+static void without_memory_there_is_an_error(void **state)
+{
+        char tree[128];
+        snprintf(tree, sizeof tree, "%s/tree", folder);
+        make("tree");
+        make("tree/libfastgpu-opencl.so");
+        make("tree/libfastgpu-enter.so");
+        const struct fg_cdi_host host = {tree, folder, "2xT4", "", true};
+        for (int common = 0; common < 2; common++) {
+                unsigned pieces = 0;
+                json_t *edits = NULL;
+                while (!edits && pieces < 1000) {
+                        struct fg_error err = {0};
+                        pieces_left = pieces++;
+                        json_set_alloc_funcs(scarce, free);
+                        edits = common ? fg_cdi_common(&host, &err) : fg_cdi_of_view(&(struct fg_cdi_view){"/box", NULL, 0}, &err);
+                        json_set_alloc_funcs(malloc, free);
+                        assert_int_equal(err.code, edits ? 0 : -ENOMEM);
+                }
+                assert_true(pieces > 10);
+                assert_non_null(edits);
+                assert_int_equal(mounted(edits, common ? "/sim" : "/box", NULL), 1);
+                json_decref(edits);
+        }
+}
+
 static void both_in_one(void **state)
 {
         struct fg_error err = {0};
@@ -182,6 +216,7 @@ int main(void)
                 cmocka_unit_test(names),
                 cmocka_unit_test_setup_teardown(the_driver_is_covered_under_every_name, set_up, tear_down),
                 cmocka_unit_test(a_gpu_that_is_not_there_is_refused),
+                cmocka_unit_test_setup_teardown(without_memory_there_is_an_error, set_up, tear_down),
                 cmocka_unit_test(both_in_one),
                 cmocka_unit_test_setup_teardown(a_spec_is_written_in_one_step, set_up, tear_down),
         };

@@ -42,15 +42,39 @@ another_daemon_than() {
         echo "the daemon is still $1: $(systemctl status fastgpud.service)"
 }
 
+another_gate_than() {
+        for _ in $(seq 100); do
+                now=$(systemctl show -P MainPID fastgpu-gate.service)
+                if [ "$now" != "$1" ] && [ "$now" != 0 ] && [ "$(systemctl is-active fastgpu-gate.service)" = active ]; then echo another; return; fi
+                sleep 0.3
+        done
+        echo "the gate is still $1: $(systemctl status fastgpu-gate.service)"
+}
+
+# "active" is in "inactive" too.
+state() {
+        echo "$1: $(systemctl is-active "$1")"
+}
+
+# What the container's own program says once it is to go on.
+gated_says() {
+        docker exec gated touch /go
+        for _ in $(seq 100); do
+                if docker logs gated 2>&1 | grep then; then return; fi
+                sleep 0.3
+        done
+        docker logs gated
+}
+
 install_it() {
         mkdir -p /etc/systemd/system/fastgpud.service.d
         printf '[Service]\nEnvironment=FASTGPU_SIM=2xT4\n' >/etc/systemd/system/fastgpud.service.d/sim.conf
         check 'dpkg -i of all packages' 'Setting up fastgpu ' dpkg -i packages/*.deb
         check 'cgroup v2' cgroup2fs stat -f -c %T /sys/fs/cgroup
-        check 'the socket is active' active systemctl is-active fastgpud.socket
+        check 'the socket is active' 'fastgpud.socket: active' state fastgpud.socket
         check 'the service starts with the machine' enabled systemctl is-enabled fastgpud.service
         check 'the daemon has the devices' 'Tesla T4' fastgpu devices
-        check 'the service is active' active systemctl is-active fastgpud.service
+        check 'the service is active' 'fastgpud: active' state fastgpud
         check 'doctor: the daemon' 'command and daemon are both' fastgpu doctor
         after 'installed'
 }
@@ -65,6 +89,34 @@ engines() {
         systemctl daemon-reload
         check 'systemctl restart docker' '' systemctl restart docker
         check 'Docker knows the runtime' fastgpu docker info
+}
+
+# A tenant that is not trusted, in the machine's own control group and under the unit's own limits. No GPU is at hand: /dev/fuse stands for a node of one.
+the_gate() {
+        fastgpu create --gpus 2 --name my-vgpu --memory 512M --compute 30 >/dev/null
+        check 'the gate is not there unasked' 'fastgpu-gate: inactive' state fastgpu-gate
+        cp /etc/fastgpu/runtime.conf before.conf
+        printf 'open-gate = on\ngate-nodes = /dev/fuse\n' >>/etc/fastgpu/runtime.conf
+        check 'open-gate without the gate: not started' 'systemctl enable --now fastgpu-gate' docker run --rm --gpus 2 fastgpu-box
+        check 'systemctl enable --now fastgpu-gate' 'Created symlink' systemctl enable --now fastgpu-gate.service
+        check 'the gate: active' 'fastgpu-gate: active' state fastgpu-gate
+        check 'the gate: the vGPUs as without it' "$two" docker run --rm --gpus 2 fastgpu-box
+        check 'the gate: a node for an attached program alone' 'EPERM then opened' docker run --rm --gpus 2 fastgpu-box /opt/opens /dev/fuse
+        check 'the gate: other nodes are open as ever' 'opened then opened' docker run --rm --gpus 2 fastgpu-box /opt/opens /dev/null
+        check 'the gate: --device is refused' 'FastGPU: ' docker run --rm --gpus 2 --device /dev/fuse fastgpu-box
+        docker run -d --name gated --gpus 2 fastgpu-box sh -c 'until test -e /go; do sleep 1; done; /opt/opens /dev/fuse; sleep 100000' >/dev/null
+        was=$(systemctl show -P MainPID fastgpu-gate.service)
+        kill -9 "$was"
+        check 'kill -9: systemd starts another gate' another another_gate_than "$was"
+        check 'after it: programs that ran before' 'EPERM then opened' gated_says
+        check 'after it: another program in their container' 'EPERM then opened' docker exec -e FASTGPU_SIM=2xT4 gated /opt/opens /dev/fuse
+        check 'after it: a new container' 'EPERM then opened' docker run --rm --gpus 2 fastgpu-box /opt/opens /dev/fuse
+        systemctl restart fastgpu-gate.service
+        check 'after systemctl restart fastgpu-gate' 'EPERM then opened' docker exec -e FASTGPU_SIM=2xT4 gated /opt/opens /dev/fuse
+        docker rm -f gated >/dev/null
+        cp before.conf /etc/fastgpu/runtime.conf
+        fastgpu delete my-vgpu --force >/dev/null
+        after 'the gate'
 }
 
 the_unit() {
@@ -96,7 +148,8 @@ the_unit() {
 }
 
 after_the_restart() {
-        check 'the machine started again: the daemon is there, unasked' active systemctl is-active fastgpud.service
+        check 'the machine started again: the daemon is there, unasked' 'fastgpud: active' state fastgpud
+        check 'the gate too, since it was enabled' 'fastgpu-gate: active' state fastgpu-gate
         check 'the vGPUs are there' 'my-vgpu/1' fastgpu list
         check 'podman finds them' "$two" podman run --rm --device fastgpu.dev/vgpu=my-vgpu fastgpu-box
         check 'docker run --gpus 2' "$two" docker run --rm --gpus 2 fastgpu-box
@@ -104,7 +157,8 @@ after_the_restart() {
         docker rm -f stays >/dev/null 2>&1
         check 'purged' 'Purging configuration files for fastgpu ' dpkg --purge python3-fastgpu fastgpu-container fastgpu-monitoring fastgpu-otlp \
                 fastgpu-kubernetes fastgpu-remote fastgpu-sim fastgpu-slurm fastgpu-spark fastgpu-top fastgpu
-        check 'no daemon is left' inactive systemctl is-active fastgpud.service
+        check 'no daemon is left' 'fastgpud: inactive' state fastgpud
+        check 'no gate is left' 'fastgpu-gate: inactive' state fastgpu-gate
         check 'no state is left' 'No such file' ls -d /var/lib/fastgpu
 }
 
@@ -113,6 +167,7 @@ if [ ! -e second ]; then
         echo "note  Linux $(uname -r), systemd $(systemctl --version | sed -n '1s/[^0-9]*\([0-9]*\).*/\1/p'), $(nproc) processor"
         install_it
         engines
+        the_gate
         ./walk.sh fastgpu-box /check/root || failed=$((failed + 1))
         after 'the ways'
         the_unit
