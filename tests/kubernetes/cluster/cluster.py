@@ -21,43 +21,20 @@ SOURCE = os.path.join(HERE, "components")
 MANIFESTS = os.path.join(HERE, "..", "..", "..", "packaging", "kubernetes")
 sys.path[:0] = [os.path.join(HERE, "..", "..", "lib"), os.path.join(HERE, "..")]
 
+import run  # noqa: E402
 from node import Node, tool, wait_until  # noqa: E402
+from run import skip  # noqa: E402,F401
 
 NAMESPACE = "fastgpu-system"
 RESOURCE = "/apis/resource.k8s.io/v1"
 PLURALS = {"DeviceClass": "deviceclasses", "ValidatingAdmissionPolicy": "validatingadmissionpolicies"}
 
 
-def skip(why):
-    print(f"kubernetes cluster: {why}: NOT TESTED", file=sys.stderr)
-    sys.exit(77)
-
-
 def components():
     """The program; built where that was asked for: ten minutes or more, and downloads of 500 MB."""
-    key = hashlib.sha256()
-    for name in sorted(os.listdir(SOURCE)):
-        with open(os.path.join(SOURCE, name), "rb") as f:
-            key.update(name.encode() + b"\0" + f.read())
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    path = os.path.join(base, "fastgpu-tests", f"kubernetes-components-{key.hexdigest()[:16]}")
-    if os.path.exists(path):
-        return path
-    if not os.environ.get("KUBERNETES_BUILD"):
-        skip("kube-apiserver and kube-scheduler are not built; make kubernetes-cluster-check does that")
-    if not shutil.which("go"):
-        skip("no go")
-    os.makedirs(os.path.dirname(path), exist_ok=True)
     # Not made fast: that takes a third of the time.
     plainly = [f"-gcflags=k8s.io/{module}/...=-N -l" for module in ("kubernetes", "kube-aggregator", "apiextensions-apiserver")]
-    done = subprocess.run(["go", "build", "-ldflags=-s -w", *plainly, "-o", path + ".new", "."], cwd=SOURCE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode:
-        # A source that is wrong is a failure; a registry that cannot be had is none.
-        if re.search("proxy|dial tcp|lookup", done.stdout):
-            skip("the modules cannot be had: " + done.stdout.strip().splitlines()[-1])
-        sys.exit(done.stdout)
-    os.rename(path + ".new", path)
-    return path
+    return run.built(SOURCE, "kubernetes-components-{}", ("build", "-ldflags=-s -w", *plainly), "kubernetes-cluster-check")
 
 
 def free_port():
