@@ -318,9 +318,9 @@ class DevicePlugin(unittest.TestCase):
     def test_options(self):
         for options, word in (([], "--class"), (["--class=8G"], "8G"), (["--class=1G:5", "--class=1G:5"], "before"), (["--class=1G:5", "--inject=magic"], "magic"),
                               (["--dra"], "--node"), (["--dra", "--node=n"], "--api-server"), (["--dra", "--api-server=http://x"], "https://"), (["x"], '"x"'),
-                              (["--class=1G:5", "--payer=team"], '"team"'), (["--class=1G:5", "--payer=a=x", "--payer=a=y"], "before"),
-                              (["--class=1G:5", "--payer=a=x/y"], '"x/y"'), (["--class=1G:5", "--payer-label=project"], "--dra"),
-                              (["--payer-label=a b"], '"a b"'), (["--payer-label="], "key"), (["--payer-label=/project"], '"/project"')):
+                              (["--class=1G:5", "--payer=team"], '--payer "team": give NAMESPACE=PROJECT'), (["--class=1G:5", "--payer=a=x", "--payer=a=y"], "--payer a=y: x pays"),
+                              (["--class=1G:5", "--payer=a=x/y"], '--payer a=x/y: "x/y"'), (["--class=1G:5", "--payer-label=project"], "--dra"),
+                              (["--payer-label=a b"], '--payer-label "a b": give a label'), (["--payer-label="], "key"), (["--payer-label=/project"], '"/project"')):
             env = {k: v for k, v in self.node.env.items() if not k.startswith(("POD_", "NODE_", "KUBERNETES_SERVICE"))}
             done = subprocess.run([tool("bin", "fastgpu-kubelet"), *options], env=env, capture_output=True, text=True, timeout=30)
             self.assertEqual((done.returncode, word in done.stderr), (2, True), done.stderr)
