@@ -215,7 +215,7 @@ class Dra(unittest.TestCase):
         self.kubelet.pods = self.of_pods(1)
         wait_until(lambda: self.payer(1) == "finance", 30, "finance pays")
         # Somebody says otherwise: no restart takes that back.
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(signal.SIGTERM)
         process.wait(30)
         self.node.request("POST", "/v1/projects", {"name": "other"})
         path = f"/v1/vgpus/claim-{UID % 1}/payer?project=k8s-team"

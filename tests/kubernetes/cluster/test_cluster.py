@@ -53,10 +53,14 @@ class Case(unittest.TestCase):
         self.assertEqual(code, 201, answer)
 
     def bound(self, name):
-        return wait_until(lambda: cluster.node_of(name), PATIENCE, f"{name} is on a node; the scheduler says: {cluster.said(name)}")
+        return wait_until(lambda: cluster.node_of(name), PATIENCE, lambda: f"{name} is on a node; {self.state(name)}")
 
     def pending(self, name):
-        return wait_until(lambda: cluster.said(name), PATIENCE, f"{name} is said to be unschedulable")
+        return wait_until(lambda: cluster.said(name), PATIENCE, lambda: f"{name} is said to be unschedulable; {self.state(name)}")
+
+    def state(self, name):
+        lines = [line for program in ("scheduler", "second", "controllers") if os.path.exists(f"{cluster.folder}/{program}.log") for line in cluster.log(program).splitlines()]
+        return json.dumps(cluster.get_pod(name)) + "\n" + "\n".join(lines[-30:])
 
 
 class Manifests(Case):
@@ -75,7 +79,7 @@ class Manifests(Case):
 
     def test_selectors_of_the_documentation(self):
         """The server compiles CEL when it takes a claim; what it means the scheduler finds out, below."""
-        good = ['device.attributes["fastgpu.dev"].model == "Test GPU"', 'device.capacity["fastgpu.dev"].memory.compareTo(quantity("40Gi")) >= 0', 'device.driver == "fastgpu.dev"']
+        good = ['device.attributes["fastgpu.dev"].model == "Test GPU"', 'device.attributes["fastgpu.dev"].totalMemory >= 30 * 1024 * 1024 * 1024', 'device.capacity["fastgpu.dev"].memory.compareTo(quantity("40Gi")) >= 0', 'device.driver == "fastgpu.dev"']
         for i, expression in enumerate(good):
             self.claim(f"good-{i}", "1Gi", "5", selector=expression)
         for expression in ('device.capacity["fastgpu.dev"].memory > 3', "device.model ==", "true ||"):
@@ -400,6 +404,72 @@ class Why(Case):
         self.expect("p", "taint", "such as n2, have the taint team=red")
         cluster.must("PATCH", path, {"spec": {"taints": [], "unschedulable": True}}, kind="application/merge-patch+json")
         self.expect("p", "cordoned", "such as n2, are cordoned")
+
+    def of_template(self, name, template):
+        pod = cluster.pod(name, "-")
+        pod["spec"]["resourceClaims"] = [{"name": "gpu", "resourceClaimTemplateName": template}]
+        cluster.must("POST", "/api/v1/namespaces/default/pods", pod)
+
+    def expect_soon(self, name, reason, words):
+        """What somebody else is still to say."""
+        for _ in range(PATIENCE):
+            said = self.why(name)
+            if words in said["text"]:
+                break
+            time.sleep(1)
+        self.assertIn(words, said["text"])
+        self.assertEqual(said["reason"], reason)
+
+    def test_no_claim_of_a_template(self):
+        """None of that name; a quota that is used up."""
+        self.of_template("no-template", "gone")
+        self.expect_soon("no-template", "claim-missing", 'its claim has not been made of the template gone yet: PodResourceClaim gpu: resource claim template "gone": ')
+        path = "/api/v1/namespaces/default/resourcequotas"
+        hard = {"count/resourceclaims.resource.k8s.io": "0"}
+        cluster.must("POST", path, {"metadata": {"name": "none"}, "spec": {"hard": hard}})
+        self.addCleanup(cluster.ask, "DELETE", f"{path}/none")
+        cluster.must("PATCH", f"{path}/none/status", {"status": {"hard": hard, "used": hard}}, kind="application/merge-patch+json")
+        wait_until(lambda: cluster.add_claim("x", "1Gi", "5")[0] == 403 or cluster.ask("DELETE", f"{RESOURCE}/namespaces/default/resourceclaims/x")[0] == 0, PATIENCE, "the quota works")
+        exactly = {"deviceClassName": "vgpu.fastgpu.dev", "capacity": {"requests": {"memory": "1Gi", "compute": "5"}}}
+        templates = f"{RESOURCE}/namespaces/default/resourceclaimtemplates"
+        cluster.must("POST", templates, {"metadata": {"name": "small"}, "spec": {"spec": {"devices": {"requests": [{"name": "gpu", "exactly": exactly}]}}}})
+        self.addCleanup(cluster.ask, "DELETE", f"{templates}/small")
+        self.of_template("quota", "small")
+        self.expect_soon("quota", "claim-missing", "exceeded quota: none")
+
+    def test_resources_that_nobody_offers(self):
+        cluster.be("n1", vgpu_8g_25=2)
+        self.addCleanup(cluster.be, "n1")
+        first = cluster.pod("first")
+        first["spec"]["initContainers"] = [{"name": "first", "image": "none", "resources": {"limits": {"fastgpu.dev/vgpu-9g-25": "1"}}}]
+        cluster.must("POST", "/api/v1/namespaces/default/pods", first)
+        self.pod("hami", limits={"nvidia.com/gpu": "1", "nvidia.com/gpumem": "3000"})
+        self.pod("elsewhere", limits={"fastgpu.dev/vgpu-8g-25": "1"}, nodeSelector={"zone": "b"})
+        self.expect("first", "resource-unknown", "no node offers fastgpu.dev/vgpu-9g-25; there are fastgpu.dev/vgpu-8g-25")
+        self.expect("hami", "resource-unknown", "no node offers nvidia.com/gpu; ", "--hami")
+        self.expect("elsewhere", "label", "such as n1, do not have the label zone as the pod wants it")
+
+    def test_devices(self):
+        """A GPU that takes nobody; one that somebody has who has no claim."""
+        cluster.add_node("n3")
+        self.addCleanup(cluster.ask, "DELETE", "/api/v1/nodes/n3")
+        device = {"name": "gpu-1", "allowMultipleAllocations": True, "capacity": {"memory": {"value": "80Gi"}, "compute": {"value": "100"}},
+                  "taints": [{"key": "fastgpu.dev/failing", "effect": "NoSchedule"}]}
+        cluster.must("POST", f"{RESOURCE}/resourceslices", {"metadata": {"name": "n3"}, "spec": {"driver": "fastgpu.dev", "nodeName": "n3", "devices": [device],
+                                                                                          "pool": {"name": "n3", "generation": 1, "resourceSliceCount": 1}}})
+        self.addCleanup(cluster.ask, "DELETE", f"{RESOURCE}/resourceslices/n3")
+        self.claim("c", "60Gi", "10")
+        self.pod("failing", "c")
+        self.expect("failing", "gpu-taint", "such as gpu-1 of node n3, have the taint fastgpu.dev/failing, which the claim does not tolerate")
+        n2.daemon.fastgpu("create", "--name", "mine", "--memory", "30G", "--compute", "50")
+        self.addCleanup(wait_until, lambda: n2.slice()["spec"]["devices"][0]["capacity"]["memory"]["value"] == "40Gi", PATIENCE, "the slice has all again")
+        self.addCleanup(n2.daemon.fastgpu, "delete", "mine")
+        wait_until(lambda: n2.slice()["spec"]["devices"][0]["capacity"]["memory"]["value"] == "10Gi", PATIENCE, "the slice has less")
+        self.assertEqual(n2.slice()["spec"]["devices"][0]["attributes"]["totalMemory"], {"int": 40 << 30})
+        cluster.must("DELETE", f"{RESOURCE}/resourceslices/n3")
+        self.claim("d", "20Gi", "10")
+        self.pod("taken", "d")
+        self.expect("taken", "others", "of node n2 they can have 10 GiB and 50 %", "fastgpu list")
 
     def test_through_kubectl(self):
         """The real one, if there is one here, with a kubeconfig of its user's."""
