@@ -246,7 +246,8 @@ class DevicePlugin(unittest.TestCase):
         wait_until(lambda: self.billed(*self.sets())[1], 30, "it is known whose it is")
         process.send_signal(signal.SIGTERM)
         process.wait(30)
-        _, plugins = self.start("--class=big=4G:50")
+        # As many others as there may be.
+        _, plugins = self.start("--class=big=4G:50", *(f"--class=c{i}=1G:5" for i in range(15)))
         self.assertEqual(sorted(plugins["fastgpu.dev/big"].watch().values()), ["Healthy"] * 3 + ["Unhealthy"])
         time.sleep(3)
         self.assertEqual(len(self.sets()), 1)
