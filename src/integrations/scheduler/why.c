@@ -199,14 +199,14 @@ static json_t *say_rule(const struct fgi_sched_asking *a, const struct survey *s
                 const struct fg_fleet_verdict *v = &s->taint_of;
                 bool cordoned = v->key && strcmp(v->key, "node.kubernetes.io/unschedulable") == 0;
                 return cordoned ? fgi_sched_answer(a, "cordoned", "kubectl uncordon makes it take pods again", "the nodes whose GPUs are large enough, such as %.250s, are cordoned",
-                                         a->view->node[s->taint].name) :
+                                                   a->view->node[s->taint].name) :
                                   fgi_sched_answer(a, "taint", "tolerate it in the pod, or take it from the node",
-                                         "the nodes whose GPUs are large enough, such as %.250s, have the taint %.200s%s%.100s, which the pod does not tolerate",
-                                         a->view->node[s->taint].name, v->key, v->value && *v->value ? "=" : "", v->value ? v->value : "");
+                                                   "the nodes whose GPUs are large enough, such as %.250s, have the taint %.200s%s%.100s, which the pod does not tolerate",
+                                                   a->view->node[s->taint].name, v->key, v->value && *v->value ? "=" : "", v->value ? v->value : "");
         }
         return fgi_sched_answer(a, "label", "ask for another label in nodeSelector or nodeAffinity, or label the node",
-                      "the nodes whose GPUs are large enough, such as %.250s, do not have the label %.200s as the pod wants it", a->view->node[s->label].name,
-                      s->label_of.key ? s->label_of.key : "");
+                                "the nodes whose GPUs are large enough, such as %.250s, do not have the label %.200s as the pod wants it", a->view->node[s->label].name,
+                                s->label_of.key ? s->label_of.key : "");
 }
 
 static json_t *say_too_large(const struct fgi_sched_asking *a, const struct survey *s)
@@ -261,7 +261,7 @@ static json_t *say_survey(struct fgi_sched_asking *a, const struct survey *s)
                 selects = selects || a->wants.want[i].selects;
         if (s->fits >= 0 && selects && strstr(a->said, "cannot allocate all claims"))
                 return fgi_sched_answer(a, "selector", "ask for less in its selectors: kubectl get resourceslices -o yaml shows what the GPUs are",
-                              "there is room, such as on node %.250s, but no GPU with room is one that its claims' CEL selectors allow", a->view->node[s->fits].name);
+                                        "there is room, such as on node %.250s, but no GPU with room is one that its claims' CEL selectors allow", a->view->node[s->fits].name);
         if (s->fits >= 0)
                 return say_scheduler(a);
         if (s->room >= 0)
@@ -288,7 +288,7 @@ static const char *offerer_of(const char *resource)
                 return "ask for one of those, or have fastgpu-kubelet offer it with --class";
         if (strcmp(resource, FGI_KUBE_HAMI_RESOURCE) == 0)
                 return "fastgpu-kubelet offers it with --class " FGI_KUBE_HAMI_RESOURCE "=MEMORY:COMPUTE or --hami, NVIDIA's plugin as whole GPUs";
-        if (strncmp(resource, FGI_KUBE_HAMI_RESOURCE, sizeof FGI_KUBE_HAMI_RESOURCE - 1) == 0)
+        if (strcmp(resource, "nvidia.com/gpumem") == 0 || strcmp(resource, "nvidia.com/gpumem-percentage") == 0 || strcmp(resource, "nvidia.com/gpucores") == 0)
                 return "fastgpu-kubelet offers it with --hami";
         return "install what offers it, or do not ask for it";
 }
@@ -385,7 +385,7 @@ static json_t *why_unplaced(struct fgi_sched_asking *a, const json_t *events)
                 return say_unknown_resource(a, missing);
         if (a->wants.allocated)
                 return fgi_sched_answer(a, "claim-elsewhere", "what keeps it from that node, kube-scheduler says; or make the claim anew", "its claim has its place on node %.250s; %.1000s", a->wants.allocated,
-                              *a->said ? a->said : "no scheduler has said anything of it yet");
+                                        *a->said ? a->said : "no scheduler has said anything of it yet");
         return a->wants.count ? survey(a) : say_scheduler(a);
 }
 
