@@ -212,11 +212,23 @@ class Dra(unittest.TestCase):
         return claim.get("workload") and (claim.get("payer") or claim["project"])
 
     def test_another_payer(self):
-        self.start("--payer=team=finance")
+        process = self.start("--payer=team=finance")
         self.claim(1)
         self.call("NodePrepareResources", 1)
         self.kubelet.pods = self.of_pods(1)
         wait_until(lambda: self.payer(1) == "finance", 30, "finance pays")
+        # Somebody says otherwise: no restart takes that back.
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        self.node.request("POST", "/v1/projects", {"name": "other"})
+        path = f"/v1/vgpus/claim-{UID % 1}/payer?project=k8s-team"
+        self.assertEqual(self.node.request("PUT", path, {"project": "other", "workload": "team/p1/main"})[0], 200)
+        self.start("--payer=team=finance")
+        self.claim(2)
+        self.call("NodePrepareResources", 2)
+        self.kubelet.pods = self.of_pods(1, 2)
+        wait_until(lambda: self.payer(2) == "finance", 30, "finance pays for what is new")
+        self.assertEqual(self.payer(1), "other")
 
     def test_labels_say_who_pays(self):
         """A pod's, else its namespace's, else nobody's; each pod is asked for once, and a named payer before any label."""
@@ -241,8 +253,13 @@ class Dra(unittest.TestCase):
         process.wait(30)
         self.server.labels_read.clear()
         self.start("--payer-label=example.com/project", "--payer=team=operations")
-        wait_until(lambda: self.payer(1) == "operations", 30, "who was named pays")
+        self.claim(4)
+        self.call("NodePrepareResources", 4)
+        self.kubelet.pods = self.of_pods(1, 2, 3, 4)
+        wait_until(lambda: self.payer(4) == "operations", 30, "who was named pays")
         self.assertEqual(self.server.labels_read, [])
+        # Of those that run, who paid before.
+        self.assertEqual([self.payer(n) for n in (1, 2, 3)], ["finance", "k8s-team", "research"])
 
     def test_labels_that_cannot_be_read(self):
         """Nobody is billed by guess: it is asked again, and said once."""
@@ -320,7 +337,7 @@ class Dra(unittest.TestCase):
                           ((403, truth), "ClusterRole"), ((404, truth), "no such claim"), (truth.replace(UID % 1, UID % 2), "made anew"),
                           (truth.replace("node-1", "node-2"), "node-2"), (truth.replace("fastgpu.dev", "other.dev"), "no device of fastgpu.dev"),
                           (truth.replace('"results"', '"result"'), "not allocated"), (truth[:-1] + ', "status": {}}', "no claim"),
-                          (truth.replace('"1Gi"', '"1Gi", "memory": "2Gi"'), "no claim"), ("x" * (9 << 20), "the API server")):
+                          (truth.replace('"1Gi"', '"1Gi", "memory": "2Gi"'), "no claim"), ("x" * (9 << 20), "its answer is over 8 MiB")):
             self.server.say = say
             self.refused(word)
         self.server.say = None
@@ -471,7 +488,7 @@ class Hami(Dra):
     def test_what_cannot_be(self):
         self.hami()
         ids = [self.ids[0]]
-        for limits, word in (({"gpumem": "99999"}, "99999 MiB"), ({"gpumem": "much"}, '"much"'), ({"gpumem": "0.5"}, '"0.5"'), ({"gpucores": "101"}, "gpucores"),
+        for limits, word in (({"gpumem": "99999"}, "has 99999 MiB and the same part of compute left"), ({"gpumem": "much"}, '"much"'), ({"gpumem": "0.5"}, '"0.5"'), ({"gpucores": "101"}, "gpucores"),
                              ({"gpumem": "-1"}, "gpumem"), ({"gpumem": 1, "gpumem-percentage": 1}, "not for both"), ({"gpumem-percentage": []}, "gpumem-percentage")):
             self.kubelet.pods = b""
             self.pod("a", ids, limits)

@@ -246,7 +246,8 @@ class DevicePlugin(unittest.TestCase):
         wait_until(lambda: self.billed(*self.sets())[1], 30, "it is known whose it is")
         process.send_signal(signal.SIGTERM)
         process.wait(30)
-        _, plugins = self.start("--class=big=4G:50")
+        # As many others as there may be.
+        _, plugins = self.start("--class=big=4G:50", *(f"--class=c{i}=1G:5" for i in range(15)))
         self.assertEqual(sorted(plugins["fastgpu.dev/big"].watch().values()), ["Healthy"] * 3 + ["Unhealthy"])
         time.sleep(3)
         self.assertEqual(len(self.sets()), 1)
@@ -318,9 +319,9 @@ class DevicePlugin(unittest.TestCase):
     def test_options(self):
         for options, word in (([], "--class"), (["--class=8G"], "8G"), (["--class=1G:5", "--class=1G:5"], "before"), (["--class=1G:5", "--inject=magic"], "magic"),
                               (["--dra"], "--node"), (["--dra", "--node=n"], "--api-server"), (["--dra", "--api-server=http://x"], "https://"), (["x"], '"x"'),
-                              (["--class=1G:5", "--payer=team"], '"team"'), (["--class=1G:5", "--payer=a=x", "--payer=a=y"], "before"),
-                              (["--class=1G:5", "--payer=a=x/y"], '"x/y"'), (["--class=1G:5", "--payer-label=project"], "--dra"),
-                              (["--payer-label=a b"], '"a b"'), (["--payer-label="], "key"), (["--payer-label=/project"], '"/project"')):
+                              (["--class=1G:5", "--payer=team"], '--payer "team": give NAMESPACE=PROJECT'), (["--class=1G:5", "--payer=a=x", "--payer=a=y"], "--payer a=y: x pays"),
+                              (["--class=1G:5", "--payer=a=x/y"], '--payer a=x/y: "x/y"'), (["--class=1G:5", "--payer-label=project"], "--dra"),
+                              (["--payer-label=a b"], '--payer-label "a b": give a label'), (["--payer-label="], "key"), (["--payer-label=/project"], '"/project"')):
             env = {k: v for k, v in self.node.env.items() if not k.startswith(("POD_", "NODE_", "KUBERNETES_SERVICE"))}
             done = subprocess.run([tool("bin", "fastgpu-kubelet"), *options], env=env, capture_output=True, text=True, timeout=30)
             self.assertEqual((done.returncode, word in done.stderr), (2, True), done.stderr)

@@ -28,14 +28,14 @@ BURN = tool("lib", "fastgpu", "bench", "burn")
 
 
 def wait_until(condition, seconds, what):
-    """Polls until condition() is true and returns its value; a test that waits in vain fails."""
+    """Polls until condition() is true and returns its value; a test that waits in vain fails, with `what` or what that says then."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
+            raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(0.005)
 
 

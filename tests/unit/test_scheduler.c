@@ -187,6 +187,20 @@ static void resources(void **state)
         assert_true(fgi_sched_largest(&wants)->share == 1000);
         json_t *reply = filtered(view, question(pod, "[\"a\", \"b\"]"), 1);
         assert_string_equal(text_at(reply, "FailedNodes", "b"), "FastGPU: no GPU has 10 GiB and 12.5 percent free (one of 2 vGPUs)");
+        /* Before others: the larger of both; beside them: the sum. */
+        static const struct {
+                const char *first, *policy;
+                size_t count;
+        } init[] = {{"1", "", 2}, {"3", "", 3}, {"1", ", \"restartPolicy\": \"Always\"", 3}};
+        for (size_t i = 0; i < COUNT_OF(init); i++) {
+                char text[400];
+                snprintf(text, sizeof text, "{\"spec\": {\"containers\": [{\"resources\": {\"limits\": {\"fastgpu.dev/vgpu-1g-5\": \"2\"}}}], \"initContainers\": [{\"resources\": {\"limits\": "
+                         "{\"fastgpu.dev/vgpu-1g-5\": \"%s\"}}%s}]}}", init[i].first, init[i].policy);
+                pod = parse(text);
+                fgi_sched_wants(view, NULL, 0, pod, &wants);
+                assert_int_equal(wants.count, init[i].count);
+                json_decref(pod);
+        }
         json_decref(reply);
         fgi_sched_view_free(view);
 }
@@ -265,7 +279,7 @@ static void reasons(void **state)
         expect_why(pod_of("half", "\"nodeSelector\": {\"zone\": \"1\"}"), "taint", "such as a, have the taint team=red", "tolerate it");
         expect_why(pod_of("half", TOLERATES ", \"nodeSelector\": {\"zone\": \"3\"}"), "label", "do not have the label zone", "ask for another label");
         expect_why(pod_of("huge", ""), "too-large", "no GPU of any node has 100 GiB and 10 % for claims (claim huge)", "ask for at most 80 GiB and 100 %");
-        expect_why(pod_of("large", ""), "gpu-taint", "such as those of node c, are full or lost", "fastgpu doctor");
+        expect_why(pod_of("large", ""), "gpu-taint", "such as gpu-1 of node c, have the taint fastgpu.dev/lost", "fastgpu doctor");
         expect_why(pod_of("none", ""), "claim-missing", "there is no ResourceClaim none", "make it");
         expect_why(pod_of("half", "\"schedulingGates\": [{\"name\": \"g\"}]"), "gated", "its scheduling gate g", "removes it");
         expect_why(pod_of("big", ""), "claim-elsewhere", "its claim has its place on node b", "");
@@ -308,6 +322,82 @@ static void reasons(void **state)
         fgi_sched_view_free(view);
 }
 
+static void expect_placed(const char *status, const char *spec, const char *text)
+{
+        char pod[1000];
+        snprintf(pod, sizeof pod, "{\"spec\": {\"nodeName\": \"b\", \"initContainers\": [{\"name\": \"first\"%s}]}, \"status\": {\"phase\": \"Pending\", %s}}", spec, status);
+        expect_why(parse(pod), "node", text, "");
+}
+
+#define LIMITS(kind, name, limit) "\"" kind "\": [{\"name\": \"" name "\", \"resources\": {\"limits\": {" limit "}}}]"
+
+/* Those that are easily taken for something else. */
+static void odd_ones(void **state)
+{
+        expect_why(parse("{\"metadata\": {\"deletionTimestamp\": \"2026-01-01T00:00:00Z\", \"finalizers\": [\"x.io/keep\"]}}"), "deleted", "its finalizer x.io/keep is not removed", "whoever");
+        expect_why(parse("{\"spec\": {" LIMITS("containers", "main", "\"cpu\": \"1\", \"kubernetes.io/x\": \"1\", \"nvidia.com/gpumem\": \"0\"") "}}"), "not-looked-at", "", "");
+        expect_why(parse("{\"spec\": {" LIMITS("initContainers", "first", "\"fastgpu.dev/vgpu-9g-25\": \"1\"") "}}"), "resource-unknown",
+                   "no node offers fastgpu.dev/vgpu-9g-25; there are fastgpu.dev/vgpu-8g-25", "--class");
+        expect_why(parse("{\"spec\": {" LIMITS("containers", "main", "\"nvidia.com/gpumem\": \"3000\"") "}}"), "resource-unknown", "no node offers nvidia.com/gpumem", "with --hami");
+        expect_why(parse("{\"spec\": {" LIMITS("containers", "main", "\"nvidia.com/gpu\": \"1\"") "}}"), "resource-unknown", "no node offers nvidia.com/gpu;", "--class nvidia.com/gpu=");
+        expect_why(parse("{\"spec\": {" LIMITS("containers", "main", "\"example.com/nic\": \"1\"") "}}"), "resource-unknown", "no node offers example.com/nic", "install what offers it");
+        /* The node that has the resource is not where the pod may be; that others are, helps nothing. */
+        expect_why(parse("{\"spec\": {\"nodeSelector\": {\"zone\": \"1\"}, " LIMITS("containers", "main", "\"fastgpu.dev/vgpu-8g-25\": \"1\"") "}}"), "label", "such as b, do not have the label zone", "");
+        /* On a node. */
+        expect_placed("\"initContainerStatuses\": [{\"name\": \"first\", \"state\": {\"running\": {}}}], \"containerStatuses\": [{\"name\": \"main\", \"state\": {\"waiting\": {\"reason\": \"PodInitializing\"}}}]", "",
+                      "node b: its init container first still runs");
+        expect_placed("\"initContainerStatuses\": [{\"name\": \"first\", \"state\": {\"running\": {}}}], \"containerStatuses\": [{\"name\": \"main\", \"state\": {\"waiting\": {\"reason\": \"ErrImagePull\"}}}]",
+                      ", \"restartPolicy\": \"Always\"", "container main waits: ErrImagePull");
+        expect_placed("\"initContainerStatuses\": [{\"name\": \"first\", \"state\": {\"waiting\": {\"reason\": \"ImagePullBackOff\"}}}]", "", "container first waits: ImagePullBackOff");
+}
+
+/* The claims' controller has said why it makes none. */
+static void no_claim(void **state)
+{
+        struct fgi_sched_view *view = view_of("[]", NODES);
+        json_t *pod = parse("{\"spec\": {\"resourceClaims\": [{\"name\": \"g\", \"resourceClaimTemplateName\": \"t\"}]}}");
+        json_t *events = parse("[{\"type\": \"Warning\", \"reason\": \"FailedResourceClaimCreation\", \"message\": \"PodResourceClaim g: exceeded quota: q\", \"lastTimestamp\": \"2026-01-01T00:05:00Z\"},"
+                               "{\"type\": \"Warning\", \"reason\": \"FailedScheduling\", \"message\": \"no\", \"lastTimestamp\": \"2026-01-01T00:06:00Z\"}]");
+        json_t *why = fgi_sched_why(view, NULL, 0, pod, events);
+        assert_string_equal(fgi_sched_text(why, "reason"), "claim-missing");
+        assert_string_equal(fgi_sched_text(why, "text"), "its claim has not been made of the template t yet: PodResourceClaim g: exceeded quota: q");
+        json_decref(why);
+        json_decref(events);
+        json_decref(pod);
+        fgi_sched_view_free(view);
+        /* A class that is not there, whatever it is called; of one that is, CEL alone says whose it is. */
+        view = view_of("[{\"metadata\": {\"namespace\": \"x\", \"name\": \"c\"}, \"spec\": {\"devices\": {\"requests\": [{\"exactly\": " OF("other", "1Gi") "}, {\"exactly\": " OF("gone", "1Gi") "}]}}}]", NODES);
+        pod = pod_of("c", "");
+        why = fgi_sched_why(view, NULL, 0, pod, NULL);
+        assert_string_equal(fgi_sched_text(why, "reason"), "class-unknown");
+        assert_string_equal(fgi_sched_text(why, "text"), "claim c asks for DeviceClass gone, which does not exist");
+        json_decref(why);
+        json_decref(pod);
+        fgi_sched_view_free(view);
+}
+
+/* vGPUs that are no claims' have most of the only GPU. */
+static void others(void **state)
+{
+        struct fgi_sched_view *view;
+        struct fg_error err = {0};
+        json_t *slices = parse("[" SLICE("n", DEVICE("gpu-1", "2Gi", "30", ", \"attributes\": {\"totalMemory\": {\"int\": 17179869184}}")) "]");
+        assert_int_equal(fgi_sched_view_new(slices, parse("[" WANTED("four", "4Gi", "20", "") "," WANTED("huge", "17Gi", "20", "") "]"), parse(CLASSES), NULL, &view, &err), 0);
+        json_t *pod = pod_of("four", ""), *why = fgi_sched_why(view, NULL, 0, pod, NULL);
+        assert_string_equal(fgi_sched_text(why, "reason"), "others");
+        assert_string_equal(fgi_sched_text(why, "text"),
+                            "no GPU has 4 GiB and 20 % for claims (claim four): of gpu-1 of node n they can have 2 GiB and 30 %, as vGPUs that are no claims' have the rest");
+        assert_non_null(strstr(fgi_sched_text(why, "remedy"), "or at once if it asks for no more than 2 GiB and 30 %"));
+        json_decref(why);
+        json_decref(pod);
+        pod = pod_of("huge", "");
+        why = fgi_sched_why(view, NULL, 0, pod, NULL);
+        assert_string_equal(fgi_sched_text(why, "reason"), "too-large");
+        json_decref(why);
+        json_decref(pod);
+        fgi_sched_view_free(view);
+}
+
 static void names(void **state)
 {
         static const char *const good[] = {"default/a", "x/train-0", "kube-system/a.b"}, *const bad[] = {"", "a", "/a", "a/", "a/B", "a/b/c", "a/-b", "../b", "a/b?x", "a/b "};
@@ -321,7 +411,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_view), cmocka_unit_test(a_filter), cmocka_unit_test(never_harder), cmocka_unit_test(many_gpus),
-                cmocka_unit_test(resources), cmocka_unit_test(priorities), cmocka_unit_test(reasons), cmocka_unit_test(names),
+                cmocka_unit_test(resources), cmocka_unit_test(priorities), cmocka_unit_test(reasons), cmocka_unit_test(odd_ones),
+                cmocka_unit_test(no_claim), cmocka_unit_test(others), cmocka_unit_test(names),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,7 @@ struct question {
         long status;
         char *answer;
         size_t size;
+        bool is_too_large;
 };
 
 struct list {
@@ -75,7 +76,8 @@ static size_t on_answer(char *data, size_t size, size_t count, void *user)
 {
         struct question *q = user;
         size_t more = size * count;
-        char *larger = q->size + more < ANSWER_MAX ? realloc(q->answer, q->size + more + 1) : NULL;
+        q->is_too_large = q->size + more >= ANSWER_MAX;
+        char *larger = q->is_too_large ? NULL : realloc(q->answer, q->size + more + 1);
         if (!larger)
                 return 0;
         memcpy(larger + q->size, data, more);
@@ -144,7 +146,10 @@ static void ask(struct fgi_kube_api *api, CURL *curl, struct question *q)
         if (code == CURLE_OK)
                 return;
         q->status = 0;
-        if (asprintf(&q->answer, "the API server at %s: %s", api->where.url, *why ? why : curl_easy_strerror(code)) < 0)
+        if (asprintf(&q->answer, "the API server at %s: %s", api->where.url,
+                     q->is_too_large ? "its answer is over 8 MiB" :
+                     *why            ? why :
+                                       curl_easy_strerror(code)) < 0)
                 q->answer = NULL;
 }
 

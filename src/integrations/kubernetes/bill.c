@@ -44,6 +44,17 @@ void fgi_kube_bill_held(struct fgi_kube *kube)
         }
 }
 
+/* By a process of ours before this one. Who pays was said then, and somebody may have said otherwise since: a restart changes neither. */
+static bool is_told(struct fgi_kube *kube, const char *project, const char *set, const char *pod)
+{
+        fgi_kube_autojson json_t *made = NULL;
+        struct fg_error ignored = {0};
+        if (fgi_kube_node_set(&kube->node, project, set, &made, &ignored) < 0)
+                return false;
+        const char *workload = json_string_value(json_object_get(made, "workload"));
+        return workload && strcmp(workload, pod) == 0;
+}
+
 void fgi_kube_bill_claim(struct fgi_kube *kube, const char *pod, const char *cdi, json_t *told)
 {
         static const char kind[] = FGI_KUBE_DOMAIN "/vgpu=";
@@ -56,7 +67,8 @@ void fgi_kube_bill_claim(struct fgi_kube *kube, const char *pod, const char *cdi
         if (!colon || strncmp(colon + 1, "claim-", 6) != 0 || json_object_get(told, name))
                 return;
         snprintf(project, sizeof project, "%.*s", (int)(colon - name), name);
-        r = known && strcmp(known, pod) == 0 ? 0 : bill(kube, project, colon + 1, pod, &err);
+        bool knows = known ? strcmp(known, pod) == 0 : is_told(kube, project, colon + 1, pod);
+        r = knows ? 0 : bill(kube, project, colon + 1, pod, &err);
         if (r == 0)
                 json_object_set_new(told, name, json_string(pod));
         else if (r != -EINPROGRESS)

@@ -159,13 +159,24 @@ static struct fgi_kube_gpu *choose(struct fgi_kube_node *node, const json_t *ann
         return best;
 }
 
+static int no_gpu(const struct wish *wish, struct fg_error *err)
+{
+        char memory[40] = "all of its memory", compute[40] = "the same part of compute";
+        if (wish->memory)
+                snprintf(memory, sizeof memory, "%llu MiB", (unsigned long long)wish->memory >> 20);
+        else if (wish->percent)
+                snprintf(memory, sizeof memory, "%llu %% of its memory", (unsigned long long)wish->percent);
+        if (wish->cores)
+                snprintf(compute, sizeof compute, "%llu %% of compute", (unsigned long long)wish->cores);
+        return fg_error_set(err, -ENOSPC, "no GPU of this node that the pod may have has %s and %s left", memory, compute);
+}
+
 static int add_vgpu(struct fgi_kube_node *node, const json_t *annotations, const struct wish *wish, json_t *body, struct fg_error *err)
 {
         char share[16];
         struct fgi_kube_gpu *gpu = choose(node, annotations, wish, json_object_get(body, "devices"));
         if (!gpu)
-                return fg_error_set(err, -ENOSPC, "no GPU of this node that the pod may have has %llu MiB (%llu %%) and %llu %% of compute left",
-                                    (unsigned long long)wish->memory >> 20, (unsigned long long)wish->percent, (unsigned long long)wish->cores);
+                return no_gpu(wish, err);
         uint64_t memory = memory_on(wish, gpu);
         uint32_t permille = share_on(wish, gpu);
         snprintf(share, sizeof share, "%u.%u", permille / 10, permille % 10);

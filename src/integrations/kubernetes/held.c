@@ -59,7 +59,7 @@ void fgi_kube_held_remove(struct fgi_kube *kube, struct fgi_kube_held *held)
 static int retire(struct fgi_kube *kube, const char *set, struct fgi_kube_id id[FGI_KUBE_IDS_MAX], int *ret_ids)
 {
         char name[FGI_KUBE_NAME_MAX];
-        for (const char *p = strchr(set, '-'); p && kube->resources < FGI_KUBE_CLASSES_MAX; p = strchr(p + 1, '-')) {
+        for (const char *p = strchr(set, '-'); p && kube->resources < FGI_KUBE_CLASSES_MAX + FGI_KUBE_RETIRED_MAX; p = strchr(p + 1, '-')) {
                 struct fgi_kube_resource *resource = &kube->resource[kube->resources];
                 snprintf(name, sizeof name, "%.*s", (int)(p - set), set);
                 *ret_ids = fgi_kube_set_ids(name, set, id, FGI_KUBE_IDS_MAX);

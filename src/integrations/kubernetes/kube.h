@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define FGI_KUBE_CLASSES_MAX 16u
+#define FGI_KUBE_RETIRED_MAX 48u /* that earlier processes offered, and sets are left of */
 #define FGI_KUBE_GPUS_MAX    64u
 #define FGI_KUBE_SLOTS_MAX   1000u /* of one class on one GPU: the smallest share is one permille */
 #define FGI_KUBE_TAG         7u    /* six hexadecimal digits and NUL */

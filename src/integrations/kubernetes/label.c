@@ -22,7 +22,7 @@ int fgi_kube_label_parse(const char *text, struct fgi_kube *kube, struct fg_erro
         size_t len = strlen(text);
         const char *slash = strchr(text, '/');
         if (len < 1 || len >= sizeof kube->label || strspn(text, letters) != len || (slash && (slash == text || !slash[1] || strchr(slash + 1, '/'))))
-                return fg_error_set(err, -EINVAL, "\"%.80s\" is no label's key, such as example.com/project", text);
+                return fg_error_set(err, -EINVAL, "--payer-label \"%.80s\": give a label's key, such as --payer-label example.com/project", text);
         memcpy(kube->label, text, len + 1);
         return 0;
 }

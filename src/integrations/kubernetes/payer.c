@@ -40,14 +40,15 @@ int fgi_kube_payer_parse(const char *text, struct fgi_kube_payers *payers, struc
         const char *equals = strchr(text, '=');
         size_t len = equals ? (size_t)(equals - text) : 0;
         if (len < 1 || len >= FGI_KUBE_NAME_MAX || strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") != len)
-                return fg_error_set(err, -EINVAL, "\"%.80s\" is not NAMESPACE=PROJECT", text);
+                return fg_error_set(err, -EINVAL, "--payer \"%.80s\": give NAMESPACE=PROJECT, such as --payer team-a=research", text);
         if (!fgi_kube_is_project(equals + 1))
-                return fg_error_set(err, -EINVAL, "\"%.80s\" is no name for a project: letters, digits, - . and _, at most 63", equals + 1);
+                return fg_error_set(err, -EINVAL, "--payer %.80s: \"%.80s\" is no name for a project: give letters, digits, - . and _, at most 63, a letter or digit first",
+                                    text, equals + 1);
         for (uint32_t i = 0; i < payers->count; i++)
                 if (strncmp(payers->of[i].namespace, text, len) == 0 && !payers->of[i].namespace[len])
-                        return fg_error_set(err, -EINVAL, "the namespace %s was given a payer before", payers->of[i].namespace);
+                        return fg_error_set(err, -EINVAL, "--payer %.80s: %s pays for the namespace already; give one of them", text, payers->of[i].project);
         if (payers->count == FGI_KUBE_PAYERS_MAX)
-                return fg_error_set(err, -EINVAL, "there are %u payers already", FGI_KUBE_PAYERS_MAX);
+                return fg_error_set(err, -EINVAL, "--payer %.80s: there are %u payers already; --payer-label has namespaces name theirs", text, FGI_KUBE_PAYERS_MAX);
         snprintf(payers->of[payers->count].namespace, FGI_KUBE_NAME_MAX, "%.*s", (int)len, text);
         snprintf(payers->of[payers->count++].project, FGI_KUBE_NAME_MAX, "%s", equals + 1);
         return 0;

@@ -72,7 +72,7 @@ struct fgi_kube {
         bool with_mounts;            /* containers get mounts instead of a CDI device */
         struct fgi_kube_node node;
         uint32_t resources;
-        struct fgi_kube_resource resource[FGI_KUBE_CLASSES_MAX];
+        struct fgi_kube_resource resource[FGI_KUBE_CLASSES_MAX + FGI_KUBE_RETIRED_MAX];
         uint32_t helds;
         struct fgi_kube_held *held;
         bool knows_sets; /* the daemon told them */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * This node's ResourceSlice: one, as a node has no more than 64 GPUs. What is published is what claims can have: what somebody else has of a
- * GPU, be it another class or a person, is not part of it. */
+ * This node's ResourceSlice: one, as a node has no more than 64 GPUs. The capacities are what claims can have: what somebody else has of a
+ * GPU, be it another class or a person, is not part of them. What it has in all is an attribute. */
 #include "integrations/kubernetes/dra.h"
 
 #include "base/clock.h"
@@ -72,6 +72,7 @@ static json_t *device_of(const struct fgi_kube_dra *dra, const struct fgi_kube_g
         set_text(attributes, "api", gpu->api);
         set_text(attributes, "tier", "soft");
         set_version(attributes, gpu->driver);
+        json_object_set_new(attributes, "totalMemory", json_pack("{s:I}", "int", (json_int_t)gpu->memory));
         if (gpu->numa >= 0)
                 json_object_set_new(attributes, "numaNode", json_pack("{s:i}", "int", gpu->numa));
         json_t *device = json_pack("{s:s, s:o, s:b, s:{s:o, s:o}}", "name", name, "attributes", attributes, "allowMultipleAllocations", 1, "capacity",

@@ -114,7 +114,8 @@ static int find_why(struct fgi_sched_source *source, const struct options *o, js
         snprintf(path, sizeof path, "/api/v1/namespaces/%.*s/pods/%s", namespace, o->why, slash + 1);
         int r = fgi_sched_get(source, path, &pod, err);
         if (r == -ENOENT)
-                return fg_error_set(err, r, "there is no pod %s; kubectl get pods -A shows those that there are", o->why);
+                return fg_error_set(err, r, "there is no pod %s; kubectl get pods -A shows those that there are, kubectl -n %.*s get events those that could not be made", o->why,
+                                    namespace, o->why);
         if (r == 0)
                 r = fgi_sched_load(source, true, &view, err);
         if (r < 0)

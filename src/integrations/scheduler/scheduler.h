@@ -25,6 +25,7 @@ json_t *fgi_sched_at(const json_t *object, ...) __attribute__((sentinel));
 struct fgi_sched_gpu {
         const char *name, *model;
         uint64_t memory, memory_free; /* what claims may have of it, and what they have left */
+        uint64_t whole;               /* what it has, others' part included */
         uint32_t share, share_free;   /* permille */
         const char *taint;            /* NULL: it takes claims */
 };
@@ -51,6 +52,7 @@ int fgi_sched_view_new(json_t *slices, json_t *claims, json_t *classes, json_t *
 struct fgi_sched_view *fgi_sched_view_free(struct fgi_sched_view *view);
 struct fgi_sched_node *fgi_sched_view_node(const struct fgi_sched_view *view, const char *name);
 bool fgi_sched_view_is_ours(const struct fgi_sched_view *view, const char *class); /* a DeviceClass */
+bool fgi_sched_view_has(const struct fgi_sched_view *view, const char *class);     /* the same, be it whose it may */
 /* An ask for so much of one GPU of any node; NULL: out of memory. */
 const struct fg_fleet_ask *fgi_sched_view_part(struct fgi_sched_view *view, unsigned milli);
 
@@ -70,7 +72,6 @@ struct fgi_sched_wants {
         struct fgi_sched_want want[FGI_SCHED_WANTS_MAX];
         bool is_ours;          /* it asks for something of FastGPU's */
         const char *allocated; /* a claim is allocated already, on this node's GPUs */
-        char resource[128];    /* the first of ours that it asks for as a resource; "" */
         /* What is in the way before any node is looked at; reason NULL: nothing. */
         const char *reason;
         char text[400], remedy[200];
@@ -81,6 +82,12 @@ void fgi_sched_wants(const struct fgi_sched_view *view, const struct fgi_kube_cl
 const struct fgi_sched_want *fgi_sched_largest(const struct fgi_sched_wants *wants);
 /* "12 GiB and 30 %". */
 void fgi_sched_say(uint64_t memory, uint32_t share, char *ret, size_t size);
+
+/* --- offer.c: resources with a domain in their names, ours and others' --- */
+
+bool fgi_sched_offers(const json_t *node, const char *resource);
+/* The first that the pod asks for and that this node does not offer, NULL node: that none does; NULL: there is none such. */
+const char *fgi_sched_missing(const struct fgi_sched_view *view, const json_t *node, const json_t *pod);
 
 /* --- judge.c: a node for a pod --- */
 

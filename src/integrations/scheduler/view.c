@@ -114,6 +114,8 @@ static void add_slice(struct fgi_sched_view *view, const json_t *slice)
                 if (node->has_more)
                         return;
                 gpu.model = fgi_sched_text(fgi_sched_at(device, "attributes", "model", NULL), "string");
+                json_int_t whole = json_integer_value(fgi_sched_at(device, "attributes", "totalMemory", "int", NULL));
+                gpu.whole = whole > 0 && (uint64_t)whole > gpu.memory ? (uint64_t)whole : gpu.memory;
                 gpu.memory_free = gpu.memory;
                 gpu.share_free = gpu.share;
                 node->gpu[node->gpus++] = gpu;
@@ -298,18 +300,28 @@ struct fgi_sched_view *fgi_sched_view_free(struct fgi_sched_view *view)
         return NULL;
 }
 
+static const json_t *class_called(const struct fgi_sched_view *view, const char *name)
+{
+        const json_t *item;
+        size_t i;
+        json_array_foreach(view->classes, i, item)
+                if (strcmp(fgi_sched_text(json_object_get(item, "metadata"), "name"), name) == 0)
+                        return item;
+        return NULL;
+}
+
+bool fgi_sched_view_has(const struct fgi_sched_view *view, const char *class)
+{
+        return class_called(view, class) != NULL;
+}
+
 /* CEL is not evaluated here: a class that speaks of the driver is ours. */
 bool fgi_sched_view_is_ours(const struct fgi_sched_view *view, const char *class)
 {
-        const json_t *item, *selector;
-        size_t i, k;
-        json_array_foreach(view->classes, i, item) {
-                if (strcmp(fgi_sched_text(json_object_get(item, "metadata"), "name"), class) != 0)
-                        continue;
-                json_array_foreach(fgi_sched_at(item, "spec", "selectors", NULL), k, selector)
-                        if (strstr(fgi_sched_text(json_object_get(selector, "cel"), "expression"), FGI_KUBE_DOMAIN))
-                                return true;
-                return false;
-        }
+        const json_t *selector;
+        size_t i;
+        json_array_foreach(fgi_sched_at(class_called(view, class), "spec", "selectors", NULL), i, selector)
+                if (strstr(fgi_sched_text(json_object_get(selector, "cel"), "expression"), FGI_KUBE_DOMAIN))
+                        return true;
         return false;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What a pod asks for, of resources (fastgpu.dev/…) and of claims. Sums over its containers: those that run before them are not counted, so what
- * is found here may be less than kube-scheduler sees, never more. */
+ * What a pod asks for, of resources (fastgpu.dev/…) and of claims. Of resources the sum over its containers, or what one that runs before them has
+ * if that is more: what is found here may be less than kube-scheduler sees, never more. */
 #include "integrations/scheduler/scheduler.h"
 
 #include "base/size.h"
@@ -79,7 +79,16 @@ static bool is_our_resource(const struct reader *r, const char *resource)
         return strncmp(resource, FGI_KUBE_DOMAIN "/", sizeof FGI_KUBE_DOMAIN) == 0;
 }
 
-static void read_resource(const struct reader *r, const char *resource, const json_t *amount)
+static uint64_t count_of(const struct fgi_sched_wants *wants, const char *resource)
+{
+        uint64_t n = 0;
+        for (size_t i = 0; i < wants->count; i++)
+                n += strcmp(wants->want[i].from, resource) == 0;
+        return n;
+}
+
+/* `before`: a container that has ended when the others start, so that they may have what it had. */
+static void read_resource(const struct reader *r, const char *resource, const json_t *amount, bool before)
 {
         struct fgi_sched_want want = {0};
         struct fgi_kube_class class;
@@ -87,26 +96,34 @@ static void read_resource(const struct reader *r, const char *resource, const js
         if (!is_our_resource(r, resource))
                 return;
         r->ret->is_ours = true;
-        if (!r->ret->resource[0])
-                snprintf(r->ret->resource, sizeof r->ret->resource, "%s", resource);
         const char *text = json_string_value(amount);
         if (!text || fgi_kube_quantity(text, &milli) < 0 || !class_of(r, resource, &class))
                 return;
         want.memory = class.memory;
         want.share = class.share;
         snprintf(want.from, sizeof want.from, "%s", resource);
-        add(r->ret, &want, milli / 1000);
+        uint64_t count = milli / 1000, known = before ? count_of(r->ret, want.from) : 0;
+        add(r->ret, &want, count > known ? count - known : 0);
 }
 
-static void read_resources(const struct reader *r)
+/* Init containers that go on beside the others (restartPolicy) are as they. */
+static void read_containers(const struct reader *r, const char *kind, bool before)
 {
         const json_t *container;
         const char *key;
         json_t *value;
         size_t i;
-        json_array_foreach(fgi_sched_at(r->pod, "spec", "containers", NULL), i, container)
-                json_object_foreach(fgi_sched_at(container, "resources", "limits", NULL), key, value)
-                        read_resource(r, key, value);
+        json_array_foreach(fgi_sched_at(r->pod, "spec", kind, NULL), i, container)
+                if (before != (strcmp(kind, "containers") == 0 || strcmp(fgi_sched_text(container, "restartPolicy"), "Always") == 0))
+                        json_object_foreach(fgi_sched_at(container, "resources", "limits", NULL), key, value)
+                                read_resource(r, key, value, before);
+}
+
+static void read_resources(const struct reader *r)
+{
+        read_containers(r, "containers", false);
+        read_containers(r, "initContainers", false);
+        read_containers(r, "initContainers", true);
 }
 
 /* --- claims --- */
@@ -126,7 +143,7 @@ static bool is_our_class(const struct reader *r, const json_t *device, const cha
         const char *class = fgi_sched_text(device, "deviceClassName");
         if (fgi_sched_view_is_ours(r->view, class))
                 return true;
-        if (claim && strstr(class, FGI_KUBE_DOMAIN))
+        if (claim && *class && !fgi_sched_view_has(r->view, class))
                 refuse(r->ret, "class-unknown", "kubectl get deviceclasses shows those that there are", "claim %.200s asks for DeviceClass %.80s, which does not exist", claim, class);
         return false;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Why a pod does not run: of all that could be said the one thing that decides. Nodes that labels and taints keep out are not asked for room;
  * what we cannot see (CEL, processors, memory) kube-scheduler has said in the pod's condition. */
-#include "integrations/scheduler/scheduler.h"
+#include "integrations/scheduler/why.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -11,15 +11,7 @@
 #define TERMS_MAX  64u
 #define VALUES_MAX 256u
 
-struct asking {
-        struct fgi_sched_view *view;
-        const json_t *pod;
-        const char *said; /* by kube-scheduler; "" */
-        struct fgi_sched_wants wants;
-        char name[600];
-};
-
-__attribute__((format(printf, 4, 5))) static json_t *answer(const struct asking *a, const char *reason, const char *remedy, const char *format, ...)
+json_t *fgi_sched_answer(const struct fgi_sched_asking *a, const char *reason, const char *remedy, const char *format, ...)
 {
         char text[1600];
         va_list args;
@@ -96,7 +88,7 @@ static void read_request(const json_t *pod, struct request *r)
 
 /* What was found out about all nodes; the index of an example each, or -1. */
 struct survey {
-        ssize_t room, label, taint, gpu_taint, fits;
+        ssize_t room, label, taint, gpu_taint, fits, lacks, others;
         struct fgi_sched_verdict nearest; /* of those that may be, the one nearest to having room */
         bool each;                        /* a node has room for each of them alone */
         size_t at;                        /* its node */
@@ -110,7 +102,16 @@ static bool is_nearer(const struct fgi_sched_verdict *v, const struct survey *s)
         return v->best && (!s->nearest.best || fgi_sched_met(v->best, v->want) > fgi_sched_met(s->nearest.best, s->nearest.want));
 }
 
-static void look_at(struct asking *a, const struct fg_fleet_ask *rules, size_t i, struct survey *s)
+/* A GPU that would do if all of it were for claims. */
+static const struct fgi_sched_gpu *whole_of(const struct fgi_sched_node *node, const struct fgi_sched_want *want)
+{
+        for (uint32_t k = 0; k < node->gpus; k++)
+                if (want->memory <= node->gpu[k].whole && want->share <= 1000)
+                        return &node->gpu[k];
+        return NULL;
+}
+
+static void look_at(struct fgi_sched_asking *a, const struct fg_fleet_ask *rules, size_t i, struct survey *s)
 {
         const struct fgi_sched_node *node = &a->view->node[i];
         struct fgi_sched_verdict v = fgi_sched_judge(node, &a->wants);
@@ -119,8 +120,14 @@ static void look_at(struct asking *a, const struct fg_fleet_ask *rules, size_t i
         for (uint32_t k = 0; k < node->gpus; k++)
                 if (!s->largest || node->gpu[k].memory > s->largest->memory)
                         s->largest = &node->gpu[k];
+        if (v.lack == FGI_SCHED_TOO_LARGE && whole_of(node, v.want))
+                s->others = (ssize_t)i;
         if (v.lack == FGI_SCHED_NO_GPUS || v.lack == FGI_SCHED_TOO_LARGE)
                 return;
+        if (node->object && fgi_sched_missing(a->view, node->object, a->pod)) {
+                s->lacks = (ssize_t)i;
+                return;
+        }
         if (rules)
                 fg_fleet_judge(a->view->fleet, rules, (uint32_t)i, &rule);
         if (rule.lack == FG_FLEET_LABEL || rule.lack == FG_FLEET_TAINT) {
@@ -137,7 +144,7 @@ static void look_at(struct asking *a, const struct fg_fleet_ask *rules, size_t i
 }
 
 /* The smallest claim on that GPU after which it would fit. */
-static const json_t *claim_in_the_way(const struct asking *a, const struct survey *s)
+static const json_t *claim_in_the_way(const struct fgi_sched_asking *a, const struct survey *s)
 {
         const struct fgi_sched_gpu *gpu = s->nearest.best;
         const struct fgi_sched_want *want = s->nearest.want;
@@ -161,13 +168,13 @@ static const json_t *claim_in_the_way(const struct asking *a, const struct surve
         return best;
 }
 
-static json_t *say_room(const struct asking *a, const struct survey *s)
+static json_t *say_room(const struct fgi_sched_asking *a, const struct survey *s)
 {
         const struct fgi_sched_gpu *gpu = s->nearest.best;
         const struct fgi_sched_want *want = s->nearest.want;
         char wanted[96], left[96], remedy[700];
         if (s->each || !gpu)
-                return answer(a, "room", "something that runs ends, or the pod asks for less", "no node has room for all its %zu vGPUs at once", a->wants.count);
+                return fgi_sched_answer(a, "room", "something that runs ends, or the pod asks for less", "no node has room for all its %zu vGPUs at once", a->wants.count);
         const json_t *claim = claim_in_the_way(a, s);
         fgi_sched_say(want->memory, want->share, wanted, sizeof wanted);
         if (gpu->memory_free && gpu->share_free)
@@ -183,53 +190,78 @@ static json_t *say_room(const struct asking *a, const struct survey *s)
         }
         if (gpu->memory_free && gpu->share_free)
                 snprintf(remedy + strlen(remedy), sizeof remedy - strlen(remedy), ", or at once if it asks for no more than %s", left);
-        return answer(a, "room", remedy, "no GPU has %s free (%s); the nearest that may be, %s of node %.250s, has %s", wanted, want->from, gpu->name, a->view->node[s->at].name, left);
+        return fgi_sched_answer(a, "room", remedy, "no GPU has %s free (%s); the nearest that may be, %s of node %.250s, has %s", wanted, want->from, gpu->name, a->view->node[s->at].name, left);
 }
 
-static json_t *say_rule(const struct asking *a, const struct survey *s)
+static json_t *say_rule(const struct fgi_sched_asking *a, const struct survey *s)
 {
         if (s->taint >= 0) {
                 const struct fg_fleet_verdict *v = &s->taint_of;
                 bool cordoned = v->key && strcmp(v->key, "node.kubernetes.io/unschedulable") == 0;
-                return cordoned ? answer(a, "cordoned", "kubectl uncordon makes it take pods again", "the nodes whose GPUs are large enough, such as %.250s, are cordoned",
-                                         a->view->node[s->taint].name) :
-                                  answer(a, "taint", "tolerate it in the pod, or take it from the node",
-                                         "the nodes whose GPUs are large enough, such as %.250s, have the taint %.200s%s%.100s, which the pod does not tolerate",
-                                         a->view->node[s->taint].name, v->key, v->value && *v->value ? "=" : "", v->value ? v->value : "");
+                return cordoned ? fgi_sched_answer(a, "cordoned", "kubectl uncordon makes it take pods again", "the nodes whose GPUs are large enough, such as %.250s, are cordoned",
+                                                   a->view->node[s->taint].name) :
+                                  fgi_sched_answer(a, "taint", "tolerate it in the pod, or take it from the node",
+                                                   "the nodes whose GPUs are large enough, such as %.250s, have the taint %.200s%s%.100s, which the pod does not tolerate",
+                                                   a->view->node[s->taint].name, v->key, v->value && *v->value ? "=" : "", v->value ? v->value : "");
         }
-        return answer(a, "label", "ask for another label in nodeSelector or nodeAffinity, or label the node",
-                      "the nodes whose GPUs are large enough, such as %.250s, do not have the label %.200s as the pod wants it", a->view->node[s->label].name,
-                      s->label_of.key ? s->label_of.key : "");
+        return fgi_sched_answer(a, "label", "ask for another label in nodeSelector or nodeAffinity, or label the node",
+                                "the nodes whose GPUs are large enough, such as %.250s, do not have the label %.200s as the pod wants it", a->view->node[s->label].name,
+                                s->label_of.key ? s->label_of.key : "");
 }
 
-static json_t *say_too_large(const struct asking *a, const struct survey *s)
+static json_t *say_too_large(const struct fgi_sched_asking *a, const struct survey *s)
 {
         const struct fgi_sched_want *want = fgi_sched_largest(&a->wants);
         char wanted[96], largest[96], remedy[160];
         fgi_sched_say(want->memory, want->share, wanted, sizeof wanted);
         fgi_sched_say(s->largest->memory, s->largest->share, largest, sizeof largest);
         snprintf(remedy, sizeof remedy, "ask for at most %s", largest);
-        return answer(a, "too-large", remedy, "no GPU of any node has %s for claims (%s), not even without those that are on it; the most that one has is %s", wanted, want->from, largest);
+        return fgi_sched_answer(a, "too-large", remedy, "no GPU of any node has %s for claims (%s), not even without those that are on it; the most that one has is %s", wanted, want->from, largest);
 }
 
-static json_t *say_scheduler(const struct asking *a)
+static json_t *say_gpu_taint(const struct fgi_sched_asking *a, const struct survey *s)
+{
+        const struct fgi_sched_node *node = &a->view->node[s->gpu_taint];
+        const struct fgi_sched_want *want = fgi_sched_judge(node, &a->wants).want;
+        const struct fgi_sched_gpu *gpu = &node->gpu[0];
+        while (!gpu->taint || want->memory > gpu->memory || want->share > gpu->share)
+                gpu++;
+        return fgi_sched_answer(a, "gpu-taint", "on that node, fastgpu devices and fastgpu doctor say what is the matter",
+                                "the GPUs that are large enough, such as %.40s of node %.250s, have the taint %.200s, which the claim does not tolerate", gpu->name, node->name, gpu->taint);
+}
+
+/* What claims can have of it is less than they want, for others are on it. */
+static json_t *say_others(const struct fgi_sched_asking *a, const struct survey *s)
+{
+        const struct fgi_sched_node *node = &a->view->node[s->others];
+        const struct fgi_sched_want *want = fgi_sched_judge(node, &a->wants).want;
+        const struct fgi_sched_gpu *gpu = whole_of(node, want);
+        char wanted[96], left[96], remedy[200];
+        fgi_sched_say(want->memory, want->share, wanted, sizeof wanted);
+        fgi_sched_say(gpu->memory, gpu->share, left, sizeof left);
+        snprintf(remedy, sizeof remedy, "it fits when those end, which fastgpu list on that node shows, or at once if it asks for no more than %s", left);
+        return fgi_sched_answer(a, "others", remedy, "no GPU has %s for claims (%s): of %.40s of node %.250s they can have %s, as vGPUs that are no claims' have the rest", wanted, want->from,
+                                gpu->name, node->name, left);
+}
+
+static json_t *say_scheduler(const struct fgi_sched_asking *a)
 {
         const char *scheduler = fgi_sched_text(json_object_get(a->pod, "spec"), "schedulerName");
         char remedy[200];
         if (*a->said)
-                return answer(a, "scheduler", "", "%.1200s", a->said);
+                return fgi_sched_answer(a, "scheduler", "", "%.1200s", a->said);
         snprintf(remedy, sizeof remedy, "is a scheduler %.100s running?", *scheduler ? scheduler : "default-scheduler");
-        return answer(a, "not-looked-at", remedy, "no scheduler has said anything of it yet");
+        return fgi_sched_answer(a, "not-looked-at", remedy, "no scheduler has said anything of it yet");
 }
 
-static json_t *say_survey(struct asking *a, const struct survey *s)
+static json_t *say_survey(struct fgi_sched_asking *a, const struct survey *s)
 {
         bool selects = false;
         for (size_t i = 0; i < a->wants.count; i++)
                 selects = selects || a->wants.want[i].selects;
         if (s->fits >= 0 && selects && strstr(a->said, "cannot allocate all claims"))
-                return answer(a, "selector", "ask for less in its selectors: kubectl get resourceslices -o yaml shows what the GPUs are",
-                              "there is room, such as on node %.250s, but no GPU with room is one that its claims' CEL selectors allow", a->view->node[s->fits].name);
+                return fgi_sched_answer(a, "selector", "ask for less in its selectors: kubectl get resourceslices -o yaml shows what the GPUs are",
+                                        "there is room, such as on node %.250s, but no GPU with room is one that its claims' CEL selectors allow", a->view->node[s->fits].name);
         if (s->fits >= 0)
                 return say_scheduler(a);
         if (s->room >= 0)
@@ -237,22 +269,31 @@ static json_t *say_survey(struct asking *a, const struct survey *s)
         if (s->taint >= 0 || s->label >= 0)
                 return say_rule(a, s);
         if (s->gpu_taint >= 0)
-                return answer(a, "gpu-taint", "on that node, fastgpu devices and fastgpu doctor say what is the matter",
-                              "the GPUs that are large enough, such as those of node %.250s, are full or lost", a->view->node[s->gpu_taint].name);
+                return say_gpu_taint(a, s);
+        if (s->lacks >= 0)
+                return fgi_sched_answer(a, "resource-unknown", "ask for what one node offers", "no node offers all that it asks for: node %.250s, for one, has no %.200s", a->view->node[s->lacks].name,
+                                        fgi_sched_missing(a->view, a->view->node[s->lacks].object, a->pod));
+        if (s->others >= 0)
+                return say_others(a, s);
         if (!s->with_gpus)
-                return answer(a, "no-gpus", "kubectl -n fastgpu-system logs ds/fastgpu-kubelet", "no node has published a GPU of FastGPU's");
+                return fgi_sched_answer(a, "no-gpus", "kubectl -n fastgpu-system logs ds/fastgpu-kubelet", "no node has published a GPU of FastGPU's");
         return say_too_large(a, s);
 }
 
 /* --- resources that nobody offers --- */
 
-static bool offers(const json_t *node, const char *resource)
+static const char *offerer_of(const char *resource)
 {
-        const char *amount = fgi_sched_text(fgi_sched_at(node, "status", "allocatable", NULL), resource);
-        return *amount && json_object_get(fgi_sched_at(node, "status", "allocatable", NULL), resource);
+        if (strncmp(resource, FGI_KUBE_DOMAIN "/", sizeof FGI_KUBE_DOMAIN) == 0)
+                return "ask for one of those, or have fastgpu-kubelet offer it with --class";
+        if (strcmp(resource, FGI_KUBE_HAMI_RESOURCE) == 0)
+                return "fastgpu-kubelet offers it with --class " FGI_KUBE_HAMI_RESOURCE "=MEMORY:COMPUTE or --hami, NVIDIA's plugin as whole GPUs";
+        if (strcmp(resource, "nvidia.com/gpumem") == 0 || strcmp(resource, "nvidia.com/gpumem-percentage") == 0 || strcmp(resource, "nvidia.com/gpucores") == 0)
+                return "fastgpu-kubelet offers it with --hami";
+        return "install what offers it, or do not ask for it";
 }
 
-static json_t *say_unknown_resource(const struct asking *a)
+static json_t *say_unknown_resource(const struct fgi_sched_asking *a, const char *resource)
 {
         char offered[400] = "";
         const json_t *node;
@@ -263,24 +304,15 @@ static json_t *say_unknown_resource(const struct asking *a)
                 json_object_foreach(fgi_sched_at(node, "status", "allocatable", NULL), key, value)
                         if (strncmp(key, FGI_KUBE_DOMAIN "/", sizeof FGI_KUBE_DOMAIN) == 0 && !strstr(offered, key) && strlen(offered) + strlen(key) + 3 < sizeof offered)
                                 snprintf(offered + strlen(offered), sizeof offered - strlen(offered), "%s%s", *offered ? ", " : "", key);
-        return answer(a, "resource-unknown", *offered ? "ask for one of those, or have fastgpu-kubelet offer it with --class" : "kubectl -n fastgpu-system logs ds/fastgpu-kubelet",
-                      "no node offers %s; %s%s", a->wants.resource, *offered ? "there are " : "none offers anything of FastGPU's", offered);
-}
-
-static bool is_offered(const struct asking *a)
-{
-        const json_t *node;
-        size_t i;
-        json_array_foreach(a->view->nodes, i, node)
-                if (offers(node, a->wants.resource))
-                        return true;
-        return false;
+        bool is_ours = strncmp(resource, FGI_KUBE_DOMAIN "/", sizeof FGI_KUBE_DOMAIN) == 0;
+        return fgi_sched_answer(a, "resource-unknown", is_ours && !*offered ? "kubectl -n fastgpu-system logs ds/fastgpu-kubelet" : offerer_of(resource), "no node offers %.200s; %s%s",
+                                resource, *offered ? "there are " : "none offers anything of FastGPU's", offered);
 }
 
 /* --- not on a node yet --- */
 
 /* In the words of src/sched, of all nodes: "2 of 5 nodes fit; 3: …". */
-static void add_count(struct asking *a, const struct fg_fleet_ask *rules, json_t *json)
+static void add_count(struct fgi_sched_asking *a, const struct fg_fleet_ask *rules, json_t *json)
 {
         struct fg_fleet_why why;
         char text[400];
@@ -298,9 +330,9 @@ static uint16_t milli_of(const struct survey *s, const struct fgi_sched_want *wa
         return all && milli <= FG_CLUSTER_GPU ? (uint16_t)milli : 0;
 }
 
-static json_t *survey(struct asking *a)
+static json_t *survey(struct fgi_sched_asking *a)
 {
-        struct survey s = {-1, -1, -1, -1, -1};
+        struct survey s = {-1, -1, -1, -1, -1, -1, -1};
         struct request r = {0};
         FG_CLEANUP(fg_fleet_ask_freep) struct fg_fleet_ask *rules = NULL;
         FG_CLEANUP(fg_fleet_ask_freep) struct fg_fleet_ask *sized = NULL;
@@ -321,70 +353,48 @@ static json_t *survey(struct asking *a)
         return json;
 }
 
-static json_t *why_unplaced(struct asking *a)
+/* The claims' controller says why it makes none: no such template, a quota of the namespace, what an admission policy refuses. */
+static const char *refusal_of(const json_t *events)
 {
+        const json_t *event, *newest = NULL;
+        size_t i;
+        json_array_foreach(events, i, event)
+                if (strcmp(fgi_sched_text(event, "reason"), "FailedResourceClaimCreation") == 0 &&
+                    (!newest || strcmp(fgi_sched_text(event, "lastTimestamp"), fgi_sched_text(newest, "lastTimestamp")) >= 0))
+                        newest = event;
+        return fgi_sched_text(newest, "message");
+}
+
+static json_t *say_in_the_way(const struct fgi_sched_asking *a, const json_t *events)
+{
+        const char *refusal = refusal_of(events);
+        if (strcmp(a->wants.reason, "claim-missing") == 0 && *refusal)
+                return fgi_sched_answer(a, "claim-missing", "", "%s: %.1000s", a->wants.text, refusal);
+        return fgi_sched_answer(a, a->wants.reason, a->wants.remedy, "%s", a->wants.text);
+}
+
+static json_t *why_unplaced(struct fgi_sched_asking *a, const json_t *events)
+{
+        const char *missing;
         const json_t *gate = json_array_get(fgi_sched_at(a->pod, "spec", "schedulingGates", NULL), 0);
         if (gate)
-                return answer(a, "gated", "whoever set it removes it", "its scheduling gate %.200s is not removed", fgi_sched_text(gate, "name"));
+                return fgi_sched_answer(a, "gated", "whoever set it removes it", "its scheduling gate %.200s is not removed", fgi_sched_text(gate, "name"));
         if (a->wants.reason)
-                return answer(a, a->wants.reason, a->wants.remedy, "%s", a->wants.text);
-        if (a->wants.resource[0] && a->view->nodes && !is_offered(a))
-                return say_unknown_resource(a);
+                return say_in_the_way(a, events);
+        if (a->view->nodes && (missing = fgi_sched_missing(a->view, NULL, a->pod)))
+                return say_unknown_resource(a, missing);
         if (a->wants.allocated)
-                return answer(a, "claim-elsewhere", "what keeps it from that node, kube-scheduler says; or make the claim anew", "its claim has its place on node %.250s; %.1000s", a->wants.allocated,
-                              *a->said ? a->said : "no scheduler has said anything of it yet");
+                return fgi_sched_answer(a, "claim-elsewhere", "what keeps it from that node, kube-scheduler says; or make the claim anew", "its claim has its place on node %.250s; %.1000s", a->wants.allocated,
+                                        *a->said ? a->said : "no scheduler has said anything of it yet");
         return a->wants.count ? survey(a) : say_scheduler(a);
 }
 
-/* --- on a node --- */
-
-/* What was said before it was placed is over. */
-static bool is_of_before(const json_t *event)
+static json_t *say_deleted(const struct fgi_sched_asking *a, const json_t *metadata)
 {
-        const char *reason = fgi_sched_text(event, "reason");
-        return strcmp(reason, "FailedScheduling") == 0 || strcmp(reason, "FastGPU") == 0;
-}
-
-static const json_t *newest_warning(const json_t *events)
-{
-        const json_t *event, *newest = NULL;
-        const char *latest = "";
-        size_t i;
-        json_array_foreach(events, i, event) {
-                const char *at = fgi_sched_text(event, "lastTimestamp");
-                at = *at ? at : fgi_sched_text(event, "eventTime");
-                if (strcmp(fgi_sched_text(event, "type"), "Warning") != 0 || strcmp(at, latest) < 0 || is_of_before(event))
-                        continue;
-                latest = at;
-                newest = event;
-        }
-        return newest;
-}
-
-static json_t *why_on_node(const struct asking *a, const char *node, const json_t *events)
-{
-        const json_t *event = newest_warning(events), *status, *waiting;
-        size_t i;
-        if (event)
-                return answer(a, "node", "the kubelet tries it again by itself", "node %.250s: %.1200s (%.60s)", node, fgi_sched_text(event, "message"), fgi_sched_text(event, "reason"));
-        json_array_foreach(fgi_sched_at(a->pod, "status", "containerStatuses", NULL), i, status) {
-                waiting = fgi_sched_at(status, "state", "waiting", NULL);
-                if (waiting)
-                        return answer(a, "node", "", "node %.250s: container %.100s waits: %.100s %.800s", node, fgi_sched_text(status, "name"), fgi_sched_text(waiting, "reason"),
-                                      fgi_sched_text(waiting, "message"));
-        }
-        return answer(a, "node", "does its kubelet run? kubectl describe node says", "node %.250s has it, and its kubelet has said nothing yet", node);
-}
-
-static json_t *why_over(const struct asking *a, const char *phase, const char *node)
-{
-        const json_t *status = json_object_get(a->pod, "status");
-        bool runs = strcmp(phase, "Running") == 0, failed = strcmp(phase, "Failed") == 0;
-        json_t *json = runs   ? answer(a, "none", "", "it runs on node %.250s", node) :
-                       failed ? answer(a, "failed", "its controller makes it anew, if it has one", "%.200s: %.1200s", fgi_sched_text(status, "reason"), fgi_sched_text(status, "message")) :
-                                answer(a, "none", "", "it has ended well on node %.250s", node);
-        json_object_set_new(json, "state", json_string(runs ? "running" : failed ? "failed" : "ended"));
-        return json;
+        const char *finalizer = json_string_value(json_array_get(json_object_get(metadata, "finalizers"), 0));
+        if (finalizer)
+                return fgi_sched_answer(a, "deleted", "whoever set it removes it", "it is being deleted, and its finalizer %.200s is not removed", finalizer);
+        return fgi_sched_answer(a, "deleted", "", "it is being deleted since %.40s", fgi_sched_text(metadata, "deletionTimestamp"));
 }
 
 static const char *said_of(const json_t *pod)
@@ -399,12 +409,14 @@ static const char *said_of(const json_t *pod)
 
 json_t *fgi_sched_why(struct fgi_sched_view *view, const struct fgi_kube_class *class, size_t classes, const json_t *pod, const json_t *events)
 {
-        struct asking a = {.view = view, .pod = pod, .said = said_of(pod)};
+        struct fgi_sched_asking a = {.view = view, .pod = pod, .said = said_of(pod)};
         const json_t *metadata = json_object_get(pod, "metadata");
         const char *phase = fgi_sched_text(json_object_get(pod, "status"), "phase"), *node = fgi_sched_text(json_object_get(pod, "spec"), "nodeName");
         snprintf(a.name, sizeof a.name, "%.300s/%.290s", fgi_sched_text(metadata, "namespace"), fgi_sched_text(metadata, "name"));
         if (*phase && strcmp(phase, "Pending") != 0)
-                return why_over(&a, phase, node);
+                return fgi_sched_why_over(&a, phase, node);
+        if (*fgi_sched_text(metadata, "deletionTimestamp"))
+                return say_deleted(&a, metadata);
         fgi_sched_wants(view, class, classes, pod, &a.wants);
-        return *node ? why_on_node(&a, node, events) : why_unplaced(&a);
+        return *node ? fgi_sched_why_placed(&a, node, events) : why_unplaced(&a, events);
 }

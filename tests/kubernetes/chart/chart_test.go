@@ -20,6 +20,15 @@ func manifests() string { return filepath.Join(os.Getenv("FASTGPU_SOURCE"), "pac
 
 func render(t *testing.T, values map[string]any) string {
 	t.Helper()
+	text, err := try(t, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func try(t *testing.T, values map[string]any) (string, error) {
+	t.Helper()
 	loaded, err := loader.Load(filepath.Join(manifests(), "chart"))
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +41,7 @@ func render(t *testing.T, values map[string]any) string {
 	}
 	files, err := engine.Render(loaded, all)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	names := []string{}
 	for name := range files {
@@ -45,7 +54,18 @@ func render(t *testing.T, values map[string]any) string {
 			text += "---\n" + body + "\n"
 		}
 	}
-	return text
+	return text, nil
+}
+
+// As it is to be, into the folder that KUBERNETES_WRITE names.
+func differs(t *testing.T, name, text string) {
+	t.Helper()
+	if folder := os.Getenv("KUBERNETES_WRITE"); folder != "" {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Errorf("packaging/kubernetes/%s is not what the chart makes: KUBERNETES_WRITE=FOLDER writes it as it is to be into that folder", name)
 }
 
 func TestPlainManifest(t *testing.T) {
@@ -53,10 +73,7 @@ func TestPlainManifest(t *testing.T) {
 	rendered := render(t, nil)
 	at := strings.Index(string(plain), "\n---\n")
 	if err != nil || at < 0 || string(plain)[at+1:] != rendered {
-		if path := os.Getenv("KUBERNETES_WRITE"); path != "" {
-			os.WriteFile(path, []byte(string(plain)[:max(at, 0)]+"\n"+rendered), 0644)
-		}
-		t.Error("fastgpu.yaml is not what the chart makes: KUBERNETES_WRITE=FILE writes it")
+		differs(t, "fastgpu.yaml", string(plain)[:max(at, 0)]+"\n"+rendered)
 	}
 }
 
@@ -68,10 +85,7 @@ func TestPlainScheduler(t *testing.T) {
 	own, found := strings.CutPrefix(rendered, rest)
 	_, body, _ := strings.Cut(string(plain), "\n")
 	if err != nil || !found || body != own {
-		if path := os.Getenv("KUBERNETES_WRITE"); path != "" {
-			os.WriteFile(path, []byte(strings.SplitN(string(plain), "\n", 2)[0]+"\n"+own), 0644)
-		}
-		t.Error("fastgpu-scheduler.yaml is not what the chart makes: KUBERNETES_WRITE=FILE writes it")
+		differs(t, "fastgpu-scheduler.yaml", strings.SplitN(string(plain), "\n", 2)[0]+"\n"+own)
 	}
 	named := render(t, map[string]any{"classes": []any{"8G:25", "small=1G:5"}, "scheduler": map[string]any{"enabled": true, "image": "x"}})
 	if strings.Count(named, "--class=small=1G:5") != 2 || strings.Count(named, "--class=8G:25") != 1 {
@@ -94,6 +108,23 @@ func TestValues(t *testing.T) {
 	for _, word := range []string{"--class=small=1G:5", "gpu: \"yes\"", "--inject=mounts"} {
 		if !strings.Contains(own, word) {
 			t.Errorf("%s is not there", word)
+		}
+	}
+}
+
+// What fastgpu-kubelet would refuse on every node.
+func TestRefusals(t *testing.T) {
+	for word, values := range map[string]map[string]any{
+		"hami: it reads pods at the API server: set dra: true with it": {"hami": true, "dra": false},
+		"hami: it needs inject: cdi":                                   {"hami": true, "inject": "mounts"},
+		"payerLabel: it reads pods and namespaces":                     {"payerLabel": "project", "dra": false},
+		"inject: cid: there are cdi and mounts":                        {"inject": "cid"},
+		"scheduler.enabled: it places by what claims have":             {"scheduler": map[string]any{"enabled": true, "image": "x"}, "dra": false},
+		"scheduler.image: give kube-scheduler's image":                 {"scheduler": map[string]any{"enabled": true}},
+		"classes: there are none, and no claims either":                {"classes": []any{}, "dra": false},
+	} {
+		if _, err := try(t, values); err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%v: %v, not %s", values, err, word)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 kept outside the tree. There is no kubelet: nodes are what the test says, and fastgpu-kubelet on each."""
 import base64
 import hashlib
+import http.client
 import json
 import os
 import re
@@ -13,51 +14,33 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, "components")
 MANIFESTS = os.path.join(HERE, "..", "..", "..", "packaging", "kubernetes")
 sys.path[:0] = [os.path.join(HERE, "..", "..", "lib"), os.path.join(HERE, "..")]
 
-from node import Node, tool, wait_until  # noqa: E402
+import run  # noqa: E402
+import node  # noqa: E402
+from node import Node, tool  # noqa: E402
+from run import skip  # noqa: E402,F401
 
 NAMESPACE = "fastgpu-system"
 RESOURCE = "/apis/resource.k8s.io/v1"
 PLURALS = {"DeviceClass": "deviceclasses", "ValidatingAdmissionPolicy": "validatingadmissionpolicies"}
 
 
-def skip(why):
-    print(f"kubernetes cluster: {why}: NOT TESTED", file=sys.stderr)
-    sys.exit(77)
-
-
 def components():
     """The program; built where that was asked for: ten minutes or more, and downloads of 500 MB."""
-    key = hashlib.sha256()
-    for name in sorted(os.listdir(SOURCE)):
-        with open(os.path.join(SOURCE, name), "rb") as f:
-            key.update(name.encode() + b"\0" + f.read())
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    path = os.path.join(base, "fastgpu-tests", f"kubernetes-components-{key.hexdigest()[:16]}")
-    if os.path.exists(path):
-        return path
-    if not os.environ.get("KUBERNETES_BUILD"):
-        skip("kube-apiserver and kube-scheduler are not built; make kubernetes-cluster-check does that")
-    if not shutil.which("go"):
-        skip("no go")
-    os.makedirs(os.path.dirname(path), exist_ok=True)
     # Not made fast: that takes a third of the time.
     plainly = [f"-gcflags=k8s.io/{module}/...=-N -l" for module in ("kubernetes", "kube-aggregator", "apiextensions-apiserver")]
-    done = subprocess.run(["go", "build", "-ldflags=-s -w", *plainly, "-o", path + ".new", "."], cwd=SOURCE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode:
-        # A source that is wrong is a failure; a registry that cannot be had is none.
-        if re.search("proxy|dial tcp|lookup", done.stdout):
-            skip("the modules cannot be had: " + done.stdout.strip().splitlines()[-1])
-        sys.exit(done.stdout)
-    os.rename(path + ".new", path)
-    return path
+    return run.built(SOURCE, "kubernetes-components-{}", ("build", "-ldflags=-s -w", *plainly), "kubernetes-cluster-check")
+
+
+def wait_until(condition, seconds, what):
+    """Less often than a daemon of one's own is asked: this one works for others, too."""
+    return node.wait_until(lambda: condition() or time.sleep(0.05), seconds, what)
 
 
 def free_port():
@@ -84,6 +67,7 @@ class Cluster:
         # etcd waits for the disk with everything that it is told.
         self.data = tempfile.mkdtemp(prefix="fastgpu-tests-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
         self.running = {}
+        self.connection = None
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         try:
@@ -160,14 +144,21 @@ class Cluster:
     # --- requests ---
 
     def ask(self, method, path, body=None, token="admin", kind="application/json"):
-        """(status, answer)"""
+        """(status, answer). One connection, kept open; reopened when the server closed it."""
         data = body.encode() if isinstance(body, str) else json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(self.url + path, data, {"Authorization": "Bearer " + token, "Content-Type": kind}, method=method)
-        try:
-            with urllib.request.urlopen(request, context=self.context, timeout=60) as reply:
+        headers = {"Authorization": "Bearer " + token, "Content-Type": kind}
+        for attempt in (0, 1):
+            try:
+                self.connection = self.connection or http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=60)
+                self.connection.request(method, path, data, headers)
+                reply = self.connection.getresponse()
                 code, text = reply.status, reply.read()
-        except urllib.error.HTTPError as e:
-            code, text = e.code, e.read()
+                break
+            except (OSError, http.client.HTTPException):
+                kept, self.connection = self.connection, None
+                kept.close()
+                if attempt:
+                    raise
         try:
             return code, json.loads(text)
         except ValueError:

@@ -41,10 +41,15 @@ def setUpModule():
 
 
 class Case(unittest.TestCase):
+    claims = set()
+
     def setUp(self):
         self.addCleanup(cluster.clear)
 
     def claim(self, name, *args, **kwargs):
+        """Each name once: a kube-scheduler (1.37.2) that has not seen one's end yet allocates it, and writes that into the one that was made under its name since."""
+        self.assertNotIn(name, self.claims)
+        self.claims.add(name)
         code, answer = cluster.add_claim(name, *args, **kwargs)
         self.assertEqual(code, 201, answer)
 
@@ -53,10 +58,14 @@ class Case(unittest.TestCase):
         self.assertEqual(code, 201, answer)
 
     def bound(self, name):
-        return wait_until(lambda: cluster.node_of(name), PATIENCE, f"{name} is on a node; the scheduler says: {cluster.said(name)}")
+        return wait_until(lambda: cluster.node_of(name), PATIENCE, lambda: f"{name} is on a node; {self.state(name)}")
 
     def pending(self, name):
-        return wait_until(lambda: cluster.said(name), PATIENCE, f"{name} is said to be unschedulable")
+        return wait_until(lambda: cluster.said(name), PATIENCE, lambda: f"{name} is said to be unschedulable; {self.state(name)}")
+
+    def state(self, name):
+        lines = [line for program in ("scheduler", "second", "controllers") if os.path.exists(f"{cluster.folder}/{program}.log") for line in cluster.log(program).splitlines()]
+        return json.dumps(cluster.get_pod(name)) + "\n" + "\n".join(lines[-30:])
 
 
 class Manifests(Case):
@@ -75,7 +84,7 @@ class Manifests(Case):
 
     def test_selectors_of_the_documentation(self):
         """The server compiles CEL when it takes a claim; what it means the scheduler finds out, below."""
-        good = ['device.attributes["fastgpu.dev"].model == "Test GPU"', 'device.capacity["fastgpu.dev"].memory.compareTo(quantity("40Gi")) >= 0', 'device.driver == "fastgpu.dev"']
+        good = ['device.attributes["fastgpu.dev"].model == "Test GPU"', 'device.attributes["fastgpu.dev"].totalMemory >= 30 * 1024 * 1024 * 1024', 'device.capacity["fastgpu.dev"].memory.compareTo(quantity("40Gi")) >= 0', 'device.driver == "fastgpu.dev"']
         for i, expression in enumerate(good):
             self.claim(f"good-{i}", "1Gi", "5", selector=expression)
         for expression in ('device.capacity["fastgpu.dev"].memory > 3', "device.model ==", "true ||"):
@@ -101,18 +110,18 @@ class Rights(Case):
 
     def test_its_own(self):
         self.assertEqual(claims_of(n1.token)["kubernetes.io"]["node"]["name"], "n1")
-        self.claim("c", "1Gi", "5")
+        self.claim("own", "1Gi", "5")
         self.assertEqual(cluster.ask("GET", "/api/v1/nodes/n1", token=n1.token)[0], 200)
-        self.assertEqual(cluster.ask("GET", f"{RESOURCE}/namespaces/default/resourceclaims/c", token=n1.token)[0], 200)
+        self.assertEqual(cluster.ask("GET", f"{RESOURCE}/namespaces/default/resourceclaims/own", token=n1.token)[0], 200)
         self.assertEqual(cluster.ask("GET", f"{RESOURCE}/resourceslices/n1-fastgpu.dev", token=n1.token)[0], 200)
 
     def test_nothing_else(self):
-        self.claim("c", "1Gi", "5")
-        claim = cluster.must("GET", f"{RESOURCE}/namespaces/default/resourceclaims/c")
+        self.claim("theirs", "1Gi", "5")
+        claim = cluster.must("GET", f"{RESOURCE}/namespaces/default/resourceclaims/theirs")
         for method, path, body in (
                 ("GET", f"{RESOURCE}/resourceclaims", None), ("GET", f"{RESOURCE}/namespaces/default/resourceclaims", None), ("GET", f"{RESOURCE}/resourceslices", None),
-                ("PUT", f"{RESOURCE}/namespaces/default/resourceclaims/c", claim), ("PUT", f"{RESOURCE}/namespaces/default/resourceclaims/c/status", claim),
-                ("DELETE", f"{RESOURCE}/namespaces/default/resourceclaims/c", None), ("DELETE", f"{RESOURCE}/resourceslices/n1-fastgpu.dev", None),
+                ("PUT", f"{RESOURCE}/namespaces/default/resourceclaims/theirs", claim), ("PUT", f"{RESOURCE}/namespaces/default/resourceclaims/theirs/status", claim),
+                ("DELETE", f"{RESOURCE}/namespaces/default/resourceclaims/theirs", None), ("DELETE", f"{RESOURCE}/resourceslices/n1-fastgpu.dev", None),
                 ("GET", "/api/v1/nodes", None), ("GET", "/api/v1/pods", None), ("GET", f"/api/v1/namespaces/{NAMESPACE}/pods", None), ("GET", "/api/v1/secrets", None),
                 ("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps", None), ("POST", "/api/v1/namespaces/default/pods", cluster.pod("x")), ("GET", f"{RESOURCE}/deviceclasses", None),
                 ("POST", "/api/v1/namespaces/default/events", {"metadata": {"name": "x"}, "involvedObject": {}}), ("PATCH", "/api/v1/nodes/n1", {"metadata": {"labels": {"x": "y"}}}),
@@ -170,14 +179,14 @@ class Claims(Case):
     def test_consumed(self):
         """Three that one GPU has room for, none more than there is."""
         for i in range(7):
-            self.claim(f"c{i}", "7Gi", "40")
-            self.pod(f"p{i}", f"c{i}")
+            self.claim(f"consumed-{i}", "7Gi", "40")
+            self.pod(f"p{i}", f"consumed-{i}")
         placed = [self.bound(f"p{i}") for i in range(6)]
         self.assertEqual((placed.count("n1"), placed.count("n2")), (4, 2))  # by memory 2 and 5, by compute 2 and 2 of each GPU
         self.assertIn("cannot allocate all claims", self.pending("p6"))
         used = {}
         for i in range(6):
-            claim = cluster.must("GET", f"{RESOURCE}/namespaces/default/resourceclaims/c{i}")
+            claim = cluster.must("GET", f"{RESOURCE}/namespaces/default/resourceclaims/consumed-{i}")
             result, = claim["status"]["allocation"]["devices"]["results"]
             self.assertEqual(result["consumedCapacity"], {"memory": "7Gi", "compute": "40"})
             self.assertEqual(claim["status"]["reservedFor"][0]["name"], f"p{i}")
@@ -205,11 +214,11 @@ class Claims(Case):
 
     def test_prepared_with_its_own_token(self):
         """As the kubelet asks: the plugin reads the claim at the real server, and the vGPU has what the scheduler gave."""
-        self.claim("c", "3Gi", "20", selector='device.attributes["fastgpu.dev"].model == "Big GPU"')
-        self.pod("p", "c")
+        self.claim("prepared", "3Gi", "20", selector='device.attributes["fastgpu.dev"].model == "Big GPU"')
+        self.pod("p", "prepared")
         self.assertEqual(self.bound("p"), "n2")
-        uid = cluster.must("GET", f"{RESOURCE}/namespaces/default/resourceclaims/c")["metadata"]["uid"]
-        request = field(1, field(1, "default") + field(2, uid) + field(3, "c"))
+        uid = cluster.must("GET", f"{RESOURCE}/namespaces/default/resourceclaims/prepared")["metadata"]["uid"]
+        request = field(1, field(1, "default") + field(2, uid) + field(3, "prepared"))
         with grpc.insecure_channel(f"unix:{n2.folder}/plugins/fastgpu.dev/dra.sock") as channel:
             def call(method):
                 return channel.unary_unary("/k8s.io.kubelet.pkg.apis.dra.v1.DRAPlugin/" + method)(request, timeout=60)
@@ -231,8 +240,8 @@ class Claims(Case):
         self.addCleanup(wait_until, lambda: n2.slice()["spec"]["devices"][0]["capacity"]["memory"]["value"] == "40Gi", PATIENCE, "the slice has all again")
         self.addCleanup(n2.daemon.fastgpu, "delete", "mine")
         wait_until(lambda: n2.slice()["spec"]["devices"][0]["capacity"]["memory"]["value"] == "10Gi", PATIENCE, "the slice has less")
-        self.claim("c", "20Gi", "10")
-        self.pod("p", "c")
+        self.claim("others", "20Gi", "10")
+        self.pod("p", "others")
         self.assertIn("cannot allocate all claims", self.pending("p"))
 
 
@@ -279,8 +288,8 @@ class Bridge(Case):
         self.pod("first", "first")
         self.assertEqual(self.bound("first"), "n2")
         for i in range(4):
-            self.claim(f"c{i}", "2Gi", "10")
-            self.pod(f"p{i}", f"c{i}")
+            self.claim(f"packed-{i}", "2Gi", "10")
+            self.pod(f"p{i}", f"packed-{i}")
             self.assertEqual(self.bound(f"p{i}"), "n2")
         self.claim("rest", "2Gi", "30")
         self.pod("rest", "rest")
@@ -291,8 +300,8 @@ class Bridge(Case):
         cluster.be("n1", vgpu_8g_25=2)
         self.addCleanup(cluster.be, "n1")
         for i in range(2):
-            self.claim(f"c{i}", "12Gi", "50", selector='device.attributes["fastgpu.dev"].model == "Test GPU"')
-            self.pod(f"p{i}", f"c{i}")
+            self.claim(f"classes-{i}", "12Gi", "50", selector='device.attributes["fastgpu.dev"].model == "Test GPU"')
+            self.pod(f"p{i}", f"classes-{i}")
             self.assertEqual(self.bound(f"p{i}"), "n1")
         self.pod("slice", limits={"fastgpu.dev/vgpu-8g-25": "1"})
         said = self.pending("slice")
@@ -301,19 +310,19 @@ class Bridge(Case):
         self.assertEqual(self.bound("slice"), "n1")
 
     def test_event(self):
-        self.claim("c", "100Gi", "10")
-        self.pod("large", "c")
+        self.claim("event", "100Gi", "10")
+        self.pod("large", "event")
         self.pending("large")
         event = wait_until(lambda: self.events("large"), PATIENCE, "an event")[0]
-        self.assertIn("no GPU of any node has 100 GiB and 10 % for claims (claim c)", event["message"])
+        self.assertIn("no GPU of any node has 100 GiB and 10 % for claims (claim event)", event["message"])
         self.assertIn("What helps: ask for at most 40 GiB and 100 %", event["message"])
         self.assertNotIn("cannot", cluster.log("ours"))
 
     def test_without_ours(self):
         cluster.stop("ours")
         self.addCleanup(self.start_ours)
-        self.claim("c", "1Gi", "5")
-        self.pod("p", "c")
+        self.claim("alone", "1Gi", "5")
+        self.pod("p", "alone")
         self.assertIn(self.bound("p"), ("n1", "n2"))
 
 
@@ -375,14 +384,14 @@ class Why(Case):
 
     def test_room_and_what_ends_it(self):
         for i, (memory, compute, model) in enumerate((("12Gi", "50", "Test GPU"), ("12Gi", "50", "Test GPU"), ("30Gi", "50", "Big GPU"))):
-            self.claim(f"c{i}", memory, compute, selector=f'device.attributes["fastgpu.dev"].model == "{model}"')
-            self.pod(f"p{i}", f"c{i}")
+            self.claim(f"held-{i}", memory, compute, selector=f'device.attributes["fastgpu.dev"].model == "{model}"')
+            self.pod(f"p{i}", f"held-{i}")
             self.bound(f"p{i}")
-        self.claim("c", "14Gi", "60")
-        self.pod("waits", "c")
+        self.claim("waits", "14Gi", "60")
+        self.pod("waits", "waits")
         self.pending("waits")
-        self.expect("waits", "room", "no GPU has 14 GiB and 60 % free (claim c)", "of node n2, has 10 GiB and 50 %",
-                    "it fits when claim default/c2, of pod p2 on that GPU ends, or at once if it asks for no more than 10 GiB and 50 %")
+        self.expect("waits", "room", "no GPU has 14 GiB and 60 % free (claim waits)", "of node n2, has 10 GiB and 50 %",
+                    "it fits when claim default/held-2, of pod p2 on that GPU ends, or at once if it asks for no more than 10 GiB and 50 %")
         # It is true.
         cluster.must("DELETE", "/api/v1/namespaces/default/pods/p2?gracePeriodSeconds=0")
         self.assertEqual(self.bound("waits"), "n2")
@@ -394,23 +403,89 @@ class Why(Case):
         path = "/api/v1/nodes/n2"
         cluster.must("PATCH", path, {"spec": {"taints": [{"key": "team", "value": "red", "effect": "NoSchedule"}]}}, kind="application/merge-patch+json")
         self.addCleanup(cluster.must, "PATCH", path, {"spec": {"taints": [], "unschedulable": None}}, kind="application/merge-patch+json")
-        self.claim("c", "20Gi", "10")
-        self.pod("p", "c")
+        self.claim("tainted", "20Gi", "10")
+        self.pod("p", "tainted")
         self.pending("p")
         self.expect("p", "taint", "such as n2, have the taint team=red")
         cluster.must("PATCH", path, {"spec": {"taints": [], "unschedulable": True}}, kind="application/merge-patch+json")
         self.expect("p", "cordoned", "such as n2, are cordoned")
 
+    def of_template(self, name, template):
+        pod = cluster.pod(name, "-")
+        pod["spec"]["resourceClaims"] = [{"name": "gpu", "resourceClaimTemplateName": template}]
+        cluster.must("POST", "/api/v1/namespaces/default/pods", pod)
+
+    def expect_soon(self, name, reason, words):
+        """What somebody else is still to say."""
+        for _ in range(PATIENCE):
+            said = self.why(name)
+            if words in said["text"]:
+                break
+            time.sleep(1)
+        self.assertIn(words, said["text"])
+        self.assertEqual(said["reason"], reason)
+
+    def test_no_claim_of_a_template(self):
+        """None of that name; a quota that is used up."""
+        self.of_template("no-template", "gone")
+        self.expect_soon("no-template", "claim-missing", 'its claim has not been made of the template gone yet: PodResourceClaim gpu: resource claim template "gone": ')
+        path = "/api/v1/namespaces/default/resourcequotas"
+        hard = {"count/resourceclaims.resource.k8s.io": "0"}
+        cluster.must("POST", path, {"metadata": {"name": "none"}, "spec": {"hard": hard}})
+        self.addCleanup(cluster.ask, "DELETE", f"{path}/none")
+        cluster.must("PATCH", f"{path}/none/status", {"status": {"hard": hard, "used": hard}}, kind="application/merge-patch+json")
+        wait_until(lambda: cluster.add_claim("x", "1Gi", "5")[0] == 403 or cluster.ask("DELETE", f"{RESOURCE}/namespaces/default/resourceclaims/x")[0] == 0, PATIENCE, "the quota works")
+        exactly = {"deviceClassName": "vgpu.fastgpu.dev", "capacity": {"requests": {"memory": "1Gi", "compute": "5"}}}
+        templates = f"{RESOURCE}/namespaces/default/resourceclaimtemplates"
+        cluster.must("POST", templates, {"metadata": {"name": "small"}, "spec": {"spec": {"devices": {"requests": [{"name": "gpu", "exactly": exactly}]}}}})
+        self.addCleanup(cluster.ask, "DELETE", f"{templates}/small")
+        self.of_template("quota", "small")
+        self.expect_soon("quota", "claim-missing", "exceeded quota: none")
+
+    def test_resources_that_nobody_offers(self):
+        cluster.be("n1", vgpu_8g_25=2)
+        self.addCleanup(cluster.be, "n1")
+        first = cluster.pod("first")
+        first["spec"]["initContainers"] = [{"name": "first", "image": "none", "resources": {"limits": {"fastgpu.dev/vgpu-9g-25": "1"}}}]
+        cluster.must("POST", "/api/v1/namespaces/default/pods", first)
+        self.pod("hami", limits={"nvidia.com/gpu": "1", "nvidia.com/gpumem": "3000"})
+        self.pod("elsewhere", limits={"fastgpu.dev/vgpu-8g-25": "1"}, nodeSelector={"zone": "b"})
+        self.expect("first", "resource-unknown", "no node offers fastgpu.dev/vgpu-9g-25; there are fastgpu.dev/vgpu-8g-25")
+        self.expect("hami", "resource-unknown", "no node offers nvidia.com/gpu; ", "--hami")
+        self.expect("elsewhere", "label", "such as n1, do not have the label zone as the pod wants it")
+
+    def test_devices(self):
+        """A GPU that takes nobody; one that somebody has who has no claim."""
+        cluster.add_node("n3")
+        self.addCleanup(cluster.ask, "DELETE", "/api/v1/nodes/n3")
+        device = {"name": "gpu-1", "allowMultipleAllocations": True, "capacity": {"memory": {"value": "80Gi"}, "compute": {"value": "100"}},
+                  "taints": [{"key": "fastgpu.dev/failing", "effect": "NoSchedule"}]}
+        cluster.must("POST", f"{RESOURCE}/resourceslices", {"metadata": {"name": "n3"}, "spec": {"driver": "fastgpu.dev", "nodeName": "n3", "devices": [device],
+                                                                                          "pool": {"name": "n3", "generation": 1, "resourceSliceCount": 1}}})
+        self.addCleanup(cluster.ask, "DELETE", f"{RESOURCE}/resourceslices/n3")
+        self.claim("failing", "60Gi", "10")
+        self.pod("failing", "failing")
+        self.expect("failing", "gpu-taint", "such as gpu-1 of node n3, have the taint fastgpu.dev/failing, which the claim does not tolerate")
+        n2.daemon.fastgpu("create", "--name", "mine", "--memory", "30G", "--compute", "50")
+        self.addCleanup(wait_until, lambda: n2.slice()["spec"]["devices"][0]["capacity"]["memory"]["value"] == "40Gi", PATIENCE, "the slice has all again")
+        self.addCleanup(n2.daemon.fastgpu, "delete", "mine")
+        wait_until(lambda: n2.slice()["spec"]["devices"][0]["capacity"]["memory"]["value"] == "10Gi", PATIENCE, "the slice has less")
+        self.assertEqual(n2.slice()["spec"]["devices"][0]["attributes"]["totalMemory"], {"int": 40 << 30})
+        cluster.must("DELETE", f"{RESOURCE}/resourceslices/n3")
+        self.claim("taken", "20Gi", "10")
+        self.pod("taken", "taken")
+        self.expect("taken", "others", "of node n2 they can have 10 GiB and 50 %", "fastgpu list")
+
     def test_through_kubectl(self):
         """The real one, if there is one here, with a kubeconfig of its user's."""
         if not shutil.which("kubectl"):
             self.skipTest("no kubectl")
-        self.claim("c", "100Gi", "10")
-        self.pod("large", "c")
+        self.claim("kubectl", "100Gi", "10")
+        self.pod("large", "kubectl")
         self.pending("large")
         env = {**n1.daemon.env, "KUBECONFIG": cluster.kubeconfig("admin")}
         done = subprocess.run([tool("bin", "fastgpu"), "why", "pod/default/large"], env=env, capture_output=True, text=True, timeout=120)
-        self.assertTrue(done.stdout.startswith("default/large is pending: no GPU of any node has 100 GiB and 10 % for claims (claim c)"), done)
+        self.assertTrue(done.stdout.startswith("default/large is pending: no GPU of any node has 100 GiB and 10 % for claims (claim kubectl)"), done)
         self.assertEqual(subprocess.run([tool("bin", "fastgpu"), "why", "pod/default/gone"], env=env, capture_output=True, timeout=120).returncode, 3)
 
 
@@ -491,8 +566,8 @@ class Sites(Case):
             json.dump(kept, f)
 
     def test_a_pool_grows_and_shrinks(self):
-        self.claim("c", "150Gi", "10")
-        self.pod("p", "c")
+        self.claim("pool", "150Gi", "10")
+        self.pod("p", "pool")
         self.pending("p")
         self.scale()
         self.assertEqual(self.replicas(), 1)
