@@ -307,11 +307,11 @@ static int state_row(void *user, const struct fgd_store_job *row)
         return 0;
 }
 
-/* Of an array of which some run, the element that speaks is told of by its own name: all of it neither waits nor only runs. */
+/* Of an array of which some run, the element that speaks is told of by its own name: all of it neither waits nor only runs, unless all is being ended. */
 static struct fgd_job_ref whom(const struct fgd_job_ref *asked)
 {
         struct fgd_job_ref ref = *asked;
-        const struct fgd_run *run = ref.is_array && ref.index < 0 && ref.job && ref.job->active ? pick(&ref) : NULL;
+        const struct fgd_run *run = ref.is_array && ref.index < 0 && ref.job && ref.job->active && !ref.job->is_cancelling ? pick(&ref) : NULL;
         if (run && !run->active)
                 ref.index = run->index;
         return ref;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The steps that every transaction is made of. */
+#include "base/log.h"
 #include "daemon/store_internal.h"
 
 #include <stdarg.h>
@@ -79,7 +80,8 @@ static void overwrite(struct fgd_store *store)
 {
         char same[48];
         snprintf(same, sizeof same, "PRAGMA user_version=%d", FGD_STORE_VERSION);
-        sqlite3_exec(store->db, same, NULL, NULL, NULL); /* where the disk does not even take that, no more can be done */
+        if (sqlite3_exec(store->db, same, NULL, NULL, NULL) != SQLITE_OK)
+                fg_log_warning("the store: what was refused just now may be there after a crash: %s", sqlite3_errmsg(store->db));
 }
 
 int fgd_sql_finish(struct fgd_store *store, int r, bool is_change, struct fg_error *err)
@@ -87,12 +89,12 @@ int fgd_sql_finish(struct fgd_store *store, int r, bool is_change, struct fg_err
         const struct fgd_store_rider *rider = &store->rider;
         if (r == 0 && rider->write)
                 r = rider->write(rider->user, is_change, err);
-        bool is_written = r == 0;
-        if (is_written)
+        bool was_tried = r == 0;
+        if (was_tried)
                 r = fgd_sql_step(store, FGD_SQL_COMMIT, err);
         if (r < 0 && !sqlite3_get_autocommit(store->db))
                 fgd_sql_step(store, FGD_SQL_ROLLBACK, NULL);
-        if (r < 0 && is_written)
+        if (r < 0 && was_tried && sqlite3_get_autocommit(store->db))
                 overwrite(store);
         if (rider->settle)
                 rider->settle(rider->user, r == 0);

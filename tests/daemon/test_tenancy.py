@@ -240,6 +240,8 @@ class Apart(people.Case):
 
     def test_who_may_attach(self):
         """The socket admits who opened it, whatever its mode."""
+        self.d.env["FASTGPU_LOG_LEVEL"] = "debug"
+        self.restart(signal.SIGTERM)
         attach = self.d.open("blue:secret")["attach"]
         os.chmod(attach, 0o666)
         reply = self.carol.ok("POST", "/v1/open", {"target": "secret"})
@@ -247,6 +249,7 @@ class Apart(people.Case):
         self.denied(self.bob, "POST", "/v1/open", {"target": "blue:secret"}, 404, "not-found")
         self.assertGreaterEqual(self.attach_as(people.CAROL, attach), 0)
         self.assertLess(self.attach_as(BOB, attach), 0)
+        self.assertIn(f"refused: user {BOB} has opened nothing of it", self.d.logged())
 
     def attach_as(self, uid, attach):
         """What the attach of a process of that uid comes to."""

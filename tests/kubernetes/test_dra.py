@@ -381,6 +381,8 @@ class Dra(unittest.TestCase):
             answers = [pool.submit(self.call, "NodePrepareResources", n, timeout=60) for n in claims[3:]]
             try:
                 wait_until(lambda: self.server.waiting == 4, 30, "four are asked for")
+                time.sleep(0.2)
+                self.assertEqual(self.server.waiting, 4)
             finally:
                 silence.set()
             for n, answer in zip(claims[3:], answers):

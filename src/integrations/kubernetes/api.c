@@ -41,6 +41,7 @@ struct fgi_kube_api {
         struct list asked, answered;
         unsigned waiting;
         unsigned queued, idle; /* questions that no thread has taken; threads that have none */
+        unsigned out;          /* questions that a thread has taken and whose answer is not used up: at most THREADS */
         bool ending;
         int event;
         unsigned threads;
@@ -161,12 +162,13 @@ static void *work(void *user)
         for (;;) {
                 struct question *q;
                 api->idle++;
-                while (!(q = api->ending ? NULL : get(&api->asked)) && !api->ending)
+                while (!(q = api->ending || api->out == THREADS ? NULL : get(&api->asked)) && !api->ending)
                         pthread_cond_wait(&api->more, &api->lock);
                 api->idle--;
                 if (!q)
                         break;
                 api->queued--;
+                api->out++;
                 pthread_mutex_unlock(&api->lock);
                 if (curl)
                         ask(api, curl, q);
@@ -266,5 +268,9 @@ void fgi_kube_api_dispatch(struct fgi_kube_api *api)
                 api->waiting--;
                 q->done(q->user, q->status, q->answer ? q->answer : "");
                 question_free(q);
+                pthread_mutex_lock(&api->lock);
+                api->out--;
+                pthread_cond_signal(&api->more);
+                pthread_mutex_unlock(&api->lock);
         }
 }
