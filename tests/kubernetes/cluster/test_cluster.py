@@ -253,7 +253,7 @@ class Claims(Case):
         self.assertEqual(claim["status"]["allocation"]["devices"]["results"][0]["consumedCapacity"], {"memory": "12Gi", "compute": "30"})
 
     def test_prepared_with_its_own_token(self):
-        """As the kubelet asks: the plugin reads the claim at the real server, and the vGPU has what the scheduler gave."""
+        """As the kubelet asks: the plugin reads the claim at the real server, and the vGPU has what the scheduler gave. The claim says why it has none, then that it has."""
         self.claim("prepared", "3Gi", "20", selector='device.attributes["fastgpu.dev"].model == "Big GPU"')
         self.pod("p", "prepared")
         self.assertEqual(self.bound("p"), "n2")
@@ -262,8 +262,22 @@ class Claims(Case):
         with grpc.insecure_channel(f"unix:{n2.folder}/plugins/fastgpu.dev/dra.sock") as channel:
             def call(method):
                 return channel.unary_unary("/k8s.io.kubelet.pkg.apis.dra.v1.DRAPlugin/" + method)(request, timeout=60)
+
+            def ready():
+                claim = cluster.must("GET", f"{RESOURCE}/namespaces/default/resourceclaims/prepared")
+                device, = claim["status"].get("devices", [{"conditions": []}])
+                return [(c["type"], c["status"], c["message"]) for c in device["conditions"]]
+            # Somebody is faster.
+            n2.daemon.fastgpu("create", "--name", "theirs", "--memory", "39G", "--compute", "50")
+            try:
+                error, = texts(parse(parse(parse(call("NodePrepareResources"))[1][0])[2][0]), 2)
+            finally:
+                n2.daemon.fastgpu("delete", "theirs")
+            self.assertIn("does not fit", error)
+            wait_until(lambda: ready() == [("Ready", "False", error)], PATIENCE, lambda: f"the claim says it; {ready()} {n2.log()[-2000:]}")
             reply = parse(parse(parse(call("NodePrepareResources"))[1][0])[2][0])
             self.assertEqual(texts(reply, 2), [], "an error")
+            wait_until(lambda: ready() == [("Ready", "True", "FastGPU: prepared")], PATIENCE, lambda: f"the claim says it; {ready()} {n2.log()[-2000:]}")
             device = parse(reply[1][0])
             self.assertEqual(texts(device, 4), [f"fastgpu.dev/vgpu=k8s-default:claim-{uid}"])
             made = n2.daemon.get(f"/v1/vgpus/claim-{uid}?project=k8s-default")["vgpus"]
