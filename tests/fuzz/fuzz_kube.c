@@ -54,7 +54,7 @@ static void try_claim(const char *text)
         static struct fgi_kube kube;
         static struct fgi_kube_dra dra = {.kube = &kube, .node = "n"};
         fgi_kube_autojson json_t *claim = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-        fgi_kube_autojson json_t *condition = fgi_kube_condition_body(&dra, claim, "why", "2026-01-01T00:00:00Z");
+        fgi_kube_autojson json_t *condition = fgi_kube_condition_body(&dra, claim, "why", "2026-01-01T00:00:00Z", false);
         fgi_kube_autojson json_t *body = NULL;
         fgi_kube_autojson json_t *devices = NULL;
         struct fg_error err = {0};

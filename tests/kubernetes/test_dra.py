@@ -396,6 +396,27 @@ class Dra(unittest.TestCase):
             said = [line for line in log if "claims' status cannot be written" in line]
         self.assertEqual((len(said), "FORBIDDEN (403)" in said[0]), (1, True), said)
 
+    def test_what_the_claim_says_last(self):
+        """Is what is so, however slowly it is written what was."""
+        self.start()
+        self.claim(1)
+        result, = self.server.claims["c1"]["status"]["allocation"]["devices"]["results"]
+        self.call("NodePrepareResources", 1)
+        wait_until(lambda: self.ready(1), 30, "the claim says it")
+        self.call("NodeUnprepareResources", 1)
+        silence = self.server.refuses = threading.Event()
+        try:
+            result["consumedCapacity"]["memory"] = "99Gi"
+            self.assertIn("does not fit", self.call("NodePrepareResources", 1)[1][0])
+            wait_until(lambda: len(self.server.applied) == 2, 30, "it is being written")
+            result["consumedCapacity"]["memory"] = "1Gi"
+            self.assertEqual((self.call("NodePrepareResources", 1)[1][0], self.ready(1)[0]), ("", "True"))
+        finally:
+            self.server.refuses = None
+            silence.set()
+        wait_until(lambda: len(self.server.applied) == 3, 30, "it is written again")
+        wait_until(lambda: self.ready(1)[0] == "True", 30, "it says that it is")
+
     # --- what does not ---
 
     def refused(self, *words, n=1):

@@ -100,9 +100,9 @@ static bool is_apply(const struct question *q)
 
 static const char *content_of(const struct question *q)
 {
-        return is_apply(q)                      ? "Content-Type: application/apply-patch+yaml" :
+        return is_apply(q)                     ? "Content-Type: application/apply-patch+yaml" :
                strcmp(q->method, "PATCH") == 0 ? "Content-Type: application/merge-patch+json" :
-                                                  "Content-Type: application/json";
+                                                 "Content-Type: application/json";
 }
 
 static struct curl_slist *headers_of(const struct fgi_kube_api *api, const struct question *q)

@@ -52,16 +52,16 @@ static json_t *device_of(const json_t *status, const json_t *result, const char 
                          json_string_value(json_object_get(result, "shareID")), "conditions", ready);
 }
 
-json_t *fgi_kube_condition_body(const struct fgi_kube_dra *dra, const json_t *claim, const char *error, const char *now)
+json_t *fgi_kube_condition_body(const struct fgi_kube_dra *dra, const json_t *claim, const char *error, const char *now, bool anyway)
 {
         const json_t *metadata = json_object_get(claim, "metadata"), *status = json_object_get(claim, "status"), *result;
-        bool is_new = false;
+        bool is_new = anyway;
         size_t i;
         fgi_kube_autojson json_t *devices = json_array();
         json_array_foreach(json_object_get(json_object_get(json_object_get(status, "allocation"), "devices"), "results"), i, result)
                 if (strcmp(text_of(result, "driver"), FGI_KUBE_DOMAIN) == 0 && strcmp(text_of(result, "pool"), dra->node) == 0 && i < FGI_KUBE_RESULTS_MAX)
                         json_array_append_new(devices, device_of(status, result, error, now, &is_new));
-        if (!is_new)
+        if (!is_new || json_array_size(devices) == 0)
                 return NULL;
         /* By its uid it is this claim, or none. */
         return json_pack("{s:s, s:s, s:{s:s, s:s, s:s}, s:{s:O}}", "apiVersion", "resource.k8s.io/v1", "kind", "ResourceClaim", "metadata", "namespace",
@@ -73,7 +73,7 @@ static void on_written(void *user, long status, const char *body)
         struct fgi_kube_dra *dra = user;
         struct fgi_kube_conditions *conditions = &dra->conditions;
         fgi_kube_autojson json_t *answer = status ? json_loads(body, 0, NULL) : NULL;
-        conditions->asking = false;
+        conditions->path[0] = 0;
         if (!conditions->waiting)
                 return;
         /* 404, 409: the claim is gone, or was made anew under its name. */
@@ -89,26 +89,30 @@ void fgi_kube_condition_check(struct fgi_kube_dra *dra)
 {
         struct fgi_kube_conditions *conditions = &dra->conditions;
         void *first = json_object_iter(conditions->waiting);
-        if (conditions->asking || !first)
+        if (conditions->path[0] || !first)
                 return;
         const char *path = json_object_iter_key(first);
-        conditions->asking = fgi_kube_api_ask(dra->api, "APPLY", path, json_string_value(json_object_iter_value(first)), on_written, dra) == 0;
-        if (conditions->asking)
-                json_object_del(conditions->waiting, path);
+        if (fgi_kube_api_ask(dra->api, "APPLY", path, json_string_value(json_object_iter_value(first)), on_written, dra) < 0)
+                return;
+        snprintf(conditions->path, sizeof conditions->path, "%s", path);
+        json_object_del(conditions->waiting, conditions->path);
 }
 
 void fgi_kube_condition_put(struct fgi_kube_dra *dra, const json_t *claim, const char *namespace, const char *name, const char *error)
 {
-        char now[32], path[800];
+        struct fgi_kube_conditions *conditions = &dra->conditions;
+        char now[32], path[sizeof conditions->path];
         time_t seconds = time(NULL);
         struct tm tm;
         strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
-        fgi_kube_autojson json_t *body = fgi_kube_condition_body(dra, claim, error, now);
-        fg_autofree char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-        if (!text || strlen(text) > BODY_MAX || json_object_size(dra->conditions.waiting) >= WAITING_MAX)
-                return;
         snprintf(path, sizeof path, "/apis/resource.k8s.io/v1/namespaces/%s/resourceclaims/%s/status?fieldManager=" FGI_KUBE_DOMAIN "&force=true", namespace, name);
-        json_object_set_new(dra->conditions.waiting, path, json_string(text));
+        /* What is still to be written, the claim does not say yet. */
+        bool anyway = strcmp(conditions->path, path) == 0 || json_object_get(conditions->waiting, path);
+        fgi_kube_autojson json_t *body = fgi_kube_condition_body(dra, claim, error, now, anyway);
+        fg_autofree char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+        if (!text || strlen(text) > BODY_MAX || (!anyway && json_object_size(conditions->waiting) >= WAITING_MAX))
+                return;
+        json_object_set_new(conditions->waiting, path, json_string(text));
         fgi_kube_condition_check(dra);
 }
 

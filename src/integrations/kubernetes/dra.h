@@ -51,7 +51,8 @@ struct fgi_kube_slice {
 
 struct fgi_kube_conditions {
         json_t *waiting; /* path -> what is written there */
-        bool asking, failing; /* `failing`: it was said that they cannot be written */
+        char path[800];  /* where something is being written; "" */
+        bool failing;    /* it was said that they cannot be written */
 };
 
 struct fgi_kube_dra {
@@ -86,8 +87,8 @@ int fgi_kube_claim_make(struct fgi_kube_dra *dra, const char *project, json_t *b
 
 /* Has the claim of this name say so of its devices here, later: `error` is why it was not prepared, NULL: it was. */
 void fgi_kube_condition_put(struct fgi_kube_dra *dra, const json_t *claim, const char *namespace, const char *name, const char *error);
-/* The body for that. NULL: nothing is to be written. */
-json_t *fgi_kube_condition_body(const struct fgi_kube_dra *dra, const json_t *claim, const char *error, const char *now);
+/* The body for that, `anyway` or if the claim says something else. NULL: nothing is to be written. */
+json_t *fgi_kube_condition_body(const struct fgi_kube_dra *dra, const json_t *claim, const char *error, const char *now, bool anyway);
 void fgi_kube_condition_check(struct fgi_kube_dra *dra);
 void fgi_kube_condition_close(struct fgi_kube_dra *dra); /* before the API server's questions are answered with nothing */
 
