@@ -53,14 +53,17 @@ static void try_claim(const char *text)
 {
         static struct fgi_kube kube;
         static struct fgi_kube_dra dra = {.kube = &kube, .node = "n"};
+        fgi_kube_autojson json_t *claim = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+        fgi_kube_autojson json_t *condition = fgi_kube_condition_body(&dra, claim, "why", "2026-01-01T00:00:00Z", false);
         fgi_kube_autojson json_t *body = NULL;
         fgi_kube_autojson json_t *devices = NULL;
         struct fg_error err = {0};
         json_t *item;
         size_t i;
         kube.node.gpus = 1;
+        assert(!condition || json_array_size(json_object_get(json_object_get(condition, "status"), "devices")) > 0);
         kube.node.gpu[0] = (struct fgi_kube_gpu){.tag = "00ff00", .key = "k", .memory_free = 1 << 30, .share_free = 500};
-        if (fgi_kube_claim_read(&dra, text, "u", "p", &body, &devices, &err) < 0) {
+        if (fgi_kube_claim_read(&dra, claim, "u", "p", &body, &devices, &err) < 0) {
                 assert(err.text[0] && !body && !devices);
                 return;
         }

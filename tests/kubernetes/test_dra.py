@@ -36,6 +36,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self, folder):
         super().__init__(("127.0.0.1", 0), Handler)
         self.pods, self.patches, self.namespaces, self.labels_read, self.forbids = {}, [], {}, [], False
+        self.applied, self.refuses = [], None  # what claims' status was told; (status, body) instead, or an event before which nothing is said
         self.slices, self.claims, self.say, self.answered, self.waiting, self.lock = {}, {}, None, 0, 0, threading.Lock()
         self.ca, key = f"{folder}/ca.pem", f"{folder}/key.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", self.ca, "-days", "2", "-subj", "/CN=test",
@@ -100,8 +101,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_PATCH(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if "/resourceclaims/" in self.path:
+            return self.apply(body)
         self.server.patches.append((self.path, self.headers["Content-Type"], body))
         self.answer(200, body)
+
+    def apply(self, body):
+        """Of this claim, under the name of who writes; nobody else writes here."""
+        server, refuses = self.server, self.server.refuses
+        path, _, query = self.path.partition("?")
+        with server.lock:
+            claim = server.claims.get(path.split("/")[-2])
+            server.applied.append((path, query, self.headers["Content-Type"], body))
+        if isinstance(refuses, threading.Event):
+            refuses.wait(60)
+        elif refuses:
+            return self.answer(*refuses)
+        if not claim or claim["metadata"]["uid"] != body["metadata"]["uid"]:
+            return self.answer(409 if claim else 404, {"message": "another"})
+        with server.lock:
+            claim["status"]["devices"] = body["status"]["devices"]
+        self.answer(200, claim)
 
 
 class Dra(unittest.TestCase):
@@ -121,9 +141,9 @@ class Dra(unittest.TestCase):
         self.addCleanup(self.server.server_close)
         self.addCleanup(self.server.shutdown)
 
-    def start(self, *options):
+    def start(self, *options, **how):
         env = {k: v for k, v in self.node.env.items() if not k.startswith("POD_")}
-        process = self.node.popen([tool("bin", "fastgpu-kubelet"), f"--kubelet-dir={self.folder}", *self.server.args(), *options], env=env)
+        process = self.node.popen([tool("bin", "fastgpu-kubelet"), f"--kubelet-dir={self.folder}", *self.server.args(), *options], env=env, **how)
         path = self.folder + "/plugins/fastgpu.dev/dra.sock"
         wait_until(lambda: self.server.slice() and os.path.exists(path), 30, "the slice is published")
         self.channel = grpc.insecure_channel("unix:" + path, options=[("grpc.use_local_subchannel_pool", 1)])
@@ -310,6 +330,93 @@ class Dra(unittest.TestCase):
         for news in streams:
             self.until(news, lambda t: all(health == HEALTHY for health, _ in t.values()))
 
+    def ready(self, n):
+        """(status, reason, message, since) of the claim's condition, None without."""
+        with self.server.lock:
+            device, = self.server.claims[f"c{n}"]["status"].get("devices", [None])
+        if device is None:
+            return None
+        condition, = device["conditions"]
+        self.assertEqual(condition["type"], "Ready")
+        return tuple(condition[k] for k in ("status", "reason", "message", "lastTransitionTime"))
+
+    def test_the_claim_says_it(self):
+        """Why it is not prepared, in the words of the pod's event; then that it is, since when, and the same is not written twice."""
+        self.start()
+        self.claim(1, memory="99Gi", compute="10")
+        self.server.claims["c1"]["status"]["allocation"]["devices"]["results"].append({"driver": "other.dev", "pool": "node-1", "device": "x", "request": "other"})
+        error, _ = self.call("NodePrepareResources", 1)[1]
+        self.assertIn("does not fit", error)
+        wait_until(lambda: self.ready(1), 30, "the claim says it")
+        self.assertEqual(self.ready(1)[:3], ("False", "NotPrepared", error))
+        path, query, kind, body = self.server.applied[0]
+        self.assertEqual((path, query, kind), (f"{API}/namespaces/team/resourceclaims/c1/status", "fieldManager=fastgpu.dev&force=true", "application/apply-patch+yaml"))
+        self.assertEqual((body["apiVersion"], body["kind"], body["metadata"]), ("resource.k8s.io/v1", "ResourceClaim", {"namespace": "team", "name": "c1", "uid": UID % 1}))
+        device, = body["status"]["devices"]
+        self.assertEqual({k: device[k] for k in device if k != "conditions"}, {"driver": "fastgpu.dev", "pool": "node-1", "device": self.gpus()[0], "shareID": "s1"})
+        # Other words, the same state: since when stays.
+        with self.server.lock:
+            result = self.server.claims["c1"]["status"]["allocation"]["devices"]["results"][0]
+            result["consumedCapacity"]["compute"] = "101"
+            self.server.claims["c1"]["status"]["devices"][0]["conditions"][0]["lastTransitionTime"] = "2026-01-01T00:00:00Z"
+        error, _ = self.call("NodePrepareResources", 1)[1]
+        wait_until(lambda: self.ready(1) == ("False", "NotPrepared", error, "2026-01-01T00:00:00Z"), 30, "it says the other")
+        self.call("NodePrepareResources", 1)
+        result["consumedCapacity"] = {"memory": "1Gi", "compute": "10"}
+        self.assertEqual(self.call("NodePrepareResources", 1)[1][0], "")
+        wait_until(lambda: self.ready(1)[:3] == ("True", "Prepared", "FastGPU: prepared"), 30, "it says that it is")
+        self.assertNotEqual(self.ready(1)[3], "2026-01-01T00:00:00Z")
+        self.assertEqual(len(self.server.applied), 3)
+
+    def test_a_claim_s_status_that_cannot_be_written(self):
+        """Pods do not wait for it, nothing is tried again, and it is said once."""
+        with open(self.folder + "/log", "w") as log:
+            self.start(stderr=log)
+        for n in range(1, 9):
+            self.claim(n, memory="1Mi", compute="1")
+        for n, refuses in enumerate(((403, {"message": "FORBIDDEN"}), (422, {"message": "INVALID"}), (404, {"message": "GONE"}), (500, "<html>"), (200, "{")), 1):
+            self.server.refuses = refuses
+            self.assertEqual(self.call("NodePrepareResources", n)[n][0], "")
+            wait_until(lambda: len(self.server.applied) == n, 30, "it is tried")
+        silence = self.server.refuses = threading.Event()
+        try:
+            for n in (6, 7):
+                self.assertEqual(self.call("NodePrepareResources", n)[n][0], "")
+            wait_until(lambda: len(self.server.applied) == 6, 30, "it is tried")
+            self.assertEqual(self.call("NodeUnprepareResources", 6)[6][0], "")
+            self.assertEqual(len(self.server.applied), 6)  # one at a time
+        finally:
+            self.server.refuses = None
+            silence.set()
+        wait_until(lambda: self.ready(7), 30, "it goes on")
+        self.assertEqual(self.call("NodePrepareResources", 8)[8][0], "")
+        wait_until(lambda: self.ready(8), 30, "it goes on")
+        self.assertEqual([path.split("/")[-2] for path, *_ in self.server.applied], [f"c{n}" for n in range(1, 9)])
+        with open(self.folder + "/log") as log:
+            said = [line for line in log if "claims' status cannot be written" in line]
+        self.assertEqual((len(said), "FORBIDDEN (403)" in said[0]), (1, True), said)
+
+    def test_what_the_claim_says_last(self):
+        """Is what is so, however slowly it is written what was."""
+        self.start()
+        self.claim(1)
+        result, = self.server.claims["c1"]["status"]["allocation"]["devices"]["results"]
+        self.call("NodePrepareResources", 1)
+        wait_until(lambda: self.ready(1), 30, "the claim says it")
+        self.call("NodeUnprepareResources", 1)
+        silence = self.server.refuses = threading.Event()
+        try:
+            result["consumedCapacity"]["memory"] = "99Gi"
+            self.assertIn("does not fit", self.call("NodePrepareResources", 1)[1][0])
+            wait_until(lambda: len(self.server.applied) == 2, 30, "it is being written")
+            result["consumedCapacity"]["memory"] = "1Gi"
+            self.assertEqual((self.call("NodePrepareResources", 1)[1][0], self.ready(1)[0]), ("", "True"))
+        finally:
+            self.server.refuses = None
+            silence.set()
+        wait_until(lambda: len(self.server.applied) == 3, 30, "it is written again")
+        wait_until(lambda: self.ready(1)[0] == "True", 30, "it says that it is")
+
     # --- what does not ---
 
     def refused(self, *words, n=1):
@@ -340,6 +447,8 @@ class Dra(unittest.TestCase):
                           (truth.replace('"1Gi"', '"1Gi", "memory": "2Gi"'), "no claim"), ("x" * (9 << 20), "its answer is over 8 MiB")):
             self.server.say = say
             self.refused(word)
+        # Of the claim that was asked for, with a device on this node, alone something is said.
+        self.assertEqual({json.dumps(body["metadata"]) for *_, body in self.server.applied}, set())
         self.server.say = None
         self.assertEqual(self.call("NodePrepareResources", 1)[1][0], "")
 

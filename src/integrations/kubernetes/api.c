@@ -94,12 +94,24 @@ static int on_progress(void *user, curl_off_t a, curl_off_t b, curl_off_t c, cur
         return __atomic_load_n(&api->ending, __ATOMIC_RELAXED);
 }
 
+static bool is_apply(const struct question *q)
+{
+        return strcmp(q->method, "APPLY") == 0;
+}
+
+static const char *content_of(const struct question *q)
+{
+        return is_apply(q)                     ? "Content-Type: application/apply-patch+yaml" :
+               strcmp(q->method, "PATCH") == 0 ? "Content-Type: application/merge-patch+json" :
+                                                 "Content-Type: application/json";
+}
+
 static struct curl_slist *headers_of(const struct fgi_kube_api *api, const struct question *q)
 {
         char token[TOKEN_MAX], line[TOKEN_MAX + 32];
         struct curl_slist *list = curl_slist_append(NULL, "Accept: application/json");
         if (q->body)
-                list = curl_slist_append(list, strcmp(q->method, "PATCH") == 0 ? "Content-Type: application/merge-patch+json" : "Content-Type: application/json");
+                list = curl_slist_append(list, content_of(q));
         fg_autoclose int fd = api->where.token[0] ? open(api->where.token, O_RDONLY | O_CLOEXEC) : -1;
         ssize_t n = fd < 0 ? 0 : read(fd, token, sizeof token - 1);
         while (n > 0 && (unsigned char)token[n - 1] <= ' ')
@@ -121,7 +133,7 @@ static void ask(struct fgi_kube_api *api, CURL *curl, struct question *q)
         curl_easy_setopt(curl, CURLOPT_URL, url);
         curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
         curl_easy_setopt(curl, CURLOPT_PROXY, "");
-        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, q->method);
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, is_apply(q) ? "PATCH" : q->method);
         if (q->body)
                 curl_easy_setopt(curl, CURLOPT_POSTFIELDS, q->body);
         curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);

@@ -89,11 +89,10 @@ static int add_results(struct fgi_kube_dra *dra, const json_t *claim, json_t *bo
         return r;
 }
 
-int fgi_kube_claim_read(struct fgi_kube_dra *dra, const char *text, const char *uid, const char *project, json_t **ret_body, json_t **ret_devices,
+int fgi_kube_claim_read(struct fgi_kube_dra *dra, const json_t *claim, const char *uid, const char *project, json_t **ret_body, json_t **ret_devices,
                         struct fg_error *err)
 {
         char set[FGI_KUBE_NAME_MAX];
-        fgi_kube_autojson json_t *claim = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
         fgi_kube_autojson json_t *devices = json_array();
         snprintf(set, sizeof set, "claim-%.50s", uid);
         fgi_kube_autojson json_t *body = json_pack("{s:s, s:s, s:[], s:[], s:[]}", "name", set, "project", project, "memory", "compute", "devices");

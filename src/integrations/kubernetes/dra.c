@@ -172,7 +172,7 @@ static void refuse(struct entry *entry, const char *text)
         fgi_kube_refused(entry->job->dra->kube, "claim %s/%s: %.400s", entry->namespace, entry->name, text);
 }
 
-static int prepare_one(struct entry *entry, const char *body, struct fg_error *err)
+static int prepare_one(struct entry *entry, const json_t *claim, struct fg_error *err)
 {
         struct fgi_kube_dra *dra = entry->job->dra;
         fgi_kube_autojson json_t *want = NULL;
@@ -181,7 +181,7 @@ static int prepare_one(struct entry *entry, const char *body, struct fg_error *e
         fgi_kube_own_project(&dra->kube->payers, entry->namespace, project);
         int r = dra->kube->node.gpus ? 0 : fgi_kube_node_look(&dra->kube->node, err);
         if (r == 0)
-                r = fgi_kube_claim_read(dra, body, entry->uid, project, &want, &devices, err);
+                r = fgi_kube_claim_read(dra, claim, entry->uid, project, &want, &devices, err);
         if (r == 0)
                 r = fgi_kube_claim_make(dra, project, want, devices, err);
         if (r < 0)
@@ -192,10 +192,21 @@ static int prepare_one(struct entry *entry, const char *body, struct fg_error *e
         return 0;
 }
 
+/* One that was told. */
+static void take(struct entry *entry, const char *body)
+{
+        fgi_kube_autojson json_t *claim = json_loads(body, JSON_REJECT_DUPLICATES, NULL);
+        struct fg_error err = {0};
+        int r = prepare_one(entry, claim, &err);
+        if (r < 0)
+                refuse(entry, err.text);
+        if (r == 0 || (entry->error && strcmp(text_of(json_object_get(claim, "metadata"), "uid"), entry->uid) == 0))
+                fgi_kube_condition_put(entry->job->dra, claim, entry->namespace, entry->name, entry->error);
+}
+
 static void on_claim(void *user, long status, const char *body)
 {
         struct entry *entry = user;
-        struct fg_error err = {0};
         /* Who gave up asks again, or has it unprepared; a set made now would be of neither. */
         if (!entry->job->call) {
                 settle(entry->job);
@@ -207,8 +218,8 @@ static void on_claim(void *user, long status, const char *body)
                 refuse(entry, body);
         else if (status != 200)
                 refuse(entry, status == 403 ? "the API server does not let us read claims: is the ClusterRole there?" : "the API server does not tell the claim");
-        else if (prepare_one(entry, body, &err) < 0)
-                refuse(entry, err.text);
+        else
+                take(entry, body);
         settle(entry->job);
 }
 
@@ -405,6 +416,7 @@ static int need_both(struct fgi_kube_dra *dra, struct fg_error *err)
 int fgi_kube_dra_open(struct fgi_kube_dra *dra, struct fg_error *err)
 {
         dra->prepared = json_object();
+        dra->conditions.waiting = json_object();
         int r = fgi_kube_api_open(&dra->where, &dra->api, err);
         return r < 0 ? r : need_both(dra, err);
 }
@@ -415,6 +427,7 @@ void fgi_kube_dra_check(struct fgi_kube_dra *dra, uint64_t now)
         if (need_both(dra, &err) < 0)
                 fg_log_warning("%s", err.text);
         fgi_kube_slice_check(dra, now);
+        fgi_kube_condition_check(dra);
         fgi_kube_health_check(dra, now);
         fgi_kube_hami_check(dra, now);
 }
@@ -423,6 +436,7 @@ void fgi_kube_dra_close(struct fgi_kube_dra *dra)
 {
         fgi_grpc_server_free(dra->registration);
         fgi_grpc_server_free(dra->plugin);
+        fgi_kube_condition_close(dra);
         fgi_kube_api_close(dra->api);
         fgi_kube_hami_close(dra);
         free(dra->slice.devices);

@@ -31,7 +31,7 @@ typedef void fgi_kube_api_done(void *user, long status, const char *body);
 
 int fgi_kube_api_open(const struct fgi_kube_api_where *where, struct fgi_kube_api **ret, struct fg_error *err);
 void fgi_kube_api_close(struct fgi_kube_api *api); /* what is not answered is told so; NULL is fine */
-/* -EAGAIN: too many wait; then `done` is not called. `body` may be NULL. */
+/* -EAGAIN: too many wait; then `done` is not called. `body` may be NULL. PATCH merges, APPLY is server-side apply. */
 int fgi_kube_api_ask(struct fgi_kube_api *api, const char *method, const char *path, const char *body, fgi_kube_api_done *done, void *user);
 int fgi_kube_api_fd(const struct fgi_kube_api *api);
 void fgi_kube_api_dispatch(struct fgi_kube_api *api);
@@ -47,6 +47,14 @@ struct fgi_kube_slice {
         char problem[256]; /* why it is not published; "" */
 };
 
+/* --- condition.c: what the status of claims says --- */
+
+struct fgi_kube_conditions {
+        json_t *waiting; /* path -> what is written there */
+        char path[800];  /* where something is being written; "" */
+        bool failing;    /* it was said that they cannot be written */
+};
+
 struct fgi_kube_dra {
         struct fgi_kube *kube;
         struct fgi_kube_api_where where;
@@ -60,6 +68,7 @@ struct fgi_kube_dra {
         struct fgi_kube_hami_start *starts; /* of their containers, which wait */
         uint64_t hami_at, hami_told; /* when the scheduler is told again of what there is, and of how much it was */
         json_t *prepared; /* uid -> devices, of this process: saves questions */
+        struct fgi_kube_conditions conditions;
 };
 
 void fgi_kube_slice_check(struct fgi_kube_dra *dra, uint64_t now);
@@ -68,11 +77,20 @@ json_t *fgi_kube_slice_devices(const struct fgi_kube_dra *dra);
 
 /* --- claim.c --- */
 
-/* The body for the set of a claim, from what the API server says of it. */
-int fgi_kube_claim_read(struct fgi_kube_dra *dra, const char *claim, const char *uid, const char *project, json_t **ret_body, json_t **ret_devices,
+/* The body for the set of a claim, from what the API server says of it (NULL: nothing that is JSON). */
+int fgi_kube_claim_read(struct fgi_kube_dra *dra, const json_t *claim, const char *uid, const char *project, json_t **ret_body, json_t **ret_devices,
                         struct fg_error *err);
 /* Makes it, or finds that it is made. `devices` get their CDI names. */
 int fgi_kube_claim_make(struct fgi_kube_dra *dra, const char *project, json_t *body, json_t *devices, struct fg_error *err);
+
+/* --- condition.c --- */
+
+/* Has the claim of this name say so of its devices here, later: `error` is why it was not prepared, NULL: it was. */
+void fgi_kube_condition_put(struct fgi_kube_dra *dra, const json_t *claim, const char *namespace, const char *name, const char *error);
+/* The body for that, `anyway` or if the claim says something else. NULL: nothing is to be written. */
+json_t *fgi_kube_condition_body(const struct fgi_kube_dra *dra, const json_t *claim, const char *error, const char *now, bool anyway);
+void fgi_kube_condition_check(struct fgi_kube_dra *dra);
+void fgi_kube_condition_close(struct fgi_kube_dra *dra); /* before the API server's questions are answered with nothing */
 
 /* --- hami.c --- */
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """FastGPU in a cluster whose API server, scheduler and claims' controller are Kubernetes' own: manifests and rights, claims from the request to the
 vGPU, the scheduler that asks ours, and why a pod is pending."""
+import itertools
 import json
 import os
 import re
@@ -73,7 +74,7 @@ class Manifests(Case):
         self.assertEqual(cluster.apply(cluster.manifest("examples/slice.yaml"), dry=True), 1)
         self.assertEqual(cluster.apply(cluster.manifest("examples/claim.yaml"), dry=True), 2)
         self.assertEqual(cluster.apply(cluster.manifest("examples/sites.yaml"), dry=True), 6)
-        self.assertEqual(cluster.apply(cluster.manifest("fastgpu.yaml"), dry=True), 10)
+        self.assertEqual(cluster.apply(cluster.manifest("fastgpu.yaml"), dry=True), 12)
 
     def test_wrong_ones_are_seen(self):
         for old, new in (("hostPath:", "hostPth:"), ('device.driver == "fastgpu.dev"', 'device.drivr == "fastgpu.dev"'), ("runAsUser: 0", "runAsUser: -1"), ("!variables.ours", "!variables.our")):
@@ -145,6 +146,45 @@ class Rights(Case):
         self.assertEqual(code, 201, answer)
         cluster.must("DELETE", f"{RESOURCE}/resourceslices/other")
 
+    def status_of(self, claim, token, **changed):
+        """The answer to who applies a condition to the claim's device, or what is said instead."""
+        result, = claim["status"]["allocation"]["devices"]["results"]
+        condition = {"type": "Ready", "status": "False", "reason": "Test", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+        device = {**{k: result[k] for k in ("driver", "pool", "device", "shareID")}, "conditions": [condition]}
+        body = {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": claim["metadata"]["name"]}, "status": changed or {"devices": [device]}}
+        path = f"{RESOURCE}/namespaces/default/resourceclaims/{claim['metadata']['name']}/status?fieldManager=test-{next(self.writers)}&force=true&dryRun=All"
+        return cluster.ask("PATCH", path, body, token=token, kind="application/apply-patch+yaml")
+
+    writers = itertools.count()
+
+    def test_status_of_claims_on_its_own_node_alone(self):
+        """By the API server's own rule; and by the policy, where an older one asks for no more than a right to any status."""
+        self.claim("on-n2", "1Gi", "5", selector='device.attributes["fastgpu.dev"].model == "Big GPU"')
+        self.pod("p", "on-n2")
+        self.assertEqual(self.bound("p"), "n2")
+        claim = cluster.must("GET", f"{RESOURCE}/namespaces/default/resourceclaims/on-n2")
+        nobody = cluster.token("fastgpu-kubelet")
+        other = {"resource": "pods", "name": "other", "uid": "1"}
+
+        def are_refused(*words):
+            for token, changed in ((n1.token, {}), (nobody, {}), (n2.token, {"reservedFor": [other]}), (n1.token, {"reservedFor": [other]})):
+                code, answer = self.status_of(claim, token, **changed)
+                self.assertEqual(code, 422, answer)
+                self.assertIn(words[bool(changed)], answer["message"])
+            code, answer = self.status_of(claim, n2.token)
+            self.assertEqual(code, 200, answer)
+        are_refused("resourceclaims/driver", "resourceclaims/binding")
+        rules = [{"apiGroups": ["resource.k8s.io"], "resources": ["resourceclaims/driver", "resourceclaims/binding"], "verbs": ["arbitrary-node:patch", "patch"]}]
+        rbac = "/apis/rbac.authorization.k8s.io/v1"
+        cluster.must("POST", f"{rbac}/clusterroles", {"metadata": {"name": "test-older"}, "rules": rules})
+        self.addCleanup(cluster.ask, "DELETE", f"{rbac}/clusterroles/test-older")
+        cluster.must("POST", f"{rbac}/clusterrolebindings", {
+            "metadata": {"name": "test-older"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "test-older"},
+            "subjects": [{"kind": "ServiceAccount", "name": "fastgpu-kubelet", "namespace": NAMESPACE}]})
+        self.addCleanup(cluster.ask, "DELETE", f"{rbac}/clusterrolebindings/test-older")
+        wait_until(lambda: "resourceclaims/" not in self.status_of(claim, n1.token)[1].get("message", ""), PATIENCE, "the binding works")
+        are_refused(*["writes of its own devices in claims alone"] * 2)
+
     def test_the_scheduler_s_role(self):
         """Without kube-scheduler's own roles: lists and events, no more."""
         review = {"spec": {"user": "system:serviceaccount:x:y"}}
@@ -213,7 +253,7 @@ class Claims(Case):
         self.assertEqual(claim["status"]["allocation"]["devices"]["results"][0]["consumedCapacity"], {"memory": "12Gi", "compute": "30"})
 
     def test_prepared_with_its_own_token(self):
-        """As the kubelet asks: the plugin reads the claim at the real server, and the vGPU has what the scheduler gave."""
+        """As the kubelet asks: the plugin reads the claim at the real server, and the vGPU has what the scheduler gave. The claim says why it has none, then that it has."""
         self.claim("prepared", "3Gi", "20", selector='device.attributes["fastgpu.dev"].model == "Big GPU"')
         self.pod("p", "prepared")
         self.assertEqual(self.bound("p"), "n2")
@@ -222,8 +262,22 @@ class Claims(Case):
         with grpc.insecure_channel(f"unix:{n2.folder}/plugins/fastgpu.dev/dra.sock") as channel:
             def call(method):
                 return channel.unary_unary("/k8s.io.kubelet.pkg.apis.dra.v1.DRAPlugin/" + method)(request, timeout=60)
+
+            def ready():
+                claim = cluster.must("GET", f"{RESOURCE}/namespaces/default/resourceclaims/prepared")
+                device, = claim["status"].get("devices", [{"conditions": []}])
+                return [(c["type"], c["status"], c["message"]) for c in device["conditions"]]
+            # Somebody is faster.
+            n2.daemon.fastgpu("create", "--name", "theirs", "--memory", "39G", "--compute", "50")
+            try:
+                error, = texts(parse(parse(parse(call("NodePrepareResources"))[1][0])[2][0]), 2)
+            finally:
+                n2.daemon.fastgpu("delete", "theirs")
+            self.assertIn("does not fit", error)
+            wait_until(lambda: ready() == [("Ready", "False", error)], PATIENCE, lambda: f"the claim says it; {ready()} {n2.log()[-2000:]}")
             reply = parse(parse(parse(call("NodePrepareResources"))[1][0])[2][0])
             self.assertEqual(texts(reply, 2), [], "an error")
+            wait_until(lambda: ready() == [("Ready", "True", "FastGPU: prepared")], PATIENCE, lambda: f"the claim says it; {ready()} {n2.log()[-2000:]}")
             device = parse(reply[1][0])
             self.assertEqual(texts(device, 4), [f"fastgpu.dev/vgpu=k8s-default:claim-{uid}"])
             made = n2.daemon.get(f"/v1/vgpus/claim-{uid}?project=k8s-default")["vgpus"]

@@ -125,7 +125,7 @@ func TestManifests(t *testing.T) {
 	if !utilfeature.DefaultFeatureGate.Enabled(features.DRAConsumableCapacity) {
 		t.Error("this Kubernetes has no consumable capacity by default")
 	}
-	for name, count := range map[string]int{"fastgpu.yaml": 10, "examples/slice.yaml": 1, "examples/claim.yaml": 2, "examples/sites.yaml": 6, "examples/sites-cluster-api.yaml": 2} {
+	for name, count := range map[string]int{"fastgpu.yaml": 12, "examples/slice.yaml": 1, "examples/claim.yaml": 2, "examples/sites.yaml": 6, "examples/sites-cluster-api.yaml": 2} {
 		objects, err := judge(read(t, name))
 		if err != nil || len(objects) != count {
 			t.Errorf("%s: %d objects, %v", name, len(objects), err)

@@ -125,6 +125,16 @@ func (s *server) handle(r *http.Request) (any, error) {
 		return s.store.CoreV1().Nodes().Get(ctx, part[4], get)
 	case strings.HasPrefix(r.URL.Path, "/apis/resource.k8s.io/v1/namespaces/") && r.Method == "GET" && part[6] == "resourceclaims":
 		return s.store.ResourceV1().ResourceClaims(part[5]).Get(ctx, part[7], get)
+	case strings.HasPrefix(r.URL.Path, "/apis/resource.k8s.io/v1/namespaces/") && r.Method == "PATCH" && part[6] == "resourceclaims" && part[8] == "status":
+		claim, err := s.store.ResourceV1().ResourceClaims(part[5]).Get(ctx, part[7], get)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.condition(r, claim.DeepCopy()); err != nil {
+			s.t.Errorf("the status is not valid: %v", err)
+			return nil, apierrors.NewBadRequest(err.Error())
+		}
+		return claim, nil
 	case strings.HasPrefix(r.URL.Path, "/apis/resource.k8s.io/v1/resourceslices"):
 		slices := s.store.ResourceV1().ResourceSlices()
 		if r.Method == "GET" {
@@ -167,6 +177,28 @@ func (s *server) write(ctx context.Context, method string, slice *resourceapi.Re
 	}
 	slice.ResourceVersion = strconv.Itoa(s.version)
 	return slices.Update(ctx, slice, metav1.UpdateOptions{})
+}
+
+// condition judges what is applied to a claim, and leaves the claim as it is.
+func (s *server) condition(r *http.Request, claim *resourceapi.ResourceClaim) error {
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	applied, was, is := &resourceapi.ResourceClaim{}, &resource.ResourceClaim{}, &resource.ResourceClaim{}
+	if err := decoder.Decode(applied); err != nil {
+		return err
+	}
+	if applied.UID != claim.UID {
+		return nil
+	}
+	claim.ResourceVersion = "1" // the store gives none
+	if err := legacyscheme.Scheme.Convert(claim.DeepCopy(), was, nil); err != nil {
+		return err
+	}
+	claim.Status.Devices = applied.Status.Devices
+	if err := legacyscheme.Scheme.Convert(claim, is, nil); err != nil {
+		return err
+	}
+	return validation.ValidateResourceClaimStatusUpdate(is, was).ToAggregate()
 }
 
 func internal(slice *resourceapi.ResourceSlice) *resource.ResourceSlice {
