@@ -43,7 +43,7 @@ def wanted():
 class Environment:
     def __init__(self, library, version, more):
         self.library, self.version, self.more = library, version, more
-        self.path = os.path.join(os.path.dirname(cache.folder()), f"compat-{library}-{version}-{os.getpid()}")
+        self.path = os.path.join(cache.base(), f"compat-{library}-{version}-{os.getpid()}")
         self.python = os.path.join(self.path, "bin", "python3")
 
     def __enter__(self):
