@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that FastGPU promises on a real GPU, in one call of under nine minutes, under twenty with --frameworks once they are fetched.
+"""Everything that FastGPU promises on a real GPU, in one call of under nine minutes; with --frameworks, under twenty
+once they are fetched.
 
 Each row has a time limit of its own; what goes wrong in one does not cost the others. The figures so far are on disk after every
 row. Without a GPU it says so and ends with 0."""
