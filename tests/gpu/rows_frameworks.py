@@ -72,14 +72,14 @@ def last(text, code):
     return (text.strip().splitlines() or [f"exit {code}"])[-1]
 
 
-def find(context, node, framework, keras):
+def find(context, node, framework, keras, env):
     """(interpreter, version) that finds a GPU outside of a vGPU, or (None, why there is none)."""
     ask = f"import {framework} as m\n{FRAMEWORKS[framework][0]}\n" + ("import keras\n" if keras else "") + "print(m.__version__)"
     kept, reasons = OnCuda(framework), [context.unfetched[framework]] if framework in context.unfetched else []
     for python in [*([kept.python] if kept.whole() else []), *context.pythons]:
         try:
-            code, out, err = context.run(node, None, python, "-c", ask, seconds=60, XLA_PYTHON_CLIENT_PREALLOCATE="false", **QUIET)
-        except OSError as e:
+            code, out, err = context.run(node, None, python, "-c", ask, seconds=60, XLA_PYTHON_CLIENT_PREALLOCATE="false", **env)
+        except (OSError, subprocess.TimeoutExpired) as e:
             code, out, err = 1, "", str(e)
         if code == 0:
             return python, out.split()[-1]
@@ -91,14 +91,14 @@ def on_cuda(name, what):
     """Keras is TensorFlow's anyway; with the others it has a row of its own, for an interpreter may have them without it."""
     framework, keras = framework_of(name), "keras" in name or "tensorflow" in name
     goal = "as on a processor, on two GPUs of 6 GiB"
+    env = {**QUIET, **SAME, "KERAS_BACKEND": framework if keras else "tensorflow"}
 
     def row(context):
         with context.node() as node:
             context.create(node, "a", "--gpus", "2", "--memory", "6G", "--compute", "33")
-            python, version = find(context, node, framework, keras)
+            python, version = find(context, node, framework, keras, env)
             if not python:
                 return line(what, goal, f"not here: {version}", None)
-            env = {**QUIET, **SAME, "KERAS_BACKEND": framework if keras else "tensorflow"}
             try:
                 code, out, err = context.run(node, "a", python, PROGRAMS, name[len(PREFIX):], str(QUOTA), seconds=120, **env)
             except subprocess.TimeoutExpired:
