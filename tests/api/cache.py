@@ -21,11 +21,14 @@ def skip(why):
     sys.exit(77)
 
 
+def base():
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "fastgpu-tests")
+
+
 def folder():
     with open(WANTED, "rb") as f:
         key = hashlib.sha256(f.read() + (sys.version if PYTHON == sys.executable else PYTHON).encode()).hexdigest()[:16]
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "fastgpu-tests", f"{NAME}-{key}")
+    return os.path.join(base(), f"{NAME}-{key}")
 
 
 def run(*words):

@@ -43,7 +43,7 @@ def wanted():
 class Environment:
     def __init__(self, library, version, more):
         self.library, self.version, self.more = library, version, more
-        self.path = os.path.join(os.path.dirname(cache.folder()), f"compat-{library}-{version}-{os.getpid()}")
+        self.path = os.path.join(cache.base(), f"compat-{library}-{version}-{os.getpid()}")
         self.python = os.path.join(self.path, "bin", "python3")
 
     def __enter__(self):
@@ -100,7 +100,7 @@ def judge(library, version, more):
 HEAD = """# What FastGPU was tried with
 
 `make compat` installs each of these from the registry, runs it inside two vGPUs (`fastgpu run --gpus 2`) and writes this table, on a
-processor. A row is of the day and the Python in it. torch is the registry's CUDA build without NVIDIA's 2.5 GB of libraries (`tests/frameworks/stubs.py`). On CUDA: not run; no machine with a GPU was at hand.
+processor. A row is of the day and the Python in it. torch is the registry's CUDA build without NVIDIA's 2.5 GB of libraries (`tests/frameworks/stubs.py`). On CUDA: `make gpu-check` ([gpu-check.md](gpu-check.md)); not run yet, no machine with a GPU was at hand.
 
 | library | version | | what | when |
 |---|---|---|---|---|

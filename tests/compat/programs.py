@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is tried of a library, inside two vGPUs. programs.py LIBRARY: exits 0 when all of it held, and prints a line that says what that was."""
-import os
+"""What is tried of a library, inside two vGPUs. programs.py LIBRARY: exits 0 when all of it held, and prints a line that says what that was.
+
+programs.py LIBRARY QUOTA: the same on CUDA, in vGPUs of that many bytes each, and on_cuda.py's as well (`make gpu-check`). Keras has
+programs of its own there: an interpreter may have torch without it."""
 import sys
+
+import on_cuda
+
+QUOTA = int(sys.argv[2]) if len(sys.argv) > 2 else 0
 
 
 def layer():
@@ -33,29 +39,41 @@ def scope(replicas):
     return f"scope(2): {type(strategy).__name__}"
 
 
+def keras(replicas):
+    first = scope(replicas)
+    return f"{layer()}; {first}"
+
+
 def tensorflow():
     import tensorflow as tf
-    first = scope(lambda s: s.num_replicas_in_sync)
+    said = keras(lambda s: s.num_replicas_in_sync)
     assert tf.keras.layers.VirtualGPU(2)
-    return f"{layer()}; {first}"
+    return said
+
+
+def keras_jax():
+    return keras(lambda s: s.device_mesh.shape[0])
+
+
+def keras_torch():
+    return keras(len)
 
 
 def jax():
     import fastgpu.jax
-    first = scope(lambda s: s.device_mesh.shape[0])
     import jax
     import jax.numpy as np
     assert float(jax.jit(lambda v: v @ v)(np.ones((3, 3))).sum()) == 27
-    assert len(fastgpu.jax.devices(2)) == 2 and fastgpu.jax.memory(0).total == 32 << 20
-    return f"{layer()}; {first}; devices and memory"
+    assert len(fastgpu.jax.devices(2)) == 2 and fastgpu.jax.memory(0).total == (QUOTA or 32 << 20)
+    return "devices and memory"
 
 
 def torch():
     import fastgpu.torch
     import torch
     assert float((torch.ones(3, 3) @ torch.ones(3, 3)).sum()) == 27
-    assert len(fastgpu.torch.devices()) == 2 and fastgpu.torch.memory(0).total == 32 << 20
-    return f"{layer()}; {scope(len)}; devices and memory"
+    assert len(fastgpu.torch.devices()) == 2 and fastgpu.torch.memory(0).total == (QUOTA or 32 << 20)
+    return "devices and memory"
 
 
 def scikit_learn():
@@ -75,7 +93,7 @@ def numpy():
 
 def cupy():
     import cupy
-    if os.environ.get("FASTGPU_COMPAT_CUDA") == "1":
+    if QUOTA:
         assert float((cupy.ones((3, 3)) @ cupy.ones((3, 3))).sum()) == 27
         return "linear algebra on the GPU"
     try:
@@ -85,6 +103,19 @@ def cupy():
     raise AssertionError("an array without a GPU")
 
 
+ON_CPU = {"tensorflow-cpu": (tensorflow,), "jax": (keras_jax, jax), "torch": (keras_torch, torch), "scikit-learn": (scikit_learn,), "numpy": (numpy,),
+          "cupy-cuda12x": (cupy,)}
+ON_CUDA = {"tensorflow": (tensorflow, on_cuda.TensorFlow), "jax": (jax, on_cuda.Jax), "keras-jax": (keras_jax, on_cuda.Jax),
+           "torch": (torch, on_cuda.Torch), "keras-torch": (keras_torch, on_cuda.Torch), "cupy": (cupy, on_cuda.CuPy)}
+
+
+def main(name):
+    if not QUOTA:
+        return "; ".join(tried() for tried in ON_CPU[name])
+    tried, kind = ON_CUDA[name]
+    framework = kind()  # before the program, which is to compute the same twice
+    return f"{tried()}; {on_cuda.tried(framework, QUOTA)}"
+
+
 if __name__ == "__main__":
-    names = {"tensorflow-cpu": tensorflow, "scikit-learn": scikit_learn, "cupy-cuda12x": cupy}
-    print(names.get(sys.argv[1]) and names[sys.argv[1]]() or globals()[sys.argv[1]]())
+    print(main(sys.argv[1]))

@@ -101,8 +101,10 @@ class Program:
 class Context:
     """simulated: text of a simulator's spec, or None on a GPU. scale: of the time that measurements take."""
 
-    def __init__(self, simulated, scale, torch):
+    def __init__(self, simulated, scale, torch, pythons=()):
         self.simulated, self.scale, self.torch = simulated, scale, torch
+        self.pythons = list(pythons)  # interpreters that may have frameworks
+        self.unfetched = {}  # frameworks that `--frameworks` could not fetch, and why
         self.device, self.gpu, self.works = None, {}, {}
         self.log = ""  # of the daemon of the node whose row failed last
 
@@ -167,7 +169,7 @@ class Context:
     def run(self, node, target, *argv, seconds=60, **env):
         """(exit code, standard output, standard error) of a program, inside or outside."""
         command = [FASTGPU, "run", target, "--", *argv] if target else list(argv)
-        process = node.popen(command, env={**self.env(node, target), **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = node.popen(command, env={**self.env(node, target), **env}, cwd=node.dir, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         out, err = process.communicate(timeout=seconds)
         return process.returncode, out, err
 

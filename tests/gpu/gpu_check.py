@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that FastGPU promises on a real GPU, in one call of under nine minutes.
+"""Everything that FastGPU promises on a real GPU, in one call of under nine minutes; with --frameworks, under twenty
+once they are fetched.
 
 Each row has a time limit of its own; what goes wrong in one does not cost the others. The figures so far are on disk after every
 row. Without a GPU it says so and ends with 0."""
@@ -15,14 +16,16 @@ import time
 import traceback
 
 from context import FASTGPU, Context, Skip, line
+import rows_frameworks
 import rows_measure
 import rows_plain
 import rows_pytorch
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ORDER = ("inventory view two-views launch torch-train torch-two torch-view torch-quota ratio share priority cap quota nvidia-smi "
-         "torch-graphs torch-streams torch-expandable torch-loader torch-processes alloc async meminfo share-driver torch-compile").split()
-ROWS = {**rows_plain.ROWS, **rows_measure.ROWS, **rows_pytorch.ROWS}
+         "torch-graphs torch-streams torch-expandable torch-loader torch-processes alloc async meminfo share-driver torch-compile").split() + list(rows_frameworks.ROWS)
+ROWS = {**rows_plain.ROWS, **rows_measure.ROWS, **rows_pytorch.ROWS, **rows_frameworks.ROWS}
+PYTHONS = (sys.executable, "python3", "/usr/bin/python3")
 SIMULATED = "[gpu]\nmodel = H100\nlaunch = 0\n[kernel spin]\ntime = 1ms\n[kernel nothing]\ntime = 0\n"
 
 
@@ -43,7 +46,7 @@ def gpu_is_here():
 def find_torch():
     """(interpreter, version) of a PyTorch that was built for CUDA."""
     ask = "import torch; assert torch.version.cuda; print(torch.__version__)"
-    for python in (sys.executable, "python3", "/usr/bin/python3"):
+    for python in PYTHONS:
         try:
             done = subprocess.run([python, "-c", ask], capture_output=True, text=True, timeout=120)
             if done.returncode == 0:
@@ -97,11 +100,13 @@ def write(folder, head, results):
     return stem
 
 
+def chosen(options):
+    return [name for name in ORDER if not options.only or name in options.only.split(",")]
+
+
 def run(options, context, head, begin):
     results, end = [], begin + options.seconds
-    for name in ORDER:
-        if options.only and name not in options.only.split(","):
-            continue
+    for name in chosen(options):
         left = end - time.monotonic()
         if left < 10:
             result = {"name": name, **line(name, "", "not run: no time left", None), "seconds": 0}
@@ -112,6 +117,7 @@ def run(options, context, head, begin):
         print(f"{result['seconds']:6.1f} s  {word(result):4}  {result['what']}: {result['measured']}", flush=True)
         stem = write(options.results, head, results)
     print(f"gpu-check: {stem}.md, .json")
+    rows_frameworks.tell_untried(results, options.frameworks)
     return results
 
 
@@ -120,15 +126,23 @@ def parse():
     parser.add_argument("--results", default=os.path.join(HERE, "..", "..", "docs", "results"), metavar="FOLDER",
                         help="where the dated table and its JSON go")
     parser.add_argument("--only", metavar="ROW,…", help="only these rows")
-    parser.add_argument("--seconds", type=float, default=500, help="time for all rows (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, help="time for all rows (default: 500, with --frameworks 1100)")
     parser.add_argument("--scale", type=float, default=1, help="of the time that each measurement takes (default: 1)")
     parser.add_argument("--simulated", action="store_true", help="on a simulated GPU: tests this program, measures nothing")
+    parser.add_argument("--frameworks", action="store_true", help="fetch the CUDA builds of TensorFlow, Keras, JAX, PyTorch and CuPy from the registry, "
+                        "gigabytes, and keep them; without, their rows use those that are installed")
     parser.add_argument("--list", action="store_true", help="name the rows")
-    return parser.parse_args()
+    parser.add_argument("--opencl", action="store_true", help="by itself: the end-to-end tests and a short round of figures on the OpenCL driver of a GPU, "
+                        "in a built repository")
+    options = parser.parse_args()
+    if options.opencl:
+        parser.error("--opencl goes by itself: gpu-check --opencl")
+    options.seconds = options.seconds or (1100 if options.frameworks else 500)
+    return options
 
 
 def main():
-    options, begin = parse(), time.monotonic()
+    options = parse()
     if options.list:
         print("\n".join(ORDER))
         return 0
@@ -141,10 +155,12 @@ def main():
         return 0
     signal.signal(signal.SIGALRM, ring)
     torch, version = (None, None) if options.simulated else find_torch()
-    context = Context(SIMULATED if options.simulated else None, options.scale, torch)
+    context = Context(SIMULATED if options.simulated else None, options.scale, torch, () if options.simulated else PYTHONS)
+    if options.frameworks:
+        context.unfetched = rows_frameworks.fetch(chosen(options))
     head = {"date": datetime.date.today().isoformat(), "gpu": here["devices"][0]["name"] if here else "a simulated GPU",
             "driver": here["driver"] if here else "simulated", "torch": version, "simulated": options.simulated}
-    results = run(options, context, head, begin)
+    results = run(options, context, head, time.monotonic())
     return 1 if any(r["ok"] is False for r in results) else 0
 
 
