@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What others tell fastgpu-kubelet between its calls. The first byte says which: 'h' a pod of HAMi's as the API server has it, 'l' the object that
- * has the labels, 'c' the kubelet's checkpoint. The daemon, the API server and the kubelet are the stand-ins below; what is asked of the daemon is
- * complete and fits its GPUs, every call is answered once, and nothing is given back that the checkpoint names. */
+ * has the labels, 'c' the kubelet's checkpoint, 'p' its list of pods. The daemon, the API server and the kubelet are the stand-ins below; what is asked of the daemon is
+ * complete and fits its GPUs, every call is answered once, and nothing is given back that the checkpoint names, or by a list without our own pod. */
 #include "integrations/kubernetes/dra.h"
 
 #include "base/clock.h"
@@ -20,8 +20,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char *text;                  /* of the input, to its end */
-static fgi_kube_api_done *asked;    /* of the API server; NULL: nothing */
-static void *asked_user;
+#define ASKED_MAX 64u
+static struct {
+        fgi_kube_api_done *done;
+        void *user;
+} asked[ASKED_MAX]; /* of the API server */
+static unsigned askeds;
 static int answered;                /* calls that ended or were replied to */
 static struct fgi_grpc_call *const call = (struct fgi_grpc_call *)&answered; /* only ever compared */
 static struct fgi_kube kube;
@@ -32,19 +36,22 @@ static struct fgi_kube_dra dra;
 int __wrap_fgi_kube_api_ask(struct fgi_kube_api *api, const char *method, const char *path, const char *body, fgi_kube_api_done *done, void *user);
 int __wrap_fgi_kube_api_ask(struct fgi_kube_api *api, const char *method, const char *path, const char *body, fgi_kube_api_done *done, void *user)
 {
-        assert(!asked && strncmp(path, "/api/v1/n", 9) == 0);
-        asked = strcmp(method, "GET") == 0 ? done : NULL;
-        asked_user = user;
+        assert(strncmp(path, "/api/v1/n", 9) == 0);
+        if (strcmp(method, "GET") != 0)
+                return 0; /* the scheduler is told: no answer is awaited */
+        if (askeds == ASKED_MAX)
+                return -EAGAIN;
+        asked[askeds].done = done;
+        asked[askeds++].user = user;
         return 0;
 }
 
 /* Answers with the input, also what is asked because of that. */
 static void answer_all(void)
 {
-        while (asked) {
-                fgi_kube_api_done *done = asked;
-                asked = NULL;
-                done(asked_user, 200, text);
+        while (askeds > 0) {
+                askeds--;
+                asked[askeds].done(asked[askeds].user, 200, text);
         }
 }
 
@@ -175,13 +182,18 @@ int __wrap_fgi_kube_node_bill(struct fgi_kube_node *node, const char *project, c
         return 0;
 }
 
-/* --- --- */
+int __wrap_fgi_kube_node_set(struct fgi_kube_node *node, const char *project, const char *set, json_t **ret, struct fg_error *err);
+int __wrap_fgi_kube_node_set(struct fgi_kube_node *node, const char *project, const char *set, json_t **ret, struct fg_error *err)
+{
+        return -ENOENT;
+}
+
+/* --- what is tried --- */
 
 static void begin(const char *class, const char *resource)
 {
         fg_log_set_level(FG_LOG_ERROR);
         answered = 0;
-        asked = NULL;
         kube = (struct fgi_kube){.own_pod = OWN_SPACE "/" OWN_NAME, .label = "example.com/project", .dra = &dra, .resources = 1};
         dra = (struct fgi_kube_dra){.kube = &kube, .is_hami = true};
         snprintf(kube.node.project, sizeof kube.node.project, "kubernetes");
@@ -276,13 +288,42 @@ static void try_checkpoint(void)
         end();
 }
 
+static bool has_own_pod(const uint8_t *data, size_t size)
+{
+        fgi_kube_automessage ProtobufCMessage *message = fgi_kube_unpack(&fgi__pods__list_reply__descriptor, data, size);
+        const Fgi__Pods__ListReply *list = (const Fgi__Pods__ListReply *)message;
+        bool found = false;
+        for (size_t i = 0; list && i < list->n_pods; i++)
+                found |= strcmp(list->pods[i]->namespace_, OWN_SPACE) == 0 && strcmp(list->pods[i]->name, OWN_NAME) == 0;
+        return found;
+}
+
+static void try_pods(const uint8_t *data, size_t size)
+{
+        const struct fgi_kube_id id = {"00ff00", 1};
+        begin("vgpu-8g-25", "fastgpu.dev/vgpu-8g-25");
+        strcpy(text, "{}");
+        assert(fgi_kube_held_add(&kube, 0, "vgpu-8g-25-00ff00.1", &id, 1));
+        for (unsigned i = 0; i < 3; i++) {
+                if (kube.helds)
+                        kube.held[0].since = 0;
+                fgi_kube_held_judge(&kube, data, size);
+                answer_all();
+        }
+        assert(json_array_size(given_back) == 0 || has_own_pod(data, size));
+        end();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        if (size < 1)
+        if (size < 3)
                 return 0;
-        text = strndup((const char *)data + 1, size - 1);
+        text = calloc(1, size);
         assert(text);
-        if (data[0] == 'h')
+        memcpy(text, data + 1, size - 1);
+        if (data[0] == 'p')
+                try_pods(data + 1, size - 1);
+        else if (data[0] == 'h')
                 try_hami();
         else if (data[0] == 'l')
                 try_label();
