@@ -49,6 +49,8 @@ __attribute__((format(printf, 2, 3), cold)) int cli_fail(int code, const char *f
 /* What it said last, without "fastgpu: ". */
 const char *cli_failure(void);
 __attribute__((format(printf, 1, 2), cold)) void cli_note(const char *format, ...);
+/* A line on standard output, as clean. */
+__attribute__((format(printf, 1, 2))) void cli_say(const char *format, ...);
 void cli_print_json(const json_t *value, FILE *out);
 /* Writes out what standard output still buffers: a full disk is a failure. Returns `code`, or CLI_FAILED. */
 int cli_flush(int code);

@@ -86,12 +86,12 @@ static void show_disagreements(const json_t *status, bool stale)
         if (!json_is_true(json_object_get(status, "kubelet")))
                 puts("! the kubelet is not there");
         if (*cli_text(status, "slice"))
-                printf("! the ResourceSlice is not what it should be: %s\n", cli_text(status, "slice"));
+                cli_say("! the ResourceSlice is not what it should be: %s", cli_text(status, "slice"));
         json_array_foreach(json_object_get(status, "without"), i, one)
                 if (json_is_string(one))
-                        printf("! %s has devices to the kubelet, and no vGPU: it gets one with its container's next start\n", json_string_value(one));
+                        cli_say("! %s has devices to the kubelet, and no vGPU: it gets one with its container's next start", json_string_value(one));
         json_array_foreach(json_object_get(status, "refusals"), i, one)
-                printf("refused %llu s ago: %s\n", (unsigned long long)(time(NULL) - (time_t)cli_number(one, "time_s")), cli_text(one, "text"));
+                cli_say("refused %llu s ago: %s", (unsigned long long)(time(NULL) - (time_t)cli_number(one, "time_s")), cli_text(one, "text"));
 }
 
 int cli_nodes(int argc, char **argv)
@@ -183,8 +183,8 @@ int cli_nodes_why(const char *pod, bool as_json)
                 cli_print_json(answer, stdout);
                 return 0;
         }
-        printf("%s is %s: %s.\n", pod, cli_text(answer, "state"), cli_text(answer, "text"));
+        cli_say("%s is %s: %s.", pod, cli_text(answer, "state"), cli_text(answer, "text"));
         if (*cli_text(answer, "remedy"))
-                printf("What helps: %s.\n", cli_text(answer, "remedy"));
+                cli_say("What helps: %s.", cli_text(answer, "remedy"));
         return 0;
 }

@@ -68,6 +68,17 @@ void cli_note(const char *format, ...)
         va_end(args);
 }
 
+void cli_say(const char *format, ...)
+{
+        fg_autofree char *text = NULL;
+        va_list args;
+        va_start(args, format);
+        if (vasprintf(&text, format, args) < 0)
+                text = NULL;
+        va_end(args);
+        puts(text ? cli_clean(text) : "?");
+}
+
 void cli_print_json(const json_t *value, FILE *out)
 {
         json_dumpf(value, out, JSON_INDENT(2) | JSON_ENCODE_ANY);

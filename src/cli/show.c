@@ -1,64 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/show.h"
 
-#include "base/cleanup.h"
 #include "base/size.h"
 #include "cli/cli.h"
 #include "cli/table.h"
 
-#include <stdarg.h>
 #include <stdio.h>
-
-__attribute__((format(printf, 1, 2))) static void print_clean(const char *format, ...)
-{
-        fg_autofree char *text = NULL;
-        va_list args;
-        va_start(args, format);
-        if (vasprintf(&text, format, args) < 0)
-                text = NULL;
-        va_end(args);
-        puts(text ? cli_clean(text) : "?");
-}
 
 void cli_show_line(const json_t *v)
 {
         char size[32], share[32];
-        print_clean("  %s  %s, compute %s (%s), priority %s, device %llu: %s", cli_text(v, "name"),
-                    fg_size_format(cli_number(v, "memory"), size, sizeof size),
-                    cli_share_format(cli_number(v, "share"), share, sizeof share), cli_text(v, "mode"),
-                    cli_text(v, "priority"), (unsigned long long)cli_number(v, "device"), cli_text(v, "device_model"));
+        cli_say("  %s  %s, compute %s (%s), priority %s, device %llu: %s", cli_text(v, "name"),
+                fg_size_format(cli_number(v, "memory"), size, sizeof size),
+                cli_share_format(cli_number(v, "share"), share, sizeof share), cli_text(v, "mode"),
+                cli_text(v, "priority"), (unsigned long long)cli_number(v, "device"), cli_text(v, "device_model"));
 }
 
 void cli_show_made(const json_t *set)
 {
         size_t i;
         const json_t *vgpu;
-        print_clean("%s", cli_text(set, "name"));
+        cli_say("%s", cli_text(set, "name"));
         json_array_foreach(json_object_get(set, "vgpus"), i, vgpu) cli_show_line(vgpu);
         if (*cli_text(set, "note"))
-                print_clean("note: %s", cli_text(set, "note"));
+                cli_say("note: %s", cli_text(set, "note"));
 }
 
 static void show_text(const char *label, const char *text)
 {
-        print_clean("  %-18s %s", label, text);
+        cli_say("  %-18s %s", label, text);
 }
 
 static void show_size(const char *label, uint64_t bytes)
 {
         char buf[32];
-        print_clean("  %-18s %s (%llu bytes)", label, fg_size_format(bytes, buf, sizeof buf),
-                    (unsigned long long)bytes);
+        cli_say("  %-18s %s (%llu bytes)", label, fg_size_format(bytes, buf, sizeof buf),
+                (unsigned long long)bytes);
 }
 
 static void show_count(const char *label, uint64_t count)
 {
-        print_clean("  %-18s %llu", label, (unsigned long long)count);
+        cli_say("  %-18s %llu", label, (unsigned long long)count);
 }
 
 static void show_time(const char *label, uint64_t ns)
 {
-        print_clean("  %-18s %.3f s", label, (double)ns / 1e9);
+        cli_say("  %-18s %.3f s", label, (double)ns / 1e9);
 }
 
 static void show_pids(const json_t *pids)
@@ -106,19 +93,19 @@ void cli_show_lease(const json_t *set)
 {
         const json_t *lease = json_object_get(set, "idle_lease");
         if (lease)
-                print_clean("  %-18s %s at %s unless it is used (lease of %llu s)", "idle lease", cli_text(lease, "then"),
-                            cli_text(lease, "ends"), (unsigned long long)cli_number(lease, "seconds"));
+                cli_say("  %-18s %s at %s unless it is used (lease of %llu s)", "idle lease", cli_text(lease, "then"),
+                        cli_text(lease, "ends"), (unsigned long long)cli_number(lease, "seconds"));
 }
 
 void cli_show_full(const json_t *v)
 {
         char share[32];
-        print_clean("%s", cli_text(v, "name"));
+        cli_say("%s", cli_text(v, "name"));
         show_text("state", cli_text(v, "state"));
-        print_clean("  %-18s %s%s", "tier", cli_text(v, "tier"), tier_in_words(cli_text(v, "tier")));
+        cli_say("  %-18s %s%s", "tier", cli_text(v, "tier"), tier_in_words(cli_text(v, "tier")));
         show_text("uuid", cli_text(v, "uuid"));
-        print_clean("  %-18s %llu: %s (%s)", "device", (unsigned long long)cli_number(v, "device"),
-                    cli_text(v, "device_model"), cli_text(v, "device_key"));
+        cli_say("  %-18s %llu: %s (%s)", "device", (unsigned long long)cli_number(v, "device"),
+                cli_text(v, "device_model"), cli_text(v, "device_key"));
         show_size("memory", cli_number(v, "memory"));
         show_text("compute", cli_share_format(cli_number(v, "share"), share, sizeof share));
         show_text("mode", cli_text(v, "mode"));

@@ -91,10 +91,10 @@ static int spark(const struct cli_engine *engine, const char *name, json_t **ret
         size_t i;
         int code = cli_engine_get(engine, "/json/", &master);
         json_array_foreach(json_object_get(master, "activeapps"), i, app)
-                if (strcmp(cli_text(app, "id"), name) == 0)
+                if (!*ret && strcmp(cli_text(app, "id"), name) == 0)
                         *ret = spark_says(master, app);
         json_array_foreach(json_object_get(master, "completedapps"), i, app)
-                if (strcmp(cli_text(app, "id"), name) == 0)
+                if (!*ret && strcmp(cli_text(app, "id"), name) == 0)
                         *ret = answer("ended", "ended", NULL, "it is over (Spark: %s)", cli_text(app, "state"));
         return code ? code : *ret ? 0 : CLI_NOT_FOUND;
 }
@@ -142,13 +142,17 @@ static int flink(const struct cli_engine *engine, const char *name, json_t **ret
 
 /* --- YARN: its ResourceManager's application and nodes --- */
 
+#define YARN_MOST (1ll << 61) /* of a resource; two of them can be added up */
+
 static long long yarn_amount(const json_t *resource, const char *name)
 {
         const json_t *one;
         size_t i;
         json_array_foreach(json_object_get(json_object_get(resource, "resourceInformations"), "resourceInformation"), i, one)
-                if (strcmp(cli_text(one, "name"), name) == 0)
-                        return json_integer_value(json_object_get(one, "value"));
+                if (strcmp(cli_text(one, "name"), name) == 0) {
+                        long long value = json_integer_value(json_object_get(one, "value"));
+                        return value > YARN_MOST ? YARN_MOST : value < -YARN_MOST ? -YARN_MOST : value;
+                }
         return 0;
 }
 

@@ -37,6 +37,12 @@ def state(pid):
         return f.read().rsplit(")", 1)[1].split()[0]
 
 
+def is_sanitized(pid):
+    """Its memory is the sanitizer's as well, so that its size says nothing."""
+    with open(f"/proc/{pid}/maps") as f:
+        return "/libasan" in f.read()
+
+
 def state_is_alive(pid):
     """Whether it exists and does not only wait to be buried."""
     try:

@@ -7,7 +7,7 @@ import time
 
 import harness
 import jobs
-from harness import wait_until
+from harness import is_sanitized, wait_until
 
 MIB = 1 << 20
 
@@ -342,9 +342,8 @@ class Many(jobs.Case):
             return int(next(line for line in f if line.startswith("VmRSS")).split()[1]) << 10
 
     def test_what_waits_takes_little_memory(self):
-        with open(f"/proc/{self.d.process.pid}/maps") as f:
-            if "/libasan" in f.read():
-                self.skipTest("the sanitizer's memory is counted as well")
+        if is_sanitized(self.d.process.pid):
+            self.skipTest("the sanitizer's memory is counted as well")
         self.blocker()
         before = self.rss()
         arrays = [self.submit("true", array="1-100000%50") for _ in range(3)]

@@ -8,6 +8,7 @@ import socket
 import subprocess
 
 import harness
+from clock import Clock
 from harness import Daemon, wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -44,15 +45,25 @@ class Life(harness.Case):
         self.assertIn("nothing to do", d.logged())
 
     def test_no_idle_exit_in_use(self):
-        d = Daemon(idle_exit=1)
+        d = Daemon(idle_exit=600)
         self.addCleanup(d.__exit__)
+        clock = Clock(d)
         d.start("--idle-exit")
         d.create("a")
         t = d.tenant(d.open("a")["attach"])
+
+        def idle():
+            """So long that the daemon would end. It is woken by what is no request: that would count as something to do."""
+            clock.move(awake=1300)
+            d.process.send_signal(signal.SIGHUP)
+        idle()
         with self.assertRaises(subprocess.TimeoutExpired):
             d.process.wait(3)
         t.kill()
+        wait_until(lambda: d.usage("a")["processes"] == 0, "its death is seen")
+        idle()
         self.assertEqual(d.process.wait(20), 0)
+        self.assertIn("nothing to do", d.logged())
 
     def test_hangup_rescans(self):
         with Daemon() as d:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * fastgpu-sites' inputs. The first byte says which: 'f' a sites file, 'p' what an API server says of pods, nodes and claims. A file that is taken is
- * complete and has its order; what pods ask for fits into numbers, and room once taken is not there twice. */
+ * fastgpu-sites' inputs. The first byte says which: 'f' a sites file, 'p' what an API server says of pods, nodes and claims, 'a' what aws, az and
+ * kubectl answer, behind a letter for the provider. A file that is taken is complete and has its order; what pods ask for fits into numbers, and room
+ * once taken is not there twice; what is taken from an answer can be a word of the next command. */
 #include "integrations/sites/room.h"
 
 #include <assert.h>
@@ -11,6 +12,26 @@
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* --- instead of other people's programs: each answers with the next line --- */
+
+static const char *answers;
+static size_t answers_left;
+
+int __wrap_fgi_sites_run(const struct fgi_sites_words *words, const char *variable, uint64_t seconds, char **ret_out, struct fg_error *err);
+int __wrap_fgi_sites_run(const struct fgi_sites_words *words, const char *variable, uint64_t seconds, char **ret_out, struct fg_error *err)
+{
+        const char *end = memchr(answers, '\n', answers_left);
+        size_t len = end ? (size_t)(end - answers) : answers_left, skip = len + (end != NULL);
+        assert(words->count > 2 && words->word[words->count] == NULL);
+        for (unsigned i = 0; i < words->count; i++)
+                assert(*words->word[i] || strcmp(words->word[0], "aws") != 0); /* az is told of some that there is none */
+        *ret_out = strndup(answers, len);
+        assert(*ret_out);
+        answers += skip;
+        answers_left -= skip;
+        return 0;
+}
 
 static void try_file(const uint8_t *data, size_t size)
 {
@@ -79,8 +100,59 @@ static void try_cluster(const char *text, size_t size)
         json_decref(all);
 }
 
+static bool is_word(const json_t *text)
+{
+        return json_is_string(text) && *json_string_value(text) && *json_string_value(text) != '-';
+}
+
+static void try_node(const struct fgi_sites_offer *offer)
+{
+        struct fgi_sites_start start;
+        struct fg_error err = {0};
+        json_t *found = NULL, *one;
+        size_t i;
+        if (fgi_sites_provider_start(offer, "n1", "token", &start, &err) == 0)
+                assert(*start.id && *start.id != '-');
+        else
+                assert(*err.text && !*start.id);
+        err = (struct fg_error){0};
+        assert((fgi_sites_provider_find(offer, "token", &found, &err) < 0) == (*err.text != 0));
+        json_array_foreach(found, i, one) assert(is_word(one));
+        json_decref(found);
+}
+
+static void try_pool(const struct fgi_sites_offer *offer)
+{
+        struct fgi_sites_pool pool = {0};
+        struct fg_error err = {0};
+        json_t *one;
+        size_t i;
+        int r = fgi_sites_pool_read(offer, &pool, &err);
+        assert((r < 0) == (*err.text != 0) && (r == 0) == (pool.machines != NULL));
+        json_array_foreach(pool.machines, i, one) assert(is_word(one));
+        if (r == 0 && fgi_sites_pool_resize(offer, &pool, pool.size + 1, &err) == 0)
+                fgi_sites_pool_drop(offer, &pool, "m", &err);
+        json_decref(pool.machines);
+}
+
+static void try_answers(char provider, const char *text, size_t size)
+{
+        static const char *const names[] = {"local", "aws", "azure", "eks", "aks", "cluster-api"};
+        struct fgi_sites_offer offer = {.name = "a", .program = "p", .region = "r", .group = "g", .cluster = "c", .pool = "p", .space = "s"};
+        unsigned which = (unsigned char)provider % 6;
+        snprintf(offer.provider, sizeof offer.provider, "%s", names[which]);
+        answers = text;
+        answers_left = size;
+        if (fgi_sites_is_pool(&offer))
+                try_pool(&offer);
+        else
+                try_node(&offer);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+        if (size > 2 && data[0] == 'a')
+                try_answers((char)data[1], (const char *)data + 2, size - 2);
         if (size > 1 && data[0] == 'f')
                 try_file(data + 1, size - 1);
         if (size > 1 && data[0] == 'p')

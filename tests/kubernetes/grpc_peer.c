@@ -63,7 +63,7 @@ static int serve(const char *path)
 
 static int call(const char *path, const char *method, const char *text, unsigned ms)
 {
-        struct fgi_grpc_client *client;
+        struct fgi_grpc_client *client = NULL;
         struct fgi_grpc_status status;
         struct fg_error err = {0};
         uint8_t *answer;
@@ -79,6 +79,7 @@ static int call(const char *path, const char *method, const char *text, unsigned
                 printf("error %d %s\n", r, err.text);
         else
                 printf("status %d %s\n", status.code, status.text);
+        fgi_grpc_client_close(client);
         return 0;
 }
 

@@ -44,7 +44,7 @@ static int eks_read(const struct fgi_sites_offer *o, struct fgi_sites_pool *ret,
         json_t *name = NULL, *group = NULL;
         int r = ask(o, &name, err, "aws", "eks", "describe-nodegroup", "--region", o->region, "--output", "json", "--cluster-name", o->cluster, "--nodegroup-name",
                     o->pool, "--query", "nodegroup.resources.autoScalingGroups[0].name", NULL);
-        if (r == 0 && (!json_is_string(name) || *json_string_value(name) == '-'))
+        if (r == 0 && (!json_is_string(name) || !*json_string_value(name) || *json_string_value(name) == '-'))
                 r = fg_error_set(err, -EPROTO, "aws answered no group of nodes behind pool %s", o->pool);
         if (r == 0)
                 r = ask(o, &group, err, "aws", "autoscaling", "describe-auto-scaling-groups", "--region", o->region, "--output", "json", "--auto-scaling-group-names",

@@ -227,7 +227,7 @@ int fgi_sites_provider_find(const struct fgi_sites_offer *offer, const char *tok
                 return r;
         if (!json_is_array(answer))
                 r = fg_error_set(err, -EPROTO, "%s answered no list of what there is", offer->provider);
-        json_array_foreach(answer, i, one) if (r == 0 && (!json_is_string(one) || *json_string_value(one) == '-'))
+        json_array_foreach(answer, i, one) if (r == 0 && (!json_is_string(one) || !*json_string_value(one) || *json_string_value(one) == '-'))
                 r = fg_error_set(err, -EPROTO, "%s answered a list of what are no ids", offer->provider);
         if (r < 0)
                 json_decref(answer);

@@ -13,8 +13,8 @@ struct fgo_queue {
         bool in_order; /* (a) what is launched last completes last */
         bool on_host;  /* markers can be put into it */
 
-        /* Is everything launched on this queue known to be complete? launched == drained. Hints: two threads that
-         * launch at the same instant may count once. */
+        /* Is everything launched on this queue known to be complete? launched == drained. A hint: launched counts every
+         * launch, but before the driver has it, and of two threads that find the queue drained the last one says how far. */
         uint64_t launched; /* (a) */
         uint64_t drained;  /* (a) */
         cl_event last;     /* (a) the event of the last launch if the program has it; only ever compared */

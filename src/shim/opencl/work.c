@@ -88,11 +88,8 @@ static void work_watch(const struct fgo_work *work, cl_event event)
 
 static uint64_t work_count(struct fgo_queue *queue)
 {
-        uint64_t launched = fg_load_relaxed(&queue->launched) + 1;
-
         fg_store_release(&queue->last, NULL);
-        fg_store_release(&queue->launched, launched);
-        return launched;
+        return fg_add_release(&queue->launched, 1) + 1;
 }
 
 cl_int fgo_work_enter(struct fgo_work *work, cl_command_queue handle, uint32_t key, cl_uint waits, const cl_event *wait,

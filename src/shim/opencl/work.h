@@ -8,7 +8,7 @@
  *              return r;
  *      return fgo_work_leave(&work, fgo_driver.…(…, work.event));
  *
- * While the gate is free this is a look-up, a load and a few stores in the calling thread; the driver gets the
+ * While the gate is free this is a look-up, a load, an add and a few stores in the calling thread; the driver gets the
  * program's own arguments. */
 #ifndef FGO_WORK_H
 #define FGO_WORK_H
