@@ -70,13 +70,16 @@ static struct spark_room spark_room(const json_t *master)
 static json_t *spark_short(const json_t *master, const json_t *wants, const char *state)
 {
         const char *name = cli_text(wants, "name"), *best = "";
-        long long wanted = (long long)cli_number(wants, "amount"), most = -1, most_all = 0;
+        long long wanted = (long long)cli_number(wants, "amount"), most = -1, most_all = 0, largest = 0;
         const json_t *worker;
         char remedy[256];
         size_t i;
         json_array_foreach(json_object_get(master, "workers"), i, worker) {
                 long long all = resource_of(worker, "resources", name), free = all - resource_of(worker, "resourcesused", name);
-                if (spark_lives(worker) && free > most) {
+                if (!spark_lives(worker))
+                        continue;
+                largest = all > largest ? all : largest;
+                if (free > most) {
                         most = free;
                         most_all = all;
                         best = cli_text(worker, "id");
@@ -84,7 +87,7 @@ static json_t *spark_short(const json_t *master, const json_t *wants, const char
         }
         if (wanted <= most)
                 return NULL;
-        if (most_all >= wanted)
+        if (largest >= wanted)
                 snprintf(remedy, sizeof remedy, "an application that has some ends");
         else
                 snprintf(remedy, sizeof remedy, "a worker with more of them (spark.worker.resource.%.60s.amount)%s%.60s%s", name,
@@ -93,7 +96,7 @@ static json_t *spark_short(const json_t *master, const json_t *wants, const char
                       "an executor wants %lld %s, and the worker with most free, %s, has %lld of %lld (Spark: %s)", wanted, name, best, most, most_all, state);
 }
 
-/* An application whose executors are gone, or have not come, is RUNNING for Spark as soon as it had one. */
+/* For Spark an application that had executors is RUNNING, also when it has none any more. */
 static json_t *spark_says(const json_t *master, const json_t *app)
 {
         const char *state = cli_text(app, "state");

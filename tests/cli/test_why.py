@@ -93,6 +93,9 @@ class Engines(Case):
                                    (1, 2, "a worker with more of them (spark.worker.resource.gpu.amount), or spark.executor.resource.gpu.amount=1")):
             asks = {**app, "resourcesperexecutor": [{"name": "gpu", "amount": wants}]}
             self.assertEqual(self.why("spark/app-1-0", {"/json/": {"workers": [worker(gpus=(has, has))], "activeapps": [asks]}})["remedy"], remedy)
+        two = {**app, "resourcesperexecutor": [{"name": "gpu", "amount": 2}]}
+        self.assertEqual(self.why("spark/app-1-0", {"/json/": {"workers": [worker(gpus=(1, 0)), worker(gpus=(4, 4))], "activeapps": [two]}})["remedy"],
+                         "an application that has some ends", "on the other worker")
         self.assertEqual(self.why("spark/app-1-0", {"/json/": {"completedapps": [{**app, "state": "FINISHED"}]}})["state"], "ended")
 
     def test_flink(self):
