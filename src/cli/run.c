@@ -135,21 +135,19 @@ static void say_opened(const struct options *o, const json_t *opened)
 
 /* Kernels with automatic groups give each session the same, whatever the class of its programs. A session that is this program's own
  * may go last as a whole; a person's is left alone. */
-static void sink_session(void)
+static void place_session(const char *nice)
 {
-        static const char last[] = "19";
         fg_autoclose int fd = getsid(0) == getpid() ? open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC) : -1;
 
-        if (fd >= 0 && write(fd, last, sizeof last - 1) < 0)
+        if (fd >= 0 && write(fd, nice, strlen(nice)) < 0)
                 cli_note("the program's session keeps its place: %s", strerror(errno));
 }
 
-/* A program of the low class on a processor: whatever else wants the processor goes first. */
-static void go_to_background(void)
+static void place(int class, const char *nice)
 {
         struct sched_param none = {0};
-        sink_session();
-        if (sched_setscheduler(0, SCHED_IDLE, &none) < 0)
+        place_session(nice);
+        if (sched_setscheduler(0, class, &none) < 0)
                 cli_note("the program keeps its scheduling class: %s", strerror(errno));
 }
 
@@ -194,8 +192,9 @@ static int enter(const struct options *o, const json_t *opened, const struct cli
         if (cli_environment_python(&err) < 0)
                 return cli_fail(CLI_FAILED, "%s", err.text);
         say_opened(o, opened);
+        /* A program of the low class on a processor: whatever else wants the processor goes first. */
         if (json_is_true(json_object_get(opened, "background")))
-                go_to_background();
+                place(SCHED_IDLE, "19");
         return become(program, proof->layer, cli_text(opened, "attach"));
 }
 
@@ -259,21 +258,51 @@ static int become_refused(char *refused, char **program)
         return cli_fail(CLI_NO_PROGRAM, "--refused %s cannot be executed: %s", refused, strerror(errno));
 }
 
+/* What --refused says, also where other options are wrong. */
+static char *find_refused(int own, char **argv)
+{
+        static const char option[] = "--refused", with[] = "--refused=";
+        for (int i = 1; i < own; i++) {
+                if (strcmp(argv[i], option) == 0 && i + 1 < own)
+                        return argv[i + 1];
+                if (strncmp(argv[i], with, strlen(with)) == 0)
+                        return argv[i] + strlen(with);
+        }
+        return NULL;
+}
+
+/* The array alone: setenv() leaves the strings that were there as they are. */
+static char **copy_environment(void)
+{
+        size_t n = 0;
+        while (environ[n])
+                n++;
+        char **copy = malloc((n + 1) * sizeof *copy);
+        return copy ? memcpy(copy, environ, (n + 1) * sizeof *copy) : NULL;
+}
+
 int cli_run(int argc, char **argv)
 {
-        struct options o = {0};
         int own, missing = split(argc, argv, &own);
         if (missing && own < argc)
                 return missing;
+        struct options o = {.refused = find_refused(own, argv)};
+        fg_autofree char **before = copy_environment();
+        int class = sched_getscheduler(0);
+        if (!before)
+                return cli_fail(CLI_FAILED, "out of memory");
         char **program = argv + own + 1, *end = argv[own];
         argv[own] = NULL;
         int code = cli_parse("run", &cli_run_argp, own, argv, &o);
         argv[own] = end;
-        if (code)
-                return code;
         if (missing)
-                return cli_fail(CLI_USAGE, "run what? Type: fastgpu run %s -- PROGRAM ARGS…",
-                                o.target ? o.target : "NAME");
-        code = run(&o, program);
-        return o.refused ? become_refused(o.refused, program) : code;
+                return code ? code : cli_fail(CLI_USAGE, "run what? Type: fastgpu run %s -- PROGRAM ARGS…", o.target ? o.target : "NAME");
+        if (code == 0)
+                code = run(&o, program);
+        if (!o.refused)
+                return code;
+        environ = FG_TAKE_PTR(before);
+        if (sched_getscheduler(0) != class)
+                place(class, "0");
+        return become_refused(o.refused, program);
 }

@@ -25,6 +25,13 @@ __attribute__((format(printf, 4, 5))) static json_t *answer(const char *state, c
         return json;
 }
 
+static bool is_one_of(const char *state, const char *const *of)
+{
+        while (*of && strcmp(state, *of) != 0)
+                of++;
+        return *of != NULL;
+}
+
 /* --- Spark: its master's list of workers and applications --- */
 
 static long long resource_of(const json_t *worker, const char *of, const char *name)
@@ -32,56 +39,89 @@ static long long resource_of(const json_t *worker, const char *of, const char *n
         return (long long)json_array_size(json_object_get(json_object_get(json_object_get(worker, of), name), "addresses"));
 }
 
-/* What a worker lacks of an executor: the first of these of which no worker has enough. */
+/* The most that one worker has free, of each for itself. */
 struct spark_room {
-        long long workers, cores, memory, gpus; /* the most of one worker */
-        long long gpus_all;                      /* of that one */
-        const char *worker;
+        long long workers, cores, memory;
 };
 
-static struct spark_room spark_room(const json_t *master, const char *resource)
+static bool spark_lives(const json_t *worker)
 {
-        struct spark_room room = {.gpus = -1, .worker = ""};
+        return strcmp(cli_text(worker, "state"), "ALIVE") == 0;
+}
+
+static struct spark_room spark_room(const json_t *master)
+{
+        struct spark_room room = {0};
         const json_t *worker;
         size_t i;
         json_array_foreach(json_object_get(master, "workers"), i, worker) {
-                if (strcmp(cli_text(worker, "state"), "ALIVE") != 0)
+                if (!spark_lives(worker))
                         continue;
                 long long cores = (long long)(cli_number(worker, "cores") - cli_number(worker, "coresused")),
-                          memory = (long long)(cli_number(worker, "memory") - cli_number(worker, "memoryused")),
-                          all = resource_of(worker, "resources", resource), gpus = all - resource_of(worker, "resourcesused", resource);
+                          memory = (long long)(cli_number(worker, "memory") - cli_number(worker, "memoryused"));
                 room.workers++;
                 room.cores = cores > room.cores ? cores : room.cores;
                 room.memory = memory > room.memory ? memory : room.memory;
-                if (gpus > room.gpus) {
-                        room.gpus = gpus;
-                        room.gpus_all = all;
-                        room.worker = cli_text(worker, "id");
-                }
         }
         return room;
 }
 
+/* NULL: a worker has as much of the resource free as an executor wants. */
+static json_t *spark_short(const json_t *master, const json_t *wants, const char *state)
+{
+        const char *name = cli_text(wants, "name"), *best = "";
+        long long wanted = (long long)cli_number(wants, "amount"), most = -1, most_all = 0, largest = 0;
+        const json_t *worker;
+        char remedy[256];
+        size_t i;
+        json_array_foreach(json_object_get(master, "workers"), i, worker) {
+                long long all = resource_of(worker, "resources", name), free = all - resource_of(worker, "resourcesused", name);
+                if (!spark_lives(worker))
+                        continue;
+                largest = all > largest ? all : largest;
+                if (free > most) {
+                        most = free;
+                        most_all = all;
+                        best = cli_text(worker, "id");
+                }
+        }
+        if (wanted <= most)
+                return NULL;
+        if (largest >= wanted)
+                snprintf(remedy, sizeof remedy, "an application that has some ends");
+        else
+                snprintf(remedy, sizeof remedy, "a worker with more of them (spark.worker.resource.%.60s.amount)%s%.60s%s", name,
+                         wanted > 1 ? ", or spark.executor.resource." : "", wanted > 1 ? name : "", wanted > 1 ? ".amount=1" : "");
+        return answer("pending", strstr(name, "gpu") ? "no-vgpu" : "no-resource", cli_clean(remedy),
+                      "an executor wants %lld %s, and the worker with most free, %s, has %lld of %lld (Spark: %s)", wanted, name, best, most, most_all, state);
+}
+
+/* For Spark an application that had executors is RUNNING, also when it has none any more. */
 static json_t *spark_says(const json_t *master, const json_t *app)
 {
-        const json_t *wants = json_array_get(json_object_get(app, "resourcesperexecutor"), 0);
-        const char *resource = wants ? cli_text(wants, "name") : "gpu";
-        long long gpus = wants ? (long long)cli_number(wants, "amount") : 0, memory = (long long)cli_number(app, "memoryperexecutor");
-        struct spark_room room = spark_room(master, resource);
-        if (strcmp(cli_text(app, "state"), "WAITING") != 0)
-                return answer("running", "runs", NULL, "it has executors on %lld cores (Spark: %s)", (long long)cli_number(app, "cores"), cli_text(app, "state"));
+        const char *state = cli_text(app, "state");
+        long long memory = (long long)cli_number(app, "memoryperexecutor"), cores = (long long)cli_number(app, "cores");
+        struct spark_room room = spark_room(master);
+        const json_t *wants;
+        size_t i;
+        if (strcmp(state, "WAITING") != 0 && cores > 0)
+                return answer("running", "runs", NULL, "it has executors on %lld cores (Spark: %s)", cores, state);
         if (room.workers == 0)
-                return answer("pending", "no-worker", "start one: sbin/start-worker.sh spark://HOST:7077", "the master has no worker that lives (Spark: WAITING)");
-        if (gpus > room.gpus)
-                return answer("pending", "no-vgpu", room.gpus_all < gpus ? "a worker with more of them, or spark.executor.resource.gpu.amount=1" : "an application that has some ends",
-                              "an executor wants %lld %s, and the worker with most free, %s, has %lld of %lld (Spark: WAITING)", gpus, resource, room.worker, room.gpus,
-                              room.gpus_all);
+                return answer("pending", "no-worker", "start one: sbin/start-worker.sh spark://HOST:7077", "the master has no worker that lives (Spark: %s)", state);
+        json_array_foreach(json_object_get(app, "resourcesperexecutor"), i, wants) {
+                json_t *lacks = spark_short(master, wants, state);
+                if (lacks)
+                        return lacks;
+        }
         if (memory > room.memory)
                 return answer("pending", "no-memory", "spark.executor.memory, or an application that has some ends",
-                              "an executor wants %lld MiB, and no worker has more than %lld MiB free (Spark: WAITING)", memory, room.memory);
+                              "an executor wants %lld MiB, and no worker has more than %lld MiB free (Spark: %s)", memory, room.memory, state);
         if (room.cores == 0)
-                return answer("pending", "no-cores", "an application that has some ends", "no worker has a core free (Spark: WAITING)");
-        return answer("pending", "waits", NULL, "workers have room for an executor; the master has not started one yet, or no single worker has all of it (Spark: WAITING)");
+                return answer("pending", "no-cores", "an application that has some ends", "no worker has a core free (Spark: %s)", state);
+        return answer("pending", "waits", NULL,
+                      "each thing that an executor wants is free on some worker; no single worker has all of it, spark.executor.cores included, or the master "
+                      "has not started one yet (Spark: %s)",
+                      state);
 }
 
 static int spark(const struct cli_engine *engine, const char *name, json_t **ret)
@@ -101,27 +141,41 @@ static int spark(const struct cli_engine *engine, const char *name, json_t **ret
 
 /* --- Flink: its JobManager's job and slots --- */
 
-static json_t *flink_says(const json_t *job, const json_t *all, const json_t *exceptions)
+/* While the job runs, what is CREATED waits for what others of its tasks will give it, and not for a slot. */
+static long long flink_waiting(const json_t *job, bool runs)
 {
-        const char *state = cli_text(job, "state"), *why = cli_text(exceptions, "root-exception");
         const json_t *vertex;
-        long long waiting = 0, slots = (long long)cli_number(all, "slots-total"), managers = (long long)cli_number(all, "taskmanagers");
+        long long waiting = 0;
         size_t i;
         json_array_foreach(json_object_get(job, "vertices"), i, vertex) {
                 const json_t *tasks = json_object_get(vertex, "tasks");
-                waiting += (long long)(cli_number(tasks, "CREATED") + cli_number(tasks, "SCHEDULED"));
+                waiting += (long long)(cli_number(tasks, "SCHEDULED") + (runs ? 0 : cli_number(tasks, "CREATED")));
         }
-        if (strcmp(state, "FINISHED") == 0 || strcmp(state, "FAILED") == 0 || strcmp(state, "CANCELED") == 0)
-                return answer("ended", "ended", NULL, "it is over (Flink: %s%s%.*s)", state, *why ? ", " : "", (int)strcspn(why, "\n"), why);
-        if (waiting == 0 && strcmp(state, "RUNNING") == 0)
-                return answer("running", "runs", NULL, "all of its tasks have slots (Flink: RUNNING)");
+        return waiting;
+}
+
+static json_t *flink_says(const json_t *job, const json_t *all, const json_t *exceptions)
+{
+        static const char *const over[] = {"FINISHED", "FAILED", "CANCELED", NULL}, *const stopping[] = {"CANCELLING", "FAILING", NULL};
+        const char *state = cli_text(job, "state"), *why = cli_text(exceptions, "root-exception"), *comma = *why ? ", " : "";
+        bool runs = strcmp(state, "RUNNING") == 0;
+        long long waiting = flink_waiting(job, runs), slots = (long long)cli_number(all, "slots-total"), free = (long long)cli_number(all, "slots-available"),
+                  managers = (long long)cli_number(all, "taskmanagers");
+        int n = (int)strcspn(why, "\n");
+        if (is_one_of(state, over))
+                return answer("ended", "ended", NULL, "it is over (Flink: %s%s%.*s)", state, comma, n, why);
+        if (is_one_of(state, stopping))
+                return answer("stopping", "stopping", NULL, "its tasks are being stopped (Flink: %s%s%.*s)", state, comma, n, why);
+        if (strcmp(state, "SUSPENDED") == 0)
+                return answer("ended", "ended", "ask the JobManager that leads now: --url http://HOST:PORT", "this JobManager has given it up (Flink: SUSPENDED%s%.*s)", comma, n, why);
+        if (waiting == 0 && runs)
+                return answer("running", "runs", NULL, "none of its tasks waits for a slot (Flink: RUNNING)");
         if (managers == 0)
                 return answer("pending", "no-worker", "fastgpu run SET -- bin/taskmanager.sh start-foreground", "there is no TaskManager (Flink: %s)", state);
-        if (waiting > 0 && cli_number(all, "slots-available") == 0)
+        if (waiting > 0 && free == 0)
                 return answer("pending", "no-slot", "another TaskManager, in a set of its own; less parallelism (-p); a job that ends",
                               "%lld of its tasks wait, and none of the %lld slots of %lld TaskManagers is free (Flink: %s)", waiting, slots, managers, state);
-        return answer("pending", "waits", NULL, "%lld of its tasks wait, and %lld of %lld slots are free (Flink: %s%s%.*s)", waiting,
-                      (long long)cli_number(all, "slots-available"), slots, state, *why ? ", " : "", (int)strcspn(why, "\n"), why);
+        return answer("pending", "waits", NULL, "Flink has not started its tasks yet; %lld of %lld slots are free (Flink: %s%s%.*s)", free, slots, state, comma, n, why);
 }
 
 static int flink(const struct cli_engine *engine, const char *name, json_t **ret)
@@ -187,28 +241,34 @@ static bool yarn_short(const json_t *wants, const json_t *nodes, char *ret, size
         return !any;
 }
 
+/* The application master's own container is a request as well, of an application that its queue has not let begin too. */
 static json_t *yarn_says(const json_t *app, const json_t *nodes)
 {
+        static const char *const over[] = {"FINISHED", "FAILED", "KILLED", NULL};
         const char *state = cli_text(app, "state"), *said = cli_text(app, "diagnostics"), *name;
         const json_t *request;
         char text[TEXT];
+        bool waits = false;
         size_t i;
         said += strspn(said, " \n");
         int n = (int)strcspn(said, "\n");
-        if (strcmp(state, "FINISHED") == 0 || strcmp(state, "FAILED") == 0 || strcmp(state, "KILLED") == 0)
-                return answer("ended", "ended", NULL, "it is over (YARN: %s%s%.*s)", state, n ? ", " : "", n, said);
+        const char *comma = n ? ", " : "";
+        if (is_one_of(state, over))
+                return answer("ended", "ended", NULL, "it is over (YARN: %s%s%.*s)", state, comma, n, said);
         json_array_foreach(json_object_get(app, "resourceRequests"), i, request) {
                 if (cli_number(request, "numContainers") == 0 || strcmp(cli_text(request, "resourceName"), "*") != 0)
                         continue;
+                waits = true;
                 if (yarn_short(json_object_get(request, "capability"), nodes, text, sizeof text, &name))
                         return answer("pending", !*name ? "no-node" : strncmp(name, "fastgpu.dev/", 12) == 0 ? "no-vgpu" : "no-resource",
-                                      *name ? "a container that has some ends" : NULL, "%s (YARN: %s%s%.*s)", text, state, n ? ", " : "", n, said);
-                return answer("pending", "waits", NULL, "a node has room for its next container, which the ResourceManager has not given yet (YARN: %s%s%.*s)", state,
-                              n ? ", " : "", n, said);
+                                      *name ? "a container that has some ends" : NULL, "%s (YARN: %s%s%.*s)", text, state, comma, n, said);
         }
-        if (strcmp(state, "RUNNING") == 0)
-                return answer("running", "runs", NULL, "it has all the containers that it asked for (YARN: RUNNING)");
-        return answer("pending", "queue", NULL, "its queue %s has not let it begin (YARN: %s%s%.*s)", cli_text(app, "queue"), state, n ? ", " : "", n, said);
+        if (strcmp(state, "RUNNING") != 0)
+                return answer("pending", "queue", NULL, "its queue %s has not let it begin (YARN: %s%s%.*s)", cli_text(app, "queue"), state, comma, n, said);
+        if (waits)
+                return answer("pending", "waits", NULL, "nodes have room for its next containers, which the ResourceManager has not given yet (YARN: RUNNING%s%.*s)",
+                              comma, n, said);
+        return answer("running", "runs", NULL, "it has all the containers that it asked for (YARN: RUNNING)");
 }
 
 static int yarn(const struct cli_engine *engine, const char *name, json_t **ret)
@@ -241,7 +301,11 @@ static void add_node(json_t *why)
                         fg_size_format(cli_number(device, "memory_free"), memory, sizeof memory);
                         int n = snprintf(text + at, sizeof text - at, "%sdevice %llu has %s and %g %% free", at ? ", " : "", (unsigned long long)cli_number(device, "id"), memory,
                                          (double)cli_number(device, "share_free") / 10);
-                        at = n < (int)(sizeof text - at) ? at + (size_t)n : at;
+                        if (n >= (int)(sizeof text - at)) {
+                                text[at] = '\0';
+                                break;
+                        }
+                        at += (size_t)n;
                 }
         fg_client_close(client);
         if (at)

@@ -69,6 +69,8 @@ class Fake:
         answer = {"name": name, "attach": f"{self.run}/attach/{name}", "vgpus": 1}
         if "target" not in body:
             answer["note"] = "memory: all that was left"
+        if name == "low":
+            answer["background"] = True
         return 200, answer
 
     def one(self, method, path, body):

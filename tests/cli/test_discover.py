@@ -59,7 +59,7 @@ class Scripts(Case):
     def setUp(self):
         super().setUp()
         self.tree = f"{self.state}/tree"
-        for name, source in (("spark/gpu-discovery", "spark/gpu-discovery"), ("spark/bin/java", "spark/bin/java"), ("flink/gpu-discovery", "flink/gpu-discovery")):
+        for name, source in (("spark/gpu-discovery", "spark/gpu-discovery"), ("spark/bin/java", "spark/bin/java"), ("spark/refused", "spark/refused"), ("flink/gpu-discovery", "flink/gpu-discovery")):
             self.put(f"share/fastgpu/{name}", open(f"{ROOT}/packaging/{source}").read())
         self.put("bin/fastgpu", '#!/bin/sh\necho fastgpu "$@"\n')
         self.put("jdk/bin/java", '#!/bin/sh\necho java "$@"\n')
@@ -105,7 +105,7 @@ class Scripts(Case):
     def test_java(self):
         """What is no executor is the real java; an executor is in the vGPU that it was given, or in one of its own."""
         java = f"{self.tree}/jdk/bin/java"
-        refused = f"--refused {self.tree}/share/fastgpu/spark/bin/java"
+        refused = f"--refused {self.tree}/share/fastgpu/spark/refused"
         self.assertEqual(self.script("spark/bin/java", "-version", FASTGPU_JAVA_HOME=f"{self.tree}/jdk"), "java -version")
         self.assertTrue(self.executor(["spark/2"]).startswith(f"fastgpu run {refused} spark/2 -- {java} -cp x org"))
         self.assertTrue(self.executor(["red:spark/2"]).startswith(f"fastgpu run {refused} red:spark/2 -- "))
@@ -119,17 +119,28 @@ class Scripts(Case):
     def test_java_that_is_refused(self):
         """Spark's program is started to tell the driver, in no vGPU; once a minute in an application's folder."""
         words = ["-cp", "x", "org.apache.spark.executor.CoarseGrainedExecutorBackend", "--executor-id", "1"]
-        env = {"PATH": "/usr/bin:/bin", "FASTGPU_JAVA_HOME": f"{self.tree}/jdk", "FASTGPU_REFUSED": "vGPU 0 of 1 does not fit: \"x\""}
+        env = {"PATH": "/usr/bin:/bin", "FASTGPU_JAVA": f"{self.tree}/jdk/bin/java", "FASTGPU_REFUSED": "vGPU 0 of 1 does not fit: \"x\""}
         folder = self.work()
 
         def start():
-            return subprocess.run([f"{self.tree}/share/fastgpu/spark/bin/java", *words], capture_output=True, text=True, env=env, cwd=folder)
+            return subprocess.run([f"{self.tree}/share/fastgpu/spark/refused", *words], capture_output=True, text=True, env=env, cwd=folder)
         self.assertEqual(start().stdout, 'java -cp x -Dspark.rpc.message.maxSize=fastgpu: vGPU 0 of 1 does not fit: "x" '
                                          "org.apache.spark.executor.CoarseGrainedExecutorBackend --executor-id 1\n")
         again = start()
         self.assertEqual((again.returncode, again.stdout), (1, ""))
         os.utime(f"{folder}/../fastgpu-refused", (0, 0))
         self.assertIn("does not fit", start().stdout)
+
+    def test_java_that_says_it_is_refused(self):
+        """An application sets its executors' environment. It does not start one outside a vGPU that way, nor one that goes on."""
+        java = self.put("jdk/bin/java", "#!/bin/sh\nenv\n")
+        options = dict.fromkeys(("_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"), "-Dspark.rpc.message.maxSize=128")
+        said = self.executor(["spark/2"], FASTGPU_REFUSED="x", **options)
+        self.assertIn(f" spark/2 -- {java} -cp x org", said)
+        refused = dict(line.split("=", 1) for line in self.executor(["3"], CUDA_VISIBLE_DEVICES="0", **options).splitlines())
+        for name in (*options, "FASTGPU_REFUSED", "FASTGPU_JAVA"):
+            self.assertNotIn(name, refused)
+        self.assertEqual((refused["CUDA_VISIBLE_DEVICES"], refused["OCL_ICD_VENDORS"]), ("", "/dev/null"))
 
 
 if __name__ == "__main__":

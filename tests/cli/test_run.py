@@ -9,6 +9,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import unittest
 
@@ -76,6 +77,14 @@ class Refused(Served):
         self.assertTrue(done.stdout.endswith("|none|a b\n"), done.stdout)
         self.assertEqual(f"fastgpu: {done.stdout.split('|')[0]}\n", done.stderr)
         self.assertIn("--refused /no/such cannot be executed", self.fastgpu("run", "--refused", "/no/such", "nosuch", "--", "true", code=127).stderr)
+
+    def test_told_of_wrong_options(self):
+        told = make_program(f"{self.state}/told", '#!/bin/sh\necho "$FASTGPU_REFUSED|$*"\nexit 9\n')
+        for options, says in ((["--memmory", "1G"], "has no option --memmory"), (["a", "b"], "takes one name"), (["--memory", "0"], "--memory")):
+            for refused in (["--refused", told], [f"--refused={told}"]):
+                done = self.fastgpu("run", *refused, *options, "--", "echo", "c", code=9)
+                self.assertIn(says, done.stdout)
+                self.assertTrue(done.stdout.endswith("|c\n"), done.stdout)
 
     def test_in_a_project(self):
         for args, env, target in ((["red:a"], {}, "red:a"), (["red:a/1"], {"FASTGPU_PROJECT": "blue"}, "red:a/1"), (["a", "--project", "red"], {}, "red:a"),
@@ -209,6 +218,26 @@ class Becomes(Served):
         self.assertEqual(done.stdout, "out\n")
         self.assertEqual(json.loads(done.stderr)["name"], "a")
         self.assertEqual(self.opened(), [{"target": "a/0"}])
+
+    def test_refused_at_the_last_moment(self):
+        """What the program would have had of its vGPU is not the other one's: the environment is the caller's, and so is the class."""
+        folder = os.path.join(os.path.realpath(self.prefix.root), "lib", "fastgpu", "python", "enter")
+        os.makedirs(folder)
+        self.addCleanup(shutil.rmtree, os.path.dirname(folder))
+        bad = make_program(f"{self.state}/bad", "#!/no/such/interpreter\n")
+        told = make_program(f"{self.state}/told", f"#!{sys.executable}\nimport json, os\nprint(json.dumps([dict(os.environ), os.sched_getscheduler(0)]))\n")
+        self.server.fake.create({"name": "low"})
+        for name in ("a", "low") if os.geteuid() == 0 else ("a",):
+            env = self.environment(OPENCL_LAYERS="/mine.so", PYTHONPATH="/mine")
+            done = self.fastgpu("run", "--refused", told, name, "--", bad, env={"OPENCL_LAYERS": "/mine.so", "PYTHONPATH": "/mine"})
+            found, policy = json.loads(done.stdout)
+            self.assertIn("cannot be executed", found.pop("FASTGPU_REFUSED"))
+            for ours in ("_", "LC_CTYPE"):  # the shell's, Python's
+                found.pop(ours, None)
+                env.pop(ours, None)
+            self.assertEqual(found, env)
+            self.assertEqual(policy, os.sched_getscheduler(0))
+            self.assertEqual(self.opened()[-1], {"target": name})
 
     def test_found_in_path(self):
         os.makedirs(f"{self.state}/p1/tool")

@@ -111,7 +111,6 @@ TAIL = """
 MXNet is archived and has no release of these years: its way of taking memory, a rounded pool over the driver's interface, is a test
 (`tests/e2e/test_views.py`). TensorFlow 2.13 with Keras 2 on Python 3.8, which the article's Dockerfile installs, is a
 test as well (`tests/frameworks/test_article.py`), and so is Keras 2 beside a newer TensorFlow, tf_keras 2.21 (`test_keras.py`).
-The newest TensorFlow, Keras, JAX and torch that the registry had on 2026-11-27 are among these.
 """
 
 

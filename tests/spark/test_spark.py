@@ -183,7 +183,8 @@ class Spark(unittest.TestCase):
         with Node() as node:
             node.discover = "--compute 20 --device 0"
             # What the application sets of the way the reason takes does not stop it.
-            wish = {"spark.executorEnv.FASTGPU_EXECUTOR": "--memory 900T", "spark.deploy.maxExecutorRetries": 1, "spark.rpc.message.maxSize": 64}
+            wish = {"spark.executorEnv._JAVA_OPTIONS": "-Dspark.rpc.message.maxSize=128", "spark.executorEnv.FASTGPU_EXECUTOR": "--memory 900T", "spark.deploy.maxExecutorRetries": 1,
+                    "spark.rpc.message.maxSize": 64}
             log = self.log_of(node, self.start(node, str(HERE / "app.py"), INSIDE, PYTHON, str(2 * self.EXECUTORS), **wish))
             self.assertRegex(log, r"ERROR .*Lost .*executor \d+.*: Unable to create executor due to .*fastgpu: .*does not fit.*900 TiB")
             self.assertRegex(log, "ERROR .*Application has been killed. Reason: Master removed our application: FAILED")
