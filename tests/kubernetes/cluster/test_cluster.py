@@ -474,7 +474,7 @@ class Why(Case):
         cluster.must("DELETE", f"{RESOURCE}/resourceslices/n3")
         self.claim("taken", "20Gi", "10")
         self.pod("taken", "taken")
-        self.expect("taken", "others", "of node n2 they can have 10 GiB and 50 %", "fastgpu list")
+        self.expect("taken", "others", "of node n2, they can have 10 GiB and 50 %", "fastgpu list")
 
     def test_through_kubectl(self):
         """The real one, if there is one here, with a kubeconfig of its user's."""
