@@ -53,7 +53,10 @@ int fgd_handle_payer(struct fgd_call *call)
                 return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "a single vGPU has no payer of its own: name \"%s\" as a whole", set->name);
         if (workload && !is_workload(workload))
                 return fgd_problem_set(&call->problem, FGD_BAD_REQUEST, "\"workload\" must be NAMESPACE/POD/CONTAINER, not \"%.80s\"", workload);
-        if (find_payer(call, set, name, &payer) < 0 || fgd_vgpus_bill(call->manager, set, payer, workload ? workload : "", &call->problem) < 0)
+        /* Who says only who pays does not say for whom it runs. */
+        if (!workload)
+                workload = set->workload ? set->workload : "";
+        if (find_payer(call, set, name, &payer) < 0 || fgd_vgpus_bill(call->manager, set, payer, workload, &call->problem) < 0)
                 return -1;
         fgd_write_set(set, "", &call->text);
         fgd_text_add(&call->text, "\n");

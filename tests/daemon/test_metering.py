@@ -59,7 +59,9 @@ class OfOthers(people.Case):
             self.assertEqual(self.lines(self.carol), ["reds/0"])
             self.assertEqual(self.lines(self.alice), [])
             self.assertEqual([s["name"] for s in self.bob.ok("GET", "/v1/vgpus?project=red")["sets"]], ["reds"])
-        self.assertEqual(self.bob.ok("PUT", path + "?project=red", {}).get("payer"), None)
+        got = self.bob.ok("PUT", path + "?project=red", {})
+        self.assertEqual((got.get("payer"), got["workload"]), (None, "a/b.1/c"))  # whom it runs for nobody has said anew
+        self.assertEqual(self.bob.ok("PUT", path + "?project=red", {"workload": "a/b.2/c"})["workload"], "a/b.2/c")
         self.assertEqual(self.lines(self.alice), ["reds/0"])
         self.bob.ok("PUT", path + "?project=red", {"project": "blue"})
         self.bob.ok("DELETE", "/v1/vgpus/reds?project=red")

@@ -31,9 +31,10 @@ def program(source=SOURCE, name=None):
 
 
 def is_away(said):
-    """A registry that cannot be had is no failure; a source that is wrong is one, whatever names stand in it. The compiler's words stand below "# PACKAGE"; go fetches
-    before it compiles. An import that no go.mod requires is wrong, though go blames the registry for it, too."""
-    return not re.search("^# |cannot find module providing package", said, re.M) and bool(re.search(r'(?:Get|read|reading|Post) "?https?://|dial tcp|module lookup disabled', said))
+    """A registry that cannot be had is no failure; a source that is wrong is one, whatever names stand in it, and so is a go.mod that names what no registry has, or
+    lacks what is imported, though go blames the registry for it. The compiler's words stand below "# PACKAGE"; go fetches before it compiles."""
+    return not re.search(r"^# |cannot find module providing package|https?://\S+: (?:404|410) ", said, re.M) and bool(
+        re.search(r'(?:Get|read|reading|Post) "?https?://|dial tcp|module lookup disabled', said))
 
 
 # vet would look at each of the thousand packages of others that the programs are made of.

@@ -7,6 +7,8 @@ import os
 import queue
 import shutil
 import signal
+import socket
+import socketserver
 import ssl
 import subprocess
 import sys
@@ -122,6 +124,40 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with server.lock:
             claim["status"]["devices"] = body["status"]["devices"]
         self.answer(200, claim)
+
+
+class Between(socketserver.ThreadingUnixStreamServer):
+    """Between fastgpu-kubelet and the daemon: what refuses(line) says fails. `lines`: all that was asked."""
+    daemon_threads = True
+
+    def __init__(self, path):
+        self.daemon, self.lines, self.refuses = path + ".real", [], lambda line: False
+        os.rename(path, self.daemon)
+        super().__init__(path, Forward)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+        os.rename(self.daemon, self.server_address)
+
+
+class Forward(socketserver.BaseRequestHandler):
+    def handle(self):
+        def back():
+            while data := daemon.recv(1 << 16):
+                self.request.sendall(data)
+        with socket.socket(socket.AF_UNIX) as daemon:
+            daemon.connect(self.server.daemon)
+            threading.Thread(target=back, daemon=True).start()
+            while data := self.request.recv(1 << 16):
+                line = data.split(b"\r\n", 1)[0].decode()
+                self.server.lines.append(line)
+                if self.server.refuses(line):
+                    self.request.sendall(b"HTTP/1.1 500 Refused\r\nContent-Length: 2\r\n\r\n{}")
+                else:
+                    daemon.sendall(data)
+            daemon.shutdown(socket.SHUT_RDWR)
 
 
 class Dra(unittest.TestCase):
@@ -249,6 +285,50 @@ class Dra(unittest.TestCase):
         self.kubelet.pods = self.of_pods(1, 2)
         wait_until(lambda: self.payer(2) == "finance", 30, "finance pays for what is new")
         self.assertEqual(self.payer(1), "other")
+
+    def between(self):
+        self.node.disconnect()
+        between = Between(self.node.socket_path())
+        self.addCleanup(between.close)
+        return between
+
+    def test_a_payer_that_cannot_be_read(self):
+        """What somebody said, if only who pays, stays while the daemon does not tell it."""
+        process = self.start("--payer=team=finance")
+        self.claim(1)
+        self.call("NodePrepareResources", 1)
+        self.kubelet.pods = self.of_pods(1)
+        wait_until(lambda: self.payer(1) == "finance", 30, "finance pays")
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        self.node.request("POST", "/v1/projects", {"name": "other"})
+        self.assertEqual(self.node.request("PUT", f"/v1/vgpus/claim-{UID % 1}/payer?project=k8s-team", {"project": "other"})[0], 200)
+        between = self.between()
+        between.refuses = lambda line: line.startswith(("GET /v1/vgpus ", "GET /v1/vgpus/"))
+        asked = self.kubelet.asked
+        self.start("--payer=team=finance")
+        wait_until(lambda: self.kubelet.asked > asked + 1 and any(map(between.refuses, between.lines)), 60, "pods are listed again")
+        self.assertEqual(self.payer(1), "other")
+        between.refuses = lambda line: False
+        self.claim(2)
+        self.call("NodePrepareResources", 2)
+        self.kubelet.pods = self.of_pods(1, 2)
+        wait_until(lambda: self.payer(2) == "finance", 30, "finance pays for what is new")
+        self.assertEqual(self.payer(1), "other")
+
+    def test_a_payer_that_is_refused(self):
+        """It is said again with each list, and what is there not asked for again."""
+        between = self.between()
+        between.refuses = lambda line: line.startswith("PUT ")
+        self.start()
+        self.claim(1)
+        self.call("NodePrepareResources", 1)
+        self.kubelet.pods = self.of_pods(1)
+        wait_until(lambda: sum(map(between.refuses, between.lines)) > 1, 60, "it is said again")
+        pairs = zip(between.lines, between.lines[1:])
+        self.assertEqual(sum(first.startswith("GET /v1/vgpus") and then.startswith("PUT ") for first, then in pairs), 1)
+        between.refuses = lambda line: False
+        wait_until(lambda: self.payer(1) == "k8s-team", 30, "it is known whose it is")
 
     def test_labels_say_who_pays(self):
         """A pod's, else its namespace's, else nobody's; each pod is asked for once, and a named payer before any label."""

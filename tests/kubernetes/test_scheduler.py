@@ -93,7 +93,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             more = {"continue": f"p/{start + page}"} if start + page < len(items) else {}
             self.answer(200, {"metadata": more, "items": items[start:start + page]})
         elif what == "events":
-            self.answer(200, {"items": self.server.events})
+            wanted = dict(part.split("=") for part in query["fieldSelector"].split(","))
+            self.answer(200, {"items": [e for e in self.server.events if all(e["involvedObject"].get(k.removeprefix("involvedObject.")) == v for k, v in wanted.items())]})
         else:
             found = [p for p in self.server.lists["pods"] if p["metadata"]["name"] == what]
             self.answer(200, found[0]) if found else self.answer(404, {"message": f'pods "{what}" not found'})
@@ -265,6 +266,23 @@ class Scheduler(unittest.TestCase):
         gone = subprocess.run([SCHEDULER, "--why", "team/gone", *self.where()], capture_output=True, text=True)
         self.assertEqual(gone.returncode, 3)
         self.assertIn("there is no pod team/gone", gone.stderr)
+
+    def test_whose_events(self):
+        """This pod's, not those of one of the same name that was there before; a static pod's bear the kubelet's own name for it."""
+        def refused(uid, why):
+            return {"metadata": {"name": why}, "type": "Warning", "reason": "FailedResourceClaimCreation", "message": why, "lastTimestamp": "2026-01-01T00:05:00Z",
+                    "involvedObject": {"kind": "Pod", "name": "train", "uid": uid}}
+        made = pod("train", None, resourceClaims=[{"name": "gpu", "resourceClaimTemplateName": "t"}])
+        self.server.lists["pods"] = [made]
+        self.server.events = [refused("uid-before", "exceeded quota")]
+
+        def said():
+            return json.loads(subprocess.run([SCHEDULER, "--why", "team/train", "--json", *self.where()], capture_output=True, text=True).stdout)["text"]
+        self.assertEqual(said(), "its claim has not been made of the template t yet")
+        self.server.events.append(refused("uid-train", "no such template"))
+        self.assertEqual(said(), "its claim has not been made of the template t yet: no such template")
+        made["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "uid-before"}
+        self.assertEqual(said(), "its claim has not been made of the template t yet: exceeded quota")
 
     def test_a_server_without_claims(self):
         """Kubernetes before 1.34: slices alone."""

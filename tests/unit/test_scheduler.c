@@ -335,6 +335,8 @@ static void expect_placed(const char *status, const char *spec, const char *text
 static void odd_ones(void **state)
 {
         expect_why(parse("{\"metadata\": {\"deletionTimestamp\": \"2026-01-01T00:00:00Z\", \"finalizers\": [\"x.io/keep\"]}}"), "deleted", "its finalizer x.io/keep is not removed", "whoever");
+        expect_why(parse("{\"metadata\": {\"deletionTimestamp\": \"2999-01-01T00:00:00Z\", \"finalizers\": [\"x.io/keep\"]}}"), "deleted", "it is being deleted, by 2999-01-01T00:00:00Z at the latest", "");
+        expect_why(parse("{\"metadata\": {\"deletionTimestamp\": \"2026-01-01T00:00:00Z\"}, \"spec\": {\"nodeName\": \"b\"}}"), "deleted", "it was to be gone by 2026-01-01T00:00:00Z", "kubelet run");
         expect_why(parse("{\"spec\": {" LIMITS("containers", "main", "\"cpu\": \"1\", \"kubernetes.io/x\": \"1\", \"nvidia.com/gpumem\": \"0\"") "}}"), "not-looked-at", "", "");
         expect_why(parse("{\"spec\": {" LIMITS("initContainers", "first", "\"fastgpu.dev/vgpu-9g-25\": \"1\"") "}}"), "resource-unknown",
                    "no node offers fastgpu.dev/vgpu-9g-25; there are fastgpu.dev/vgpu-8g-25", "--class");
@@ -362,6 +364,19 @@ static void no_claim(void **state)
         assert_string_equal(fgi_sched_text(why, "reason"), "claim-missing");
         assert_string_equal(fgi_sched_text(why, "text"), "its claim has not been made of the template t yet: PodResourceClaim g: exceeded quota: q");
         json_decref(why);
+        /* Some say when by the other field; what is no warning is no refusal. */
+        json_array_append_new(events, parse("{\"type\": \"Warning\", \"reason\": \"FailedResourceClaimCreation\", \"message\": \"the newest\", \"eventTime\": \"2026-01-01T00:07:00.000000Z\"}"));
+        json_array_append_new(events, parse("{\"type\": \"Normal\", \"reason\": \"FailedResourceClaimCreation\", \"message\": \"nothing\", \"lastTimestamp\": \"2026-01-01T00:08:00Z\"}"));
+        json_array_append_new(events, parse("{\"type\": \"Warning\", \"reason\": \"FailedResourceClaimCreation\", \"message\": \"before\", \"lastTimestamp\": \"2026-01-01T00:04:00Z\"}"));
+        why = fgi_sched_why(view, NULL, 0, pod, events);
+        assert_string_equal(fgi_sched_text(why, "text"), "its claim has not been made of the template t yet: the newest");
+        json_decref(why);
+        json_decref(pod);
+        /* A claim that somebody has to make, beside one of a template. */
+        pod = parse("{\"spec\": {\"resourceClaims\": [{\"name\": \"c\", \"resourceClaimName\": \"gone\"}, {\"name\": \"g\", \"resourceClaimTemplateName\": \"t\"}]}}");
+        why = fgi_sched_why(view, NULL, 0, pod, events);
+        assert_string_equal(fgi_sched_text(why, "text"), "there is no ResourceClaim gone");
+        json_decref(why);
         json_decref(events);
         json_decref(pod);
         fgi_sched_view_free(view);
@@ -376,26 +391,91 @@ static void no_claim(void **state)
         fgi_sched_view_free(view);
 }
 
-/* vGPUs that are no claims' have most of the only GPU. */
-static void others(void **state)
+#define TOTAL(bytes, more) ", \"attributes\": {\"totalMemory\": {\"int\": " #bytes "}}" more
+#define TAINT(key)         ", \"taints\": [{\"key\": \"fastgpu.dev/" key "\", \"effect\": \"NoSchedule\"}]"
+
+static void expect_of(const char *slices, const char *claims, const char *nodes, json_t *pod, const char *reason, const char *text, const char *remedy)
 {
         struct fgi_sched_view *view;
         struct fg_error err = {0};
-        json_t *slices = parse("[" SLICE("n", DEVICE("gpu-1", "2Gi", "30", ", \"attributes\": {\"totalMemory\": {\"int\": 17179869184}}")) "]");
-        assert_int_equal(fgi_sched_view_new(slices, parse("[" WANTED("four", "4Gi", "20", "") "," WANTED("huge", "17Gi", "20", "") "]"), parse(CLASSES), NULL, &view, &err), 0);
-        json_t *pod = pod_of("four", ""), *why = fgi_sched_why(view, NULL, 0, pod, NULL);
-        assert_string_equal(fgi_sched_text(why, "reason"), "others");
-        assert_string_equal(fgi_sched_text(why, "text"),
-                            "no GPU has 4 GiB and 20 % for claims (claim four): of gpu-1 of node n they can have 2 GiB and 30 %, as vGPUs that are no claims' have the rest");
-        assert_non_null(strstr(fgi_sched_text(why, "remedy"), "or at once if it asks for no more than 2 GiB and 30 %"));
-        json_decref(why);
-        json_decref(pod);
-        pod = pod_of("huge", "");
-        why = fgi_sched_why(view, NULL, 0, pod, NULL);
-        assert_string_equal(fgi_sched_text(why, "reason"), "too-large");
+        assert_int_equal(fgi_sched_view_new(parse(slices), parse(claims), parse(CLASSES), nodes ? parse(nodes) : NULL, &view, &err), 0);
+        json_t *why = fgi_sched_why(view, NULL, 0, pod, NULL);
+        assert_string_equal(fgi_sched_text(why, "reason"), reason);
+        if (text)
+                assert_string_equal(fgi_sched_text(why, "text"), text);
+        if (remedy)
+                assert_string_equal(fgi_sched_text(why, "remedy"), remedy);
         json_decref(why);
         json_decref(pod);
         fgi_sched_view_free(view);
+}
+
+#define WHEN_THEY_END "it fits when those end, which fastgpu list on that node shows"
+
+/* vGPUs that are no claims' have most of the only GPU. */
+static void others(void **state)
+{
+        static const char claims[] = "[" WANTED("four", "4Gi", "20", "") "," WANTED("twelve", "12Gi", "20", "") "," WANTED("huge", "17Gi", "20", "")
+                ",{\"status\": {\"allocation\": {\"devices\": {\"results\": [" RESULT("m", "gpu-1", "6Gi", "10") "]}}}}]";
+        const char *slices = "[" SLICE("n", DEVICE("gpu-1", "2Gi", "30", TOTAL(17179869184, ""))) "]";
+        expect_of(slices, claims, NULL, pod_of("four", ""), "others",
+                  "no GPU has 4 GiB and 20 % for claims (claim four): of the nearest that may be, gpu-1 of node n, they can have 2 GiB and 30 %, as vGPUs that are no claims' have the rest",
+                  WHEN_THEY_END ", or at once if it asks for no more than 2 GiB and 30 %");
+        expect_of(slices, claims, NULL, pod_of("huge", ""), "too-large", NULL, NULL);
+        /* The one that has most left, of all GPUs and nodes. */
+        slices = "[" SLICE("l", DEVICE("gpu-1", "1Gi", "30", TOTAL(17179869184, ""))) "," SLICE("n", DEVICE("gpu-1", "1Gi", "5", TOTAL(17179869184, "")) "," DEVICE("gpu-2", "3Gi", "100",
+                 TOTAL(17179869184, ""))) "," SLICE("o", DEVICE("gpu-1", "2Gi", "30", TOTAL(17179869184, ""))) "]";
+        expect_of(slices, claims, NULL, pod_of("four", ""), "others", NULL, WHEN_THEY_END ", or at once if it asks for no more than 3 GiB and 100 %");
+        /* Claims have a part, too, and stay: of what they might have, so much is not free. */
+        slices = "[" SLICE("m", DEVICE("gpu-1", "8Gi", "50", TOTAL(17179869184, ""))) "]";
+        expect_of(slices, claims, NULL, pod_of("twelve", ""), "others",
+                  "no GPU has 12 GiB and 20 % for claims (claim twelve): of the nearest that may be, gpu-1 of node m, they can have 8 GiB and 50 %, as vGPUs that are no claims' have the rest",
+                  WHEN_THEY_END ", and claims on it, or at once if it asks for no more than 2 GiB and 40 %");
+}
+
+/* What has a taint cannot be had, however small the claim is. */
+static void tainted_others(void **state)
+{
+        static const char claims[] = "[" WANTED("four", "4Gi", "20", "") "," WANTED("all", "4Gi", "20", ", \"tolerations\": [{\"operator\": \"Exists\"}]") "]";
+        static const char nothing[] = "no GPU has 4 GiB and 20 % for claims (claim four): of the nearest that may be, gpu-1 of node n, they can have nothing, as vGPUs that are no claims' have the rest";
+        const char *slices = "[" SLICE("n", DEVICE("gpu-1", "2Mi", "2", TOTAL(17179869184, TAINT("full")))) "]";
+        expect_of(slices, claims, NULL, pod_of("four", ""), "others", nothing, WHEN_THEY_END);
+        expect_of(slices, claims, NULL, pod_of("all", ""), "others", NULL, WHEN_THEY_END);
+        slices = "[" SLICE("n", DEVICE("gpu-1", "10Gi", "2", TOTAL(17179869184, TAINT("full")))) "]";
+        expect_of(slices, claims, NULL, pod_of("four", ""), "others", nothing, WHEN_THEY_END);
+        slices = "[" SLICE("n", DEVICE("gpu-1", "2Gi", "30", TOTAL(17179869184, TAINT("lost")))) "]";
+        expect_of(slices, claims, NULL, pod_of("four", ""), "gpu-taint",
+                  "the GPUs that are large enough, such as gpu-1 of node n, have the taint fastgpu.dev/lost, which the claim does not tolerate", NULL);
+        expect_of(slices, claims, NULL, pod_of("all", ""), "others", NULL, WHEN_THEY_END ", or at once if it asks for no more than 2 GiB and 30 %");
+        slices = "[" SLICE("n", DEVICE("gpu-0", "3Gi", "30", TOTAL(17179869184, TAINT("lost"))) "," DEVICE("gpu-1", "2Mi", "3", TOTAL(17179869184, TAINT("full"))) "," DEVICE("gpu-2", "1Gi", "5",
+                 TOTAL(17179869184, ""))) "]";
+        expect_of(slices, claims, NULL, pod_of("four", ""), "others", NULL, WHEN_THEY_END ", or at once if it asks for no more than 1 GiB and 5 %");
+}
+
+/* Only of nodes where the pod may go is it said what others have there. */
+static void others_where_it_may_go(void **state)
+{
+        static const char claims[] = "[" WANTED("twenty", "20Gi", "20", "") "]";
+        static const char slices[] = "[" SLICE("small", DEVICE("gpu-1", "16Gi", "100", "")) "," SLICE("taken", DEVICE("gpu-1", "2Gi", "50", TOTAL(42949672960, ""))) "]";
+        static const char nodes[] = "[{\"metadata\": {\"name\": \"small\", \"labels\": {\"zone\": \"1\"}}}, {\"metadata\": {\"name\": \"taken\", \"labels\": {\"zone\": \"2\"}}%s}]";
+        static const char cordoned[] = ", \"spec\": {\"unschedulable\": true}";
+        static const struct {
+                const char *spec, *zone, *reason;
+        } row[] = {{"", "1", "label"}, {cordoned, "1", "label"}, {cordoned, "2", "cordoned"}, {"", "2", "others"}};
+        for (size_t i = 0; i < COUNT_OF(row); i++) {
+                char text[400], selector[60];
+                snprintf(text, sizeof text, nodes, row[i].spec);
+                snprintf(selector, sizeof selector, "\"nodeSelector\": {\"zone\": \"%s\"}", row[i].zone);
+                expect_of(slices, claims, text, pod_of("twenty", selector), row[i].reason, NULL, NULL);
+        }
+}
+
+/* Each is offered, and no node has both. */
+static void resources_of_two_nodes(void **state)
+{
+        json_t *pod = parse("{\"spec\": {" LIMITS("containers", "main", "\"fastgpu.dev/vgpu-8g-25\": \"1\", \"example.com/nic\": \"1\"") "}}");
+        expect_of("[" SLICE("a", DEVICE("gpu-1", "16Gi", "100", "")) "," SLICE("b", DEVICE("gpu-1", "16Gi", "100", "")) "]", "[]", "[{\"metadata\": {\"name\": \"a\"}, \"status\": {\"allocatable\": {\"example.com/nic\": \"1\"}}}, {\"metadata\": {\"name\": \"b\"}, \"status\": {\"allocatable\": "
+                  "{\"fastgpu.dev/vgpu-8g-25\": \"2\"}}}]", pod, "resource-elsewhere", "no node offers all that it asks for: node b, for one, has no example.com/nic", "ask for what one node offers");
 }
 
 static void names(void **state)
@@ -412,7 +492,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_view), cmocka_unit_test(a_filter), cmocka_unit_test(never_harder), cmocka_unit_test(many_gpus),
                 cmocka_unit_test(resources), cmocka_unit_test(priorities), cmocka_unit_test(reasons), cmocka_unit_test(odd_ones),
-                cmocka_unit_test(no_claim), cmocka_unit_test(others), cmocka_unit_test(names),
+                cmocka_unit_test(no_claim), cmocka_unit_test(others), cmocka_unit_test(tainted_others), cmocka_unit_test(others_where_it_may_go),
+                cmocka_unit_test(resources_of_two_nodes), cmocka_unit_test(names),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

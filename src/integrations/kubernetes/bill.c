@@ -44,15 +44,17 @@ void fgi_kube_bill_held(struct fgi_kube *kube)
         }
 }
 
-/* By a process of ours before this one. Who pays was said then, and somebody may have said otherwise since: a restart changes neither. */
-static bool is_told(struct fgi_kube *kube, const char *project, const char *set, const char *pod)
+/* For whom the daemon was told that it is, by a process of ours before this one: who pays was said then, and somebody may have said otherwise since.
+ * A restart changes neither, nor does a question that fails: then it is NULL, until the next list. "": for nobody. */
+static const char *told_before(struct fgi_kube *kube, const char *name)
 {
-        fgi_kube_autojson json_t *made = NULL;
-        struct fg_error ignored = {0};
-        if (fgi_kube_node_set(&kube->node, project, set, &made, &ignored) < 0)
-                return false;
-        const char *workload = json_string_value(json_object_get(made, "workload"));
-        return workload && strcmp(workload, pod) == 0;
+        struct fg_error err = {0};
+        if (!kube->workloads && fgi_kube_node_workloads(&kube->node, &kube->workloads, &err) < 0) {
+                fg_log_debug("what claims are billed to cannot be read: %s", err.text);
+                kube->workloads = json_null();
+        }
+        const char *workload = json_string_value(json_object_get(kube->workloads, name));
+        return workload ? workload : json_is_object(kube->workloads) ? "" : NULL;
 }
 
 void fgi_kube_bill_claim(struct fgi_kube *kube, const char *pod, const char *cdi, json_t *told)
@@ -62,15 +64,16 @@ void fgi_kube_bill_claim(struct fgi_kube *kube, const char *pod, const char *cdi
         const char *known = json_string_value(json_object_get(kube->billed, name));
         char project[FGI_KUBE_NAME_MAX];
         struct fg_error err = {0};
-        int r;
         /* One that several containers have is the first one's. */
         if (!colon || strncmp(colon + 1, "claim-", 6) != 0 || json_object_get(told, name))
                 return;
+        if (!known)
+                known = told_before(kube, name);
+        if (!known)
+                return;
         snprintf(project, sizeof project, "%.*s", (int)(colon - name), name);
-        bool knows = known ? strcmp(known, pod) == 0 : is_told(kube, project, colon + 1, pod);
-        r = knows ? 0 : bill(kube, project, colon + 1, pod, &err);
-        if (r == 0)
-                json_object_set_new(told, name, json_string(pod));
-        else if (r != -EINPROGRESS)
+        int r = strcmp(known, pod) == 0 ? 0 : bill(kube, project, colon + 1, pod, &err);
+        json_object_set_new(told, name, json_string(r == 0 ? pod : known));
+        if (r < 0 && r != -EINPROGRESS)
                 fg_log_debug("%s is not known to be of %s: %s", name, pod, err.text);
 }

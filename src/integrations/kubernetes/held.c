@@ -263,6 +263,8 @@ static bool read_pods(struct fgi_kube *kube, const Fgi__Pods__ListReply *list)
         }
         json_decref(kube->billed);
         kube->billed = told;
+        json_decref(kube->workloads);
+        kube->workloads = NULL;
         fgi_kube_bill_held(kube);
         fgi_kube_labels_keep(kube, list);
         return found;

@@ -88,6 +88,8 @@ int fgi_kube_node_box(struct fgi_kube_node *node, const char *project, const cha
 /* Of one project; {"sets": […]}. */
 int fgi_kube_node_sets(struct fgi_kube_node *node, const char *project, json_t **ret, struct fg_error *err);
 int fgi_kube_node_set(struct fgi_kube_node *node, const char *project, const char *set, json_t **ret, struct fg_error *err);
+/* project:set -> the container that it is for, of all sets that are for one. */
+int fgi_kube_node_workloads(struct fgi_kube_node *node, json_t **ret, struct fg_error *err);
 /* Who pays for it, and "NAMESPACE/POD/CONTAINER" that it is for; "" where that is not known. The payer's project is made if it is not there. */
 int fgi_kube_node_bill(struct fgi_kube_node *node, const char *project, const char *set, const char *payer, const char *workload, struct fg_error *err);
 /* Adds up what sets called claim-… have, in all projects. */

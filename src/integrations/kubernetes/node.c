@@ -243,6 +243,24 @@ int fgi_kube_node_set(struct fgi_kube_node *node, const char *project, const cha
         return call(node, "GET", path, NULL, ret, err);
 }
 
+int fgi_kube_node_workloads(struct fgi_kube_node *node, json_t **ret, struct fg_error *err)
+{
+        fgi_kube_autojson json_t *answer = NULL;
+        char name[2 * FGI_KUBE_NAME_MAX + 1];
+        json_t *set;
+        size_t i;
+        int r = call(node, "GET", "/v1/vgpus", NULL, &answer, err);
+        if (r < 0)
+                return r;
+        *ret = json_object();
+        json_array_foreach(json_object_get(answer, "sets"), i, set) {
+                snprintf(name, sizeof name, "%s:%s", text_of(set, "project"), text_of(set, "name"));
+                if (*text_of(set, "workload"))
+                        json_object_set_new(*ret, name, json_string(text_of(set, "workload")));
+        }
+        return 0;
+}
+
 static void add_claimed(struct fgi_kube_node *node, const json_t *vgpu)
 {
         const char *key = text_of(vgpu, "device_key");

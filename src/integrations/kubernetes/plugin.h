@@ -68,7 +68,8 @@ struct fgi_kube {
         bool cannot_label;           /* it was said that the API server does not tell */
         struct fgi_kube_dra *dra;    /* NULL: no claims */
         bool with_claims;            /* be a DRA driver, too */
-        json_t *billed;              /* project:set of claims -> who has them, as the daemon was told */
+        json_t *billed;              /* project:set of claims -> who has them, as the daemon was told; "": nobody yet */
+        json_t *workloads;           /* project:set -> for whom it is, as the daemon says; asked once for a list of pods, if at all: NULL */
         bool with_mounts;            /* containers get mounts instead of a CDI device */
         struct fgi_kube_node node;
         uint32_t resources;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "integrations/scheduler/scheduler.h"
 
+#include <string.h>
+
 /* What a want takes of this GPU: 0 is all. */
 static uint64_t memory_on(const struct fgi_sched_want *want, const struct fgi_sched_gpu *gpu)
 {
@@ -44,6 +46,7 @@ static struct fgi_sched_verdict judge_one(const struct fgi_sched_node *node, con
                         continue;
                 if (is_tainted(gpu, want)) {
                         v.lack = v.lack == FGI_SCHED_TOO_LARGE ? FGI_SCHED_TAINTED : v.lack;
+                        v.tainted = v.tainted ? v.tainted : gpu;
                         continue;
                 }
                 if (!v.best || fgi_sched_met(gpu, want) > fgi_sched_met(v.best, want))
@@ -53,6 +56,34 @@ static struct fgi_sched_verdict judge_one(const struct fgi_sched_node *node, con
                 v.lack = FGI_SCHED_NO_ROOM;
         }
         return v;
+}
+
+bool fgi_sched_is_full(const struct fgi_sched_gpu *gpu)
+{
+        return gpu->taint && strcmp(gpu->taint, FGI_KUBE_DOMAIN "/full") == 0;
+}
+
+uint64_t fgi_sched_nearness(const struct fgi_sched_verdict *v)
+{
+        return !v->best ? 0 : fgi_sched_is_full(v->best) ? 1 : 2 + fgi_sched_met(v->best, v->want);
+}
+
+struct fgi_sched_verdict fgi_sched_judge_whole(const struct fgi_sched_node *node, const struct fgi_sched_want *want)
+{
+        struct fgi_sched_verdict best = {.lack = FGI_SCHED_TOO_LARGE, .want = want};
+        for (uint32_t i = 0; i < node->gpus; i++) {
+                const struct fgi_sched_gpu *gpu = &node->gpu[i];
+                const struct fgi_sched_verdict v = {.lack = FGI_SCHED_NO_ROOM, .want = want, .best = gpu};
+                if (want->memory > gpu->whole || want->share > 1000)
+                        continue;
+                if (is_tainted(gpu, want) && !fgi_sched_is_full(gpu)) {
+                        best.lack = best.lack == FGI_SCHED_TOO_LARGE ? FGI_SCHED_TAINTED : best.lack;
+                        best.tainted = best.tainted ? best.tainted : gpu;
+                } else if (fgi_sched_nearness(&v) > fgi_sched_nearness(&best)) {
+                        best = v;
+                }
+        }
+        return best;
 }
 
 /* Several may each fit alone and not together: only what is certain is said. */

@@ -121,7 +121,10 @@ static int find_why(struct fgi_sched_source *source, const struct options *o, js
         if (r < 0)
                 return r;
         snprintf(path, sizeof path, "/api/v1/namespaces/%.*s/events", namespace, o->why);
-        snprintf(query, sizeof query, "fieldSelector=involvedObject.kind%%3DPod,involvedObject.name%%3D%s", slash + 1);
+        /* By its uid: one of the same name before it may have had other reasons. What the kubelet says of a static pod bears the uid that it gave that itself. */
+        const json_t *metadata = json_object_get(pod, "metadata");
+        const char *mirrored = fgi_sched_text(json_object_get(metadata, "annotations"), "kubernetes.io/config.mirror");
+        snprintf(query, sizeof query, "fieldSelector=involvedObject.kind%%3DPod,involvedObject.uid%%3D%.200s", *mirrored ? mirrored : fgi_sched_text(metadata, "uid"));
         /* Who may not read events still gets the rest. */
         fgi_sched_list(source, path, query, &events, NULL);
         *ret = fgi_sched_why(view, o->class, o->classes, pod, events);

@@ -5,6 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool fgi_sched_is_our_resource(const char *resource)
+{
+        static const char domain[] = FGI_KUBE_DOMAIN "/";
+        return strncmp(resource, domain, sizeof domain - 1) == 0;
+}
+
 static bool is_extended(const char *resource)
 {
         const char *slash = strchr(resource, '/');

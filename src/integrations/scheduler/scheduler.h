@@ -74,6 +74,7 @@ struct fgi_sched_wants {
         const char *allocated; /* a claim is allocated already, on this node's GPUs */
         /* What is in the way before any node is looked at; reason NULL: nothing. */
         const char *reason;
+        bool is_unmade; /* that is a claim of a template, which its controller makes */
         char text[400], remedy[200];
 };
 
@@ -85,6 +86,7 @@ void fgi_sched_say(uint64_t memory, uint32_t share, char *ret, size_t size);
 
 /* --- offer.c: resources with a domain in their names, ours and others' --- */
 
+bool fgi_sched_is_our_resource(const char *resource); /* by its name alone */
 bool fgi_sched_offers(const json_t *node, const char *resource);
 /* The first that the pod asks for and that this node does not offer, NULL node: that none does; NULL: there is none such. */
 const char *fgi_sched_missing(const struct fgi_sched_view *view, const json_t *node, const json_t *pod);
@@ -104,11 +106,18 @@ struct fgi_sched_verdict {
         enum fgi_sched_lack lack;
         const struct fgi_sched_want *want; /* the first that is not met */
         const struct fgi_sched_gpu *best;  /* of the node's, the one that comes nearest to it; NULL: none, or each would fit and not all together */
+        const struct fgi_sched_gpu *tainted; /* where that is what it lacks: the first such */
 };
 /* How much of a want a GPU could meet now, in permille of the part that is shorter. */
 uint64_t fgi_sched_met(const struct fgi_sched_gpu *gpu, const struct fgi_sched_want *want);
 /* Never harder than kube-scheduler: what only it can know counts as fitting. */
 struct fgi_sched_verdict fgi_sched_judge(const struct fgi_sched_node *node, const struct fgi_sched_wants *wants);
+/* Where what claims may have of the GPUs is too small for a want: as if they might have all of them. NO_ROOM names the nearest. */
+struct fgi_sched_verdict fgi_sched_judge_whole(const struct fgi_sched_node *node, const struct fgi_sched_want *want);
+/* Others have all of it: its capacity is only the least that the API server takes. */
+bool fgi_sched_is_full(const struct fgi_sched_gpu *gpu);
+/* To compare verdicts by their `best`: one that is full is the last, and none less than that. */
+uint64_t fgi_sched_nearness(const struct fgi_sched_verdict *v);
 /* The placement policy's word; higher is better. FG_SCORE_NONE: none. */
 int32_t fgi_sched_score(struct fgi_sched_view *view, size_t node, const struct fgi_sched_want *want);
 

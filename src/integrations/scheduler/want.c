@@ -71,12 +71,12 @@ static bool class_of(const struct reader *r, const char *resource, struct fgi_ku
         return fgi_kube_class_parse(text + 17, ret, NULL) == 0;
 }
 
-static bool is_our_resource(const struct reader *r, const char *resource)
+static bool is_ours(const struct reader *r, const char *resource)
 {
         for (size_t i = 0; i < r->classes; i++)
                 if (strcmp(r->class[i].resource, resource) == 0)
                         return true;
-        return strncmp(resource, FGI_KUBE_DOMAIN "/", sizeof FGI_KUBE_DOMAIN) == 0;
+        return fgi_sched_is_our_resource(resource);
 }
 
 static uint64_t count_of(const struct fgi_sched_wants *wants, const char *resource)
@@ -93,7 +93,7 @@ static void read_resource(const struct reader *r, const char *resource, const js
         struct fgi_sched_want want = {0};
         struct fgi_kube_class class;
         uint64_t milli;
-        if (!is_our_resource(r, resource))
+        if (!is_ours(r, resource))
                 return;
         r->ret->is_ours = true;
         const char *text = json_string_value(amount);
@@ -248,13 +248,15 @@ static void read_claims(const struct reader *r)
                 char full[600];
                 snprintf(full, sizeof full, "%s/%s", r->namespace, name);
                 const json_t *claim = *name ? json_object_get(r->view->claim, full) : NULL;
-                if (claim)
+                if (claim) {
                         read_claim_object(r, claim, name);
-                else if (!*name && *template)
+                } else if (!*name && *template) {
+                        r->ret->is_unmade = r->ret->is_unmade || !r->ret->reason;
                         refuse(r->ret, "claim-missing", "is there a ResourceClaimTemplate of that name in the pod's namespace, and does kube-controller-manager run?",
                                "its claim has not been made of the template %.80s yet", template);
-                else
+                } else {
                         refuse(r->ret, "claim-missing", "make it, or name another in the pod", "there is no ResourceClaim %.200s", name);
+                }
         }
 }
 

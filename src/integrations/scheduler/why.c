@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define TERMS_MAX  64u
 #define VALUES_MAX 256u
@@ -92,24 +93,12 @@ struct survey {
         struct fgi_sched_verdict nearest; /* of those that may be, the one nearest to having room */
         bool each;                        /* a node has room for each of them alone */
         size_t at;                        /* its node */
+        struct fgi_sched_verdict taken;   /* the nearest of those that would do if others had no part of them; best NULL: there is none */
+        struct fgi_sched_verdict tainted; /* of gpu_taint */
         const struct fgi_sched_gpu *largest;
         size_t with_gpus;
         struct fg_fleet_verdict label_of, taint_of;
 };
-
-static bool is_nearer(const struct fgi_sched_verdict *v, const struct survey *s)
-{
-        return v->best && (!s->nearest.best || fgi_sched_met(v->best, v->want) > fgi_sched_met(s->nearest.best, s->nearest.want));
-}
-
-/* A GPU that would do if all of it were for claims. */
-static const struct fgi_sched_gpu *whole_of(const struct fgi_sched_node *node, const struct fgi_sched_want *want)
-{
-        for (uint32_t k = 0; k < node->gpus; k++)
-                if (want->memory <= node->gpu[k].whole && want->share <= 1000)
-                        return &node->gpu[k];
-        return NULL;
-}
 
 static void look_at(struct fgi_sched_asking *a, const struct fg_fleet_ask *rules, size_t i, struct survey *s)
 {
@@ -120,8 +109,9 @@ static void look_at(struct fgi_sched_asking *a, const struct fg_fleet_ask *rules
         for (uint32_t k = 0; k < node->gpus; k++)
                 if (!s->largest || node->gpu[k].memory > s->largest->memory)
                         s->largest = &node->gpu[k];
-        if (v.lack == FGI_SCHED_TOO_LARGE && whole_of(node, v.want))
-                s->others = (ssize_t)i;
+        bool others = v.lack == FGI_SCHED_TOO_LARGE;
+        if (others)
+                v = fgi_sched_judge_whole(node, v.want);
         if (v.lack == FGI_SCHED_NO_GPUS || v.lack == FGI_SCHED_TOO_LARGE)
                 return;
         if (node->object && fgi_sched_missing(a->view, node->object, a->pod)) {
@@ -135,8 +125,17 @@ static void look_at(struct fgi_sched_asking *a, const struct fg_fleet_ask *rules
                 *(rule.lack == FG_FLEET_LABEL ? &s->label_of : &s->taint_of) = rule;
                 return;
         }
+        if (v.lack == FGI_SCHED_TAINTED)
+                s->tainted = v;
+        if (others && v.lack == FGI_SCHED_NO_ROOM) {
+                if (fgi_sched_nearness(&v) > fgi_sched_nearness(&s->taken)) {
+                        s->taken = v;
+                        s->others = (ssize_t)i;
+                }
+                return;
+        }
         s->each = s->each || (v.lack == FGI_SCHED_NO_ROOM && !v.best);
-        if (v.lack == FGI_SCHED_NO_ROOM && is_nearer(&v, s)) {
+        if (v.lack == FGI_SCHED_NO_ROOM && fgi_sched_nearness(&v) > fgi_sched_nearness(&s->nearest)) {
                 s->nearest = v;
                 s->at = i;
         }
@@ -222,10 +221,7 @@ static json_t *say_too_large(const struct fgi_sched_asking *a, const struct surv
 static json_t *say_gpu_taint(const struct fgi_sched_asking *a, const struct survey *s)
 {
         const struct fgi_sched_node *node = &a->view->node[s->gpu_taint];
-        const struct fgi_sched_want *want = fgi_sched_judge(node, &a->wants).want;
-        const struct fgi_sched_gpu *gpu = &node->gpu[0];
-        while (!gpu->taint || want->memory > gpu->memory || want->share > gpu->share)
-                gpu++;
+        const struct fgi_sched_gpu *gpu = s->tainted.tainted;
         return fgi_sched_answer(a, "gpu-taint", "on that node, fastgpu devices and fastgpu doctor say what is the matter",
                                 "the GPUs that are large enough, such as %.40s of node %.250s, have the taint %.200s, which the claim does not tolerate", gpu->name, node->name, gpu->taint);
 }
@@ -233,15 +229,21 @@ static json_t *say_gpu_taint(const struct fgi_sched_asking *a, const struct surv
 /* What claims can have of it is less than they want, for others are on it. */
 static json_t *say_others(const struct fgi_sched_asking *a, const struct survey *s)
 {
-        const struct fgi_sched_node *node = &a->view->node[s->others];
-        const struct fgi_sched_want *want = fgi_sched_judge(node, &a->wants).want;
-        const struct fgi_sched_gpu *gpu = whole_of(node, want);
-        char wanted[96], left[96], remedy[200];
+        const struct fgi_sched_want *want = s->taken.want;
+        const struct fgi_sched_gpu *gpu = s->taken.best;
+        bool full = fgi_sched_is_full(gpu), now = !full && gpu->memory_free && gpu->share_free;
+        /* Claims stay, and may have too much of it, too. */
+        bool alone = (want->memory ? want->memory : gpu->whole) <= gpu->whole - (gpu->memory - gpu->memory_free) &&
+                     (want->share ? want->share : 1000) <= 1000 - (gpu->share - gpu->share_free);
+        char wanted[96], most[96] = "nothing", left[96], remedy[300];
         fgi_sched_say(want->memory, want->share, wanted, sizeof wanted);
-        fgi_sched_say(gpu->memory, gpu->share, left, sizeof left);
-        snprintf(remedy, sizeof remedy, "it fits when those end, which fastgpu list on that node shows, or at once if it asks for no more than %s", left);
-        return fgi_sched_answer(a, "others", remedy, "no GPU has %s for claims (%s): of %.40s of node %.250s they can have %s, as vGPUs that are no claims' have the rest", wanted, want->from,
-                                gpu->name, node->name, left);
+        fgi_sched_say(gpu->memory_free, gpu->share_free, left, sizeof left);
+        if (!full)
+                fgi_sched_say(gpu->memory, gpu->share, most, sizeof most);
+        snprintf(remedy, sizeof remedy, "it fits when those end, which fastgpu list on that node shows%s%s%s", alone ? "" : ", and claims on it", now ? ", or at once if it asks for no more than " : "",
+                 now ? left : "");
+        return fgi_sched_answer(a, "others", remedy, "no GPU has %s for claims (%s): of the nearest that may be, %.40s of node %.250s, they can have %s, as vGPUs that are no claims' have the rest",
+                                wanted, want->from, gpu->name, a->view->node[s->others].name, most);
 }
 
 static json_t *say_scheduler(const struct fgi_sched_asking *a)
@@ -266,15 +268,15 @@ static json_t *say_survey(struct fgi_sched_asking *a, const struct survey *s)
                 return say_scheduler(a);
         if (s->room >= 0)
                 return say_room(a, s);
+        if (s->others >= 0)
+                return say_others(a, s);
         if (s->taint >= 0 || s->label >= 0)
                 return say_rule(a, s);
         if (s->gpu_taint >= 0)
                 return say_gpu_taint(a, s);
         if (s->lacks >= 0)
-                return fgi_sched_answer(a, "resource-unknown", "ask for what one node offers", "no node offers all that it asks for: node %.250s, for one, has no %.200s", a->view->node[s->lacks].name,
+                return fgi_sched_answer(a, "resource-elsewhere", "ask for what one node offers", "no node offers all that it asks for: node %.250s, for one, has no %.200s", a->view->node[s->lacks].name,
                                         fgi_sched_missing(a->view, a->view->node[s->lacks].object, a->pod));
-        if (s->others >= 0)
-                return say_others(a, s);
         if (!s->with_gpus)
                 return fgi_sched_answer(a, "no-gpus", "kubectl -n fastgpu-system logs ds/fastgpu-kubelet", "no node has published a GPU of FastGPU's");
         return say_too_large(a, s);
@@ -284,7 +286,7 @@ static json_t *say_survey(struct fgi_sched_asking *a, const struct survey *s)
 
 static const char *offerer_of(const char *resource)
 {
-        if (strncmp(resource, FGI_KUBE_DOMAIN "/", sizeof FGI_KUBE_DOMAIN) == 0)
+        if (fgi_sched_is_our_resource(resource))
                 return "ask for one of those, or have fastgpu-kubelet offer it with --class";
         if (strcmp(resource, FGI_KUBE_HAMI_RESOURCE) == 0)
                 return "fastgpu-kubelet offers it with --class " FGI_KUBE_HAMI_RESOURCE "=MEMORY:COMPUTE or --hami, NVIDIA's plugin as whole GPUs";
@@ -302,9 +304,9 @@ static json_t *say_unknown_resource(const struct fgi_sched_asking *a, const char
         size_t i;
         json_array_foreach(a->view->nodes, i, node)
                 json_object_foreach(fgi_sched_at(node, "status", "allocatable", NULL), key, value)
-                        if (strncmp(key, FGI_KUBE_DOMAIN "/", sizeof FGI_KUBE_DOMAIN) == 0 && !strstr(offered, key) && strlen(offered) + strlen(key) + 3 < sizeof offered)
+                        if (fgi_sched_is_our_resource(key) && !strstr(offered, key) && strlen(offered) + strlen(key) + 3 < sizeof offered)
                                 snprintf(offered + strlen(offered), sizeof offered - strlen(offered), "%s%s", *offered ? ", " : "", key);
-        bool is_ours = strncmp(resource, FGI_KUBE_DOMAIN "/", sizeof FGI_KUBE_DOMAIN) == 0;
+        bool is_ours = fgi_sched_is_our_resource(resource);
         return fgi_sched_answer(a, "resource-unknown", is_ours && !*offered ? "kubectl -n fastgpu-system logs ds/fastgpu-kubelet" : offerer_of(resource), "no node offers %.200s; %s%s",
                                 resource, *offered ? "there are " : "none offers anything of FastGPU's", offered);
 }
@@ -354,22 +356,16 @@ static json_t *survey(struct fgi_sched_asking *a)
 }
 
 /* The claims' controller says why it makes none: no such template, a quota of the namespace, what an admission policy refuses. */
-static const char *refusal_of(const json_t *events)
+static bool is_refusal(const json_t *event)
 {
-        const json_t *event, *newest = NULL;
-        size_t i;
-        json_array_foreach(events, i, event)
-                if (strcmp(fgi_sched_text(event, "reason"), "FailedResourceClaimCreation") == 0 &&
-                    (!newest || strcmp(fgi_sched_text(event, "lastTimestamp"), fgi_sched_text(newest, "lastTimestamp")) >= 0))
-                        newest = event;
-        return fgi_sched_text(newest, "message");
+        return strcmp(fgi_sched_text(event, "reason"), "FailedResourceClaimCreation") == 0;
 }
 
 static json_t *say_in_the_way(const struct fgi_sched_asking *a, const json_t *events)
 {
-        const char *refusal = refusal_of(events);
-        if (strcmp(a->wants.reason, "claim-missing") == 0 && *refusal)
-                return fgi_sched_answer(a, "claim-missing", "", "%s: %.1000s", a->wants.text, refusal);
+        const json_t *refusal = a->wants.is_unmade ? fgi_sched_newest(events, is_refusal) : NULL;
+        if (refusal)
+                return fgi_sched_answer(a, a->wants.reason, "", "%s: %.1000s", a->wants.text, fgi_sched_text(refusal, "message"));
         return fgi_sched_answer(a, a->wants.reason, a->wants.remedy, "%s", a->wants.text);
 }
 
@@ -389,12 +385,19 @@ static json_t *why_unplaced(struct fgi_sched_asking *a, const json_t *events)
         return a->wants.count ? survey(a) : say_scheduler(a);
 }
 
+/* Its time is when it will be gone: until then the kubelet may still end what runs, and whoever set a finalizer waits for that. */
 static json_t *say_deleted(const struct fgi_sched_asking *a, const json_t *metadata)
 {
-        const char *finalizer = json_string_value(json_array_get(json_object_get(metadata, "finalizers"), 0));
+        const char *by = fgi_sched_text(metadata, "deletionTimestamp"), *finalizer = json_string_value(json_array_get(json_object_get(metadata, "finalizers"), 0));
+        time_t t = time(NULL);
+        struct tm tm;
+        char now[32];
+        strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
+        if (strcmp(now, by) <= 0)
+                return fgi_sched_answer(a, "deleted", "", "it is being deleted, by %.40s at the latest", by);
         if (finalizer)
                 return fgi_sched_answer(a, "deleted", "whoever set it removes it", "it is being deleted, and its finalizer %.200s is not removed", finalizer);
-        return fgi_sched_answer(a, "deleted", "", "it is being deleted since %.40s", fgi_sched_text(metadata, "deletionTimestamp"));
+        return fgi_sched_answer(a, "deleted", "does its node's kubelet run? kubectl describe node says", "it was to be gone by %.40s, and nobody has said that its containers ended", by);
 }
 
 static const char *said_of(const json_t *pod)

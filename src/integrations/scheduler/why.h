@@ -18,6 +18,8 @@ __attribute__((format(printf, 4, 5))) json_t *fgi_sched_answer(const struct fgi_
 
 /* --- why_placed.c --- */
 
+/* The newest warning that is one of those; NULL: there is none. */
+const json_t *fgi_sched_newest(const json_t *events, bool (*is_it)(const json_t *event));
 /* Of one that has a node and does not run there yet. */
 json_t *fgi_sched_why_placed(const struct fgi_sched_asking *a, const char *node, const json_t *events);
 /* Of one that runs, or is over. */

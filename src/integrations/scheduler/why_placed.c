@@ -4,14 +4,14 @@
 
 #include <string.h>
 
-/* What was said before it was placed is over. */
-static bool is_of_before(const json_t *event)
+/* What was said before it was placed is over; all else is the kubelet's, or of what it runs. */
+static bool is_of_node(const json_t *event)
 {
         const char *reason = fgi_sched_text(event, "reason");
-        return strcmp(reason, "FailedScheduling") == 0 || strcmp(reason, "FastGPU") == 0 || strcmp(reason, "FailedResourceClaimCreation") == 0;
+        return strcmp(reason, "FailedScheduling") != 0 && strcmp(reason, "FastGPU") != 0 && strcmp(reason, "FailedResourceClaimCreation") != 0;
 }
 
-static const json_t *newest_warning(const json_t *events)
+const json_t *fgi_sched_newest(const json_t *events, bool (*is_it)(const json_t *event))
 {
         const json_t *event, *newest = NULL;
         const char *latest = "";
@@ -19,7 +19,7 @@ static const json_t *newest_warning(const json_t *events)
         json_array_foreach(events, i, event) {
                 const char *at = fgi_sched_text(event, "lastTimestamp");
                 at = *at ? at : fgi_sched_text(event, "eventTime");
-                if (strcmp(fgi_sched_text(event, "type"), "Warning") != 0 || strcmp(at, latest) < 0 || is_of_before(event))
+                if (strcmp(fgi_sched_text(event, "type"), "Warning") != 0 || strcmp(at, latest) < 0 || !is_it(event))
                         continue;
                 latest = at;
                 newest = event;
@@ -63,7 +63,7 @@ static json_t *say_waiting(const struct fgi_sched_asking *a, const char *node, c
 
 json_t *fgi_sched_why_placed(const struct fgi_sched_asking *a, const char *node, const json_t *events)
 {
-        const json_t *event = newest_warning(events);
+        const json_t *event = fgi_sched_newest(events, is_of_node);
         const char *first = running_before(a->pod);
         if (first)
                 return fgi_sched_answer(a, "node", "kubectl logs, with -c and its name, shows what it does", "node %.250s: its init container %.100s still runs", node, first);

@@ -5,6 +5,7 @@
 package chart
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"sort"
@@ -114,6 +115,13 @@ func TestValues(t *testing.T) {
 
 // What fastgpu-kubelet would refuse on every node.
 func TestRefusals(t *testing.T) {
+	many := []any{}
+	for i := range 16 {
+		many = append(many, fmt.Sprintf("c%d=1G:5", i))
+	}
+	if _, err := try(t, map[string]any{"classes": many, "payers": []any{"team-a=Research.1", "b=x"}}); err != nil {
+		t.Error(err)
+	}
 	for word, values := range map[string]map[string]any{
 		"hami: it reads pods at the API server: set dra: true with it": {"hami": true, "dra": false},
 		"hami: it needs inject: cdi":                                   {"hami": true, "inject": "mounts"},
@@ -122,6 +130,14 @@ func TestRefusals(t *testing.T) {
 		"scheduler.enabled: it places by what claims have":             {"scheduler": map[string]any{"enabled": true, "image": "x"}, "dra": false},
 		"scheduler.image: give kube-scheduler's image":                 {"scheduler": map[string]any{"enabled": true}},
 		"classes: there are none, and no claims either":                {"classes": []any{}, "dra": false},
+		"classes: there are 17: give at most 16 in all":                {"classes": append(many, "8G:25")},
+		"classes: there are 16, and hami: give at most 16 in all":      {"classes": many, "hami": true},
+		"classes: 8g:25: 8G:25 has that name already":                  {"classes": []any{"8G:25", "1G:5", "8g:25"}},
+		"classes: a=2G:5: a=1G:5 has that name already":                {"classes": []any{"a=1G:5", "a=2G:5"}},
+		"payers: team: give NAMESPACE=PROJECT":                         {"payers": []any{"team"}},
+		"payers: team=a/b: give NAMESPACE=PROJECT":                     {"payers": []any{"team=a/b"}},
+		"payers: 7: give NAMESPACE=PROJECT":                            {"payers": []any{7}},
+		"payers: team=b: team=a has that namespace already":            {"payers": []any{"team=a", "team=b"}},
 	} {
 		if _, err := try(t, values); err == nil || !strings.Contains(err.Error(), word) {
 			t.Errorf("%v: %v, not %s", values, err, word)

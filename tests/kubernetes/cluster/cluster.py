@@ -144,20 +144,21 @@ class Cluster:
     # --- requests ---
 
     def ask(self, method, path, body=None, token="admin", kind="application/json"):
-        """(status, answer). One connection, kept open; reopened when the server closed it."""
+        """(status, answer). One connection, kept open; reopened when the server closed it before it said anything. What may have been done is not asked again."""
         data = body.encode() if isinstance(body, str) else json.dumps(body).encode() if body is not None else None
         headers = {"Authorization": "Bearer " + token, "Content-Type": kind}
         for attempt in (0, 1):
+            kept, reply = self.connection, None
             try:
-                self.connection = self.connection or http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=60)
+                self.connection = kept or http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=60)
                 self.connection.request(method, path, data, headers)
                 reply = self.connection.getresponse()
                 code, text = reply.status, reply.read()
                 break
-            except (OSError, http.client.HTTPException):
-                kept, self.connection = self.connection, None
-                kept.close()
-                if attempt:
+            except (OSError, http.client.HTTPException) as e:
+                used, self.connection = self.connection, None
+                used.close()
+                if attempt or not kept or reply or not isinstance(e, (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)):
                     raise
         try:
             return code, json.loads(text)

@@ -85,7 +85,7 @@ class Manifests(Case):
 
     def test_selectors_of_the_documentation(self):
         """The server compiles CEL when it takes a claim; what it means the scheduler finds out, below."""
-        good = ['device.attributes["fastgpu.dev"].model == "Test GPU"', 'device.attributes["fastgpu.dev"].totalMemory >= 30 * 1024 * 1024 * 1024', 'device.capacity["fastgpu.dev"].memory.compareTo(quantity("40Gi")) >= 0', 'device.driver == "fastgpu.dev"']
+        good = ['device.attributes["fastgpu.dev"].model == "Test GPU"', '"totalMemory" in device.attributes["fastgpu.dev"] && device.attributes["fastgpu.dev"].totalMemory >= 30 * 1024 * 1024 * 1024', 'device.capacity["fastgpu.dev"].memory.compareTo(quantity("40Gi")) >= 0', 'device.driver == "fastgpu.dev"']
         for i, expression in enumerate(good):
             self.claim(f"good-{i}", "1Gi", "5", selector=expression)
         for expression in ('device.capacity["fastgpu.dev"].memory > 3', "device.model ==", "true ||"):
@@ -528,7 +528,7 @@ class Why(Case):
         cluster.must("DELETE", f"{RESOURCE}/resourceslices/n3")
         self.claim("taken", "20Gi", "10")
         self.pod("taken", "taken")
-        self.expect("taken", "others", "of node n2 they can have 10 GiB and 50 %", "fastgpu list")
+        self.expect("taken", "others", "of node n2, they can have 10 GiB and 50 %", "fastgpu list")
 
     def test_through_kubectl(self):
         """The real one, if there is one here, with a kubeconfig of its user's."""
