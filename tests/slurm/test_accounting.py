@@ -52,6 +52,11 @@ class Accounting(unittest.TestCase):
     def said(c, job):
         return entries(c.slurm("sacct", "-X", "-n", "-P", "-j", job, "--format=AdminComment", check=False).stdout)
 
+    @staticmethod
+    def wait_for_end(c, job):
+        """slurmctld tells slurmdbd in its own time."""
+        wait_until(lambda: c.slurm("sacct", "-X", "-n", "-P", "-j", job, "--format=End", check=False).stdout.strip() not in ("", "Unknown"), 180, f"slurmdbd has the end of job {job}")
+
     def check_told(self, c, job, name, us):
         self.assertGreater(us, 0)
         wait_until(lambda: self.said(c, job), 60, "its use is told")
@@ -84,6 +89,7 @@ class Accounting(unittest.TestCase):
             us = Ledger(c.daemons[name]).us[f"slurm-{job}"]
             self.assertEqual(c.untold(name), [f"{job}:0:{name}:vgpus=1,gpu_us={us}"])
             c.start_slurmdbd()
+            self.wait_for_end(c, job)
             c.restart_slurmd(name)
             self.check_told(c, job, name, us)
 
@@ -106,6 +112,7 @@ class Accounting(unittest.TestCase):
             c.wait_for_log("n2", "Slurm did not take it: slurmctld or slurmdbd does not answer", 180)
             self.assertEqual(c.untold("n2"), [f"{job}:{2**32 - 1}:n2:vgpus=1,gpu_us={us}"])
             c.start_slurmctld()
+            self.wait_for_end(c, job)
             c.restart_slurmd("n2")
             self.check_told(c, job, "n2", us)
 

@@ -46,15 +46,25 @@ static int put(uint32_t job, const char *text)
         return slurm_update_job(&change) == SLURM_SUCCESS ? 0 : -EALREADY;
 }
 
-/* Anybody may name a set of his own after another's job. */
-static bool same_user(uint32_t uid, uint32_t of_job)
-{
-        return uid == FGI_SLURM_ANYONE || uid == of_job;
-}
-
 static void rest(long ms)
 {
         nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+}
+
+/* Frees `before`. 1 with *ret, the comment to be written; 0: it has the entry; -EPERM: the job is another user's. */
+static int add_entry(uint32_t uid, uint32_t of_job, char *before, const char *entry, char **ret)
+{
+        int r = uid == FGI_SLURM_ANYONE || uid == of_job ? 1 : -EPERM;
+        *ret = r == 1 ? fgi_slurm_comment(before, entry) : NULL;
+        if (r == 1 && !*ret)
+                r = -ENOMEM;
+        else if (r == 1 && strcmp(before, *ret) == 0) {
+                free(*ret);
+                *ret = NULL;
+                r = 0;
+        }
+        free(before);
+        return r;
 }
 
 /* Slurm cannot append: what two nodes write at once, one of them writes again. On a node, steps take turns by the lock. `first`: no node but
@@ -62,22 +72,20 @@ static void rest(long ms)
 static int write_entry(uint32_t uid, uint32_t job, const char *entry, bool first)
 {
         uint32_t nodes = 1, of_job = 0;
-        char *before = NULL, *after = NULL;
-        int r = -EBUSY;
+        char *before, *after;
         for (unsigned i = 0; i < TRIES; i++) {
-                r = comment_of(job, &nodes, &of_job, &before);
-                if (r < 0)
-                        break;
-                after = same_user(uid, of_job) ? fgi_slurm_comment(before, entry) : NULL;
-                bool there = after && strcmp(before, after) == 0;
-                r = !same_user(uid, of_job) ? -EPERM : !after ? -ENOMEM : there ? 0 : put(job, after);
-                free(before);
+                int r = comment_of(job, &nodes, &of_job, &before);
+                if (r == 0)
+                        r = add_entry(uid, of_job, before, entry, &after);
+                if (r != 1)
+                        return r;
+                r = put(job, after);
                 free(after);
-                if (r < 0 || there || (first && nodes < 2))
-                        break;
+                if (r < 0 || (first && nodes < 2))
+                        return r;
                 rest(20 + getpid() % 16);
         }
-        return r;
+        return -EBUSY;
 }
 
 /* Steps of one node, one after the other: what is written last is the newest. Whoever may read the folder may lock it as well, so that it is
@@ -151,17 +159,16 @@ int fgi_slurm_account(const struct fgi_slurm_job *job, const char *node, char *e
 static int write_record(struct fgi_slurm_database *db, uint32_t uid, uint32_t job, const char *entry)
 {
         uint32_t of_job = 0;
-        char *before = NULL;
+        char *before, *after;
         for (unsigned i = 0; i < TRIES; i++) {
                 int r = fgi_slurm_database_read(db, job, &of_job, &before);
-                if (r < 0)
+                if (r == 0)
+                        r = add_entry(uid, of_job, before, entry, &after);
+                if (r != 1)
                         return r;
-                char *after = same_user(uid, of_job) ? fgi_slurm_comment(before, entry) : NULL;
-                bool there = after && strcmp(before, after) == 0;
-                r = !same_user(uid, of_job) ? -EPERM : !after ? -ENOMEM : there ? 0 : fgi_slurm_database_write(db, job, after);
-                free(before);
+                r = fgi_slurm_database_write(db, job, after);
                 free(after);
-                if (r < 0 || there)
+                if (r < 0)
                         return r;
                 rest(20 + getpid() % 16);
         }
