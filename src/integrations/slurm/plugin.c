@@ -226,12 +226,14 @@ static void tell_untold(void)
 }
 
 /* Of a job that was cancelled its last steps told nothing, since to slurmctld it was over. Slurm waits for an epilog, and for whoever has its
- * output. */
+ * output, and kills its group when it ends: before that the teller is out of it. */
 static void tell_later(void)
 {
-        if (!fgi_slurm_untold_any(config.untold) || fork() != 0)
+        pid_t teller = fgi_slurm_untold_any(config.untold) ? fork() : -1;
+        if (teller > 0)
+                setpgid(teller, teller);
+        if (teller != 0)
                 return;
-        setsid();
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
         for (int fd = 0; null >= 0 && fd < 3; fd++)
                 dup2(null, fd);
