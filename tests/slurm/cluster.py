@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Slurm cluster of Debian's packages as plain processes: munged, slurmctld and two slurmd with ports of their own on one
 machine, each beside a daemon of FastGPU that is its own. Everything lives in one temporary folder and ends with it."""
+import contextlib
 import os
 import pathlib
 import pwd
+import random
 import resource
 import shutil
 import signal
@@ -58,11 +60,15 @@ def find(name):
 
 
 def free_ports(count):
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return ports
+    """None of those that the kernel gives to whoever connects: a daemon that is started later, or again, finds its own free."""
+    found = []
+    for port in random.sample(range(10000, 32000), 1000):
+        with contextlib.suppress(OSError):
+            socket.create_server(("127.0.0.1", port)).close()
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError(f"no {count} ports are free")
 
 
 class Cluster:
@@ -168,12 +174,12 @@ class Cluster:
                "GRANT ALL ON slurm.* TO slurm@localhost; GRANT ALL ON slurm.* TO slurm@'127.0.0.1';")
         node.wait_until(lambda: subprocess.run([find("mariadb"), "--no-defaults", f"--socket={socket_}", "-e", sql], stderr=subprocess.DEVNULL, check=False).returncode == 0, 60,
                         "MariaDB answers")
-        self.start("slurmdbd", find("slurmdbd"), "-D", env={**self.env, "SLURM_CONF": self.path("slurm.conf")})
+        self.start_slurmdbd()
         node.wait_until(lambda: self.slurm("sacctmgr", "-i", "add", "cluster", "test", check=False).returncode == 0 or
                         "test" in self.slurm("sacctmgr", "-n", "list", "cluster", check=False).stdout, 60, "slurmdbd answers")
 
     def words(self):
-        return f"socket={self.path('state', '%n', 'run', 'api.sock')} devices=slurm"
+        return f"socket={self.path('state', '%n', 'run', 'api.sock')} untold={self.path('untold-%n')} devices=slurm"
 
     def __enter__(self):
         try:
@@ -183,8 +189,7 @@ class Cluster:
                 self.start_fastgpud(name)
             if self.accounting:
                 self.start_accounting()
-            self.start("slurmctld", find("slurmctld"), "-D", "-f", self.path("slurm.conf"), user=self.slurm_user)
-            node.wait_until(lambda: self.slurm("scontrol", "ping", check=False).stdout.find("is UP") > 0, 20, "slurmctld answers")
+            self.start_slurmctld()
             for name in NODES:
                 self.start_slurmd(name)
             node.wait_until(lambda: {n: self.states().get(n) for n in NODES} == {n: "idle" for n in NODES}, 30, "both nodes idle")
@@ -221,9 +226,34 @@ class Cluster:
         daemon.dir, daemon.env, daemon.started, daemon.connection = self.path("state", name), env, [], None
         daemon.fastgpu("devices")
 
+    def start_slurmctld(self):
+        self.start("slurmctld", find("slurmctld"), "-D", "-f", self.path("slurm.conf"), user=self.slurm_user)
+        node.wait_until(lambda: self.slurm("scontrol", "ping", check=False).stdout.find("is UP") > 0, 20, "slurmctld answers")
+
+    def start_slurmdbd(self):
+        self.start("slurmdbd", find("slurmdbd"), "-D", env={**self.env, "SLURM_CONF": self.path("slurm.conf")})
+
     def start_slurmd(self, name):
         conf = self.path(f"slurm-{name}.conf" if name in self.nodes_without else "slurm.conf")
         self.start(f"slurmd-{name}", find("slurmd"), "-D", "-N", name, "-f", conf, env={**self.env, "SLURM_CONF": conf, "TEST_SLURMD": self.path(name)})
+
+    def restart_slurmd(self, name):
+        self.stop(f"slurmd-{name}")
+        self.start_slurmd(name)
+
+    def stop(self, name):
+        self.processes[name].terminate()
+        self.processes[name].wait(20)
+
+    def untold(self, name):
+        """What that node has yet to tell Slurm."""
+        return os.listdir(self.path(f"untold-{name}")) if os.path.exists(self.path(f"untold-{name}")) else []
+
+    def wait_for_log(self, name, text, seconds=20):
+        def there():
+            with open(self.path(f"slurmd-{name}.log"), errors="replace") as f:
+                return text in f.read()
+        node.wait_until(there, seconds, f"slurmd of {name} has logged: {text}")
 
     def kill_node(self, name, look=None):
         """All of a node at once, as when its plug is pulled: slurmd, its steps and their programs, its daemon of FastGPU. First all are

@@ -4,8 +4,6 @@
 happens when the plugin or a node is missing."""
 import collections
 import contextlib
-import glob
-import os
 import re
 import sys
 import time
@@ -226,11 +224,14 @@ class Slurm(unittest.TestCase):
 
     def test_cancelled(self):
         job = self.slurm("sbatch", "--parsable", "-o", "/dev/null", "--fastgpu=1:1G:10", "--wrap", "sleep 100").stdout.strip()
-        wait_until(lambda: any(f"slurm-{job}" in self.cluster.sets(n) for n in NODES), 20, "its vGPU is there")
+        def where():
+            return [n for n in NODES if f"slurm-{job}" in self.cluster.sets(n)]
+        wait_until(where, 20, "its vGPU is there")
+        name, = where()
         self.slurm("scancel", job)
         self.gone()
-        for name in NODES:
-            wait_until(lambda: not glob.glob(self.cluster.path("state", name, "run", "slurm-untold", "*")), 20, "nothing is kept for a database that is not there")
+        self.cluster.wait_for_log(name, f"job {job}: its use ({name}:vgpus=1,gpu_us=0) is in FastGPU's ledger alone, Slurm did not take it: the job is over, and the cluster has no slurmdbd")
+        wait_until(lambda: not self.cluster.untold(name), 20, "nothing is kept for a database that is not there")
 
     def test_daemon_gone(self):
         """No daemon, no program: the limits could not be kept."""
@@ -364,16 +365,15 @@ class Burst(unittest.TestCase):
         self.assertGreaterEqual(len(used), self.JOBS)
         self.assertTrue(any(self.left_behind(c, vgpu) for name, vgpu in used if name == "n2"), "the node died while a job used it")
         # What is told again, as by a slurmd that was ended before it could note that it had told, changes nothing, nor does what is older.
-        wait_until(lambda: not os.listdir(c.path("state", "n2", "run", "slurm-untold")), 30, "all is told")
-        again = [(vgpu.removeprefix("slurm-"), us) for (name, vgpu), us in used.items() if name == "n2" and self.left_behind(c, vgpu)]
-        for i, (job, us) in enumerate(again):
-            c.write(f"state/n2/run/slurm-untold/{job}.0", f"n2:vgpus=1,gpu_us={us - i % 2}\n")
-        c.processes["slurmd-n2"].terminate()
-        c.processes["slurmd-n2"].wait(20)
-        c.start_slurmd("n2")
-        wait_until(lambda: c.states()["n2"] == "idle", 30, "n2 is back again")
-        wait_until(lambda: not os.listdir(c.path("state", "n2", "run", "slurm-untold")), 30, "nothing is left to tell")
-        self.assertEqual(self.told(c, first), used)
+        wait_until(lambda: not c.untold("n2"), 30, "all is told")
+        for less in (0, 1):
+            for name, vgpu in used:
+                if name == "n2" and self.left_behind(c, vgpu):
+                    c.write(f"untold-n2/{vgpu.removeprefix('slurm-')}:0:n2:vgpus=1,gpu_us={used[name, vgpu] - less}", "")
+            c.restart_slurmd("n2")
+            wait_until(lambda: c.states()["n2"] == "idle", 30, "n2 is back again")
+            wait_until(lambda: not c.untold("n2"), 30, "nothing is left to tell")
+            self.assertEqual(self.told(c, first), used)
 
     @staticmethod
     def told(c, first):
@@ -397,5 +397,6 @@ class Burst(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    cluster.require(*(cluster.ACCOUNTING if "Burst" in sys.argv else ()))
+    chosen = [word for word in sys.argv[1:] if not word.startswith("-")]
+    cluster.require(*(cluster.ACCOUNTING if not chosen or any(word.startswith("Burst") for word in chosen) else ()))
     unittest.main(verbosity=2)

@@ -56,6 +56,7 @@ class Users(unittest.TestCase):
             # As shipped: no project is named, so the set is in the user's own.
             c.write("plugstack.conf", f"optional {PLUGIN}\n")
             self.check_own_project(c)
+            self.check_sweep(c)
 
     def check_own_project(self, c):
         """Root, who accounts and tidies up, finds it there; another user's of that name stays."""
@@ -71,6 +72,18 @@ class Users(unittest.TestCase):
         self.assertEqual(said[1], "1")
         self.assertGreater(int(said[2]), 0)
         wait_until(lambda: self.owners() == ["mallory"], 20, "the job's set is gone, the other's is not")
+
+    def check_sweep(self, c):
+        """slurmd starts while a job runs: another user's set of that name says nothing of it."""
+        job = c.slurm("sbatch", "--parsable", "-w", "n1", "-o", "/dev/null", "--fastgpu=1:1G:20", "--wrap", "sleep 300", user=INSIDER).stdout.strip()
+        wait_until(lambda: "alice" in self.owners(), 20, "the job's set is there")
+        self.curl_as("news", "POST", "/v1/vgpus", f'{{"name": "slurm-{job}", "project": "black", "memory": "1G", "gpus": 2}}')
+        c.restart_slurmd("n1")
+        c.wait_for_log("n1", f"job {job}: its use (n1:vgpus=2,gpu_us=0) is in FastGPU's ledger alone, Slurm did not take it: the vGPUs were not of the job's user")
+        wait_until(lambda: not os.listdir("/var/lib/fastgpu/slurm-untold"), 20, "nothing is left to tell")
+        self.assertNotIn("vgpus=2", c.slurm("scontrol", "show", "job", job).stdout)
+        c.slurm("scancel", job)
+        wait_until(lambda: "alice" not in self.owners(), 20, "the job's set is gone")
 
     def owners(self):
         return [s["owner"] for s in json.loads(self.curl_as("root", "GET", "/v1/vgpus"))["sets"]]

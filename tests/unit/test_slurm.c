@@ -45,15 +45,17 @@ static void test_modes(void **state)
 static void test_config(void **state)
 {
         struct fgi_slurm_config config;
-        char socket[] = "socket=/s/%n/api.sock", project[] = "project=%a", devices[] = "devices=slurm", typo[] = "sokcet=/s";
-        char why[FGI_SLURM_TEXT], *words[] = {socket, project, devices}, *wrong[] = {typo}, longest[300];
-        assert_int_equal(fgi_slurm_config_read(3, words, "n7", "physics", &config, why, sizeof why), 0);
+        char socket[] = "socket=/s/%n/api.sock", project[] = "project=%a", devices[] = "devices=slurm", untold[] = "untold=/u/%n", typo[] = "sokcet=/s";
+        char why[FGI_SLURM_TEXT], *words[] = {socket, project, devices, untold}, *wrong[] = {typo}, longest[300];
+        assert_int_equal(fgi_slurm_config_read(4, words, "n7", "physics", &config, why, sizeof why), 0);
         assert_string_equal(config.socket, "/s/n7/api.sock");
         assert_string_equal(config.project, "physics");
         assert_true(config.devices);
+        assert_string_equal(config.untold, "/u/n7");
         assert_int_equal(fgi_slurm_config_read(0, NULL, "n7", "", &config, why, sizeof why), 0);
         assert_string_equal(config.socket, FGI_SLURM_SOCKET);
         assert_string_equal(config.project, "");
+        assert_string_equal(config.untold, FGI_SLURM_UNTOLD);
         assert_false(config.devices);
         assert_true(fgi_slurm_config_read(1, wrong, "n7", "", &config, why, sizeof why) < 0);
         assert_non_null(strstr(why, "sokcet"));

@@ -16,51 +16,76 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TRIES      10
-#define LATE_TRIES 150 /* half a minute */
+#define TRIES 10
 
-static int comment_of(uint32_t job, uint32_t *ret_nodes, char **ret)
+/* -ENOENT: slurmctld does not know the job any more; -EHOSTDOWN: it did not answer. */
+static int comment_of(uint32_t job, uint32_t *ret_nodes, uint32_t *ret_uid, char **ret)
 {
         job_info_msg_t *info = NULL;
         if (slurm_load_job(&info, job, SHOW_ALL) != SLURM_SUCCESS)
-                return -1;
-        const char *text = info->record_count ? info->job_array[0].admin_comment : NULL;
-        *ret_nodes = info->record_count ? info->job_array[0].num_nodes : 1;
-        *ret = strdup(text ? text : "");
+                return slurm_get_errno() == ESLURM_INVALID_JOB_ID ? -ENOENT : -EHOSTDOWN;
+        const slurm_job_info_t *one = info->record_count ? info->job_array : NULL;
+        int r = one ? 0 : -ENOENT;
+        if (one) {
+                *ret_nodes = one->num_nodes;
+                *ret_uid = one->user_id;
+                *ret = strdup(one->admin_comment ? one->admin_comment : "");
+                r = *ret ? 0 : -ENOMEM;
+        }
         slurm_free_job_info_msg(info);
-        return *ret ? 0 : -1;
+        return r;
 }
 
+/* -EALREADY: the job is over, most likely; slurm_get_errno() says. */
 static int put(uint32_t job, const char *text)
 {
         job_desc_msg_t change;
         slurm_init_job_desc_msg(&change);
         change.job_id = job;
         change.admin_comment = (char *)text;
-        return slurm_update_job(&change) == SLURM_SUCCESS ? 0 : -1;
+        return slurm_update_job(&change) == SLURM_SUCCESS ? 0 : -EALREADY;
+}
+
+static void rest(long ms)
+{
+        nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+}
+
+/* Frees `before`. 1 with *ret, the comment to be written; 0: it has the entry; -EPERM: the job is another user's. */
+static int add_entry(uint32_t uid, uint32_t of_job, char *before, const char *entry, char **ret)
+{
+        int r = uid == FGI_SLURM_ANYONE || uid == of_job ? 1 : -EPERM;
+        *ret = r == 1 ? fgi_slurm_comment(before, entry) : NULL;
+        if (r == 1 && !*ret)
+                r = -ENOMEM;
+        else if (r == 1 && strcmp(before, *ret) == 0) {
+                free(*ret);
+                *ret = NULL;
+                r = 0;
+        }
+        free(before);
+        return r;
 }
 
 /* Slurm cannot append: what two nodes write at once, one of them writes again. On a node, steps take turns by the lock. `first`: no node but
  * the job's now has anything to say of it. */
-static int write_entry(uint32_t job, const char *entry, bool first)
+static int write_entry(uint32_t uid, uint32_t job, const char *entry, bool first)
 {
-        uint32_t nodes = 1;
-        char *before = NULL, *after = NULL;
-        int r = -1;
+        uint32_t nodes = 1, of_job = 0;
+        char *before, *after;
         for (unsigned i = 0; i < TRIES; i++) {
-                r = comment_of(job, &nodes, &before);
-                if (r < 0)
-                        break;
-                after = fgi_slurm_comment(before, entry);
-                bool there = after && strcmp(before, after) == 0;
-                r = !after ? -1 : there ? 0 : put(job, after);
-                free(before);
+                int r = comment_of(job, &nodes, &of_job, &before);
+                if (r == 0)
+                        r = add_entry(uid, of_job, before, entry, &after);
+                if (r != 1)
+                        return r;
+                r = put(job, after);
                 free(after);
-                if (r < 0 || there || (first && nodes < 2))
-                        break;
-                nanosleep(&(struct timespec){.tv_nsec = 20000000 + (getpid() % 16) * 1000000}, NULL);
+                if (r < 0 || (first && nodes < 2))
+                        return r;
+                rest(20 + getpid() % 16);
         }
-        return r;
+        return -EBUSY;
 }
 
 /* Steps of one node, one after the other: what is written last is the newest. Whoever may read the folder may lock it as well, so that it is
@@ -74,7 +99,7 @@ static int lock_node(const char *socket)
                 *slash = '\0';
         int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         for (unsigned i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && i < 100; i++)
-                nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+                rest(5);
         return fd;
 }
 
@@ -86,9 +111,31 @@ void fgi_slurm_entry(const struct fgi_slurm_job *job, const char *node, const st
         snprintf(ret, len, "%s%s:vgpus=%u,gpu_us=%" PRIu64, node, restarts, use->vgpus, use->gpu_us);
 }
 
-static void not_taken(uint32_t job, const char *entry, const char *why, char *error, size_t len)
+static const char *reason(int r)
 {
-        snprintf(error, len, "job %" PRIu32 ": its use (%s) is in FastGPU's ledger alone, Slurm did not take it: %s", job, entry, why);
+        switch (r) {
+        case -EALREADY:
+                return slurm_strerror(slurm_get_errno());
+        case -EHOSTDOWN:
+                return "slurmctld or slurmdbd does not answer";
+        case -EPERM:
+                return "the vGPUs were not of the job's user";
+        case -ENOTSUP:
+                return "the job is over, and the cluster has no slurmdbd";
+        case -ENOENT:
+                return "neither slurmctld nor slurmdbd knows the job";
+        case -EAGAIN:
+                return "slurmdbd has no end of the job";
+        case -EBUSY:
+                return "whatever is written of it others overwrite at once";
+        default:
+                return strerror(-r);
+        }
+}
+
+static void not_taken(uint32_t job, const char *entry, int r, char *error, size_t len)
+{
+        snprintf(error, len, "job %" PRIu32 ": its use (%s) is in FastGPU's ledger alone, Slurm did not take it: %s", job, entry, reason(r));
 }
 
 int fgi_slurm_account(const struct fgi_slurm_job *job, const char *node, char *error, size_t len)
@@ -99,9 +146,9 @@ int fgi_slurm_account(const struct fgi_slurm_job *job, const char *node, char *e
         int r = fgi_slurm_job_use(job, &use, error, len);
         if (r == 0) {
                 fgi_slurm_entry(job, node, &use, entry, sizeof entry);
-                r = write_entry(job->id, entry, job->restarts == 0);
+                r = write_entry(job->uid, job->id, entry, job->restarts == 0);
                 if (r < 0)
-                        not_taken(job->id, entry, slurm_strerror(slurm_get_errno()), error, len);
+                        not_taken(job->id, entry, r, error, len);
         }
         if (lock >= 0)
                 close(lock);
@@ -109,37 +156,44 @@ int fgi_slurm_account(const struct fgi_slurm_job *job, const char *node, char *e
 }
 
 /* As write_entry(): nodes that come back at once may each have something to say of a job. */
-static int write_late(uint32_t job, const char *entry)
+static int write_record(struct fgi_slurm_database *db, uint32_t uid, uint32_t job, const char *entry)
 {
-        char *before = NULL;
-        int r = -EAGAIN;
-        for (unsigned i = 0; i < LATE_TRIES && r == -EAGAIN; i++) {
-                r = fgi_slurm_database_read(job, &before);
-                if (r == 0) {
-                        char *after = fgi_slurm_comment(before, entry);
-                        bool there = after && strcmp(before, after) == 0;
-                        r = !after ? -ENOMEM : there ? 0 : fgi_slurm_database_write(job, after);
-                        r = r == 0 && !there ? -EAGAIN : r; /* and look whether it stayed */
-                        free(before);
-                        free(after);
-                }
-                if (r == -EAGAIN)
-                        nanosleep(&(struct timespec){.tv_nsec = 200000000 + (getpid() % 16) * 10000000}, NULL);
+        uint32_t of_job = 0;
+        char *before, *after;
+        for (unsigned i = 0; i < TRIES; i++) {
+                int r = fgi_slurm_database_read(db, job, &of_job, &before);
+                if (r == 0)
+                        r = add_entry(uid, of_job, before, entry, &after);
+                if (r != 1)
+                        return r;
+                r = fgi_slurm_database_write(db, job, after);
+                free(after);
+                if (r < 0)
+                        return r;
+                rest(20 + getpid() % 16);
         }
-        return r;
+        return -EBUSY;
 }
 
-int fgi_slurm_account_late(const struct fgi_slurm_config *config, uint32_t job, const char *entry, char *error, size_t len)
+int fgi_slurm_account_late(struct fgi_slurm_teller *teller, uint32_t uid, uint32_t job, const char *entry, char *error, size_t len)
 {
-        int lock = lock_node(config->socket);
-        int taken = write_entry(job, entry, false);
+        int lock = lock_node(teller->config->socket);
+        int r = write_entry(uid, job, entry, false), known = r;
         if (lock >= 0)
                 close(lock);
-        if (taken == 0)
-                return 0;
-        const char *why = slurm_strerror(slurm_get_errno());
-        int r = write_late(job, entry);
+        if (r == -EALREADY || r == -ENOENT) {
+                r = teller->database ? 0 : fgi_slurm_database_open(&teller->database);
+                if (r == 0)
+                        r = write_record(teller->database, uid, job, entry);
+                /* slurmctld tells slurmdbd of its jobs when it can. */
+                if (r == -ENOENT && known != -ENOENT)
+                        r = -EAGAIN;
+        }
+        if (r == -EHOSTDOWN) {
+                fgi_slurm_database_close(teller->database);
+                teller->database = NULL;
+        }
         if (r < 0)
-                not_taken(job, entry, r == -EAGAIN ? "its database has no end of the job" : r == -ENOENT ? why : strerror(-r), error, len);
+                not_taken(job, entry, r, error, len);
         return r;
 }

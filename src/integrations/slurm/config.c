@@ -26,8 +26,9 @@ int fgi_slurm_config_read(int argc, char **argv, const char *node, const char *a
                 const char *name;
                 char *to;
                 size_t size;
-        } table[] = {{"socket=", ret->socket, sizeof ret->socket}, {"prefix=", ret->prefix, sizeof ret->prefix}, {"project=", ret->project, sizeof ret->project}};
-        *ret = (struct fgi_slurm_config){.socket = FGI_SLURM_SOCKET, .prefix = FGI_SLURM_PREFIX};
+        } table[] = {{"socket=", ret->socket, sizeof ret->socket}, {"prefix=", ret->prefix, sizeof ret->prefix}, {"project=", ret->project, sizeof ret->project},
+                     {"untold=", ret->untold, sizeof ret->untold}};
+        *ret = (struct fgi_slurm_config){.socket = FGI_SLURM_SOCKET, .prefix = FGI_SLURM_PREFIX, .untold = FGI_SLURM_UNTOLD};
         for (int i = 0; i < argc; i++) {
                 bool found = strcmp(argv[i], "devices=slurm") == 0, fits = true;
                 ret->devices |= found;
@@ -37,7 +38,7 @@ int fgi_slurm_config_read(int argc, char **argv, const char *node, const char *a
                                 fits = fill(table[k].to, table[k].size, argv[i] + strlen(table[k].name), node, account);
                         }
                 if (!found || !fits) {
-                        snprintf(error, len, "plugstack.conf: \"%.80s\" %s; there are socket=PATH, prefix=FOLDER, project=NAME and devices=slurm", argv[i],
+                        snprintf(error, len, "plugstack.conf: \"%.80s\" %s; there are socket=PATH, prefix=FOLDER, project=NAME, untold=FOLDER and devices=slurm", argv[i],
                                  found ? "is too long" : "is no word of this plugin's");
                         return -EINVAL;
                 }

@@ -10,13 +10,41 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct fgi_slurm_database {
+        slurm_conf_t *conf;
+        void *connection;
+};
+
 /* What is asked for: one job of this cluster. */
 struct query {
         slurmdb_job_cond_t cond;
         slurm_selected_step_t job;
-        slurm_conf_t *conf;
-        void *connection;
 };
+
+void fgi_slurm_database_close(struct fgi_slurm_database *db)
+{
+        if (db && db->connection)
+                slurmdb_connection_close(&db->connection);
+        if (db && db->conf)
+                slurm_free_ctl_conf(db->conf);
+        free(db);
+}
+
+int fgi_slurm_database_open(struct fgi_slurm_database **ret)
+{
+        uint16_t persistent = 0;
+        struct fgi_slurm_database *db = calloc(1, sizeof *db);
+        int r = !db ? -ENOMEM : slurm_load_ctl_conf(0, &db->conf) != SLURM_SUCCESS ? -EHOSTDOWN : 0;
+        if (r == 0 && (!db->conf->accounting_storage_type || !strstr(db->conf->accounting_storage_type, "slurmdbd")))
+                r = -ENOTSUP;
+        if (r == 0 && !(db->connection = slurmdb_connection_get(&persistent)))
+                r = -EHOSTDOWN;
+        if (r < 0)
+                fgi_slurm_database_close(db);
+        else
+                *ret = db;
+        return r;
+}
 
 static void close_query(struct query *q)
 {
@@ -24,56 +52,53 @@ static void close_query(struct query *q)
                 slurm_list_destroy(q->cond.step_list);
         if (q->cond.cluster_list)
                 slurm_list_destroy(q->cond.cluster_list);
-        if (q->connection)
-                slurmdb_connection_close(&q->connection);
-        if (q->conf)
-                slurm_free_ctl_conf(q->conf);
 }
 
-static int open_query(struct query *q, uint32_t job)
+static int open_query(const struct fgi_slurm_database *db, struct query *q, uint32_t job)
 {
-        uint16_t persistent = 0;
         *q = (struct query){.cond = {.flags = JOBCOND_FLAG_NO_STEP | JOBCOND_FLAG_NO_TRUNC, .db_flags = SLURMDB_JOB_FLAG_NOTSET},
                             .job = {.array_task_id = NO_VAL, .het_job_offset = NO_VAL, .step_id = {.job_id = job, .step_id = NO_VAL, .step_het_comp = NO_VAL}}};
-        if (slurm_load_ctl_conf(0, &q->conf) != SLURM_SUCCESS || !q->conf->accounting_storage_type || !strstr(q->conf->accounting_storage_type, "slurmdbd"))
-                return -ENOENT;
-        q->connection = slurmdb_connection_get(&persistent);
         q->cond.step_list = slurm_list_create(NULL);
         q->cond.cluster_list = slurm_list_create(NULL);
-        if (!q->connection || !q->cond.step_list || !q->cond.cluster_list)
-                return -EIO;
+        if (!q->cond.step_list || !q->cond.cluster_list)
+                return -ENOMEM;
         slurm_list_append(q->cond.step_list, &q->job);
-        slurm_list_append(q->cond.cluster_list, q->conf->cluster_name);
+        slurm_list_append(q->cond.cluster_list, db->conf->cluster_name);
         return 0;
 }
 
-/* The job's last run, to be freed; the number of an array's last job is the whole array's, too. */
-static slurmdb_job_rec_t *find(struct query *q, uint32_t job)
+/* The job's last run, to be freed; the number of an array's last job is the whole array's, too. No list is no answer, an empty one is one. */
+static int find(const struct fgi_slurm_database *db, struct query *q, uint32_t job, slurmdb_job_rec_t **ret)
 {
-        slurmdb_job_rec_t *record, *ret = NULL;
-        List all = slurmdb_jobs_get(q->connection, &q->cond);
-        while (all && (record = slurm_list_pop(all)) != NULL) {
-                if (record->jobid == job && (!ret || record->submit > ret->submit)) {
-                        slurmdb_job_rec_t *older = ret;
-                        ret = record;
+        slurmdb_job_rec_t *record;
+        *ret = NULL;
+        List all = slurmdb_jobs_get(db->connection, &q->cond);
+        if (!all)
+                return -EHOSTDOWN;
+        while ((record = slurm_list_pop(all)) != NULL) {
+                if (record->jobid == job && (!*ret || record->submit > (*ret)->submit)) {
+                        slurmdb_job_rec_t *older = *ret;
+                        *ret = record;
                         record = older;
                 }
                 if (record)
                         slurmdb_destroy_job_rec(record);
         }
-        if (all)
-                slurm_list_destroy(all);
-        return ret;
+        slurm_list_destroy(all);
+        return *ret ? 0 : -ENOENT;
 }
 
-int fgi_slurm_database_read(uint32_t job, char **ret)
+int fgi_slurm_database_read(struct fgi_slurm_database *db, uint32_t job, uint32_t *ret_uid, char **ret)
 {
         struct query q;
-        int r = open_query(&q, job);
-        slurmdb_job_rec_t *record = r == 0 ? find(&q, job) : NULL;
+        slurmdb_job_rec_t *record = NULL;
+        int r = open_query(db, &q, job);
         if (r == 0)
-                r = !record ? -ENOENT : !record->end ? -EAGAIN : 0;
+                r = find(db, &q, job, &record);
+        if (r == 0 && !record->end)
+                r = -EAGAIN;
         if (r == 0) {
+                *ret_uid = record->uid;
                 *ret = strdup(record->admin_comment ? record->admin_comment : "");
                 r = *ret ? 0 : -ENOMEM;
         }
@@ -83,19 +108,20 @@ int fgi_slurm_database_read(uint32_t job, char **ret)
         return r;
 }
 
-int fgi_slurm_database_write(uint32_t job, const char *comment)
+int fgi_slurm_database_write(struct fgi_slurm_database *db, uint32_t job, const char *comment)
 {
         struct query q;
-        slurmdb_job_rec_t change = {.admin_comment = (char *)comment, .derived_ec = NO_VAL, .array_task_id = NO_VAL};
-        int r = open_query(&q, job);
-        slurmdb_job_rec_t *record = r == 0 ? find(&q, job) : NULL;
+        slurmdb_job_rec_t change = {.admin_comment = (char *)comment, .derived_ec = NO_VAL, .array_task_id = NO_VAL}, *record = NULL;
+        int r = open_query(db, &q, job);
+        if (r == 0)
+                r = find(db, &q, job, &record);
         if (record && record->array_job_id) {
                 q.job.step_id.job_id = record->array_job_id;
                 q.job.array_task_id = record->array_task_id;
         }
-        List changed = record ? slurmdb_job_modify(q.connection, &q.cond, &change) : NULL;
+        List changed = record ? slurmdb_job_modify(db->connection, &q.cond, &change) : NULL;
         if (r == 0)
-                r = changed && slurmdb_connection_commit(q.connection, true) == SLURM_SUCCESS ? 0 : -EIO;
+                r = changed && slurmdb_connection_commit(db->connection, true) == SLURM_SUCCESS ? 0 : -EIO;
         if (changed)
                 slurm_list_destroy(changed);
         if (record)

@@ -159,34 +159,41 @@ static bool next_set(const char **at, struct set *ret)
         return false;
 }
 
-/* As root: is he who has the set the user of the job? Anybody may name a set of his own after another's job. */
-static bool owns(const struct fgi_slurm_job *job, const char *owner)
+/* Who has the set, as root asks; false: nobody who has jobs. */
+static bool uid_of(const struct fgi_slurm_config *config, const char *owner, uint32_t *ret)
 {
         char path[128];
         struct fgi_slurm_reply reply;
         unsigned count = 0;
-        uint64_t uid = 0;
+        *ret = FGI_SLURM_ANYONE;
         /* Root, or whoever it is while the daemon has no users. */
         if (strcmp(owner, "operator") == 0)
                 return true;
         snprintf(path, sizeof path, "/v1/users/%s", owner);
-        if (fgi_slurm_ask(job->config->socket, "GET", path, NULL, &reply) < 0)
+        if (fgi_slurm_ask(config->socket, "GET", path, NULL, &reply) < 0)
                 return false;
         if (reply.status == 200)
-                uid = fgi_slurm_sum(reply.body, "uid", &count);
+                *ret = (uint32_t)fgi_slurm_sum(reply.body, "uid", &count);
         free(reply.body);
-        return count && uid && uid == job->uid;
+        return count && *ret;
 }
 
-typedef int set_fn(const struct fgi_slurm_job *job, struct fgi_slurm_use *use, char *error, size_t len);
+/* Anybody may name a set of his own after another's job. */
+static bool owns(const struct fgi_slurm_job *job, const char *owner)
+{
+        uint32_t uid;
+        return uid_of(job->config, owner, &uid) && (uid == FGI_SLURM_ANYONE || uid == job->uid);
+}
+
+typedef int set_fn(const struct fgi_slurm_job *job, void *data, char *error, size_t len);
 
 /* The job's user has made it in his own project, unless plugstack.conf names one; root, who asks now, has another, so it is looked up. */
-static int with_set(const struct fgi_slurm_job *job, set_fn *what, struct fgi_slurm_use *use, char *error, size_t len)
+static int with_set(const struct fgi_slurm_job *job, set_fn *what, void *data, char *error, size_t len)
 {
         struct fgi_slurm_reply reply;
         struct set set;
         if (*job->config->project)
-                return what(job, use, error, len);
+                return what(job, data, error, len);
         int r = fgi_slurm_ask(job->config->socket, "GET", "/v1/vgpus", NULL, &reply);
         if (r < 0)
                 return unreachable(job, r, error, len), r;
@@ -200,13 +207,13 @@ static int with_set(const struct fgi_slurm_job *job, set_fn *what, struct fgi_sl
                         continue;
                 memcpy(its.project, set.project, sizeof its.project);
                 same.config = &its;
-                r = what(&same, use, error, len);
+                r = what(&same, data, error, len);
         }
         free(reply.body);
         return r;
 }
 
-static int tell(const struct fgi_slurm_job *job, struct fgi_slurm_use *ret, char *error, size_t len)
+static int tell(const struct fgi_slurm_job *job, void *ret, char *error, size_t len)
 {
         char path[160];
         path_of(job, path, sizeof path);
@@ -220,16 +227,28 @@ int fgi_slurm_job_use(const struct fgi_slurm_job *job, struct fgi_slurm_use *ret
         return with_set(job, tell, ret, error, len);
 }
 
-static int end(const struct fgi_slurm_job *job, bool force, struct fgi_slurm_use *ret, char *error, size_t len)
+struct ending {
+        fgi_slurm_left_fn *left;
+        void *data;
+        bool sweep;
+};
+
+/* First its use is written down, then it goes: whoever is ended in between begins again. A sweep ends no programs: what still uses a set is a
+ * running job's. An epilog takes the vGPUs away in any case, for the next job is to have them. */
+static int end(const struct fgi_slurm_job *job, void *data, char *error, size_t len)
 {
+        const struct ending *ending = data;
         char path[160], delete[176];
         struct fgi_slurm_reply reply;
-        *ret = (struct fgi_slurm_use){0};
+        struct fgi_slurm_use use = {0};
         path_of(job, path, sizeof path);
-        int r = use_of(job, path, ret, error, len);
+        int r = use_of(job, path, &use, error, len);
         if (r)
                 return r < 0 ? r : 0;
-        snprintf(delete, sizeof delete, "%s%s", path, force ? "?force=1" : "");
+        r = ending->left(job, &use, ending->data);
+        if (r < 0 && ending->sweep)
+                return r;
+        snprintf(delete, sizeof delete, "%s%s", path, ending->sweep ? "" : "?force=1");
         r = fgi_slurm_ask(job->config->socket, "DELETE", delete, NULL, &reply);
         if (r < 0)
                 return unreachable(job, r, error, len), r;
@@ -239,30 +258,21 @@ static int end(const struct fgi_slurm_job *job, bool force, struct fgi_slurm_use
         return r;
 }
 
-static int end_by_force(const struct fgi_slurm_job *job, struct fgi_slurm_use *ret, char *error, size_t len)
-{
-        return end(job, true, ret, error, len);
-}
-
 int fgi_slurm_job_end(const struct fgi_slurm_job *job, fgi_slurm_left_fn *left, void *data, char *error, size_t len)
 {
         struct fgi_slurm_job run = *job;
-        struct fgi_slurm_use use;
+        struct ending ending = {left, data, false};
         int r = 0;
-        for (run.restarts = 0; run.restarts <= job->restarts && r == 0; run.restarts++) {
-                use = (struct fgi_slurm_use){0};
-                r = with_set(&run, end_by_force, &use, error, len);
-                if (use.vgpus)
-                        left(&run, &use, data);
-        }
+        for (run.restarts = 0; run.restarts <= job->restarts && r == 0; run.restarts++)
+                r = with_set(&run, end, &ending, error, len);
         return r;
 }
 
 int fgi_slurm_job_sweep(const struct fgi_slurm_config *config, fgi_slurm_left_fn *left, void *data)
 {
-        char error[FGI_SLURM_TEXT], path[160];
+        char error[FGI_SLURM_TEXT];
         struct fgi_slurm_reply reply;
-        struct fgi_slurm_use use;
+        struct ending ending = {left, data, true};
         struct set set;
         int r = fgi_slurm_ask(config->socket, "GET", "/v1/vgpus", NULL, &reply);
         if (r < 0)
@@ -272,13 +282,8 @@ int fgi_slurm_job_sweep(const struct fgi_slurm_config *config, fgi_slurm_left_fn
                 struct fgi_slurm_config its = *config;
                 memcpy(its.project, set.project, sizeof its.project);
                 set.job.config = &its;
-                path_of(&set.job, path, sizeof path);
-                if (use_of(&set.job, path, &use, error, sizeof error) != 0)
-                        continue;
-                left(&set.job, &use, data);
-                /* Without force: what programs still use is refused, and is a running job's. */
-                if (end(&set.job, false, &use, error, sizeof error) != 0)
-                        left(&set.job, NULL, data);
+                if (uid_of(config, set.owner, &set.job.uid))
+                        end(&set.job, &ending, error, sizeof error);
         }
         free(reply.body);
         return 0;

@@ -20,6 +20,8 @@
 SPANK_PLUGIN(fastgpu, 1);
 #pragma GCC visibility pop
 
+#define PATIENCE 30000 /* ms that Slurm's daemons are given to learn of a job's end, or to come back */
+
 #define EXPORT __attribute__((visibility("default")))
 
 static int take_gpus(int val, const char *arg, int remote);
@@ -194,29 +196,48 @@ EXPORT int slurm_spank_task_exit(spank_t sp, int argc, char **argv)
         return 0;
 }
 
-static void keep(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *node)
+static int keep(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *node)
 {
-        int r = fgi_slurm_untold_keep(job, node, use);
+        char entry[FGI_SLURM_ENTRY];
+        fgi_slurm_entry(job, node, use, entry, sizeof entry);
+        int r = fgi_slurm_untold_keep(config.untold, job->uid, job->id, entry);
         if (r < 0)
-                slurm_error("fastgpu: job %" PRIu32 ": what it used is not written down: %s", job->id, strerror(-r));
+                slurm_error("fastgpu: job %" PRIu32 ": its use (%s) cannot be kept in %s until Slurm takes it: %s; untold=FOLDER in plugstack.conf names another", job->id,
+                            entry, config.untold, strerror(-r));
+        return r;
 }
 
-static void failed(const char *why)
+static int tell(uint32_t uid, uint32_t job, const char *entry, bool last, void *teller)
 {
-        slurm_error("fastgpu: %s", why);
+        char why[FGI_SLURM_TEXT];
+        int r = fgi_slurm_account_late(teller, uid, job, entry, why, sizeof why);
+        /* What Slurm will never take; a job that it does not know may be on its way to slurmdbd. */
+        bool never = r == -ENOTSUP || r == -EPERM || (last && r == -ENOENT);
+        if (never || (r < 0 && last))
+                slurm_error("fastgpu: %s", why);
+        return never ? 0 : r;
+}
+
+static void tell_untold(void)
+{
+        struct fgi_slurm_teller teller = {.config = &config};
+        fgi_slurm_untold_tell(config.untold, PATIENCE, tell, &teller);
+        fgi_slurm_database_close(teller.database);
 }
 
 /* Of a job that was cancelled its last steps told nothing, since to slurmctld it was over. Slurm waits for an epilog, and for whoever has its
- * output. */
+ * output, and kills its group when it ends: before that the teller is out of it. */
 static void tell_later(void)
 {
-        if (fork() != 0)
+        pid_t teller = fgi_slurm_untold_any(config.untold) ? fork() : -1;
+        if (teller > 0)
+                setpgid(teller, teller);
+        if (teller != 0)
                 return;
-        setsid();
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
         for (int fd = 0; null >= 0 && fd < 3; fd++)
                 dup2(null, fd);
-        fgi_slurm_untold_tell(&config, failed);
+        tell_untold();
         _exit(0);
 }
 
@@ -272,7 +293,7 @@ static void sweep(spank_t sp, int argc, char **argv)
         int r = fgi_slurm_job_sweep(&config, keep, node);
         if (r < 0)
                 slurm_error("fastgpu: fastgpud does not answer at %s: %s; steps with --fastgpu will be refused here", config.socket, strerror(-r));
-        fgi_slurm_untold_tell(&config, failed);
+        tell_untold();
         _exit(0);
 }
 

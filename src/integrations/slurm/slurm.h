@@ -14,6 +14,8 @@
 #define FGI_SLURM_PREFIX "/usr/local"
 #endif
 #define FGI_SLURM_SOCKET  "/run/fastgpu/api.sock"
+#define FGI_SLURM_UNTOLD  "/var/lib/fastgpu/slurm-untold"
+#define FGI_SLURM_ANYONE  UINT32_MAX /* in place of a uid: of the operator's sets, who is anyone until the daemon has users */
 #define FGI_SLURM_TEXT    512u
 #define FGI_SLURM_ENTRY   320u
 #define FGI_SLURM_GPUS    64u
@@ -41,6 +43,7 @@ struct fgi_slurm_config {
         char socket[108]; /* sun_path's size */
         char prefix[256]; /* below it lib/fastgpu */
         char project[64]; /* "": whatever the daemon makes of it */
+        char untold[128]; /* where is kept what Slurm has not taken yet */
         bool devices;     /* vGPUs go to the device that Slurm chose */
 };
 
@@ -90,11 +93,12 @@ struct fgi_slurm_use {
 };
 /* Negative errno with a sentence when the daemon does not tell. */
 int fgi_slurm_job_use(const struct fgi_slurm_job *job, struct fgi_slurm_use *ret, char *error, size_t len);
-typedef void fgi_slurm_left_fn(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *data);
-/* Ends what still runs in them and takes them away, those of earlier runs too; `left` is told of each. 0, or negative errno with a sentence. */
+/* Is told of a set before it is taken away; the job's `uid` is the set's owner's. 0, or negative errno: it is written down nowhere. */
+typedef int fgi_slurm_left_fn(const struct fgi_slurm_job *job, const struct fgi_slurm_use *use, void *data);
+/* Ends what still runs in them and takes them away, those of earlier runs too. 0, or negative errno with a sentence. */
 int fgi_slurm_job_end(const struct fgi_slurm_job *job, fgi_slurm_left_fn *left, void *data, char *error, size_t len);
-/* Takes away those of jobs that are no longer here: nothing runs in them. `left` is told of each before that, and without `use` of one that
- * is a running job's after all. */
+/* Takes away those of jobs that are no longer here: nothing runs in them. `left` is told of running jobs' as well, which stay, as do sets of
+ * which it could write down nothing. */
 int fgi_slurm_job_sweep(const struct fgi_slurm_config *config, fgi_slurm_left_fn *left, void *data);
 
 /* --- comment.c --- */
@@ -109,24 +113,36 @@ char *fgi_slurm_comment(const char *before, const char *entry);
 int fgi_slurm_account(const struct fgi_slurm_job *job, const char *node, char *error, size_t len);
 /* "n1.2:vgpus=1,gpu_us=7", of its third run. */
 void fgi_slurm_entry(const struct fgi_slurm_job *job, const char *node, const struct fgi_slurm_use *use, char *ret, size_t len);
-/* The same of a job that may be over: then into what Slurm's database has of it, once that has its end, which is waited for. -ENOENT: nothing
- * knows of the job any more. */
-int fgi_slurm_account_late(const struct fgi_slurm_config *config, uint32_t job, const char *entry, char *error, size_t len);
+
+struct fgi_slurm_teller {
+        const struct fgi_slurm_config *config;
+        struct fgi_slurm_database *database; /* NULL until it is needed */
+};
+/* The same of a job that may be over: then into what Slurm's database has of it. 0, or with a sentence -EAGAIN: that has no end of it yet;
+ * -EBUSY, -EIO, …: not now; -EHOSTDOWN: nor anything else; -ENOENT: nothing knows of the job; -ENOTSUP: there is no database; -EPERM: the job is
+ * not that user's. */
+int fgi_slurm_account_late(struct fgi_slurm_teller *teller, uint32_t uid, uint32_t job, const char *entry, char *error, size_t len);
 
 /* --- untold.c: what a node has yet to tell of jobs that are gone from it --- */
 
-/* Of each a file beside the daemon's socket, until Slurm has it: whoever is ended meanwhile goes on with the next start, and what is told
- * twice is the same entry. `use` NULL: forgets it. 0 or negative errno. */
-int fgi_slurm_untold_keep(const struct fgi_slurm_job *job, const char *node, const struct fgi_slurm_use *use);
-/* Tells them all; `failed` of each that Slurm did not take, which stays unless there is nothing that ever would. */
-void fgi_slurm_untold_tell(const struct fgi_slurm_config *config, void (*failed)(const char *why));
+/* Until Slurm has it: whoever is ended meanwhile goes on with the next start, and what is told twice is the same entry. 0 or negative errno. */
+int fgi_slurm_untold_keep(const char *folder, uint32_t uid, uint32_t job, const char *entry);
+bool fgi_slurm_untold_any(const char *folder);
+/* 0: it is not to be told again; -EHOSTDOWN: nor need others be tried now; else it stays. `last`: nobody asks again soon. */
+typedef int fgi_slurm_tell_fn(uint32_t uid, uint32_t job, const char *entry, bool last, void *data);
+/* Tells them all, by one process of a node at a time, and those again that stay, until none has come or gone for `patience` ms. */
+void fgi_slurm_untold_tell(const char *folder, unsigned patience, fgi_slurm_tell_fn *tell, void *data);
 
 /* --- database.c: Slurm's database, slurmdbd --- */
 
-/* 0: *ret is the comment of the job, which has ended, to be freed; -EAGAIN: it has no end there yet; -ENOENT: there is no such job, or no
- * database. */
-int fgi_slurm_database_read(uint32_t job, char **ret);
-/* Of the same job; 0, or -EIO. */
-int fgi_slurm_database_write(uint32_t job, const char *comment);
+struct fgi_slurm_database;
+/* 0, -ENOTSUP: the cluster has none, -EHOSTDOWN: it or slurmctld does not answer, -ENOMEM. */
+int fgi_slurm_database_open(struct fgi_slurm_database **ret);
+void fgi_slurm_database_close(struct fgi_slurm_database *db);
+/* 0: *ret is the comment of the job, which has ended, to be freed; -EAGAIN: it has no end there yet; -ENOENT: there is no such job;
+ * -EHOSTDOWN: no answer. */
+int fgi_slurm_database_read(struct fgi_slurm_database *db, uint32_t job, uint32_t *ret_uid, char **ret);
+/* Of the same job; the same, or -EIO: it was refused. */
+int fgi_slurm_database_write(struct fgi_slurm_database *db, uint32_t job, const char *comment);
 
 #endif
