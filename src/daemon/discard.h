@@ -6,7 +6,7 @@
 
 #include "daemon/fair.h"
 
-#define FGD_DISCARD_NS    1000000u /* from one read, of some 8 KiB, to the next: one hundredth of the thread's time */
+#define FGD_DISCARD_NS    1000000u /* from one read, of 8 KiB, to the next: a few hundredths of the thread's time */
 #define FGD_DISCARD_SAVED 64u      /* so many at once after a pause: who sends half a megabyte too much is told so without delay */
 
 struct fgd_discard;

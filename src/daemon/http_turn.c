@@ -7,7 +7,7 @@
 #include "daemon/discard.h"
 #include "daemon/manager.h"
 
-#define READ_NS 35000 /* what it takes the library and the kernel to read what they read at once, some 16 KiB */
+#define READ_NS 35000 /* what it takes the library and the kernel to read what they read at once, 8 KiB */
 
 void fgd_turn_leave(struct fgd_exchange *e)
 {
