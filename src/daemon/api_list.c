@@ -170,7 +170,7 @@ void fgd_listings_free(struct fgd_manager *m)
         struct fgd_listing *l;
         while ((l = TAILQ_FIRST(&m->listings))) {
                 TAILQ_REMOVE(&m->listings, l, order);
-                fgd_fair_remove(m->fair, &l->task);
+                fgd_fair_remove(&l->task);
                 clear(l);
                 free(l);
         }

@@ -71,11 +71,6 @@ struct fgd_task *fgd_discard_pop(struct fgd_discard *d, uint64_t now)
         return task;
 }
 
-void fgd_discard_leave(struct fgd_discard *d, struct fgd_task *task)
-{
-        fgd_fair_remove(d->fair, task);
-}
-
 static void arm(struct fgd_discard *d)
 {
         sd_event_source_set_time(d->timer, d->next / FG_NSEC_PER_USEC + 1);

@@ -6,7 +6,7 @@
 
 #include "daemon/fair.h"
 
-#define FGD_DISCARD_NS    1000000u /* from one read, of some 8 KiB, to the next: one hundredth of the thread's time */
+#define FGD_DISCARD_NS    1000000u /* from one read, of 8 KiB, to the next: a few hundredths of the thread's time */
 #define FGD_DISCARD_SAVED 64u      /* so many at once after a pause: who sends half a megabyte too much is told so without delay */
 
 struct fgd_discard;
@@ -15,12 +15,10 @@ struct fgd_discard *fgd_discard_new(void);
 void fgd_discard_free(struct fgd_discard *discard); /* NULL is fine; tasks are their owners' */
 /* Whether one more read is made now; otherwise it is to be pushed. */
 bool fgd_discard_admits(struct fgd_discard *discard, uint64_t now);
-/* false: out of memory. */
+/* fgd_fair_remove() takes it out. false: out of memory. */
 bool fgd_discard_push(struct fgd_discard *discard, uint64_t key, struct fgd_task *task);
 /* Whose read is made now; NULL: nobody's yet. */
 struct fgd_task *fgd_discard_pop(struct fgd_discard *discard, uint64_t now);
-/* Takes it out of its queue. */
-void fgd_discard_leave(struct fgd_discard *discard, struct fgd_task *task);
 
 /* --- in the event loop --- */
 

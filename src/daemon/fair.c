@@ -10,6 +10,7 @@
 /* Active: he has tasks. */
 struct fgd_caller {
         struct fgd_node node;
+        struct fgd_fair *fair;
         uint64_t key, seen, turn;
         int64_t left; /* ns that he may be served before it is the next one's turn; below 0: he owes them */
         struct fgd_task_list tasks;
@@ -75,6 +76,7 @@ static struct fgd_caller *make(struct fgd_fair *fair, uint64_t key, uint64_t has
         caller = calloc(1, sizeof *caller);
         if (!caller)
                 return NULL;
+        caller->fair = fair;
         caller->key = key;
         caller->seen = now;
         caller->left = FGD_FAIR_CREDIT;
@@ -158,7 +160,7 @@ void fgd_fair_push_rest(struct fgd_fair *fair, struct fgd_caller *caller, struct
         TAILQ_INSERT_HEAD(&caller->tasks, task, order);
 }
 
-void fgd_fair_remove(struct fgd_fair *fair, struct fgd_task *task)
+void fgd_fair_remove(struct fgd_task *task)
 {
         struct fgd_caller *caller = task->caller;
         if (!caller)
@@ -166,7 +168,7 @@ void fgd_fair_remove(struct fgd_fair *fair, struct fgd_task *task)
         task->caller = NULL;
         TAILQ_REMOVE(&caller->tasks, task, order);
         if (TAILQ_EMPTY(&caller->tasks))
-                TAILQ_REMOVE(&fair->active, caller, active);
+                TAILQ_REMOVE(&caller->fair->active, caller, active);
 }
 
 struct fgd_task *fgd_fair_pop(struct fgd_fair *fair, struct fgd_caller **ret_caller)
@@ -180,7 +182,7 @@ struct fgd_task *fgd_fair_pop(struct fgd_fair *fair, struct fgd_caller **ret_cal
         if (!caller)
                 return NULL;
         struct fgd_task *task = TAILQ_FIRST(&caller->tasks);
-        fgd_fair_remove(fair, task);
+        fgd_fair_remove(task);
         TAILQ_REMOVE(&fair->age, caller, age); /* he is not forgotten while it is done */
         TAILQ_INSERT_TAIL(&fair->age, caller, age);
         *ret_caller = caller;

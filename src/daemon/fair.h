@@ -52,7 +52,7 @@ void fgd_fair_push_rest(struct fgd_fair *fair, struct fgd_caller *caller, struct
 /* The next task, and in *ret_caller whom to charge; NULL: there is none. */
 struct fgd_task *fgd_fair_pop(struct fgd_fair *fair, struct fgd_caller **ret_caller);
 /* Takes it out of its queue, if it is in one. */
-void fgd_fair_remove(struct fgd_fair *fair, struct fgd_task *task);
+void fgd_fair_remove(struct fgd_task *task);
 bool fgd_fair_is_empty(const struct fgd_fair *fair);
 
 /* --- fair_turn.c: the same in the event loop --- */

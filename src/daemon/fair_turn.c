@@ -6,9 +6,7 @@
 #include "daemon/fair.h"
 
 #include "base/clock.h"
-#include "daemon/http.h"
 #include "daemon/manager.h"
-#include "daemon/remote.h"
 
 #include <errno.h>
 #include <sys/eventfd.h>
@@ -29,9 +27,8 @@ static int on_turn(sd_event_source *source, int fd, uint32_t events, void *user)
                 fgd_fair_charge(m->fair, caller, end - at);
                 at = end;
         }
-        if (m->http)
-                fgd_http_drive(m->http);
-        fgd_remote_drive(m->remote);
+        if (m->look)
+                m->look(m);
         return sd_event_source_set_enabled(source, fgd_fair_is_empty(m->fair) ? SD_EVENT_OFF : SD_EVENT_ON);
 }
 

@@ -22,6 +22,7 @@ void fgd_http_drive(struct fgd_http *http)
         MHD_UNSIGNED_LONG_LONG timeout = 0;
         unsigned before = http->peers;
         fgd_fair_turn(http->manager->fair);
+        http->turn++;
         http->is_woken = false;
         sd_event_source_set_enabled(http->woken, SD_EVENT_OFF);
         MHD_run(http->daemon);
@@ -104,8 +105,6 @@ static int start(struct fgd_http *http, int socket, struct MHD_OptionItem *tls, 
         if (r >= 0)
                 r = sd_event_add_time_relative(m->event, &http->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, http);
         if (r >= 0)
-                r = fgd_peer_watch(http);
-        if (r >= 0)
                 r = fgd_pause_watch(http);
         return r < 0 ? fg_error_set(err, r, "cannot start the HTTP server: %m") : 0;
 }
@@ -120,7 +119,6 @@ int fgd_http_start(struct fgd_manager *m, int socket, struct MHD_OptionItem *tls
         }
         http->manager = m;
         TAILQ_INIT(&http->silent);
-        TAILQ_INIT(&http->sending);
         TAILQ_INIT(&http->waiting);
         TAILQ_INIT(&http->queued);
         TAILQ_INIT(&http->paused);
@@ -169,7 +167,6 @@ void fgd_http_free(struct fgd_http *http)
         if (http->daemon)
                 MHD_stop_daemon(http->daemon);
         fgd_lobby_free(http->lobby);
-        sd_event_source_disable_unref(http->deadline);
         sd_event_source_disable_unref(http->pause);
         free(http);
 }

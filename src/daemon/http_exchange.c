@@ -16,10 +16,11 @@
 #define REPLIES_MAX (256u << 20) /* all answers on their way; small ones always are */
 #define SMALL       (64u << 10)
 #define ONE_SOURCE  4u           /* a remote source may hold one part in so many */
-#define READ_ON_MAX (4u << 20)   /* a body up to here is read to its end before it is refused: the answer arrives */
-#define READ_ON_CHUNKED (16u << 20) /* one that does not say how long it is: the library lets us answer only at its end */
 #define PIECE_SMALL 4096u        /* reading so much of a body at once needs no turn of its own */
 #define TRIM_ABOVE  (256u << 10)
+
+#define READ_ON_MAX         (4u << 20)  /* a body up to here is read to its end before it is refused: the answer arrives */
+#define READ_ON_CHUNKED_MAX (16u << 20) /* one that does not say how long it is: the library lets us answer only at its end */
 
 void *fgd_exchange_new(void *user, const char *uri, struct MHD_Connection *connection)
 {
@@ -40,8 +41,10 @@ void *fgd_exchange_new(void *user, const char *uri, struct MHD_Connection *conne
         /* A kept connection may have been idle: the time of its next request begins with that. */
         if (e->peer && e->peer->served)
                 fgd_peer_enter(e->peer, FGD_PEER_SILENT);
-        if (e->peer)
+        if (e->peer) {
                 e->peer->asked = e->peer->asking = true;
+                e->peer->exchange = e;
+        }
         return e;
 }
 
@@ -292,7 +295,7 @@ enum MHD_Result fgd_exchange_step(void *user, struct MHD_Connection *connection,
                                   const char *data, size_t *size, void **exchange)
 {
         struct fgd_exchange *e = *exchange;
-        if (!e || (e->http->is_ending && !e->answered))
+        if (!e || (e->http->is_ending && !e->answered) || (e->peer && e->peer->state == FGD_PEER_GOING))
                 return MHD_NO;
         if (!e->started)
                 return begin(e, method);
@@ -300,7 +303,7 @@ enum MHD_Result fgd_exchange_step(void *user, struct MHD_Connection *connection,
                 size_t piece = *size;
                 append(e, data, piece);
                 *size = 0;
-                if (e->size > READ_ON_CHUNKED && !e->task.caller) /* one that waits for its turn cannot be ended before it has come */
+                if (e->size > READ_ON_CHUNKED_MAX && !e->task.caller) /* one that waits for its turn cannot be ended before it has come */
                         return give_up(e);
                 return (e->size > FGD_BODY_USER || piece > PIECE_SMALL) && !e->answered ? fgd_turn_read(e, is_kept(e)) : MHD_YES;
         }
@@ -325,6 +328,7 @@ void fgd_exchange_end(void *user, struct MHD_Connection *connection, void **exch
                         fgd_peer_malformed(e->peer, info->http_status); /* it was the library that refused it */
                 e->peer->served = true;
                 e->peer->asking = false;
+                e->peer->exchange = NULL;
                 fgd_peer_enter(e->peer, FGD_PEER_SILENT);
         }
         /* What was not parsed is one block, which goes by itself (main.c). */

@@ -33,12 +33,15 @@ struct fgd_peer {
         int fd;
         uid_t uid; /* of the process behind a unix socket; -1: not known, or remote */
         enum fgd_peer_state state;
-        uint64_t since; /* when the state began, later by what it was held; silent: when it was accepted, had its last answer or began its next
-                         * request */
-        uint64_t held;  /* since when the next piece of its body or answer waits for us, as far as `since` does not have it; 0: it does not */
-        bool served;    /* has had an answer */
+        uint64_t since; /* when the state began; silent: when it was accepted, had its last answer or began its next request */
+        uint64_t held;  /* since when the next piece of its body or answer waits for us; 0: it does not */
+        uint64_t kept;  /* ns that pieces of it waited for us before, in this state */
+        sd_event_source *timer;
+        uint64_t looked_at; /* when the timer goes off, which may be too early; UINT64_MAX: not at all */
+        bool served;        /* has had an answer */
         bool asked, asking; /* its first words were those of a request; so are the last, to which there is no answer yet */
-        TAILQ_ENTRY(fgd_peer) order; /* of http->silent or ->sending */
+        struct fgd_exchange *exchange; /* its request; NULL: there is none */
+        TAILQ_ENTRY(fgd_peer) order;   /* of http->silent */
 
         struct fgd_source *source; /* remote: where it comes from; NULL: the unix socket */
         TAILQ_ENTRY(fgd_peer) of_source;
@@ -51,8 +54,8 @@ struct fgd_peer {
 struct fgd_http {
         struct fgd_manager *manager;
         struct MHD_Daemon *daemon;
-        sd_event_source *io, *woken, *timer, *deadline;
-        uint64_t deadline_at; /* UINT64_MAX: not armed */
+        sd_event_source *io, *woken, *timer;
+        uint64_t turn; /* how often the library was let run */
         struct fgd_lobby *lobby; /* remote; NULL: the unix socket */
         unsigned limit, peers;
         size_t bodies, replies; /* bytes of unfinished requests and of unfinished answers */
@@ -60,7 +63,7 @@ struct fgd_http {
         struct fgd_exchange_list queued;    /* for their caller's turn */
         struct fgd_exchange_list paused;    /* answered with 429, to be told so later; oldest first */
         sd_event_source *pause;
-        struct fgd_peer_list silent, sending; /* oldest first; silent: the lobby too */
+        struct fgd_peer_list silent; /* oldest first, whether held or not, since the first makes room; the lobby too */
         struct fgd_peer *arriving; /* is being handed to the library */
         bool is_ending;            /* the daemon ends: nothing new is served */
         bool is_woken;             /* since the library began to run */
@@ -78,7 +81,7 @@ struct fgd_exchange {
         size_t reply_size;
         uint64_t caller;      /* in whose turn it is served; fair.h */
         struct fgd_task task;
-        bool is_discard; /* waits in the queue of those whose body is thrown away */
+        uint64_t read_turn; /* http->turn in which its body was last read */
         bool started, reading, too_large, too_much, waiting, answered, refused, told, has_turn;
         unsigned status, retry_after;
         uint64_t paused_at;
@@ -155,6 +158,8 @@ void fgd_turn_spent(struct fgd_exchange *exchange, uint64_t ns);
 enum MHD_Result fgd_turn_now(struct fgd_exchange *exchange);
 /* It waits no longer. */
 void fgd_turn_leave(struct fgd_exchange *exchange);
+/* Its connection is cut: if it waits, it waits no longer, so that the library lets go of it and of all that still lies in the socket. */
+void fgd_turn_end(struct fgd_exchange *exchange);
 
 /* --- http_pause.c: who asks too much is told so, but not at once --- */
 
@@ -171,7 +176,7 @@ struct fgd_peer *fgd_peer_new(struct fgd_http *http, int fd, struct fgd_source *
 void fgd_peer_free(struct fgd_peer *peer);
 /* Another state begins now; only from the lobby to silent the clock goes on. One that is going stays so. */
 void fgd_peer_enter(struct fgd_peer *peer, enum fgd_peer_state state);
-/* Its time stands still until it goes on, since it is we who keep it waiting. */
+/* Its time stands still until it goes on, since it is we who keep it waiting; its age, by which it makes room, does not. */
 void fgd_peer_hold(struct fgd_peer *peer);
 void fgd_peer_go_on(struct fgd_peer *peer);
 /* Cuts it off; one in the lobby is freed. */
@@ -180,7 +185,5 @@ void fgd_peer_cut(struct fgd_peer *peer);
 void fgd_peer_change(void *http, struct MHD_Connection *connection, void **peer, enum MHD_ConnectionNotificationCode code);
 /* What it sent is no request, or none that came to an end: counted in the audit. */
 void fgd_peer_malformed(const struct fgd_peer *peer, unsigned status);
-/* Sets up the watch over time. */
-int fgd_peer_watch(struct fgd_http *http);
 
 #endif

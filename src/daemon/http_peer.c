@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The library's own timeout ends connections that are idle: one byte every few seconds is enough to stay for ever, and to keep a
  * body's memory or an answer's. So a request must be complete within the option `request-timeout` of its beginning, and an answer
- * taken within a minute, which is as long as our client waits; while the next piece of either waits for its turn, no time goes by. */
+ * taken within a minute, which is as long as our client waits. While the next piece of either waits for its turn no time goes by, but of a request
+ * that is a minute at most: whoever is kept waiting for longer takes a place and the kernel's memory for nothing. */
 #include "daemon/http_lobby.h"
 
 #include "base/clock.h"
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define ANSWER_TIME   (60 * FG_NSEC_PER_SEC)
+#define KEPT_MAX      (60 * FG_NSEC_PER_SEC)
 #define ACCURACY_USEC 50000
 
 static uint64_t silent_time(const struct fgd_http *http)
@@ -21,99 +23,65 @@ static uint64_t silent_time(const struct fgd_http *http)
         return http->manager->options.value[FG_OPT_REQUEST_TIMEOUT] * FG_NSEC_PER_SEC;
 }
 
-/* The lists are in the order of `since`, and every peer of a list has as long: the first of each is the next to go, if it is not held. */
-static void arm(struct fgd_http *http)
-{
-        const struct fgd_peer *silent = TAILQ_FIRST(&http->silent), *sending = TAILQ_FIRST(&http->sending);
-        uint64_t at = silent ? silent->since + silent_time(http) : UINT64_MAX;
-        if (sending && sending->since + ANSWER_TIME < at)
-                at = sending->since + ANSWER_TIME;
-        /* Later is no reason to touch the timer: a request that ends in time leaves it as it is. */
-        if (at >= http->deadline_at)
-                return;
-        http->deadline_at = at;
-        sd_event_source_set_time(http->deadline, at / FG_NSEC_PER_USEC + 1);
-        sd_event_source_set_enabled(http->deadline, SD_EVENT_ONESHOT);
-}
-
-/* What it was held until now is none of its time; its place is after those who have less left. */
-static void catch_up(struct fgd_peer *peer, struct fgd_peer_list *list, uint64_t now)
-{
-        struct fgd_peer *after = peer, *next;
-        peer->since += now - peer->held;
-        peer->held = now;
-        while ((next = TAILQ_NEXT(after, order)) && next->since < peer->since)
-                after = next;
-        if (after == peer)
-                return;
-        TAILQ_REMOVE(list, peer, order);
-        TAILQ_INSERT_AFTER(list, after, peer, order);
-}
-
-/* Whose time is over; NULL: nobody's. */
-static struct fgd_peer *overdue(struct fgd_peer_list *list, uint64_t limit, uint64_t now)
-{
-        struct fgd_peer *peer;
-        while ((peer = TAILQ_FIRST(list)) && peer->since + limit <= now) {
-                if (!peer->held || peer->held == now)
-                        return peer;
-                catch_up(peer, list, now);
-        }
-        return NULL;
-}
-
-static int on_deadline(sd_event_source *source, uint64_t usec, void *user)
-{
-        struct fgd_http *http = user;
-        struct fgd_peer *peer;
-        uint64_t now = fg_now();
-        while ((peer = overdue(&http->silent, silent_time(http), now))) {
-                if (peer->asking)
-                        fgd_peer_malformed(peer, 408);
-                fgd_peer_cut(peer);
-        }
-        while ((peer = overdue(&http->sending, ANSWER_TIME, now)))
-                fgd_peer_cut(peer);
-        http->deadline_at = UINT64_MAX;
-        arm(http);
-        return 0;
-}
-
-int fgd_peer_watch(struct fgd_http *http)
-{
-        http->deadline_at = UINT64_MAX;
-        int r = sd_event_add_time(http->manager->event, &http->deadline, CLOCK_MONOTONIC, 0, ACCURACY_USEC, on_deadline, http);
-        return r < 0 ? r : sd_event_source_set_enabled(http->deadline, SD_EVENT_OFF);
-}
-
 static bool is_silent(const struct fgd_peer *peer)
 {
         return peer->state == FGD_PEER_LOBBY || peer->state == FGD_PEER_SILENT;
 }
 
-static void leave_list(struct fgd_peer *peer)
+/* UINT64_MAX: it may stay, for now. */
+static uint64_t deadline(const struct fgd_peer *peer)
 {
         if (is_silent(peer)) {
-                TAILQ_REMOVE(&peer->http->silent, peer, order);
-                if (peer->source)
-                        TAILQ_REMOVE(&peer->source->silent, peer, of_source);
-        } else if (peer->state == FGD_PEER_SENDING) {
-                TAILQ_REMOVE(&peer->http->sending, peer, order);
+                uint64_t kept = peer->held || peer->kept > KEPT_MAX ? KEPT_MAX : peer->kept;
+                return peer->since + silent_time(peer->http) + kept;
         }
+        return peer->state == FGD_PEER_SENDING && !peer->held ? peer->since + ANSWER_TIME + peer->kept : UINT64_MAX;
+}
+
+static void arm(struct fgd_peer *peer)
+{
+        uint64_t at = deadline(peer);
+        /* Later is no reason to touch the timer: a request that ends in time leaves it as it is. */
+        if (at >= peer->looked_at)
+                return;
+        peer->looked_at = at;
+        sd_event_source_set_time(peer->timer, at / FG_NSEC_PER_USEC + 1);
+        sd_event_source_set_enabled(peer->timer, SD_EVENT_ONESHOT);
+}
+
+static int on_time(sd_event_source *source, uint64_t usec, void *user)
+{
+        struct fgd_peer *peer = user;
+        peer->looked_at = UINT64_MAX;
+        if (deadline(peer) > fg_now()) {
+                arm(peer);
+                return 0;
+        }
+        if (is_silent(peer) && peer->asking)
+                fgd_peer_malformed(peer, 408);
+        fgd_peer_cut(peer);
+        return 0;
+}
+
+static void leave_list(struct fgd_peer *peer)
+{
+        if (!is_silent(peer))
+                return;
+        TAILQ_REMOVE(&peer->http->silent, peer, order);
+        if (peer->source)
+                TAILQ_REMOVE(&peer->source->silent, peer, of_source);
 }
 
 static void join_list(struct fgd_peer *peer)
 {
         peer->since = fg_now();
-        peer->held = 0;
+        peer->held = peer->kept = 0;
         if (is_silent(peer)) {
                 TAILQ_INSERT_TAIL(&peer->http->silent, peer, order);
                 if (peer->source)
                         TAILQ_INSERT_TAIL(&peer->source->silent, peer, of_source);
-        } else if (peer->state == FGD_PEER_SENDING) {
-                TAILQ_INSERT_TAIL(&peer->http->sending, peer, order);
         }
-        arm(peer->http);
+        arm(peer);
 }
 
 struct fgd_peer *fgd_peer_new(struct fgd_http *http, int fd, struct fgd_source *source)
@@ -123,8 +91,12 @@ struct fgd_peer *fgd_peer_new(struct fgd_http *http, int fd, struct fgd_source *
         struct fgd_peer *peer = calloc(1, sizeof *peer);
         if (!peer)
                 return NULL;
-        *peer = (struct fgd_peer){
-                .http = http, .fd = fd, .uid = (uid_t)-1, .source = source, .state = http->lobby ? FGD_PEER_LOBBY : FGD_PEER_SILENT};
+        *peer = (struct fgd_peer){.http = http, .fd = fd, .uid = (uid_t)-1, .source = source, .looked_at = UINT64_MAX,
+                                  .state = http->lobby ? FGD_PEER_LOBBY : FGD_PEER_SILENT};
+        if (sd_event_add_time(http->manager->event, &peer->timer, CLOCK_MONOTONIC, 0, ACCURACY_USEC, on_time, peer) < 0) {
+                free(peer);
+                return NULL;
+        }
         if (!source && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0)
                 peer->uid = who.uid;
         http->peers++;
@@ -140,6 +112,7 @@ void fgd_peer_free(struct fgd_peer *peer)
         if (peer->source)
                 fgd_source_drop(&peer->http->lobby->sources, peer->source);
         peer->http->peers--;
+        sd_event_source_disable_unref(peer->timer);
         free(peer);
 }
 
@@ -166,8 +139,9 @@ void fgd_peer_go_on(struct fgd_peer *peer)
 {
         if (!peer->held)
                 return;
-        catch_up(peer, peer->state == FGD_PEER_SENDING ? &peer->http->sending : &peer->http->silent, fg_now());
+        peer->kept += fg_now() - peer->held;
         peer->held = 0;
+        arm(peer);
 }
 
 void fgd_peer_cut(struct fgd_peer *peer)
@@ -184,6 +158,8 @@ void fgd_peer_cut(struct fgd_peer *peer)
                 setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
         fgd_peer_enter(peer, FGD_PEER_GOING);
         shutdown(fd, SHUT_RDWR); /* the library sees the end and lets go */
+        if (peer->exchange)
+                fgd_turn_end(peer->exchange);
 }
 
 void fgd_peer_malformed(const struct fgd_peer *peer, unsigned status)

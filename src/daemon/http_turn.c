@@ -7,16 +7,21 @@
 #include "daemon/discard.h"
 #include "daemon/manager.h"
 
-#define READ_NS 35000 /* what it takes the library and the kernel to read what they read at once, some 16 KiB */
+#define READ_NS 35000 /* what it takes the library and the kernel to read what they read at once, 8 KiB */
 
 void fgd_turn_leave(struct fgd_exchange *e)
 {
-        struct fgd_manager *m = e->http->manager;
-        if (e->is_discard)
-                fgd_discard_leave(m->discard, &e->task);
-        else
-                fgd_fair_remove(m->fair, &e->task);
+        fgd_fair_remove(&e->task);
         TAILQ_REMOVE(&e->http->queued, e, order);
+}
+
+void fgd_turn_end(struct fgd_exchange *e)
+{
+        if (!e->task.caller)
+                return;
+        fgd_turn_leave(e);
+        MHD_resume_connection(e->connection);
+        fgd_http_wake(e->http);
 }
 
 static void wait_for_answer(struct fgd_exchange *e)
@@ -69,7 +74,6 @@ static void on_read(struct fgd_task *task)
 {
         struct fgd_exchange *e = (struct fgd_exchange *)((char *)task - offsetof(struct fgd_exchange, task));
         TAILQ_REMOVE(&e->http->queued, e, order);
-        e->is_discard = false;
         if (e->peer)
                 fgd_peer_go_on(e->peer);
         MHD_resume_connection(e->connection);
@@ -81,8 +85,10 @@ enum MHD_Result fgd_turn_read(struct fgd_exchange *e, bool is_kept)
         struct fgd_manager *m = e->http->manager;
         struct fgd_fair *fair = m->fair;
         uint64_t now = fg_now();
-        /* It waits already: of a body in chunks the library hands on all that it has read, also once it is suspended. */
-        struct fgd_caller *caller = e->task.caller ? NULL : fgd_fair_caller(fair, e->caller, now);
+        /* Of a body in chunks the library hands on each, also once it is suspended; they are one read. */
+        bool is_read = e->read_turn != e->http->turn;
+        e->read_turn = e->http->turn;
+        struct fgd_caller *caller = is_read ? fgd_fair_caller(fair, e->caller, now) : NULL;
         if (!caller)
                 return MHD_YES;
         fgd_fair_charge(fair, caller, READ_NS);
@@ -93,7 +99,6 @@ enum MHD_Result fgd_turn_read(struct fgd_exchange *e, bool is_kept)
         e->task.ahead = READ_NS;
         if (!(is_discard ? fgd_discard_later : fgd_fair_later)(m, e->caller, &e->task))
                 return MHD_YES;
-        e->is_discard = is_discard;
         hold(e);
         return MHD_YES;
 }

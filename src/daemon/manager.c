@@ -98,6 +98,13 @@ static int open_store(struct fgd_manager *m, const char *path, struct fg_error *
         return r;
 }
 
+static void look(struct fgd_manager *m)
+{
+        if (m->http)
+                fgd_http_drive(m->http);
+        fgd_remote_drive(m->remote);
+}
+
 static int make_parts(struct fgd_manager *m, struct fg_error *err)
 {
         int r = fgd_hash_start();
@@ -139,6 +146,7 @@ int fgd_manager_new(const struct fg_paths *paths, const struct fg_options *optio
         m->paths = *paths;
         m->options = *options;
         m->started = fg_now();
+        m->look = look;
         TAILQ_INIT(&m->sets);
         TAILQ_INIT(&m->pages);
         TAILQ_INIT(&m->listings);

@@ -51,6 +51,7 @@ struct fgd_manager {
         struct fgd_tenants *tenants;
         struct fgd_rate *rate;
         struct fgd_fair *fair;
+        void (*look)(struct fgd_manager *m); /* at what has come, between two turns; NULL: nothing can */
         struct fgd_discard *discard;
         TAILQ_HEAD(, fgd_listing) listings; /* that are being written */
         struct fgd_journal *journal;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Callers who keep others waiting: they are cut off, and those others are served."""
+import contextlib
 import os
 import resource
 import socket
@@ -155,6 +156,28 @@ class Flood(harness.Case):
             self.assertEqual(d.names(), [])
             self.assertEqual(tls.once(port, source="127.0.0.2")[0], 200)
             wait_until(lambda: self.still_open() <= 300, "the rest is let go")
+
+    def test_bodies_that_wait(self):
+        """Who makes room goes at once, also while what is thrown away of his waits: else each newcomer would cut off one more, and soon the honest."""
+        with Daemon(listen="127.0.0.1:0", request_timeout=60, max_connections=20, max_per_source=20) as d:
+            port = tls.port_of(d)
+            self.idle(port, 20, "127.0.0.1", wrap=True)
+            for s in self.open:
+                s.sendall(b"POST /v1/vgpus HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n")
+                s.setblocking(False)
+                with contextlib.suppress(OSError):
+                    while True:
+                        s.send(b"x" * 16000)
+            honest = tls.Remote(port, source="127.0.0.2")
+            self.assertEqual(honest.ask("GET", "/v1/version")[0], 200)
+            kept = honest.sock
+            for _ in range(40):
+                tls.plain(port, source="127.0.0.3").close()
+                for _ in range(2):  # it is accepted, and let go
+                    self.assertEqual(d.names(), [])
+            self.assertEqual(honest.ask("GET", "/v1/version")[0], 200)
+            self.assertIs(honest.sock, kept)
+            honest.close()
 
     def test_handshakes_without_end(self):
         """Threads that do nothing but begin sessions; this machine's callers are answered, and another address."""

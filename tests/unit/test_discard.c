@@ -4,6 +4,8 @@
 
 #include "base/clock.h"
 #include "daemon/discard.h"
+#include "daemon/http_internal.h"
+#include "daemon/manager.h"
 
 #define START (100 * FG_NSEC_PER_SEC)
 
@@ -91,10 +93,24 @@ static void who_leaves_is_not_served(void **state)
         struct fgd_task one = {0}, other = {0};
         assert_true(fgd_discard_push(discard, 1, &one));
         assert_true(fgd_discard_push(discard, 1, &other));
-        fgd_discard_leave(discard, &one);
+        fgd_fair_remove(&one);
         assert_ptr_equal(fgd_discard_pop(discard, now), &other);
         assert_null(fgd_discard_pop(discard, now));
         assert_true(fgd_discard_admits(discard, now));
+}
+
+/* A body in small chunks is handed on chunk by chunk, a thousand of them in one read: it costs one of the allowance. */
+static void a_read_is_one_however_many_its_chunks(void **state)
+{
+        struct fgd_manager manager = {.fair = fgd_fair_new(), .discard = discard};
+        struct fgd_http http = {.manager = &manager, .turn = 1};
+        struct fgd_exchange e = {.http = &http, .caller = 1};
+        assert_non_null(manager.fair);
+        for (unsigned chunk = 0; chunk < 20; chunk++)
+                assert_int_equal(fgd_turn_read(&e, false), MHD_YES);
+        now = fg_now();
+        assert_in_range(admitted(), FGD_DISCARD_SAVED - 1, FGD_DISCARD_SAVED);
+        fgd_fair_free(manager.fair);
 }
 
 int main(void)
@@ -104,6 +120,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(never_more_than_the_allowance, make, drop),
                 cmocka_unit_test_setup_teardown(each_caller_in_turn, make, drop),
                 cmocka_unit_test_setup_teardown(who_leaves_is_not_served, make, drop),
+                cmocka_unit_test_setup_teardown(a_read_is_one_however_many_its_chunks, make, drop),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,7 +117,7 @@ static void the_rest_goes_first(void **state)
         assert_ptr_equal(serve(), &mine[0]);
         assert_ptr_equal(serve(), &mine[1]);
         fgd_fair_push_rest(fair, fgd_fair_caller(fair, 7, now), &mine[0].task);
-        fgd_fair_remove(fair, &mine[0].task);
+        fgd_fair_remove(&mine[0].task);
         assert_ptr_equal(serve(), &mine[2]);
         assert_true(fgd_fair_is_empty(fair));
 }
@@ -149,7 +149,7 @@ static void equal_time(void **state)
                 }
                 for (unsigned who = 0; who < 2; who++)
                         for (unsigned i = 0; i < 8; i++)
-                                fgd_fair_remove(fair, &work[who][i].task);
+                                fgd_fair_remove(&work[who][i].task);
                 assert_true(fgd_fair_is_empty(fair));
         }
 }
@@ -177,7 +177,7 @@ static void nothing_is_lost(void **state)
                         }
                         break;
                 case 2:
-                        fgd_fair_remove(fair, &w->task);
+                        fgd_fair_remove(&w->task);
                         inside -= there[w - work];
                         there[w - work] = false;
                         break;
@@ -197,7 +197,7 @@ static void nothing_is_lost(void **state)
 }
 
 static int word[2];
-static unsigned done, heard_after;
+static unsigned done, heard_after, looks;
 
 static void speak(struct fgd_task *task)
 {
@@ -213,10 +213,16 @@ static int hear(sd_event_source *source, int fd, uint32_t events, void *user)
         return 0;
 }
 
+static void look(struct fgd_manager *m)
+{
+        looks++;
+        assert_true(looks >= done); /* each task is followed by one */
+}
+
 /* Whoever says something in the tenth turn is heard before the twelfth, and not when all is done. */
 static void the_loop_goes_on(void **state)
 {
-        struct fgd_manager manager = {0};
+        struct fgd_manager manager = {.look = look};
         struct fgd_task task[100];
         sd_event_source *io;
         assert_int_equal(fgd_hash_start(), 0);
@@ -231,6 +237,7 @@ static void the_loop_goes_on(void **state)
         while (!fgd_fair_is_empty(manager.fair))
                 assert_return_code(sd_event_run(manager.event, 0), 0);
         assert_int_equal(done, 100);
+        assert_int_equal(looks, 100);
         assert_in_range(heard_after, 10, 12);
         sd_event_source_disable_unref(io);
         fgd_fair_stop(&manager);

@@ -30,15 +30,12 @@ static int start(void **state)
         manager.options.value[FG_OPT_REQUEST_TIMEOUT] = 10;
         http = (struct fgd_http){.manager = &manager};
         TAILQ_INIT(&http.silent);
-        TAILQ_INIT(&http.sending);
         assert_return_code(sd_event_new(&manager.event), 0);
-        assert_return_code(fgd_peer_watch(&http), 0);
         return 0;
 }
 
 static int end(void **state)
 {
-        sd_event_source_unref(http.deadline);
         sd_event_unref(manager.event);
         return 0;
 }
@@ -94,6 +91,17 @@ static void takes_too_long(void **state)
         drop(&slow);
 }
 
+/* Whether it is when so many seconds more have gone by. */
+static bool is_cut_in(const struct pair *pair, time_t seconds)
+{
+        sd_event_source_set_time(pair->peer->timer, 0);
+        sd_event_source_set_enabled(pair->peer->timer, SD_EVENT_ONESHOT);
+        behind = -seconds;
+        pass();
+        behind = 0;
+        return is_cut(pair);
+}
+
 static void a_turn_costs_no_time(void **state)
 {
         struct pair one = sender(1000);
@@ -105,7 +113,8 @@ static void a_turn_costs_no_time(void **state)
         fgd_peer_go_on(one.peer);
         pass();
         assert_false(is_cut(&one));
-        assert_int_equal((fg_now() - one.peer->since) / FG_NSEC_PER_SEC, 30);
+        assert_false(is_cut_in(&one, 29));
+        assert_true(is_cut_in(&one, 30));
         drop(&one);
 }
 
@@ -132,14 +141,14 @@ static void order_of_time(void **state)
         fgd_peer_hold(held.peer); /* it had 55 s */
         behind = 0;
         fgd_peer_go_on(held.peer);
-        assert_ptr_equal(TAILQ_FIRST(&http.sending), held.peer);
-        assert_ptr_equal(TAILQ_NEXT(held.peer, order), later.peer);
         fgd_peer_hold(later.peer);
         fgd_peer_go_on(later.peer);
-        assert_ptr_equal(TAILQ_NEXT(held.peer, order), later.peer);
-        assert_ptr_equal(TAILQ_LAST(&http.sending, fgd_peer_list), last.peer);
         pass();
         assert_false(is_cut(&held) || is_cut(&later) || is_cut(&last));
+        assert_true(is_cut_in(&held, 6));
+        assert_false(is_cut_in(&later, 6));
+        assert_true(is_cut_in(&later, 11));
+        assert_false(is_cut_in(&last, 11));
         drop(&held);
         drop(&later);
         drop(&last);
@@ -159,8 +168,8 @@ static struct pair asker(time_t ago)
 
 static void a_bodys_turn_costs_no_time(void **state)
 {
-        struct pair slow = asker(11), held = asker(1000);
-        behind = 994;
+        struct pair slow = asker(11), held = asker(50);
+        behind = 44;
         fgd_peer_hold(held.peer); /* it had 6 of its 10 s */
         behind = 0;
         pass();
@@ -169,34 +178,49 @@ static void a_bodys_turn_costs_no_time(void **state)
         fgd_peer_go_on(held.peer);
         pass();
         assert_false(is_cut(&held));
-        assert_int_equal((fg_now() - held.peer->since) / FG_NSEC_PER_SEC, 6);
         fgd_peer_hold(held.peer);
         fgd_peer_go_on(held.peer);
-        behind = -5; /* and five more, for which it was not held */
-        assert_true(fg_now() - held.peer->since >= 10 * FG_NSEC_PER_SEC);
-        http.deadline_at = UINT64_MAX;
-        struct pair other = asker(-5);
-        sd_event_source_set_time(http.deadline, 0);
-        sd_event_source_set_enabled(http.deadline, SD_EVENT_ONESHOT);
-        behind = -5;
-        pass();
-        behind = 0;
-        assert_true(is_cut(&held));
+        struct pair other = asker(0);
+        assert_false(is_cut_in(&held, 3));
+        assert_true(is_cut_in(&held, 4));
         assert_false(is_cut(&other));
         drop(&slow);
         drop(&held);
         drop(&other);
 }
 
-/* It makes room for others at its age, as if nobody held it: who waits for his turn takes no place for good. */
-static void the_held_make_room(void **state)
+/* A minute of it, and no more: so too who is held at its end, and who was held again and again. */
+static void nobody_waits_for_ever(void **state)
+{
+        struct pair held = asker(69), often = asker(69);
+        behind = 69;
+        fgd_peer_hold(held.peer);
+        for (behind = 69; behind > 0; behind--) {
+                fgd_peer_hold(often.peer);
+                behind--;
+                fgd_peer_go_on(often.peer);
+                fgd_peer_hold(often.peer);
+        }
+        behind = 0;
+        pass();
+        assert_false(is_cut(&held) || is_cut(&often));
+        assert_true(is_cut_in(&held, 1));
+        assert_true(is_cut_in(&often, 1));
+        drop(&held);
+        drop(&often);
+}
+
+/* Whoever is first in the list makes room: that is settled by when a request began, however long and how often it was held since. */
+static void the_held_keep_their_age(void **state)
 {
         struct pair held = asker(5), later = asker(1);
+        behind = 5;
         fgd_peer_hold(held.peer);
         assert_ptr_equal(TAILQ_FIRST(&http.silent), held.peer);
+        behind = 0;
+        fgd_peer_go_on(held.peer);
+        assert_ptr_equal(TAILQ_FIRST(&http.silent), held.peer);
         assert_ptr_equal(TAILQ_NEXT(held.peer, order), later.peer);
-        fgd_peer_cut(TAILQ_FIRST(&http.silent));
-        assert_true(is_cut(&held));
         drop(&held);
         drop(&later);
 }
@@ -209,7 +233,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(time_adds_up, start, end),
                 cmocka_unit_test_setup_teardown(order_of_time, start, end),
                 cmocka_unit_test_setup_teardown(a_bodys_turn_costs_no_time, start, end),
-                cmocka_unit_test_setup_teardown(the_held_make_room, start, end),
+                cmocka_unit_test_setup_teardown(nobody_waits_for_ever, start, end),
+                cmocka_unit_test_setup_teardown(the_held_keep_their_age, start, end),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
