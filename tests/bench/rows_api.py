@@ -125,7 +125,9 @@ def tenant(n, name, sets):
     return asked(n, "POST", "/v1/tokens", {"user": name})["secret"]
 
 
-FLOODS = {"lists": ("/v1/vgpus", {}), "bodies of 1 MB": ("/v1/vgpus", {"body": 1000000}), "small requests": ("/v1/version", {})}
+HOSTILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hostile.py")
+FLOODS = {"lists": ("/v1/vgpus", {}), "bodies of 1 MB": ("/v1/vgpus", {"body": 1000000}), "small requests": ("/v1/version", {}),
+          "requests that never end": "slow", "sets made and deleted": "sets"}
 
 
 def place(pid, core, priority):
@@ -161,6 +163,15 @@ def hostile(row, context):
         place(process.pid, askers, priority)
         return process
 
+    def floods(n, token, what, length):
+        if what in ("slow", "sets"):
+            process = subprocess.Popen([sys.executable, HOSTILE, n.socket_path(), what, str(length)], env={**os.environ, "API_LOAD_TOKEN": token},
+                                       stdout=subprocess.PIPE, text=True)
+            place(process.pid, askers, 20)
+            return process
+        path, options = what
+        return asks(n, token, path, length, 20, connections=8, **options)
+
     with node() as n, awake({daemon, askers}):
         bad, good = tenant(n, "mallory", 500 if context.quick else 4000), tenant(n, "alice", 1)
         place(n.daemon_pid(), daemon, 10)
@@ -168,16 +179,16 @@ def hostile(row, context):
         def p99():
             return said(asks(n, good, "/v1/vgpus/v0", seconds, 30, connections=20, interval_ms=100))["p99_ms"]
 
-        for what, (path, options) in FLOODS.items():
-            alone, beside = [], []
+        for name, what in FLOODS.items():
+            alone, beside, did = [], [], []
             for _ in range(pairs):
                 alone.append(p99())
-                flood = asks(n, bad, path, seconds + 0.5, 20, connections=8, **options)
+                flood = floods(n, bad, what, seconds + 0.5)
                 beside.append(p99())
-                said(flood)
+                did.append(said(flood))
             ratio = median(beside) / median(alone)
             lines.append(row.result(f"p99 {median(beside):.2f} ms, × {ratio:.2f}", ratio <= 1.1, f"{median(alone):.2f} ms",
-                                    what=f"another's p99 beside a flood of {what}", data={"alone": alone, "beside": beside}))
+                                    what=f"another's p99 beside a flood of {name}", data={"alone": alone, "beside": beside, "did": did}))
     return lines
 
 
