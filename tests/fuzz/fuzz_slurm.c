@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What Slurm's plugin reads. The first byte says what the rest is: 'a' the daemon's JSON, 'r' its whole answer, 'w' what was typed behind
- * --fastgpu, 'p' words of plugstack.conf, one a line; anything else a job's AdminComment, in which this node then stands once, however often it
- * says so, and nobody else is changed. */
+ * --fastgpu, 'p' words of plugstack.conf, one a line; anything else a job's AdminComment, in which this node's entry is then what it says, or what
+ * it said of more use, the same when it says so again, and nothing else is changed. */
 #include "integrations/slurm/slurm.h"
 
 #include <assert.h>
@@ -61,15 +61,39 @@ static void try_words(char *text)
         assert(strlen(config.socket) < sizeof config.socket && strlen(config.prefix) < sizeof config.prefix && strlen(config.project) < sizeof config.project);
 }
 
+/* This node's entry in ours, the first; NULL: there is none. */
+static const char *entry_in(const char *comment)
+{
+        const char *mark = strstr(comment, "fastgpu="), *start = mark ? mark + strlen("fastgpu=") : comment + strlen(comment);
+        size_t len = strcspn(start, " ");
+        for (const char *at = start; (at = strstr(at, "node-1:")) && at < start + len; at++)
+                if (at == start || at[-1] == ';')
+                        return at;
+        return NULL;
+}
+
+static bool says_more(const char *entry, size_t len, unsigned long long than)
+{
+        const char *us = memmem(entry, len, "gpu_us=", strlen("gpu_us="));
+        return us && strtoull(us + strlen("gpu_us="), NULL, 10) > than;
+}
+
 static void try_comment(const char *before)
 {
         static const char entry[] = "node-1:vgpus=2,gpu_us=17";
         char *after = fgi_slurm_comment(before, entry), *again = after ? fgi_slurm_comment(after, entry) : NULL;
         assert(again && strcmp(after, again) == 0);
-        assert(strstr(after, entry) && strlen(after) <= strlen(before) + sizeof entry + 16);
-        const char *ours = strstr(before, "fastgpu=");
-        size_t others = ours ? (size_t)(ours - before) : strlen(before);
-        assert(strncmp(before, after, others) == 0);
+        const char *was = entry_in(before), *is = entry_in(after);
+        size_t old = was ? strcspn(was, "; ") : 0, new = sizeof entry - 1;
+        if (was && says_more(was, old, 17)) {
+                assert(strcmp(after, before) == 0);
+        } else {
+                assert(is && strcspn(is, "; ") == new && strncmp(is, entry, new) == 0);
+                size_t rest = was ? strlen(was + old) : strlen(is + new), head = strlen(before) - old - rest;
+                assert(rest <= strlen(before) - old && strcmp(is + new, before + strlen(before) - rest) == 0);
+                assert(strncmp(after, before, head) == 0);
+                assert(was ? is == after + head : is <= after + head + strlen(" fastgpu="));
+        }
         free(after);
         free(again);
 }
