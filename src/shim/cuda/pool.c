@@ -188,7 +188,7 @@ CUresult fgc_pool_begin(struct fgc_pool *pool, uint64_t bytes, bool *ret_grows)
 static int end_grown(struct fgc_pool *pool, uint64_t bytes)
 {
         /* The figure is the pool's if nothing else was under way before it was asked for, nor began since. */
-        uint64_t begun = fg_load_relaxed(&pool->begun), reserved;
+        uint64_t begun = fg_load_acquire(&pool->begun), reserved;
         bool alone = fg_load_acquire(&pool->ended) + bytes == begun;
         bool known = fgc_pool_reserved(pool, &reserved);
         int r = 0;
