@@ -51,6 +51,8 @@ static void show_resources(const json_t *status)
         if (!table || json_array_size(json_object_get(status, "resources")) == 0)
                 return;
         json_array_foreach(json_object_get(status, "resources"), i, one) {
+                if (!json_is_object(one))
+                        continue;
                 uint64_t healthy = cli_number(one, "healthy"), used = cli_number(one, "used");
                 cli_table_add(table, "%s", cli_text(one, "resource"));
                 cli_table_add(table, "%llu", (unsigned long long)cli_number(one, "slots"));
@@ -70,6 +72,8 @@ static void show_sets(const json_t *status)
         if (!table || json_array_size(json_object_get(status, "sets")) == 0)
                 return;
         json_array_foreach(json_object_get(status, "sets"), i, one) {
+                if (!json_is_object(one))
+                        continue;
                 cli_table_add(table, "%s:%s", cli_text(one, "project"), cli_text(one, "set"));
                 cli_table_add(table, "%s", *cli_text(one, "pod") ? cli_text(one, "pod") : "-");
                 cli_table_add(table, "%s", cli_text(one, "state"));
@@ -91,7 +95,8 @@ static void show_disagreements(const json_t *status, bool stale)
                 if (json_is_string(one))
                         cli_say("! %s has devices to the kubelet, and no vGPU: it gets one with its container's next start", json_string_value(one));
         json_array_foreach(json_object_get(status, "refusals"), i, one)
-                cli_say("refused %llu s ago: %s", (unsigned long long)(time(NULL) - (time_t)cli_number(one, "time_s")), cli_text(one, "text"));
+                if (json_is_object(one))
+                        cli_say("refused %llu s ago: %s", (unsigned long long)(time(NULL) - (time_t)cli_number(one, "time_s")), cli_text(one, "text"));
 }
 
 int cli_nodes(int argc, char **argv)

@@ -132,8 +132,9 @@ static void listen_first(struct fgr_runner *r)
 
 int main(int argc, char **argv)
 {
-        struct fgr_runner runner = {.dir = -1, .lock = -1, .listener = -1, .signals = -1, .timer = -1, .output = -1, .log = -1, .verdict = -1,
-                                    .status = {.code = -1, .signal = -1}};
+        /* What it holds, it holds until the end. */
+        static struct fgr_runner runner = {.dir = -1, .lock = -1, .listener = -1, .signals = -1, .timer = -1, .output = -1, .log = -1, .verdict = -1,
+                                           .status = {.code = -1, .signal = -1}};
         struct fg_error err = {0};
         for (unsigned i = 0; i < FGR_CONNECTIONS; i++)
                 runner.connection[i].fd = -1;

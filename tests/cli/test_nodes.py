@@ -61,7 +61,8 @@ class Nodes(Case):
 
     def test_of_other_types(self):
         self.write(resources=[1], sets=[None], without=[1, {}], refusals=["x"])
-        self.assertNotIn("no vGPU", self.fastgpu("nodes").stdout)
+        said = self.fastgpu("nodes").stdout.splitlines()
+        self.assertEqual([line.split()[0] for line in said], ["RESOURCE", "VGPUS"])  # heads without rows
         self.assertIn("kubectl describe pod", self.fastgpu("why", "pod/team/a", code=3).stderr)
 
     def test_why_is_asked_of_the_cluster_when_nobody_writes(self):

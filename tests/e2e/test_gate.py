@@ -269,6 +269,11 @@ class Crun(Ways):
         first, = self.serving()
         self.gate.kill()
         self.gate.wait()
+        # Nobody takes another program's calls meanwhile: it is not started.
+        done = self.podman("exec", "--env=FASTGPU_SIM=1xH100:8G", "left", self.opener, "openat", NODE)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(done.stdout, "")
+        self.assertIn("gate.sock", done.stderr)
         self.start_gate()
         self.assertEqual(self.said(*ATTACH), WORKS)
         self.assertEqual(self.exec("left", self.opener, "openat", NODE), "EPERM")

@@ -117,6 +117,18 @@ static void a_gpu_that_is_not_there_is_refused(void **state)
         assert_non_null(strstr(err.text, uuid[0]));
 }
 
+/* A GPU whose node is /dev/full, on machines without any. */
+#define GPU "GPU-11111111-0000-0000-0000-000000000000"
+int __real_fg_cdi_add_gpu(const char *uuid, json_t *nodes, struct fg_error *err);
+int __wrap_fg_cdi_add_gpu(const char *uuid, json_t *nodes, struct fg_error *err);
+
+int __wrap_fg_cdi_add_gpu(const char *uuid, json_t *nodes, struct fg_error *err)
+{
+        if (strcmp(uuid, GPU) != 0)
+                return __real_fg_cdi_add_gpu(uuid, nodes, err);
+        return json_array_append_new(nodes, json_pack("{s:s}", "path", "/dev/full")) < 0 ? -ENOMEM : 0;
+}
+
 /* jansson's memory ends after so many pieces. */
 static unsigned pieces_left;
 static void *scarce(size_t size)
@@ -133,6 +145,8 @@ static void without_memory_there_is_an_error(void **state)
         make("tree/libfastgpu-opencl.so");
         make("tree/libfastgpu-enter.so");
         const struct fg_cdi_host host = {tree, folder, "2xT4", "", true};
+        static const char *const uuid[] = {GPU};
+        const struct fg_cdi_view view = {"/box", uuid, 1};
         for (int common = 0; common < 2; common++) {
                 unsigned pieces = 0;
                 json_t *edits = NULL;
@@ -140,13 +154,14 @@ static void without_memory_there_is_an_error(void **state)
                         struct fg_error err = {0};
                         pieces_left = pieces++;
                         json_set_alloc_funcs(scarce, free);
-                        edits = common ? fg_cdi_common(&host, &err) : fg_cdi_of_view(&(struct fg_cdi_view){"/box", NULL, 0}, &err);
+                        edits = common ? fg_cdi_common(&host, &err) : fg_cdi_of_view(&view, &err);
                         json_set_alloc_funcs(malloc, free);
                         assert_int_equal(err.code, edits ? 0 : -ENOMEM);
                 }
                 assert_true(pieces > 10);
                 assert_non_null(edits);
                 assert_int_equal(mounted(edits, common ? "/sim" : "/box", NULL), 1);
+                assert_int_equal(json_array_size(json_object_get(edits, "deviceNodes")), common ? 0 : 1);
                 json_decref(edits);
         }
 }

@@ -29,18 +29,24 @@ static void unlock(struct fgc_pool *pool)
         fg_store_release(&pool->lock, 0);
 }
 
+static bool is_a(const struct fgc_pool *pool, enum fgc_pool_kind kind)
+{
+        return fg_load_relaxed(&pool->kind) == kind;
+}
+
 /* --- the driver's figures --- */
 
 static bool figure(const struct fgc_pool *pool, CUmemPool_attribute of_pool, CUgraphMem_attribute of_graphs,
                    uint64_t *ret)
 {
+        CUmemoryPool handle = fg_load_relaxed(&pool->handle);
         cuuint64_t value = 0;
         CUresult r = CUDA_ERROR_INVALID_VALUE;
 
-        if (pool->kind == FGC_POOL_GRAPH && fgc_real.cuDeviceGetGraphMemAttribute)
+        if (is_a(pool, FGC_POOL_GRAPH) && fgc_real.cuDeviceGetGraphMemAttribute)
                 r = FGC_REAL(cuDeviceGetGraphMemAttribute, pool->vgpu->real, of_graphs, &value);
-        else if (pool->handle)
-                r = FGC_REAL(cuMemPoolGetAttribute, pool->handle, of_pool, &value);
+        else if (handle)
+                r = FGC_REAL(cuMemPoolGetAttribute, handle, of_pool, &value);
         *ret = value;
         return r == CUDA_SUCCESS;
 }
@@ -60,7 +66,7 @@ bool fgc_pool_used(const struct fgc_pool *pool, uint64_t *ret)
 /* What the pool is expected to grow by when `missing` bytes do not fit. */
 static uint64_t growth(const struct fgc_pool *pool, uint64_t missing)
 {
-        return fgc_round_up(missing, pool->chunk);
+        return fgc_round_up(missing, fg_load_relaxed(&pool->chunk));
 }
 
 /* Charges what the driver has reserved; -ENOMEM: more than the quota allows, as much as fits is charged. */
@@ -90,7 +96,7 @@ static bool is_quiet(const struct fgc_pool *pool, uint64_t begun)
 static void start(struct fgc_pool *pool, uint64_t bytes)
 {
         pool->live += bytes;
-        pool->begun += bytes;
+        fg_store_relaxed(&pool->begun, pool->begun + bytes);
 }
 
 static int try_grow(struct fgc_pool *pool, uint64_t bytes, int (*reserve)(struct fg_ledger *, uint64_t))
@@ -162,7 +168,7 @@ CUresult fgc_pool_begin(struct fgc_pool *pool, uint64_t bytes, bool *ret_grows)
         bool fits;
 
         *ret_grows = false;
-        if (pool->kind == FGC_POOL_FREE)
+        if (is_a(pool, FGC_POOL_FREE))
                 return CUDA_SUCCESS;
         bytes = fgc_round_up(bytes, FGC_UNIT);
         lock(pool);
@@ -191,7 +197,7 @@ static int end_grown(struct fgc_pool *pool, uint64_t bytes)
         fg_add_seq_cst(&pool->ended, bytes);
         alone = alone && is_quiet(pool, begun);
         if (known && alone && reserved > pool->charged && pool->chunk < CHUNK_MAX)
-                pool->chunk *= 2;
+                fg_store_relaxed(&pool->chunk, pool->chunk * 2);
         if (known && (alone || reserved > pool->charged))
                 r = set_charged(pool, reserved);
         unlock(pool);
@@ -202,7 +208,7 @@ CUresult fgc_pool_end(struct fgc_pool *pool, uint64_t bytes, bool grows, CUresul
 {
         int error = 0;
 
-        if (pool->kind == FGC_POOL_FREE)
+        if (is_a(pool, FGC_POOL_FREE))
                 return r;
         bytes = fgc_round_up(bytes, FGC_UNIT);
         if (grows)
@@ -225,7 +231,7 @@ static int try_on_top(struct fgc_pool *pool, uint64_t bytes, int (*reserve)(stru
                 return r;
         lock(pool);
         fg_store_relaxed(&pool->charged, pool->charged + grown);
-        pool->begun += bytes;
+        fg_store_relaxed(&pool->begun, pool->begun + bytes);
         unlock(pool);
         return 0;
 }
@@ -254,11 +260,12 @@ void fgc_pool_end_on_top(struct fgc_pool *pool, uint64_t bytes)
 
 void fgc_pool_freed(struct fgc_pool *pool, uint64_t bytes)
 {
+        /* Either this finds fgc_pools_dirty cleared, or fgc_pools_settle(), which clears it first, finds the pool dirty. */
         if (__builtin_expect(!fg_load_relaxed(&pool->dirty), 0))
-                fg_store_relaxed(&pool->dirty, 1);
-        if (__builtin_expect(!fg_load_relaxed(&fgc_pools_dirty), 0))
+                fg_store_seq_cst(&pool->dirty, 1);
+        if (__builtin_expect(!fg_load_seq_cst(&fgc_pools_dirty), 0))
                 fg_store_relaxed(&fgc_pools_dirty, 1);
-        if (__builtin_expect(fg_load_relaxed(&pool->handle) != NULL || pool->kind != FGC_POOL_DEVICE, 1))
+        if (__builtin_expect(fg_load_relaxed(&pool->handle) != NULL || !is_a(pool, FGC_POOL_DEVICE), 1))
                 return;
         lock(pool); /* destroyed: nobody can be asked any more */
         bytes = fgc_round_up(bytes, FGC_UNIT);
@@ -275,13 +282,20 @@ static void retire(struct fgc_pool *pool)
         fg_store_release(&pool->kind, 0);
 }
 
-/* A destroyed pool: what was in use of it lived on until now. */
+static bool is_destroyed(const struct fgc_pool *pool)
+{
+        return fg_load_acquire(&pool->kind) == FGC_POOL_DEVICE && !fg_load_relaxed(&pool->handle);
+}
+
+/* What was in use of it lived on until now. It may have been retired meanwhile, and be another pool by now. */
 static bool settle_destroyed(struct fgc_pool *pool)
 {
         lock(pool);
-        fg_store_seq_cst(&pool->dirty, 0);
-        if (pool->live == 0 && is_quiet(pool, pool->begun))
-                retire(pool);
+        if (is_destroyed(pool)) {
+                fg_store_seq_cst(&pool->dirty, 0);
+                if (pool->live == 0 && is_quiet(pool, pool->begun))
+                        retire(pool);
+        }
         unlock(pool);
         return true;
 }
@@ -289,9 +303,10 @@ static bool settle_destroyed(struct fgc_pool *pool)
 bool fgc_pool_settle(struct fgc_pool *pool)
 {
         uint64_t reserved, used, begun, waits = fg_load_acquire(&fgc_pool_waits);
-        bool quiet;
+        CUmemoryPool handle = fg_load_relaxed(&pool->handle);
+        bool quiet, known;
 
-        if (!fg_load_relaxed(&pool->handle) && pool->kind == FGC_POOL_DEVICE)
+        if (is_destroyed(pool))
                 return settle_destroyed(pool);
         lock(pool);
         begun = pool->begun;
@@ -301,18 +316,20 @@ bool fgc_pool_settle(struct fgc_pool *pool)
         unlock(pool);
         if (!quiet)
                 return false;
-        if (!fgc_pool_used(pool, &used) || !fgc_pool_reserved(pool, &reserved))
-                return true;
+        known = fgc_pool_used(pool, &used) && fgc_pool_reserved(pool, &reserved);
         lock(pool);
         quiet = is_quiet(pool, begun);
-        if (quiet) {
+        if (quiet && known && fg_load_relaxed(&pool->handle) == handle) { /* else it was destroyed meanwhile */
                 set_charged(pool, reserved);
-                pool->live = pool->kind == FGC_POOL_GRAPH ? 0 : used;
+                pool->live = is_a(pool, FGC_POOL_GRAPH) ? 0 : used;
                 if (!(waits & UINT32_MAX))
                         fg_store_relaxed(&pool->waits, waits);
+        } else { /* what was freed before is looked for the next time */
+                fg_store_relaxed(&pool->dirty, 1);
+                fg_store_relaxed(&fgc_pools_dirty, 1);
         }
         unlock(pool);
-        return quiet;
+        return quiet || !known;
 }
 
 void fgc_pool_destroyed(struct fgc_pool *pool, uint64_t used)
@@ -321,7 +338,7 @@ void fgc_pool_destroyed(struct fgc_pool *pool, uint64_t used)
         fg_store_release(&pool->handle, NULL);
         pool->live = used;
         fg_store_relaxed(&pool->dirty, 1);
-        if (pool->kind == FGC_POOL_FREE || (used == 0 && is_quiet(pool, pool->begun)))
+        if (is_a(pool, FGC_POOL_FREE) || (used == 0 && is_quiet(pool, pool->begun)))
                 retire(pool);
         unlock(pool);
         fg_store_relaxed(&fgc_pools_dirty, 1);

@@ -21,19 +21,20 @@ enum fgc_pool_kind {
         FGC_POOL_MAKING, /* not for anybody yet */
 };
 
+/* (a): read or written without the lock, too, and so by atomics. */
 struct fgc_pool {
         _Alignas(64) uint32_t lock; /* never held across a driver call */
-        uint32_t kind;              /* enum fgc_pool_kind; 0: vacant */
-        struct fgc_vgpu *vgpu;      /* who pays */
-        CUmemoryPool handle;        /* NULL: destroyed, or graphs' */
-        uint64_t charged; /* (a) read without the lock, too */
+        uint32_t kind;              /* (a) enum fgc_pool_kind; 0: vacant */
+        struct fgc_vgpu *vgpu;      /* (a) who pays */
+        CUmemoryPool handle;        /* (a) NULL: destroyed, or graphs' */
+        uint64_t charged; /* (a) */
         uint64_t live;  /* at least what is out of it, by the driver's count: frees are taken off when that is asked for
                          */
-        uint64_t chunk; /* it is believed to grow by multiples of this */
+        uint64_t chunk; /* (a) it is believed to grow by multiples of this */
         uint64_t waits; /* (a) fgc_pool_waits when it was settled */
-        uint64_t begun; /* bytes of all allocations ever begun; */
-        uint64_t ended; /* (a) … and ended, without the lock: the difference is under way */
-        uint32_t dirty; /* (a) something was freed since it was last settled; set without the lock, cleared before the driver is asked */
+        uint64_t begun; /* (a) bytes of all allocations ever begun; */
+        uint64_t ended; /* (a) … and ended: the difference is under way */
+        uint32_t dirty; /* (a) something was freed since it was last settled; cleared before the driver is asked, and set again if that was for nothing */
         struct fgc_pool *next;
 };
 
@@ -58,7 +59,7 @@ void fgc_pool_end_on_top(struct fgc_pool *pool, uint64_t bytes);
 /* `bytes` were given back to the pool. */
 void fgc_pool_freed(struct fgc_pool *pool, uint64_t bytes);
 
-/* To the driver's figure. False: it was not possible, an allocation is under way. */
+/* To the driver's figure. False: it was not possible, an allocation is under way. What the driver does not say is for the next time. */
 bool fgc_pool_settle(struct fgc_pool *pool);
 /* The driver's figures of a pool; false: it does not say. */
 bool fgc_pool_reserved(const struct fgc_pool *pool, uint64_t *ret);

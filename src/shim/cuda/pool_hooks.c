@@ -86,7 +86,7 @@ CUresult fgc_cuMemPoolTrimTo(CUmemoryPool handle, size_t keep)
         FGC_PASS(cuMemPoolTrimTo, handle, keep);
         r = FGC_REAL(cuMemPoolTrimTo, handle, keep);
         if (r == CUDA_SUCCESS && fgc_alloc_find(&fgc_handles, (uintptr_t)handle, &entry) &&
-            entry.kind == FGC_ALLOC_POOL_HANDLE && ((struct fgc_pool *)entry.owner)->kind == FGC_POOL_DEVICE)
+            entry.kind == FGC_ALLOC_POOL_HANDLE && fg_load_relaxed(&((struct fgc_pool *)entry.owner)->kind) == FGC_POOL_DEVICE)
                 fgc_pool_settle(entry.owner);
         return r;
 }

@@ -74,8 +74,8 @@ static struct fgc_pool *pool_new(uint32_t kind, CUmemoryPool handle, struct fgc_
                 pool = take_new();
         if (!pool)
                 return NULL;
-        pool->vgpu = vgpu;
-        pool->handle = handle;
+        fg_store_relaxed(&pool->vgpu, vgpu);
+        fg_store_relaxed(&pool->handle, handle);
         pool->live = 0;
         fg_store_relaxed(&pool->charged, 0);
         fg_store_relaxed(&pool->dirty, 0);
@@ -177,9 +177,9 @@ struct fgc_pool *fgc_pool_of_graphs(struct fgc_vgpu *vgpu)
 
 void fgc_pools_settle(bool all)
 {
-        fg_store_relaxed(&fgc_pools_dirty, 0);
+        fg_store_seq_cst(&fgc_pools_dirty, 0);
         for (struct fgc_pool *pool = fg_load_acquire(&pools); pool; pool = pool->next)
-                if (is_charged(pool) && (all || fg_load_relaxed(&pool->dirty)) && !fgc_pool_settle(pool))
+                if (is_charged(pool) && (all || fg_load_seq_cst(&pool->dirty)) && !fgc_pool_settle(pool))
                         fg_store_relaxed(&fgc_pools_dirty, 1);
 }
 
@@ -187,7 +187,7 @@ static void trim(struct fgc_pool *pool)
 {
         CUmemoryPool handle = fg_load_relaxed(&pool->handle);
 
-        if (pool->kind == FGC_POOL_GRAPH)
+        if (fg_load_relaxed(&pool->kind) == FGC_POOL_GRAPH)
                 FGC_REAL(cuDeviceGraphMemTrim, pool->vgpu->real);
         else if (handle)
                 FGC_REAL(cuMemPoolTrimTo, handle, 0);
@@ -200,7 +200,7 @@ bool fgc_pools_trim(struct fgc_vgpu *vgpu)
         uint64_t before = fg_ledger_used(vgpu->ledger);
 
         for (struct fgc_pool *pool = fg_load_acquire(&pools); pool; pool = pool->next)
-                if (is_charged(pool) && pool->vgpu == vgpu && fg_load_relaxed(&pool->charged))
+                if (is_charged(pool) && fg_load_relaxed(&pool->vgpu) == vgpu && fg_load_relaxed(&pool->charged))
                         trim(pool);
         return fg_ledger_used(vgpu->ledger) < before;
 }

@@ -2,7 +2,7 @@
  *
  * From names to functions: the real driver is loaded at the first use of anything, and each exported name is bound
  * when it is first used. No lock is held meanwhile (the dynamic linker has its own, and may hold it while it runs
- * the code that got here): threads that come at the same time do the same work and write the same words. */
+ * the code that got here): threads that come at the same time do the same work, and the first word that is written stays. */
 #include "base/atomic.h"
 #include "shim/common/library.h"
 #include "shim/cuda/core.h"

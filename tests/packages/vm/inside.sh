@@ -103,16 +103,21 @@ the_gate() {
         check 'the gate: the vGPUs as without it' "$two" docker run --rm --gpus 2 fastgpu-box
         check 'the gate: a node for an attached program alone' 'EPERM then opened' docker run --rm --gpus 2 fastgpu-box /opt/opens /dev/fuse
         check 'the gate: other nodes are open as ever' 'opened then opened' docker run --rm --gpus 2 fastgpu-box /opt/opens /dev/null
-        check 'the gate: --device is refused' 'FastGPU: ' docker run --rm --gpus 2 --device /dev/fuse fastgpu-box
+        check 'the gate: --device is refused' 'may open GPUs, or nodes of gate-nodes, without the gate' docker run --rm --gpus 2 --device /dev/fuse fastgpu-box
         docker run -d --name gated --gpus 2 fastgpu-box sh -c 'until test -e /go; do sleep 1; done; /opt/opens /dev/fuse; sleep 100000' >/dev/null
         was=$(systemctl show -P MainPID fastgpu-gate.service)
         kill -9 "$was"
         check 'kill -9: systemd starts another gate' another another_gate_than "$was"
-        check 'after it: programs that ran before' 'EPERM then opened' gated_says
         check 'after it: another program in their container' 'EPERM then opened' docker exec -e FASTGPU_SIM=2xT4 gated /opt/opens /dev/fuse
         check 'after it: a new container' 'EPERM then opened' docker run --rm --gpus 2 fastgpu-box /opt/opens /dev/fuse
-        systemctl restart fastgpu-gate.service
-        check 'after systemctl restart fastgpu-gate' 'EPERM then opened' docker exec -e FASTGPU_SIM=2xT4 gated /opt/opens /dev/fuse
+        # What takes new containers is gone then, not the process of each that runs.
+        systemctl stop fastgpu-gate.service
+        check 'the gate is stopped' 'fastgpu-gate: inactive' state fastgpu-gate
+        check 'without it: no new container' 'no fastgpu-gate answers' docker run --rm --gpus 2 fastgpu-box
+        check 'without it: no other program in a container' 'gate.sock' docker exec -e FASTGPU_SIM=2xT4 gated /opt/opens /dev/fuse
+        check 'without it: programs that ran before it was killed' 'EPERM then opened' gated_says
+        systemctl start fastgpu-gate.service
+        check 'after systemctl start fastgpu-gate' 'EPERM then opened' docker exec -e FASTGPU_SIM=2xT4 gated /opt/opens /dev/fuse
         docker rm -f gated >/dev/null
         cp before.conf /etc/fastgpu/runtime.conf
         fastgpu delete my-vgpu --force >/dev/null
