@@ -62,14 +62,15 @@ func (s *server) args() []string {
 		"--token-file=" + filepath.Join(s.folder, "token")}
 }
 
-// restart takes it away for a while; it comes back at the same address, with the same store and certificate.
-func (s *server) restart(away time.Duration) {
-	s.t.Helper()
-	address := s.http.Listener.Addr().String()
+func (s *server) stop() {
 	s.http.CloseClientConnections()
 	s.http.Close()
-	time.Sleep(away)
-	listener, err := net.Listen("tcp", address)
+}
+
+// start has it come back at the same address, with the same store and certificate.
+func (s *server) start() {
+	s.t.Helper()
+	listener, err := net.Listen("tcp", s.http.Listener.Addr().String())
 	if err != nil {
 		s.t.Fatal(err)
 	}
