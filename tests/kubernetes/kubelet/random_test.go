@@ -243,6 +243,7 @@ func (n *random) changeClaims() time.Duration {
 		}
 	}
 	var starting []*v1.Pod
+	begin := time.Now()
 	for i := n.Intn(claimsMax + 1 - len(n.claims)); i > 0; i-- {
 		n.made++
 		var claim *resourceapi.ResourceClaim
@@ -255,7 +256,7 @@ func (n *random) changeClaims() time.Duration {
 		n.claims[pod] = claim
 		starting = append(starting, pod)
 	}
-	errors, begin := make([]error, len(starting)), time.Now()
+	errors := make([]error, len(starting))
 	var group sync.WaitGroup
 	for i, pod := range starting {
 		group.Go(func() { errors[i] = n.tryPrepare(pod) })

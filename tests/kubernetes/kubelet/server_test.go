@@ -23,7 +23,9 @@ import (
 	resourceapi "k8s.io/api/resource/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	"k8s.io/kubernetes/pkg/apis/resource"
 	_ "k8s.io/kubernetes/pkg/apis/resource/install"
@@ -40,15 +42,20 @@ type server struct {
 	folder  string
 	delay   time.Duration
 	broken  string // what it answers instead
+	away    bool
 	version int
 	wrote   int
 }
 
-const nodeName = "node-1"
+const (
+	nodeName  = "node-1"
+	sliceName = nodeName + "-fastgpu.dev"
+)
 
 func newServer(t *testing.T) *server {
 	s := &server{t: t, folder: t.TempDir(), version: 1}
 	s.store = fake.NewClientset(&v1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName, UID: "node-uid"}})
+	s.store.PrependReactor("delete-collection", "resourceslices", s.wipe) // which it does not know
 	s.http = httptest.NewTLSServer(s)
 	t.Cleanup(func() { s.http.Close() })
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
@@ -62,7 +69,28 @@ func (s *server) args() []string {
 		"--token-file=" + filepath.Join(s.folder, "token")}
 }
 
+// wipe is what a kubelet that starts asks for, and again a second later, two, four and so on, for as long as there is no answer.
+func (s *server) wipe(clienttesting.Action) (bool, runtime.Object, error) {
+	s.Lock()
+	defer s.Unlock()
+	if s.away {
+		return true, nil, apierrors.NewServiceUnavailable("away")
+	}
+	err := s.store.Tracker().Delete(resourceapi.SchemeGroupVersion.WithResource("resourceslices"), "", sliceName)
+	if apierrors.IsNotFound(err) {
+		err = nil
+	}
+	return true, nil, err
+}
+
+func (s *server) isAway(away bool) {
+	s.Lock()
+	defer s.Unlock()
+	s.away = away
+}
+
 func (s *server) stop() {
+	s.isAway(true)
 	s.http.CloseClientConnections()
 	s.http.Close()
 }
@@ -78,6 +106,7 @@ func (s *server) start() {
 	s.http.Listener.Close()
 	s.http.Listener = listener
 	s.http.StartTLS()
+	s.isAway(false)
 }
 
 func (s *server) be(delay time.Duration, broken string) {
@@ -229,7 +258,7 @@ func (s *server) slice(r *http.Request) (*resourceapi.ResourceSlice, error) {
 }
 
 func (s *server) published() *resourceapi.ResourceSlice {
-	slice, err := s.store.ResourceV1().ResourceSlices().Get(context.Background(), nodeName+"-fastgpu.dev", metav1.GetOptions{})
+	slice, err := s.store.ResourceV1().ResourceSlices().Get(context.Background(), sliceName, metav1.GetOptions{})
 	if err != nil {
 		return nil
 	}
