@@ -55,7 +55,8 @@ type part struct {
 //
 // Ours: sockets, both classes (which the kubelet knows as soon as we register), sets, claims, the slice. The kubelet's: it looks for DRA drivers' sockets
 // once a second, takes one that was made anew off its list in one such look and on in another, and waits a second and more after a connection that
-// failed. A DRA manager that starts removes the slice, and we are told by that registration: the slice is then late from there on.
+// failed. A DRA manager that starts removes the slice, as late as the API server lets it, and we are told by that registration: the slice is then late from
+// there on.
 func (n *random) reconciled() (ours, kubelets, all time.Duration) {
 	driver := &part{name: "the kubelet reaches the DRA driver", is: n.reachesDriver}
 	slice := &part{name: "a slice is published", is: func() bool { return n.server.published() != nil }}
@@ -67,8 +68,12 @@ func (n *random) reconciled() (ours, kubelets, all time.Duration) {
 	for _, p := range parts {
 		took := p.at
 		all = max(all, took)
-		if p == slice && n.wiped {
-			took -= min(took, driver.at)
+		if p == slice {
+			from := n.server.wipedAt().Sub(n.since)
+			if n.wiped {
+				from = max(from, driver.at)
+			}
+			took -= min(took, max(0, from))
 		}
 		if p == driver {
 			kubelets = took

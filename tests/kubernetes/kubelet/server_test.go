@@ -43,6 +43,7 @@ type server struct {
 	delay   time.Duration
 	broken  string // what it answers instead
 	away    bool
+	wiped   time.Time // when a kubelet had the slice removed
 	version int
 	wrote   int
 }
@@ -76,11 +77,18 @@ func (s *server) wipe(clienttesting.Action) (bool, runtime.Object, error) {
 	if s.away {
 		return true, nil, apierrors.NewServiceUnavailable("away")
 	}
+	s.wiped = time.Now()
 	err := s.store.Tracker().Delete(resourceapi.SchemeGroupVersion.WithResource("resourceslices"), "", sliceName)
 	if apierrors.IsNotFound(err) {
 		err = nil
 	}
 	return true, nil, err
+}
+
+func (s *server) wipedAt() time.Time {
+	s.Lock()
+	defer s.Unlock()
+	return s.wiped
 }
 
 func (s *server) isAway(away bool) {
