@@ -39,15 +39,17 @@ def claims(row, context):
     env = {**os.environ, **({} if context.quick else {"KUBERNETES_ROUNDS": "2000"})}
     with ahead() as priority:
         done = subprocess.run([RUN, "-test.run", "ManyClaims"], env=env, capture_output=True, text=True, check=False)
-    found = re.search(r"(\d+) claims, 20 at once: ([\d.]+)(µs|ms|s) each, where the disk takes ([\d.]+(?:µs|ms|s)) .*resident: (\d+) KiB, the daemon (\d+) KiB", done.stdout)
+    found = re.search(r"(\d+) claims, 20 at once: ([\d.]+)(µs|ms|s) each, where the disk takes ([\d.]+(?:µs|ms|s)) .*"
+                      r"prepared within (\S+) and unprepared within (\S+) on average.*resident: (\d+) KiB, the daemon (\d+) KiB", done.stdout)
     if done.returncode == 77 or not found:
         return row.result("not measured: " + ((done.stderr or done.stdout).strip().splitlines() or ["?"])[-1], None)
     ms = float(found[2]) * {"µs": 0.001, "ms": 1, "s": 1000}[found[3]]
-    memory = (int(found[5]) + int(found[6])) / 1024
-    return [row.result(f"{ms:.1f} ms", ms <= 5, f"{found[1]} claims, 20 at once; the disk alone, for two transactions, {found[4]}; {priority}",
+    memory = (int(found[7]) + int(found[8])) / 1024
+    return [row.result(f"{ms:.1f} ms", ms <= 5, f"time for all over their number: {found[1]} claims, 20 at once; one of the 20 waits {found[5]} to be prepared and {found[6]} "
+                       f"to be unprepared; the disk alone, for two transactions, {found[4]}; {priority}",
                        data={"claims": int(found[1]), "ms": ms, "priority": priority}),
-            row.result(f"{memory:.1f} MB", memory <= 30, f"fastgpu-kubelet {int(found[5]) / 1024:.1f} MB", what="fastgpu-kubelet and fastgpud, resident",
-                       goal="≤ 30 MB", data={"kubelet_kib": int(found[5]), "daemon_kib": int(found[6])})]
+            row.result(f"{memory:.1f} MB", memory <= 30, f"fastgpu-kubelet {int(found[7]) / 1024:.1f} MB", what="fastgpu-kubelet and fastgpud, resident",
+                       goal="≤ 30 MB", data={"kubelet_kib": int(found[7]), "daemon_kib": int(found[8])})]
 
 
 def disk_ms(folder):
@@ -131,6 +133,6 @@ def churn(row, context):
 
 
 ROWS = {
-    "kubernetes": Row("A claim prepared and unprepared", "≤ 5 ms", "", claims),
+    "kubernetes": Row("Claims prepared and unprepared, 20 at once, each", "≤ 5 ms", "", claims),
     "churn": Row("A set created and deleted at fastgpud, 20 at once", "≤ 5 ms", "", churn),
 }

@@ -396,6 +396,16 @@ class Dra(unittest.TestCase):
         self.assertEqual(e.exception.code(), grpc.StatusCode.UNIMPLEMENTED)
         self.assertEqual(self.call("NodePrepareResources", 1)[1][0], "")
 
+    def test_a_kubelet_that_removes_slices_late(self):
+        """One that starts does, and if the API server is away, only when that is back: long after it registered us. It is looked for sooner than every 10 s."""
+        self.start()
+        with grpc.insecure_channel(f"unix:{self.folder}/plugins_registry/fastgpu.dev-reg.sock") as channel:
+            channel.unary_unary("/pluginregistration.Registration/NotifyRegistrationStatus")(field(1, 1), timeout=20)
+        for _ in range(3):
+            wait_until(self.server.slice, 8, "the slice is there")
+            self.server.slices.clear()
+        wait_until(self.server.slice, 8, "the slice is there")
+
     def test_health(self):
         """Each GPU's, in both versions, at once and again; a daemon that is away leaves it unknown."""
         self.start()

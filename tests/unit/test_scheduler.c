@@ -478,6 +478,15 @@ static void resources_of_two_nodes(void **state)
                   "{\"fastgpu.dev/vgpu-8g-25\": \"2\"}}}]", pod, "resource-elsewhere", "no node offers all that it asks for: node b, for one, has no example.com/nic", "ask for what one node offers");
 }
 
+/* Nodes without a slice, and one whose slice has no GPU: whoever publishes them is where to look. */
+static void no_gpus(void **state)
+{
+        static const char *const slices[] = {"[]", "[" SLICE("a", "") "]"};
+        for (size_t i = 0; i < COUNT_OF(slices); i++)
+                expect_of(slices[i], CLAIMS, NODES, pod_of("small", ""), "no-gpus", "no node has published a GPU of FastGPU's", "kubectl -n fastgpu-system logs ds/fastgpu-kubelet");
+        expect_of("[" SLICE("a", DEVICE("gpu-1", "1Gi", "100", "")) "]", CLAIMS, NODES, pod_of("small", ""), "too-large", NULL, NULL);
+}
+
 static void names(void **state)
 {
         static const char *const good[] = {"default/a", "x/train-0", "kube-system/a.b"}, *const bad[] = {"", "a", "/a", "a/", "a/B", "a/b/c", "a/-b", "../b", "a/b?x", "a/b "};
@@ -493,7 +502,7 @@ int main(void)
                 cmocka_unit_test(a_view), cmocka_unit_test(a_filter), cmocka_unit_test(never_harder), cmocka_unit_test(many_gpus),
                 cmocka_unit_test(resources), cmocka_unit_test(priorities), cmocka_unit_test(reasons), cmocka_unit_test(odd_ones),
                 cmocka_unit_test(no_claim), cmocka_unit_test(others), cmocka_unit_test(tainted_others), cmocka_unit_test(others_where_it_may_go),
-                cmocka_unit_test(resources_of_two_nodes), cmocka_unit_test(names),
+                cmocka_unit_test(resources_of_two_nodes), cmocka_unit_test(no_gpus), cmocka_unit_test(names),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,9 +46,7 @@ static void notify(struct fgi_grpc_call *call, const uint8_t *data, size_t size,
                 fg_log_info("the kubelet has the DRA driver");
         else
                 fg_log_warning("the kubelet refuses the DRA driver: %s", status ? status->error : "and does not say why");
-        /* A kubelet that starts removes the slices of its node. */
-        dra->slice.at = 0;
-        dra->slice.again = true;
+        fgi_kube_slice_registered(dra); /* a kubelet that starts removes the slices of its node */
         fgi_kube_reply(call, &reply.base);
 }
 

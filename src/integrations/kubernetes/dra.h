@@ -43,6 +43,7 @@ struct fgi_kube_slice {
         bool asking;
         bool again;      /* something happened meanwhile */
         uint64_t at;     /* when it is looked at again */
+        unsigned looks;  /* so many of them come soon, as the kubelet is new */
         char node_uid[64];
         char problem[256]; /* why it is not published; "" */
 };
@@ -71,6 +72,7 @@ struct fgi_kube_dra {
         struct fgi_kube_conditions conditions;
 };
 
+void fgi_kube_slice_registered(struct fgi_kube_dra *dra);
 void fgi_kube_slice_check(struct fgi_kube_dra *dra, uint64_t now);
 /* The devices of a slice; for tests, too. NULL: out of memory. */
 json_t *fgi_kube_slice_devices(const struct fgi_kube_dra *dra);

@@ -218,6 +218,8 @@ static int wait_ms(const struct fgi_kube *kube, uint64_t now)
         uint64_t until = kube->dra && kube->dra->starts && kube->look_at > now + SOON ? now + SOON : kube->look_at;
         if (!kube->pods.client && fgi_kube_wants_pods(kube) && kube->pods_at < until)
                 until = kube->pods_at;
+        if (kube->dra && kube->node.is_there && !kube->dra->slice.asking && kube->dra->slice.at < until)
+                until = kube->dra->slice.at;
         return kube->changed || until <= now ? 0 : (int)((until - now) / FG_NSEC_PER_MSEC) + 1;
 }
 

@@ -13,7 +13,9 @@
 #include <string.h>
 
 #define LOOK  (10 * FG_NSEC_PER_SEC) /* the kubelet removes slices of drivers that it thinks are gone */
-#define AGAIN (2 * FG_NSEC_PER_SEC)
+#define NEW   FG_NSEC_PER_SEC        /* the same, of a kubelet that has just started: it does so as late as the API server lets it */
+#define NEW_LOOKS 30u
+#define AGAIN FG_NSEC_PER_SEC
 #define PATH  "/apis/resource.k8s.io/v1/resourceslices"
 
 static const char *text_of(const json_t *object, const char *key)
@@ -110,6 +112,23 @@ static void over(struct fgi_kube_dra *dra, uint64_t delay)
         dra->slice.again = false;
 }
 
+/* It is there as it should be. */
+static void done(struct fgi_kube_dra *dra)
+{
+        bool is_new = dra->slice.looks > 0;
+        dra->slice.problem[0] = 0;
+        if (is_new)
+                dra->slice.looks--;
+        over(dra, is_new ? NEW : LOOK);
+}
+
+void fgi_kube_slice_registered(struct fgi_kube_dra *dra)
+{
+        dra->slice.looks = NEW_LOOKS;
+        dra->slice.at = 0;
+        dra->slice.again = true;
+}
+
 static void fail(struct fgi_kube_dra *dra, const char *what, long status, const char *body)
 {
         fgi_kube_autojson json_t *answer = status ? json_loads(body, 0, NULL) : NULL;
@@ -124,9 +143,8 @@ static void on_written(void *user, long status, const char *body)
 {
         struct fgi_kube_dra *dra = user;
         if (status == 200 || status == 201) {
-                dra->slice.problem[0] = 0;
                 fg_log_info("ResourceSlice published, with %u GPUs", dra->kube->node.gpus);
-                over(dra, LOOK);
+                done(dra);
                 return;
         }
         free(dra->slice.devices);
@@ -176,8 +194,8 @@ static void on_slice(void *user, long status, const char *body)
         free(dra->slice.devices);
         dra->slice.devices = text;
         if (same)
-                dra->slice.problem[0] = 0;
-        if (same || !text)
+                done(dra);
+        else if (!text)
                 over(dra, LOOK);
         else
                 write_slice(dra, old, devices);

@@ -40,32 +40,31 @@ func (n *node) ready() {
 	n.eventually("both classes are there", func() bool { return n.allocatable(small) > 0 && n.allocatable(large) > 0 })
 }
 
+// hasExactly: these are the sets of these pods.
+func hasExactly(found map[string]int, live map[*v1.Pod][]string) bool {
+	want := 0
+	for _, names := range live {
+		for _, name := range names {
+			if want++; found[set(name)] == 0 {
+				return false
+			}
+		}
+	}
+	return len(found) == want
+}
+
 // settled waits until the daemon has exactly the sets of these pods.
 func (n *node) settled(live map[*v1.Pod][]string) time.Duration {
 	n.t.Helper()
-	want := map[string]bool{}
-	for _, names := range live {
-		for _, name := range names {
-			want[set(name)] = true
-		}
-	}
 	var found map[string]int
 	defer func() {
 		if n.t.Failed() {
-			n.t.Logf("wanted %v, found %v", want, found)
+			n.t.Logf("wanted those of %v, found %v", live, found)
 		}
 	}()
 	return n.eventually("the daemon has what the pods have", func() bool {
 		found, _ = n.sets("kubernetes")
-		if found == nil || len(found) != len(want) {
-			return false
-		}
-		for name := range found {
-			if !want[name] {
-				return false
-			}
-		}
-		return true
+		return found != nil && hasExactly(found, live)
 	})
 }
 

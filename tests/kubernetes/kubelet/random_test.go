@@ -21,6 +21,7 @@ import (
 const (
 	claimsMax = 4 // of a tenth of a GPU each: pods with devices find room beside them
 	goal      = 2 * time.Second
+	slow      = 300 * time.Millisecond // of the API server, for each answer
 )
 
 // random is a node with all its parts, and what is on it.
@@ -32,6 +33,8 @@ type random struct {
 	live    map[*v1.Pod][]string
 	claims  map[*v1.Pod]*resourceapi.ResourceClaim
 	made    int
+	since   time.Time // when the last of what a disturbance had stopped was started again
+	wiped   bool      // its DRA manager was among them, which removes the slice
 }
 
 // The kubelet (its device manager, its DRA manager) and its folder, the API server, fastgpu-kubelet and the daemon come and go at random while
@@ -48,10 +51,17 @@ func TestRandom(t *testing.T) {
 	t.Logf("KUBERNETES_ROUNDS=%d KUBERNETES_SEED=%d", rounds, seed)
 	n := newRandom(t, seed)
 	free := n.memoryFree()
-	worst, why, late, admitted, refused := time.Duration(0), "", 0, 0, 0
+	admitted, refused := 0, 0
+	var ours, kubelets, all, changed, claims spread
 	for round := 0; round < rounds; round++ {
 		did := n.disturb()
-		n.ready2()
+		mine, its, both := n.reconciled()
+		ours.add(mine, did)
+		kubelets.add(its, did)
+		all.add(both, did)
+		if mine > goal {
+			t.Logf("round %d, after %s: ours within %s, all within %s", round, did, mine.Round(time.Millisecond), both.Round(time.Millisecond))
+		}
 		for i := n.Intn(4); i > 0; i-- {
 			if n.change() {
 				admitted++
@@ -60,14 +70,12 @@ func TestRandom(t *testing.T) {
 			}
 		}
 		took := n.settled(n.live)
-		n.changeClaims()
-		if took > worst {
-			worst, why = took, did
+		changed.add(took, did)
+		claims.add(n.changeClaims(), did)
+		if mine > bound || took > bound {
+			t.Errorf("not within %s: ours %s, what pods had %s", bound, mine, took)
 		}
-		if took > goal {
-			late++
-			t.Logf("round %d, after %s: settled within %s", round, did, took.Round(time.Millisecond))
-		}
+		n.server.be(0, "")
 		n.check(did)
 		if t.Failed() {
 			t.Fatalf("in round %d, after %s", round, did)
@@ -83,8 +91,13 @@ func TestRandom(t *testing.T) {
 	if n.memoryFree() != free {
 		t.Error("not everything was given back")
 	}
-	t.Logf("%d pods admitted, %d refused or ended, %d claims prepared; settled in at most %s, after %s (%d times in more than %s); resident: %s KiB, the daemon %s KiB",
-		admitted, refused, n.made, worst.Round(time.Millisecond), why, late, goal, resident(n.plugin.Process.Pid), resident(n.daemon.Process.Pid))
+	t.Logf("%d pods admitted, %d refused or ended, %d claims prepared; resident: %s KiB, the daemon %s KiB",
+		admitted, refused, n.made, resident(n.plugin.Process.Pid), resident(n.daemon.Process.Pid))
+	t.Logf("after the last that was stopped is started again: ours %s", &ours)
+	t.Logf("the kubelet reaches the DRA driver again: %s", &kubelets)
+	t.Logf("all of it: %s", &all)
+	t.Logf("after pods came and went: what they had is given back %s", &changed)
+	t.Logf("then new claims are prepared, as the kubelet tries again: %s", &claims)
 }
 
 func newRandom(t *testing.T, seed int64) *random {
@@ -99,51 +112,47 @@ func newRandom(t *testing.T, seed int64) *random {
 	return n
 }
 
-// ready2 waits for both to know each other again, even where nothing is left to give.
-func (n *random) ready2() {
-	n.eventually("the kubelet knows both classes", func() bool {
-		capacity, allocatable, _ := n.kube.manager.GetCapacity(logger())
-		total := int64(0)
-		for _, name := range []string{small, large} {
-			quantity := capacity[v1.ResourceName(name)]
-			if quantity.Value() == 0 {
-				return false
-			}
-			quantity = allocatable[v1.ResourceName(name)]
-			total += quantity.Value()
-		}
-		return total > 0
-	})
-}
-
 func (n *random) restartDrivers() {
 	n.drivers.close()
+	n.wiped = true
+	n.last()
 	n.drivers = n.startDrivers(n.server)
 }
 
 func (n *random) sleep(most int) { time.Sleep(time.Duration(n.Intn(most)) * time.Millisecond) }
 
+// disturb stops some of them and starts them again; a pod may end meanwhile, of which nobody tells us. The time is taken when the last is to start.
 func (n *random) disturb() string {
-	switch n.Intn(10) {
+	n.wiped = false
+	if n.Intn(2) == 0 {
+		n.endPod()
+	}
+	switch n.Intn(12) {
 	case 0:
-		n.restartKubelet()
+		n.kube.stop()
+		n.last()
+		n.startKubelet()
 		return "a restart of the kubelet"
 	case 1:
 		n.pods.hide(true)
 		n.restartKubelet()
 		n.sleep(1500)
+		n.last()
 		n.pods.hide(false)
 		return "a restart of the kubelet, whose pods came late"
 	case 2:
 		end(&n.plugin, syscall.SIGKILL)
+		n.last()
 		n.startPlugin()
 		return "fastgpu-kubelet's death"
 	case 3:
 		end(&n.plugin, syscall.SIGTERM)
 		n.sleep(300)
+		n.last()
 		n.startPlugin()
 		return "fastgpu-kubelet's end"
 	case 4:
+		n.last()
 		for _, pattern := range []string{pluginDir + "/fastgpu-*.sock", kubeletDir + "/plugins_registry/*.sock", kubeletDir + "/plugins/*/*.sock"} {
 			sockets, _ := filepath.Glob(pattern)
 			for _, path := range sockets {
@@ -153,36 +162,62 @@ func (n *random) disturb() string {
 		return "wiped folders"
 	case 5:
 		end(&n.daemon, syscall.SIGKILL)
+		n.last()
 		n.startDaemon()
 		return "the daemon's death"
 	case 6:
 		n.restartDrivers()
 		return "a restart of the kubelet's DRA manager"
 	case 7:
-		n.server.restart(time.Duration(n.Intn(1000)) * time.Millisecond)
+		n.server.stop()
+		n.sleep(1000)
+		n.last()
+		n.server.start()
 		return "a restart of the API server"
 	case 8:
 		end(&n.plugin, syscall.SIGKILL)
+		n.server.stop()
 		n.restartDrivers()
 		n.startPlugin()
-		n.server.restart(0)
+		n.sleep(2500) // the DRA manager may have us before the API server does
+		n.last()
+		n.server.start()
 		return "the death of all who prepare claims"
+	case 9:
+		n.server.be(slow, "")
+		n.restartDrivers()
+		return "a restart of the kubelet's DRA manager, the API server being slow"
+	case 10:
+		n.server.be(slow, "")
+		end(&n.plugin, syscall.SIGKILL)
+		n.last()
+		n.startPlugin()
+		return "fastgpu-kubelet's death, the API server being slow"
 	default:
 		end(&n.plugin, syscall.SIGKILL)
-		n.restartKubelet()
+		n.kube.stop()
+		n.last()
+		n.startKubelet()
 		n.startPlugin()
 		return "the death of both"
+	}
+}
+
+func (n *random) last() { n.since = time.Now() }
+
+func (n *random) endPod() {
+	for pod := range n.live {
+		n.pods.remove(pod)
+		delete(n.live, pod)
+		return
 	}
 }
 
 // change ends a pod or starts one.
 func (n *random) change() bool {
 	if len(n.live) > 0 && n.Intn(2) == 0 {
-		for pod := range n.live {
-			n.pods.remove(pod)
-			delete(n.live, pod)
-			return false
-		}
+		n.endPod()
+		return false
 	}
 	name, count := small, 1+n.Intn(3)
 	if n.Intn(3) == 0 {
@@ -200,14 +235,15 @@ func (n *random) change() bool {
 	return true
 }
 
-// changeClaims ends some pods with claims and starts others, these all at once.
-func (n *random) changeClaims() {
+// changeClaims ends some pods with claims and starts others, these all at once, and tells how long these took.
+func (n *random) changeClaims() time.Duration {
 	for pod := range n.claims {
 		if n.Intn(2) == 0 {
 			n.endClaim(pod)
 		}
 	}
 	var starting []*v1.Pod
+	begin := time.Now()
 	for i := n.Intn(claimsMax + 1 - len(n.claims)); i > 0; i-- {
 		n.made++
 		var claim *resourceapi.ResourceClaim
@@ -226,6 +262,7 @@ func (n *random) changeClaims() {
 		group.Go(func() { errors[i] = n.tryPrepare(pod) })
 	}
 	group.Wait()
+	took := time.Since(begin)
 	for i, err := range errors {
 		if err == nil {
 			continue
@@ -235,6 +272,7 @@ func (n *random) changeClaims() {
 		}
 		n.endClaim(starting[i])
 	}
+	return took
 }
 
 // tryPrepare goes on as the kubelet does until it is prepared, or there is no room.

@@ -23,7 +23,9 @@ import (
 	resourceapi "k8s.io/api/resource/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	"k8s.io/kubernetes/pkg/apis/resource"
 	_ "k8s.io/kubernetes/pkg/apis/resource/install"
@@ -40,15 +42,21 @@ type server struct {
 	folder  string
 	delay   time.Duration
 	broken  string // what it answers instead
+	away    bool
+	wiped   time.Time // when a kubelet had the slice removed
 	version int
 	wrote   int
 }
 
-const nodeName = "node-1"
+const (
+	nodeName  = "node-1"
+	sliceName = nodeName + "-fastgpu.dev"
+)
 
 func newServer(t *testing.T) *server {
 	s := &server{t: t, folder: t.TempDir(), version: 1}
 	s.store = fake.NewClientset(&v1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName, UID: "node-uid"}})
+	s.store.PrependReactor("delete-collection", "resourceslices", s.wipe) // which it does not know
 	s.http = httptest.NewTLSServer(s)
 	t.Cleanup(func() { s.http.Close() })
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
@@ -62,14 +70,43 @@ func (s *server) args() []string {
 		"--token-file=" + filepath.Join(s.folder, "token")}
 }
 
-// restart takes it away for a while; it comes back at the same address, with the same store and certificate.
-func (s *server) restart(away time.Duration) {
-	s.t.Helper()
-	address := s.http.Listener.Addr().String()
+// wipe is what a kubelet that starts asks for, and again a second later, two, four and so on, for as long as there is no answer.
+func (s *server) wipe(clienttesting.Action) (bool, runtime.Object, error) {
+	s.Lock()
+	defer s.Unlock()
+	if s.away {
+		return true, nil, apierrors.NewServiceUnavailable("away")
+	}
+	s.wiped = time.Now()
+	err := s.store.Tracker().Delete(resourceapi.SchemeGroupVersion.WithResource("resourceslices"), "", sliceName)
+	if apierrors.IsNotFound(err) {
+		err = nil
+	}
+	return true, nil, err
+}
+
+func (s *server) wipedAt() time.Time {
+	s.Lock()
+	defer s.Unlock()
+	return s.wiped
+}
+
+func (s *server) isAway(away bool) {
+	s.Lock()
+	defer s.Unlock()
+	s.away = away
+}
+
+func (s *server) stop() {
+	s.isAway(true)
 	s.http.CloseClientConnections()
 	s.http.Close()
-	time.Sleep(away)
-	listener, err := net.Listen("tcp", address)
+}
+
+// start has it come back at the same address, with the same store and certificate.
+func (s *server) start() {
+	s.t.Helper()
+	listener, err := net.Listen("tcp", s.http.Listener.Addr().String())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -77,6 +114,7 @@ func (s *server) restart(away time.Duration) {
 	s.http.Listener.Close()
 	s.http.Listener = listener
 	s.http.StartTLS()
+	s.isAway(false)
 }
 
 func (s *server) be(delay time.Duration, broken string) {
@@ -228,7 +266,7 @@ func (s *server) slice(r *http.Request) (*resourceapi.ResourceSlice, error) {
 }
 
 func (s *server) published() *resourceapi.ResourceSlice {
-	slice, err := s.store.ResourceV1().ResourceSlices().Get(context.Background(), nodeName+"-fastgpu.dev", metav1.GetOptions{})
+	slice, err := s.store.ResourceV1().ResourceSlices().Get(context.Background(), sliceName, metav1.GetOptions{})
 	if err != nil {
 		return nil
 	}
