@@ -138,14 +138,22 @@ def place(pid, core, priority):
             os.sched_setscheduler(int(task), os.SCHED_FIFO, os.sched_param(priority))
 
 
+AWAKE = """import time
+while True:
+    end = time.perf_counter() + 0.0009
+    while time.perf_counter() < end:
+        pass
+    time.sleep(0.0001)"""
+
+
 @contextlib.contextmanager
 def awake(cores):
-    """The cores never rest: waking one, or its host's giving a virtual one less time because it is busy, is then the same with and without a flood."""
-    spinners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in cores]
+    """The cores hardly rest: waking one, or its host's giving a virtual one less time because it is busy, is then the same with and without a flood. Before
+    everybody's ordinary programs, and with a tenth left to these: to those that get nothing the kernel gives 50 ms now and then, before all others."""
+    spinners = [subprocess.Popen([sys.executable, "-c", AWAKE]) for _ in cores]
     try:
         for spinner, core in zip(spinners, cores):
-            os.sched_setaffinity(spinner.pid, {core})
-            os.sched_setscheduler(spinner.pid, os.SCHED_IDLE, os.sched_param(0))
+            place(spinner.pid, core, 1)
         yield
     finally:
         for spinner in spinners:
