@@ -326,7 +326,7 @@ class Dra(unittest.TestCase):
         self.kubelet.pods = self.of_pods(1)
         wait_until(lambda: sum(map(between.refuses, between.lines)) > 1, 60, "it is said again")
         pairs = zip(between.lines, between.lines[1:])
-        self.assertEqual(sum(first.startswith("GET /v1/vgpus") and then.startswith("PUT ") for first, then in pairs), 1)
+        self.assertEqual(sum(first.startswith("GET /v1/vgpus ") and then.startswith("PUT ") for first, then in pairs), 1)
         between.refuses = lambda line: False
         wait_until(lambda: self.payer(1) == "k8s-team", 30, "it is known whose it is")
 
