@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """fastgpu-kubelet judged by the kubelet's own code, a Go program. It is built once, for as long as its source stays as it is, and kept outside the
 tree; building it takes minutes and downloads of 500 MB, so that is done only when asked for: make kubernetes-check, or KUBERNETES_BUILD=1."""
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -11,7 +13,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, "kubelet")
-KUBELET = "/var/lib/kubelet"  # covered by a mount of the test's own; where there is none it is made, and removed again
+KUBELET = "/var/lib/kubelet"  # covered by a mount of the test's own; where there is none it is made, and removed again unless another run is there
 PREFIX = os.environ.get("FASTGPU_PREFIX") or os.path.join(HERE, "..", "..", "out")
 
 
@@ -74,11 +76,16 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     made = not os.path.exists(KUBELET)
     os.makedirs(KUBELET, exist_ok=True)
+    # Whoever removes a folder takes away what others have mounted on it.
+    folder = os.open(KUBELET, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_SH)
     try:
         sys.exit(in_room(path))
     finally:
         if made:
-            os.rmdir(KUBELET)
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.rmdir(KUBELET)
 
 
 def in_room(path):
