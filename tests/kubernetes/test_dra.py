@@ -267,18 +267,21 @@ class Dra(unittest.TestCase):
         claim = self.sets()[f"claim-{UID % n}"]
         return claim.get("workload") and (claim.get("payer") or claim["project"])
 
-    def test_another_payer(self):
+    def paid_by_another(self, **fields):
+        """Finance pays for claim 1, until somebody says otherwise while nothing of ours runs."""
         process = self.start("--payer=team=finance")
         self.claim(1)
         self.call("NodePrepareResources", 1)
         self.kubelet.pods = self.of_pods(1)
         wait_until(lambda: self.payer(1) == "finance", 30, "finance pays")
-        # Somebody says otherwise: no restart takes that back.
         process.send_signal(signal.SIGTERM)
         process.wait(30)
         self.node.request("POST", "/v1/projects", {"name": "other"})
-        path = f"/v1/vgpus/claim-{UID % 1}/payer?project=k8s-team"
-        self.assertEqual(self.node.request("PUT", path, {"project": "other", "workload": "team/p1/main"})[0], 200)
+        self.assertEqual(self.node.request("PUT", f"/v1/vgpus/claim-{UID % 1}/payer?project=k8s-team", {"project": "other", **fields})[0], 200)
+
+    def test_another_payer(self):
+        """No restart takes back what somebody said."""
+        self.paid_by_another(workload="team/p1/main")
         self.start("--payer=team=finance")
         self.claim(2)
         self.call("NodePrepareResources", 2)
@@ -294,15 +297,7 @@ class Dra(unittest.TestCase):
 
     def test_a_payer_that_cannot_be_read(self):
         """What somebody said, if only who pays, stays while the daemon does not tell it."""
-        process = self.start("--payer=team=finance")
-        self.claim(1)
-        self.call("NodePrepareResources", 1)
-        self.kubelet.pods = self.of_pods(1)
-        wait_until(lambda: self.payer(1) == "finance", 30, "finance pays")
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-        self.node.request("POST", "/v1/projects", {"name": "other"})
-        self.assertEqual(self.node.request("PUT", f"/v1/vgpus/claim-{UID % 1}/payer?project=k8s-team", {"project": "other"})[0], 200)
+        self.paid_by_another()
         between = self.between()
         between.refuses = lambda line: line.startswith(("GET /v1/vgpus ", "GET /v1/vgpus/"))
         asked = self.kubelet.asked
