@@ -243,6 +243,25 @@ static void test_end(void **state)
         assert_null(strstr(daemon_.asked, "black"));
 }
 
+/* Where plugstack.conf names a project, its other members may have named sets of theirs after the job. */
+static void test_end_in_project(void **state)
+{
+        struct fgi_slurm_job job = {.id = 17, .uid = 1000, .config = &daemon_.config};
+        struct left all = {0};
+        char error[FGI_SLURM_TEXT];
+        struct fgi_slurm_use use;
+        strcpy(daemon_.config.project, "black");
+        assert_int_equal(fgi_slurm_job_end(&job, left, &all, error, sizeof error), 0);
+        assert_int_equal(fgi_slurm_job_use(&job, &use, error, sizeof error), 0);
+        assert_int_equal(use.vgpus, 0);
+        assert_null(strstr(daemon_.asked, "slurm-17"));
+        job.uid = 1001;
+        assert_int_equal(fgi_slurm_job_end(&job, left, &all, error, sizeof error), 0);
+        assert_string_equal(all.text, "17 of 1001: 1, 7; ");
+        assert_non_null(strstr(daemon_.asked, "DELETE /v1/vgpus/black:slurm-17?force=1 "));
+        assert_null(strstr(daemon_.asked, "red"));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -254,6 +273,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_sweep, start_daemon, stop_daemon),
                 cmocka_unit_test_setup_teardown(test_sweep_keeps_nothing, start_daemon, stop_daemon),
                 cmocka_unit_test_setup_teardown(test_end, start_daemon, stop_daemon),
+                cmocka_unit_test_setup_teardown(test_end_in_project, start_daemon, stop_daemon),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -187,13 +187,13 @@ static bool owns(const struct fgi_slurm_job *job, const char *owner)
 
 typedef int set_fn(const struct fgi_slurm_job *job, void *data, char *error, size_t len);
 
-/* The job's user has made it in his own project, unless plugstack.conf names one; root, who asks now, has another, so it is looked up. */
+/* The job's user has made it in his own project, unless plugstack.conf names one; root, who asks now, has another, so it is looked up: in that
+ * one as well, where others have sets, too. */
 static int with_set(const struct fgi_slurm_job *job, set_fn *what, void *data, char *error, size_t len)
 {
         struct fgi_slurm_reply reply;
         struct set set;
-        if (*job->config->project)
-                return what(job, data, error, len);
+        const char *project = job->config->project;
         int r = fgi_slurm_ask(job->config->socket, "GET", "/v1/vgpus", NULL, &reply);
         if (r < 0)
                 return unreachable(job, r, error, len), r;
@@ -203,7 +203,7 @@ static int with_set(const struct fgi_slurm_job *job, set_fn *what, void *data, c
         while (r == 0 && next_set(&at, &set)) {
                 struct fgi_slurm_config its = *job->config;
                 struct fgi_slurm_job same = *job;
-                if (set.job.id != job->id || set.job.restarts != job->restarts || !owns(job, set.owner))
+                if (set.job.id != job->id || set.job.restarts != job->restarts || (*project && strcmp(project, set.project) != 0) || !owns(job, set.owner))
                         continue;
                 memcpy(its.project, set.project, sizeof its.project);
                 same.config = &its;
