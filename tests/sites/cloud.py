@@ -95,6 +95,10 @@ def answer(action, machine, text):
         fail("x" * 3000 + "\nthe reason comes last")
     if manner == "garbage":
         text = "<html>502 Bad Gateway</html>"
+    if manner == "escape":
+        text = "\33]0;\a\x9bm no answ" + 40 * "é"
+    if manner == "escape-last":
+        fail("\33[2J\x7f no room in Zürich")
     if manner == "other":
         text = '{"surprise": []}'
     if manner == "die-after":

@@ -247,6 +247,10 @@ class Nodes(Case):
                 self.sites("sweep")
                 self.assertEqual(self.kept(), [], manner)
 
+    def test_what_programs_say_steers_no_terminal(self):
+        for manner, text in (("start escape", '"?]0;??m no answ' + 22 * "é" + '"'), ("start escape-last", "?[2J? no room in Zürich")):
+            self.assertTrue(self.failing(manner, text).rstrip("\n").isprintable(), manner)
+
     def test_empty_list_is_believed_later(self):
         self.failing("start refuse", "InsufficientInstanceCapacity")
         self.let_pass(400)

@@ -174,6 +174,7 @@ int fgi_sites_provider_ask(const struct fgi_sites_offer *o, const struct fgi_sit
         const struct provider *p = provider_of(o->provider);
         fg_autofree char *out = NULL, *variable = NULL;
         json_error_t why;
+        char said[61];
         if (*o->credentials && p && p->secret) {
                 int r = fgi_sites_check_secret(o->credentials, err);
                 if (r < 0)
@@ -186,7 +187,7 @@ int fgi_sites_provider_ask(const struct fgi_sites_offer *o, const struct fgi_sit
                 return r;
         *ret = json_loads(out, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
         if (!*ret)
-                return fg_error_set(err, -EPROTO, "%s answered what is no JSON: \"%.60s\"", words->word[0], out);
+                return fg_error_set(err, -EPROTO, "%s answered what is no JSON: \"%s\"", words->word[0], fgi_sites_quote(out, said, sizeof said));
         return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +35,23 @@ void fgi_sites_words_clear(struct fgi_sites_words *words)
 {
         while (words->count)
                 free(words->word[--words->count]);
+}
+
+const char *fgi_sites_quote(const char *text, char *ret, size_t len)
+{
+        size_t used = 0;
+        while (*text) {
+                uint32_t c = 0;
+                size_t n = fg_utf8_decode(text, FG_UTF8_MAX, &c);
+                bool odd = n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0);
+                if (used + (odd ? 1 : n) >= len)
+                        break;
+                memcpy(ret + used, odd ? "?" : text, odd ? 1 : n);
+                used += odd ? 1 : n;
+                text += n ? n : 1;
+        }
+        ret[used] = 0;
+        return ret;
 }
 
 struct stream {
@@ -128,6 +146,7 @@ static const char *last_words(struct stream *s)
 
 static int judge(const struct fgi_sites_words *words, int r, int status, uint64_t seconds, struct stream *err_out, struct fg_error *err)
 {
+        char said[201];
         if (r == -ETIMEDOUT)
                 return fg_error_set(err, r, "%s %s was not over after %llu s, and was ended", words->word[0], words->count > 1 ? words->word[1] : "",
                                     (unsigned long long)seconds);
@@ -136,7 +155,7 @@ static int judge(const struct fgi_sites_words *words, int r, int status, uint64_
         if (WIFSIGNALED(status))
                 return fg_error_set(err, -EIO, "%s was killed by signal %d", words->word[0], WTERMSIG(status));
         if (WEXITSTATUS(status))
-                return fg_error_set(err, -EIO, "%s ended with %d: %.200s", words->word[0], WEXITSTATUS(status), last_words(err_out));
+                return fg_error_set(err, -EIO, "%s ended with %d: %s", words->word[0], WEXITSTATUS(status), fgi_sites_quote(last_words(err_out), said, sizeof said));
         return 0;
 }
 

@@ -88,6 +88,9 @@ void fgi_sites_words_clear(struct fgi_sites_words *words);
  * with its last words. `variable`: "NAME=VALUE" more in its environment, or NULL. */
 int fgi_sites_run(const struct fgi_sites_words *words, const char *variable, uint64_t seconds, char **ret_out, struct fg_error *err);
 
+/* As much as fits of somebody else's text, for a sentence: whole characters; what steers a terminal, or is none, becomes '?'. Returns `ret`. */
+const char *fgi_sites_quote(const char *text, char *ret, size_t len);
+
 /* --- provider.c --- */
 
 struct fgi_sites_start {
