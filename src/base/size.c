@@ -159,7 +159,7 @@ static void format_decimal(uint64_t scaled, int decimals, const char *unit, char
                 snprintf(buf, len, "%llu %s", (unsigned long long)scaled, unit);
 }
 
-char *fg_size_format(uint64_t bytes, char *buf, size_t len)
+static char *format_size(uint64_t bytes, bool up, char *buf, size_t len)
 {
         static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
         unsigned u = 0;
@@ -168,11 +168,21 @@ char *fg_size_format(uint64_t bytes, char *buf, size_t len)
         uint64_t factor = 1ull << (10 * u), whole = bytes / factor;
         int decimals = whole < 10 ? 2 : whole < 100 ? 1 : 0;
         uint64_t power = decimals == 2 ? 100 : decimals == 1 ? 10 : 1;
-        uint64_t scaled = (uint64_t)(((unsigned __int128)bytes * power + factor / 2) / factor);
+        uint64_t scaled = (uint64_t)(((unsigned __int128)bytes * power + (up ? factor / 2 : 0)) / factor);
         if (scaled == 1024 && decimals == 0 && u < 6)
                 scaled = 1, u++;
         format_decimal(scaled, decimals, unit[u], buf, len);
         return buf;
+}
+
+char *fg_size_format(uint64_t bytes, char *buf, size_t len)
+{
+        return format_size(bytes, true, buf, len);
+}
+
+char *fg_size_floor(uint64_t bytes, char *buf, size_t len)
+{
+        return format_size(bytes, false, buf, len);
 }
 
 static bool is_letter_or_digit(char c)

@@ -23,6 +23,8 @@ int fg_count_parse(const char *what, const char *text, uint64_t min, uint64_t ma
 
 /* "256 MiB", "1.5 GiB", "17 B": exact when it divides, else three significant digits. Returns buf. */
 char *fg_size_format(uint64_t bytes, char *buf, size_t len);
+/* The same, and never more than there is: of what somebody is told to ask for. */
+char *fg_size_floor(uint64_t bytes, char *buf, size_t len);
 
 /* A vGPU's name: 1..63 of a-z A-Z 0-9 . _ -, starting with a letter or digit. */
 int fg_name_check(const char *name, struct fg_error *err);

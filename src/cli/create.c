@@ -60,7 +60,7 @@ static void print_device(const json_t *d)
         uint64_t share = cli_number(d, "share_free");
         char memory[32] = "0 B";
         if (cli_number(d, "memory_free"))
-                fg_size_format(cli_number(d, "memory_free"), memory, sizeof memory);
+                fg_size_floor(cli_number(d, "memory_free"), memory, sizeof memory);
         printf("  %s device %llu (%s; free: %s and %llu.%llu %%) %s\n", strcmp(cli_text(d, "fate"), "chosen") == 0 ? "*" : " ",
                (unsigned long long)cli_number(d, "device"), cli_text(d, "model"), memory, (unsigned long long)share / 10,
                (unsigned long long)share % 10, cli_text(d, "why"));

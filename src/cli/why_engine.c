@@ -298,7 +298,7 @@ static void add_node(json_t *why)
                 return;
         if (cli_ask(client, "GET", "/v1/devices", NULL, &reply, &problem) == 0)
                 json_array_foreach(json_object_get(reply, "devices"), i, device) {
-                        fg_size_format(cli_number(device, "memory_free"), memory, sizeof memory);
+                        fg_size_floor(cli_number(device, "memory_free"), memory, sizeof memory);
                         int n = snprintf(text + at, sizeof text - at, "%sdevice %llu has %s and %g %% free", at ? ", " : "", (unsigned long long)cli_number(device, "id"), memory,
                                          (double)cli_number(device, "share_free") / 10);
                         if (n >= (int)(sizeof text - at)) {

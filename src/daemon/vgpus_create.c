@@ -34,7 +34,7 @@ static int refuse_capacity(struct fgd_problem *problem, const struct fgd_create 
         if (want->share)
                 snprintf(share, sizeof share, "%u.%u %% of the compute", want->share / 10, want->share % 10);
         if (misfit->memory)
-                fg_size_format(misfit->memory, free_memory, sizeof free_memory);
+                fg_size_floor(misfit->memory, free_memory, sizeof free_memory);
         problem->available = misfit->memory;
         problem->available_share = misfit->share;
         return fgd_problem_set(problem, FGD_NO_CAPACITY,

@@ -34,7 +34,7 @@ static int refuse_capacity(struct fgd_manager *m, const struct fgd_device *d, ui
         char free_memory[32], wanted[32];
         problem->available = memory;
         problem->available_share = share;
-        fg_size_format(memory, free_memory, sizeof free_memory);
+        fg_size_floor(memory, free_memory, sizeof free_memory);
         fg_size_format(d->memory, wanted, sizeof wanted);
         return fgd_problem_set(problem, FGD_NO_CAPACITY,
                                "it does not fit: device %u (%s) has room for %s and %u.%u %% here, with what other vGPUs do not have",

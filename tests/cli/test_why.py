@@ -240,11 +240,11 @@ class Engines(Case):
         """As many as there is room to say; none half."""
         server = Server(f"{self.state}/run")
         self.addCleanup(server.close)
-        server.fake.devices = lambda: (200, {"devices": [{"id": i, "memory_free": 3 << 30, "share_free": 125} for i in range(100)]})
+        server.fake.devices = lambda: (200, {"devices": [{"id": i, "memory_free": (3 << 30) - 1, "share_free": 125} for i in range(100)]})
         app = {"id": "app-1-0", "state": "WAITING", "resourcesperexecutor": [{"name": "gpu", "amount": 3}]}
         devices = self.why("spark/app-1-0", {"/json/": {"workers": [worker()], "activeapps": [app]}})["node"].split(", ")
         self.assertGreater(len(devices), 9)
-        self.assertEqual(devices, [f"device {i} has 3 GiB and 12.5 % free" for i in range(len(devices))])
+        self.assertEqual(devices, [f"device {i} has 2.99 GiB and 12.5 % free" for i in range(len(devices))])
 
 
 if __name__ == "__main__":

@@ -277,6 +277,26 @@ static void formats(void **state)
         assert_string_equal(fg_size_format(256 * MIB, small, sizeof(small)), "256");
 }
 
+/* What may be had is never said to be more, and can be typed. */
+static void floors(void **state)
+{
+        static const struct {
+                uint64_t bytes;
+                const char *text;
+        } row[] = {{0, "0 B"}, {1023, "1023 B"}, {2 * KIB - 1, "1.99 KiB"}, {10 * KIB - 1, "9.99 KiB"}, {16 * GIB - 1, "15.9 GiB"}, {1023 * MIB + 900 * KIB, "1023 MiB"},
+                   {256 * MIB, "256 MiB"}, {UINT64_MAX, "15.9 EiB"}};
+        uint64_t seed = 1, back = 0;
+        char buf[32];
+        for (size_t i = 0; i < COUNT_OF(row); i++)
+                assert_string_equal(fg_size_floor(row[i].bytes, buf, sizeof(buf)), row[i].text);
+        for (int i = 0; i < 100000; i++) {
+                uint64_t bytes = (unit_random(&seed) >> (14 + unit_random(&seed) % 50)) | 1;
+                assert_int_equal(fg_size_parse(fg_size_floor(bytes, buf, sizeof(buf)), 0, &back, NULL), 0);
+                if (back > bytes || bytes - back > bytes / 90)
+                        fail_msg("%llu is said to be %s", (unsigned long long)bytes, buf);
+        }
+}
+
 /* What we print can be typed again, within the three digits that were printed. */
 static void formats_parse(void **state)
 {
@@ -299,6 +319,7 @@ int main(void)
                 cmocka_unit_test(shares),
                 cmocka_unit_test(counts),
                 cmocka_unit_test(formats),
+                cmocka_unit_test(floors),
                 cmocka_unit_test(formats_parse),
                 cmocka_unit_test(sizes_in_a_locale_with_decimal_comma),
         };

@@ -278,7 +278,7 @@ static void reasons(void **state)
         expect_why(pod_of("half", TOLERATES), "not-looked-at", "no scheduler has said anything", "is a scheduler default-scheduler running?");
         expect_why(pod_of("half", "\"nodeSelector\": {\"zone\": \"1\"}"), "taint", "such as a, have the taint team=red", "tolerate it");
         expect_why(pod_of("half", TOLERATES ", \"nodeSelector\": {\"zone\": \"3\"}"), "label", "do not have the label zone", "ask for another label");
-        expect_why(pod_of("huge", ""), "too-large", "no GPU of any node has 100 GiB and 10 % for claims (claim huge)", "ask for at most 80 GiB and 100 %");
+        expect_why(pod_of("huge", ""), "too-large", "no GPU of any node has 100 GiB and 10 % for claims (claim huge)", "ask for at most 16 GiB and 100 %"); /* c's is lost */
         expect_why(pod_of("large", ""), "gpu-taint", "such as gpu-1 of node c, have the taint fastgpu.dev/lost", "fastgpu doctor");
         expect_why(pod_of("none", ""), "claim-missing", "there is no ResourceClaim none", "make it");
         expect_why(pod_of("half", "\"schedulingGates\": [{\"name\": \"g\"}]"), "gated", "its scheduling gate g", "removes it");
@@ -433,6 +433,21 @@ static void others(void **state)
                   WHEN_THEY_END ", and claims on it, or at once if it asks for no more than 2 GiB and 40 %");
 }
 
+/* What one is told to ask for is there: sizes of people's are rounded, and these down. */
+static void not_more_than_there_is(void **state)
+{
+        static const char claims[] = "[" WANTED("four", "4Gi", "20", "") "," WANTED("huge", "17Gi", "20", "")
+                ",{\"metadata\": {\"namespace\": \"x\", \"name\": \"held\"}, \"status\": {\"allocation\": {\"devices\": {\"results\": [" RESULT("n", "gpu-1", "1Ki", "10") "]}}}}]";
+        const char *slices = "[" SLICE("n", DEVICE("gpu-1", "4Gi", "30", "")) "]";
+        expect_of(slices, claims, NULL, pod_of("four", ""), "room",
+                  "no GPU has 4 GiB and 20 % free (claim four); the nearest that may be, gpu-1 of node n, has 3.99 GiB and 20 %",
+                  "it fits when claim x/held on that GPU ends, or at once if it asks for no more than 3.99 GiB and 20 %");
+        slices = "[" SLICE("o", DEVICE("gpu-1", "4194303Ki", "30", "")) "]";
+        expect_of(slices, claims, NULL, pod_of("huge", ""), "too-large", NULL, "ask for at most 3.99 GiB and 30 %");
+        slices = "[" SLICE("o", DEVICE("gpu-1", "3145727Ki", "30", TOTAL(17179869184, ""))) "]";
+        expect_of(slices, claims, NULL, pod_of("four", ""), "others", NULL, WHEN_THEY_END ", or at once if it asks for no more than 2.99 GiB and 30 %");
+}
+
 /* What has a taint cannot be had, however small the claim is. */
 static void tainted_others(void **state)
 {
@@ -501,7 +516,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_view), cmocka_unit_test(a_filter), cmocka_unit_test(never_harder), cmocka_unit_test(many_gpus),
                 cmocka_unit_test(resources), cmocka_unit_test(priorities), cmocka_unit_test(reasons), cmocka_unit_test(odd_ones),
-                cmocka_unit_test(no_claim), cmocka_unit_test(others), cmocka_unit_test(tainted_others), cmocka_unit_test(others_where_it_may_go),
+                cmocka_unit_test(no_claim), cmocka_unit_test(others), cmocka_unit_test(not_more_than_there_is), cmocka_unit_test(tainted_others), cmocka_unit_test(others_where_it_may_go),
                 cmocka_unit_test(resources_of_two_nodes), cmocka_unit_test(no_gpus), cmocka_unit_test(names),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

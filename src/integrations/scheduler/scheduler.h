@@ -83,6 +83,8 @@ void fgi_sched_wants(const struct fgi_sched_view *view, const struct fgi_kube_cl
 const struct fgi_sched_want *fgi_sched_largest(const struct fgi_sched_wants *wants);
 /* "12 GiB and 30 %". */
 void fgi_sched_say(uint64_t memory, uint32_t share, char *ret, size_t size);
+/* The same of what there is: asked for, it is not more than that. */
+void fgi_sched_say_left(uint64_t memory, uint32_t share, char *ret, size_t size);
 
 /* --- offer.c: resources with a domain in their names, ours and others' --- */
 

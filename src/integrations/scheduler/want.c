@@ -19,17 +19,28 @@ struct reader {
         struct fgi_sched_wants *ret;
 };
 
-void fgi_sched_say(uint64_t memory, uint32_t share, char *ret, size_t size)
+static void say(uint64_t memory, const char *text, uint32_t share, char *ret, size_t size)
 {
-        char text[32];
         if (!memory && !share)
                 snprintf(ret, size, "all of a GPU");
         else if (!share)
-                snprintf(ret, size, "%s and all of the compute", fg_size_format(memory, text, sizeof text));
+                snprintf(ret, size, "%s and all of the compute", text);
         else if (!memory)
                 snprintf(ret, size, "all of the memory and %g %%", share / 10.0);
         else
-                snprintf(ret, size, "%s and %g %%", fg_size_format(memory, text, sizeof text), share / 10.0);
+                snprintf(ret, size, "%s and %g %%", text, share / 10.0);
+}
+
+void fgi_sched_say(uint64_t memory, uint32_t share, char *ret, size_t size)
+{
+        char text[32];
+        say(memory, fg_size_format(memory, text, sizeof text), share, ret, size);
+}
+
+void fgi_sched_say_left(uint64_t memory, uint32_t share, char *ret, size_t size)
+{
+        char text[32];
+        say(memory, fg_size_floor(memory, text, sizeof text), share, ret, size);
 }
 
 static void add(struct fgi_sched_wants *wants, const struct fgi_sched_want *want, uint64_t count)

@@ -96,6 +96,7 @@ struct survey {
         struct fgi_sched_verdict taken;   /* the nearest of those that would do if others had no part of them; best NULL: there is none */
         struct fgi_sched_verdict tainted; /* of gpu_taint */
         const struct fgi_sched_gpu *largest;
+        const struct fgi_sched_gpu *most; /* the same of those that take claims, if there are any */
         size_t with_gpus;
         struct fg_fleet_verdict label_of, taint_of;
 };
@@ -106,9 +107,13 @@ static void look_at(struct fgi_sched_asking *a, const struct fg_fleet_ask *rules
         struct fgi_sched_verdict v = fgi_sched_judge(node, &a->wants);
         struct fg_fleet_verdict rule = {0};
         s->with_gpus += node->gpus > 0;
-        for (uint32_t k = 0; k < node->gpus; k++)
-                if (!s->largest || node->gpu[k].memory > s->largest->memory)
-                        s->largest = &node->gpu[k];
+        for (uint32_t k = 0; k < node->gpus; k++) {
+                const struct fgi_sched_gpu *gpu = &node->gpu[k];
+                if (!s->largest || gpu->memory > s->largest->memory)
+                        s->largest = gpu;
+                if (!s->most || (gpu->taint ? s->most->taint && gpu->memory > s->most->memory : s->most->taint || gpu->memory > s->most->memory))
+                        s->most = gpu;
+        }
         bool others = v.lack == FGI_SCHED_TOO_LARGE;
         if (others)
                 v = fgi_sched_judge_whole(node, v.want);
@@ -177,7 +182,7 @@ static json_t *say_room(const struct fgi_sched_asking *a, const struct survey *s
         const json_t *claim = claim_in_the_way(a, s);
         fgi_sched_say(want->memory, want->share, wanted, sizeof wanted);
         if (gpu->memory_free && gpu->share_free)
-                fgi_sched_say(gpu->memory_free, gpu->share_free, left, sizeof left);
+                fgi_sched_say_left(gpu->memory_free, gpu->share_free, left, sizeof left);
         else
                 snprintf(left, sizeof left, "no %s", gpu->memory_free ? "compute" : "memory");
         if (claim) {
@@ -213,7 +218,7 @@ static json_t *say_too_large(const struct fgi_sched_asking *a, const struct surv
         const struct fgi_sched_want *want = fgi_sched_largest(&a->wants);
         char wanted[96], largest[96], remedy[160];
         fgi_sched_say(want->memory, want->share, wanted, sizeof wanted);
-        fgi_sched_say(s->largest->memory, s->largest->share, largest, sizeof largest);
+        fgi_sched_say_left(s->most->memory, s->most->share, largest, sizeof largest);
         snprintf(remedy, sizeof remedy, "ask for at most %s", largest);
         return fgi_sched_answer(a, "too-large", remedy, "no GPU of any node has %s for claims (%s), not even without those that are on it; the most that one has is %s", wanted, want->from, largest);
 }
@@ -237,9 +242,9 @@ static json_t *say_others(const struct fgi_sched_asking *a, const struct survey 
                      (want->share ? want->share : 1000) <= 1000 - (gpu->share - gpu->share_free);
         char wanted[96], most[96] = "nothing", left[96], remedy[300];
         fgi_sched_say(want->memory, want->share, wanted, sizeof wanted);
-        fgi_sched_say(gpu->memory_free, gpu->share_free, left, sizeof left);
+        fgi_sched_say_left(gpu->memory_free, gpu->share_free, left, sizeof left);
         if (!full)
-                fgi_sched_say(gpu->memory, gpu->share, most, sizeof most);
+                fgi_sched_say_left(gpu->memory, gpu->share, most, sizeof most);
         snprintf(remedy, sizeof remedy, "it fits when those end, which fastgpu list on that node shows%s%s%s", alone ? "" : ", and claims on it", now ? ", or at once if it asks for no more than " : "",
                  now ? left : "");
         return fgi_sched_answer(a, "others", remedy, "no GPU has %s for claims (%s): of the nearest that may be, %.40s of node %.250s, they can have %s, as vGPUs that are no claims' have the rest",
