@@ -96,15 +96,15 @@ static int say_why(const json_t *why, bool as_json)
                 cli_print_json(why, stdout);
                 return 0;
         }
-        printf("%s is %s: %s.\n", cli_text(why, "name"), cli_text(why, "state"), cli_text(why, "text"));
+        cli_say("%s is %s: %s.", cli_text(why, "name"), cli_text(why, "state"), cli_text(why, "text"));
         if (*cli_text(why, "prediction"))
-                printf("How long: %s.\n", cli_text(why, "prediction"));
+                cli_say("How long: %s.", cli_text(why, "prediction"));
         if (*cli_text(why, "remedy"))
-                printf("What helps: %s.\n", cli_text(why, "remedy"));
+                cli_say("What helps: %s.", cli_text(why, "remedy"));
         if (*cli_text(why, "node"))
-                printf("This node: %s.\n", cli_text(why, "node"));
+                cli_say("This node: %s.", cli_text(why, "node"));
         if (*cli_text(why, "start"))
-                printf("It is expected to start at %s, if what runs uses up its time limits.\n", cli_text(why, "start"));
+                cli_say("It is expected to start at %s, if what runs uses up its time limits.", cli_text(why, "start"));
         return 0;
 }
 
@@ -118,15 +118,17 @@ int cli_why(int argc, char **argv)
         int code = cli_words("why", &cli_why_argp, argc, argv, &words);
         if (code == 0 && words.count != 1)
                 code = cli_fail(CLI_USAGE, "why what? Type: fastgpu why JOB, or the name of vGPUs");
-        if (code == 0 && strncmp(words.args[0], "pod/", 4) == 0)
-                return cli_nodes_why(words.args[0] + 4, words.json);
         if (code == 0) {
                 code = cli_why_engine(words.args[0], cli_word(&words, "url"), &why);
                 if (code == 0)
                         return say_why(why, words.json);
                 if (code < 0)
-                        code = cli_word(&words, "url") ? cli_fail(CLI_USAGE, "--url is for spark/APP, flink/JOB and yarn/APP") : cli_project(&project);
+                        code = cli_word(&words, "url") ? cli_fail(CLI_USAGE, "--url is for spark/APP, flink/JOB and yarn/APP") : 0;
         }
+        if (code == 0 && strncmp(words.args[0], "pod/", 4) == 0)
+                return cli_nodes_why(words.args[0] + 4, words.json);
+        if (code == 0)
+                code = cli_project(&project);
         if (code)
                 return code;
         if (cli_job_is_id(words.args[0])) {

@@ -210,35 +210,46 @@ static long long yarn_amount(const json_t *resource, const char *name)
         return 0;
 }
 
-/* The first resource of a container that no node has free, in `ret`; false: a node has all of it. */
+static bool yarn_has_node(const json_t *nodes)
+{
+        const json_t *node;
+        size_t i;
+        json_array_foreach(nodes, i, node)
+                if (strcmp(cli_text(node, "state"), "RUNNING") == 0)
+                        return true;
+        return false;
+}
+
+/* The first resource of a container that no node has free, in `ret`, or that no node runs, and *ret_name is ""; false: a node has all of it. */
 static bool yarn_short(const json_t *wants, const json_t *nodes, char *ret, size_t len, const char **ret_name)
 {
         const json_t *one, *node;
-        bool any = false;
         size_t i, k;
+        *ret_name = "";
+        snprintf(ret, len, "the ResourceManager has no node that runs");
+        if (!yarn_has_node(nodes))
+                return true;
         json_array_foreach(json_object_get(json_object_get(wants, "resourceInformations"), "resourceInformation"), i, one) {
                 const char *name = cli_text(one, "name"), *best = NULL;
-                long long most = -1, wanted = json_integer_value(json_object_get(one, "value")), used = 0;
+                /* A node that was made smaller has less than nothing. */
+                long long most = -YARN_MOST - 1, wanted = json_integer_value(json_object_get(one, "value")), used = 0;
                 json_array_foreach(nodes, k, node) {
                         if (strcmp(cli_text(node, "state"), "RUNNING") != 0)
                                 continue;
                         long long free = yarn_amount(json_object_get(node, "availableResource"), name);
-                        any = true;
                         if (free > most) {
                                 most = free;
                                 best = cli_text(node, "id");
                                 used = yarn_amount(json_object_get(node, "usedResource"), name);
                         }
                 }
-                if (best && most < wanted) {
+                if (best && wanted > 0 && most < wanted) {
                         *ret_name = name;
                         snprintf(ret, len, "a container wants %lld of %s, and the node with most free, %s, has %lld of %lld", wanted, name, best, most, most + used);
                         return true;
                 }
         }
-        *ret_name = "";
-        snprintf(ret, len, "the ResourceManager has no node that runs");
-        return !any;
+        return false;
 }
 
 /* The application master's own container is a request as well, of an application that its queue has not let begin too. */

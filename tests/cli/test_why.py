@@ -54,6 +54,7 @@ def worker(cores=(4, 0), memory=(4096, 0), gpus=(2, 0), state="ALIVE"):
 
 def resource(**amounts):
     names = {"memory": "memory-mb", "cores": "vcores", "vgpus": "fastgpu.dev/vgpu"}
+    amounts.pop("other", None)
     return {"resourceInformations": {"resourceInformation": [{"name": names[k], "value": v} for k, v in amounts.items()]}}
 
 
@@ -128,7 +129,9 @@ class Engines(Case):
         for page, reason, says in (
                 (pages(memory=64, vgpus=2), "no-vgpu", "wants 2 of fastgpu.dev/vgpu, and the node with most free, n1:1, has 1 of 5 (YARN: RUNNING)"),
                 (pages(memory=4096), "no-resource", "wants 4096 of memory-mb"), (pages(memory=64, nodes=()), "no-node", "no node that runs"),
-                (pages(memory=64, vgpus=1), "waits", "have room"), (pages(), "runs", "all the containers"),
+                (pages(memory=64, vgpus=0, nodes=({**node, "availableResource": resource(memory=-512, vgpus=-1)},)), "no-resource", "n1:1, has -512 of 0"),
+                # Hadoop 2 names no resources.
+                (pages(memory=64, vgpus=1), "waits", "have room"), (pages(other=None), "waits", "have room"), (pages(), "runs", "all the containers"),
                 (pages("ACCEPTED", "Queue's AM resource limit exceeded.\nmore"), "queue", "(YARN: ACCEPTED, Queue's AM resource limit exceeded.)"),
                 (pages("ACCEPTED", "Queue's AM resource limit exceeded.", memory=64), "queue", "its queue default has not let it begin"),
                 (pages(first={"memory": 64}, vgpus=2), "no-vgpu", "wants 2 of fastgpu.dev/vgpu"),
@@ -143,7 +146,7 @@ class Engines(Case):
                             (["spark/app-1", "--url", "http://h:99999"], "no port"), (["spark/app-1", "--url", "http://u@h"], "no address"),
                             (["spark/app-1", "--url", "http://[::1]foo"], "no address"), (["spark/app-1", "--url", "http://[::1"], "no address"),
                             (["spark/app-1", "--url", "http://h:80x"], "no address"), (["spark/app-1", "--url", "http://h/" + "p" * 600], "is too long"),
-                            (["17", "--url", "http://h"], "--url is for")):
+                            (["17", "--url", "http://h"], "--url is for"), (["pod/x/y", "--url", "http://h"], "--url is for")):
             self.assertIn(says, self.fastgpu("why", *words, code=2).stderr)
         # A set may have an engine's name.
         self.assertIn("spark is queued", self.fastgpu("why", "spark/0").stdout)
@@ -235,6 +238,12 @@ class Engines(Case):
                            ("yarn/application_1_1", f'{self.state}/yarn-site.xml: "http://${{my.host}}:8088" is no address'),
                            ("flink/ab", f'{self.state}/config.yaml: "http://127.0.0.1:x" has no port')):
             self.assertIn(f"fastgpu: {says}", self.fastgpu("why", name, code=2, env=env).stderr)
+
+    def test_what_others_named_steers_no_terminal(self):
+        server = Server(f"{self.state}/run")
+        self.addCleanup(server.close)
+        server.fake.jobs = lambda method, path: (200, {"name": "8", "state": "queued", "text": "for \33[2Jx", "remedy": "end \7y", "prediction": "\x9bm"})
+        self.assertEqual(self.fastgpu("why", "8").stdout, "8 is queued: for ?[2Jx.\nHow long: ?m.\nWhat helps: end ?y.\n")
 
     def test_devices_of_the_node(self):
         """As many as there is room to say; none half."""
