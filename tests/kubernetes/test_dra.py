@@ -38,6 +38,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self, folder):
         super().__init__(("127.0.0.1", 0), Handler)
         self.pods, self.patches, self.namespaces, self.labels_read, self.forbids = {}, [], {}, [], False
+        self.refusals = 0  # how many more writes of slices are refused
         self.applied, self.refuses = [], None  # what claims' status was told; (status, body) instead, or an event before which nothing is said
         self.slices, self.claims, self.say, self.answered, self.waiting, self.lock = {}, {}, None, 0, 0, threading.Lock()
         self.ca, key = f"{folder}/ca.pem", f"{folder}/key.pem"
@@ -95,6 +96,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def keep(self):
         slice = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.lock:
+            self.server.refusals -= 1
+            if self.server.refusals >= 0:
+                return self.answer(403, {"message": "a policy forbids it"})
             slice["metadata"]["resourceVersion"] = str(time.monotonic_ns())
             self.server.slices[slice["metadata"]["name"]] = slice
         self.answer(200, slice)
@@ -400,6 +404,16 @@ class Dra(unittest.TestCase):
             wait_until(self.server.slice, 8, "the slice is there")
             self.server.slices.clear()
         wait_until(self.server.slice, 8, "the slice is there")
+
+    def test_a_slice_that_is_refused(self):
+        """It is tried each second, and said once."""
+        self.server.refusals = 3
+        with open(self.folder + "/log", "w") as log:
+            self.start(stderr=log)
+        with open(self.folder + "/log") as log:
+            said = [line for line in log if "ResourceSlice cannot be" in line]
+        self.assertEqual((len(said), "written: a policy forbids it (403)" in said[0]), (1, True), said)
+        self.assertLess(self.server.refusals, 0)
 
     def test_health(self):
         """Each GPU's, in both versions, at once and again; a daemon that is away leaves it unknown."""

@@ -245,12 +245,22 @@ static void projects(void **state)
         assert_false(fgi_kube_payer(&payers, "re", name));
 }
 
+/* A name that is no pod's is asked of nobody. */
+static void labels(void **state)
+{
+        static struct fgi_kube kube;
+        char payer[FGI_KUBE_NAME_MAX] = "red";
+        assert_int_equal(fgi_kube_label_parse("example.com/project", &kube, &(struct fg_error){0}), 0);
+        assert_true(fgi_kube_label(&kube, "nowhere", payer));
+        assert_string_equal(payer, "");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(classes), cmocka_unit_test(ids),  cmocka_unit_test(names),  cmocka_unit_test(slots),
                 cmocka_unit_test(preferences), cmocka_unit_test(numa), cmocka_unit_test(bounds),
-                cmocka_unit_test(quantities), cmocka_unit_test(projects),
+                cmocka_unit_test(quantities), cmocka_unit_test(projects), cmocka_unit_test(labels),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

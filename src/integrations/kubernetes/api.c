@@ -209,14 +209,17 @@ int fgi_kube_api_open(const struct fgi_kube_api_where *where, struct fgi_kube_ap
         pthread_mutex_init(&api->lock, NULL);
         pthread_cond_init(&api->more, NULL);
         api->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        int r = api->event < 0 ? errno : 0;
         curl_global_init(CURL_GLOBAL_DEFAULT);
-        if (api->event >= 0 && pthread_create(&api->thread[0], NULL, work, api) == 0) {
+        if (r == 0)
+                r = pthread_create(&api->thread[0], NULL, work, api);
+        if (r == 0) {
                 api->threads = 1;
                 *ret = api;
                 return 0;
         }
         fgi_kube_api_close(api);
-        return fg_error_set(err, -EAGAIN, "cannot start a thread: %m");
+        return fg_error_set(err, -EAGAIN, "the API server cannot be asked: %s", strerror(r));
 }
 
 void fgi_kube_api_close(struct fgi_kube_api *api)

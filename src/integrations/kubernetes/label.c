@@ -90,7 +90,11 @@ static void ask(struct question *q)
 bool fgi_kube_label(struct fgi_kube *kube, const char *container, char ret[FGI_KUBE_NAME_MAX])
 {
         char pod[FGI_KUBE_WORKLOAD_MAX];
-        snprintf(pod, sizeof pod, "%.*s", (int)(strrchr(container, '/') - container), container);
+        const char *end = strrchr(container, '/');
+        *ret = 0;
+        if (!end)
+                return true; /* of no pod whose labels there might be */
+        snprintf(pod, sizeof pod, "%.*s", (int)(end - container), container);
         const json_t *known = json_object_get(kube->labels, pod);
         if (known) {
                 snprintf(ret, FGI_KUBE_NAME_MAX, "%s", json_is_string(known) ? json_string_value(known) : "");

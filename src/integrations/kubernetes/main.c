@@ -275,6 +275,7 @@ static int serve(struct fgi_kube *kube, struct fgi_kube_dra *dra, struct fg_erro
         json_decref(kube->without);
         json_decref(kube->billed);
         json_decref(kube->labels);
+        json_decref(kube->workloads);
         return r < 0 ? fg_error_set(err, r, "cannot wait: %m") : 0;
 }
 

@@ -133,9 +133,13 @@ static void fail(struct fgi_kube_dra *dra, const char *what, long status, const 
 {
         fgi_kube_autojson json_t *answer = status ? json_loads(body, 0, NULL) : NULL;
         const char *message = status ? text_of(answer, "message") : body;
-        fg_log_warning("the ResourceSlice cannot be %s: %s (%ld)", what, message, status);
-        snprintf(dra->slice.problem, sizeof dra->slice.problem, "it cannot be %s: %.180s (%ld)", what, message, status);
-        fgi_kube_characters(dra->slice.problem);
+        char problem[sizeof dra->slice.problem];
+        snprintf(problem, sizeof problem, "it cannot be %s: %.180s (%ld)", what, message, status);
+        fgi_kube_characters(problem);
+        /* It is tried again each second: what is as it was is not said again. */
+        if (strcmp(problem, dra->slice.problem) != 0)
+                fg_log_warning("the ResourceSlice cannot be %s: %s (%ld)", what, message, status);
+        memcpy(dra->slice.problem, problem, sizeof problem);
         over(dra, AGAIN);
 }
 
