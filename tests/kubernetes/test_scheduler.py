@@ -283,6 +283,9 @@ class Scheduler(unittest.TestCase):
         self.assertEqual(said(), "its claim has not been made of the template t yet: no such template")
         made["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "uid-before"}
         self.assertEqual(said(), "its claim has not been made of the template t yet: exceeded quota")
+        # What is no uid asks nothing else.
+        made["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "uid-before&limit=1"}
+        self.assertEqual(said(), "its claim has not been made of the template t yet: no such template")
 
     def test_a_server_without_claims(self):
         """Kubernetes before 1.34: slices alone."""

@@ -103,6 +103,15 @@ static const struct argp argp = {.options = option_table,
 
 /* --- why --- */
 
+/* Whose events are the pod's: by its uid, for one of the same name before it may have had other reasons. What the kubelet says of a static pod bears
+ * the uid that it gave that itself. Anybody writes annotations, and what is no uid would be more of the question. */
+static const char *uid_of(const json_t *pod)
+{
+        const json_t *metadata = json_object_get(pod, "metadata");
+        const char *mirrored = fgi_sched_text(json_object_get(metadata, "annotations"), "kubernetes.io/config.mirror");
+        return *mirrored && !mirrored[strspn(mirrored, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")] ? mirrored : fgi_sched_text(metadata, "uid");
+}
+
 static int find_why(struct fgi_sched_source *source, const struct options *o, json_t **ret, struct fg_error *err)
 {
         const char *slash = strchr(o->why, '/');
@@ -121,10 +130,7 @@ static int find_why(struct fgi_sched_source *source, const struct options *o, js
         if (r < 0)
                 return r;
         snprintf(path, sizeof path, "/api/v1/namespaces/%.*s/events", namespace, o->why);
-        /* By its uid: one of the same name before it may have had other reasons. What the kubelet says of a static pod bears the uid that it gave that itself. */
-        const json_t *metadata = json_object_get(pod, "metadata");
-        const char *mirrored = fgi_sched_text(json_object_get(metadata, "annotations"), "kubernetes.io/config.mirror");
-        snprintf(query, sizeof query, "fieldSelector=involvedObject.kind%%3DPod,involvedObject.uid%%3D%.200s", *mirrored ? mirrored : fgi_sched_text(metadata, "uid"));
+        snprintf(query, sizeof query, "fieldSelector=involvedObject.kind%%3DPod,involvedObject.uid%%3D%.200s", uid_of(pod));
         /* Who may not read events still gets the rest. */
         fgi_sched_list(source, path, query, &events, NULL);
         *ret = fgi_sched_why(view, o->class, o->classes, pod, events);
