@@ -43,13 +43,13 @@ static int connect_one(const struct addrinfo *to, int ms)
         return r;
 }
 
-/* Each address has an equal part of what is left: the first may lead nowhere. */
+/* Each address has an equal part of what is left: the first may lead nowhere. -ENXIO: there is none. */
 static int dial(const struct cli_engine *engine)
 {
         struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *all;
         if (getaddrinfo(engine->host, engine->port, &hints, &all) != 0)
-                return -EHOSTUNREACH;
-        int fd = -EHOSTUNREACH, more = 0;
+                return -ENXIO;
+        int fd = -ENXIO, more = 0;
         for (const struct addrinfo *a = all; a; a = a->ai_next)
                 more++;
         for (const struct addrinfo *a = all; a && fd < 0; a = a->ai_next)
@@ -99,6 +99,11 @@ static int say_status(const struct cli_engine *engine, const char *path, const s
         return cli_fail(CLI_FAILED, "%s%s answers %d and no JSON; is it %s?", engine->url, path, reply->status, engine->manager);
 }
 
+static const char *reason(int r)
+{
+        return r == -EPROTO ? "that is not HTTP" : r == -EMSGSIZE ? "its answer is too long" : r == -ENXIO ? "no address is known for that host" : strerror(-r);
+}
+
 int cli_engine_get(const struct cli_engine *engine, const char *path, json_t **ret)
 {
         struct fg_http_reply reply;
@@ -106,8 +111,7 @@ int cli_engine_get(const struct cli_engine *engine, const char *path, json_t **r
         int r = ask(engine, path, &reply), code = 0;
         cli_autojson json_t *json = r == 0 ? json_loadb(reply.body ? reply.body : "", reply.size, 0, NULL) : NULL;
         if (r < 0)
-                code = cli_fail(CLI_FAILED, "%s does not answer at %s: %s; say where it is by --url http://HOST:PORT", engine->manager, engine->url,
-                                r == -EPROTO ? "that is not HTTP" : r == -EMSGSIZE ? "its answer is too long" : strerror(-r));
+                code = cli_fail(CLI_FAILED, "%s does not answer at %s: %s; say where it is by --url http://HOST:PORT", engine->manager, engine->url, reason(r));
         else if (reply.status == 404)
                 code = CLI_NOT_FOUND;
         else if (!json || reply.status != 200)

@@ -156,6 +156,7 @@ class Engines(Case):
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
         closed.close()
         self.assertIn("does not answer at " + url, self.fastgpu("why", "yarn/application_1_1", "--url", url, code=1).stderr)
+        self.assertIn("no address is known for that host", self.fastgpu("why", "yarn/application_1_1", "--url", "http://a..b:1", code=1).stderr)
         for page, says in ((b"SSH-2.0-OpenSSH\r\n\r\n", "that is not HTTP"), (b"HTTP/1.1 200 OK\r\n\r\n<html>", "answers 200 and no JSON"),
                            (b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n", "answers 500 and no JSON"),
                            (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "that is not HTTP"),
