@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "daemon/metrics.h"
 #include "daemon/rate.h"
+#include "daemon/store_sync.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -56,7 +57,9 @@ static int run_handler(struct fgd_call *call)
 {
         int64_t user = call->who.user ? call->who.user->id : 0;
         uint64_t begin = fg_now();
+        bool before = fgd_store_defer(call->manager->store, call->is_change);
         int r = call->route->handle(call);
+        fgd_store_defer(call->manager->store, before);
         uint64_t spent = fg_now() - begin;
         fgd_rate_spent(call->manager, user, spent);
         fgd_metrics_turn(call->manager, spent);
@@ -76,11 +79,22 @@ static int check_body(struct fgd_call *call)
                                most < FGD_BODY_MAX ? " for who is no admin" : "");
 }
 
+/* What memory says then is not so, and a new daemon is about to begin. */
+static int check_store(struct fgd_call *call)
+{
+        if (!fgd_store_has_failed(call->manager->store))
+                return 0;
+        if (call->route->effect == FGD_READS)
+                return fgd_problem_set(&call->problem, FGD_BUSY, "the disk has failed and the daemon begins anew; ask again in a moment");
+        return fgd_problem_set(&call->problem, FGD_STORAGE, "nothing was changed: the disk has failed and the daemon begins anew");
+}
+
 static int serve(struct fgd_call *call)
 {
         struct fgd_journal *journal = call->manager->journal;
-        if (check_body(call) < 0)
+        if (check_body(call) < 0 || check_store(call) < 0)
                 return -1;
+        call->is_change = call->route->effect != FGD_READS;
         int r = check_need(call);
         if (r == 0)
                 r = fgd_key_check(call);
@@ -182,6 +196,8 @@ int fgd_api_handle(struct fgd_manager *m, const struct fgd_request *request, uns
                 fgd_text_clear(&call.text);
                 call.status = 500;
         }
+        if (fgd_hold_answer(&call))
+                return 1;
         *ret_status = call.status;
         *ret_json = call.text.data;
         return 0;

@@ -51,6 +51,7 @@ struct fgd_call {
         struct fgd_principal who;
         char argument[FGD_ARGUMENTS][256]; /* what stands for the route's asterisks, decoded */
         bool is_checked;                   /* the project at hand admits it */
+        bool is_change;                    /* it was looked at, and may have changed something, or says what another has changed */
         bool is_replay;
         unsigned status;
         struct fgd_text text;
@@ -74,6 +75,11 @@ int fgd_route_match(struct fgd_call *call);
 int fgd_key_check(struct fgd_call *call);
 /* The object is complete: the answer is composed, and kept if the request has a key. */
 void fgd_key_ready(void *call, const void *object);
+
+/* --- api_hold.c --- */
+
+/* Whether the answer waits until what was changed is on the disk; taken and given later then. */
+bool fgd_hold_answer(struct fgd_call *call);
 
 /* --- api_call.c: what a request is about, and whether it may --- */
 

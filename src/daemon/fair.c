@@ -12,6 +12,7 @@ struct fgd_caller {
         struct fgd_node node;
         struct fgd_fair *fair;
         uint64_t key, seen, turn;
+        uint64_t next; /* when one more change of his is his own; what lies behind us is saved */
         int64_t left; /* ns that he may be served before it is the next one's turn; below 0: he owes them */
         struct fgd_task_list tasks;
         TAILQ_ENTRY(fgd_caller) active, age;
@@ -124,6 +125,17 @@ bool fgd_fair_admits(struct fgd_fair *fair, struct fgd_caller *caller, uint64_t 
         if (must_wait || !TAILQ_EMPTY(&caller->tasks) || fair->spent >= FGD_FAIR_TURN)
                 return false;
         caller->turn = fair->turn;
+        return true;
+}
+
+bool fgd_fair_has_own(struct fgd_caller *caller, uint64_t now)
+{
+        const uint64_t saved = (FGD_FAIR_OWN_SAVED - 1) * FGD_FAIR_OWN;
+        if (caller->next > now)
+                return false;
+        if (caller->next + saved < now)
+                caller->next = now - saved;
+        caller->next += FGD_FAIR_OWN;
         return true;
 }
 

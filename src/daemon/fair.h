@@ -16,6 +16,8 @@
 #define FGD_FAIR_DEBT    20000000  /* ns that he may owe: what took longer is forgiven */
 #define FGD_FAIR_PART    4u        /* he saves one part in so many of the time that passes */
 #define FGD_FAIR_TURN    1000000u  /* ns of service at once in one turn of the loop, however alone somebody is */
+#define FGD_FAIR_OWN       100000000ull /* ns from one change that he may make without asking what others change to the next, */
+#define FGD_FAIR_OWN_SAVED 8ull         /* and how many of them he may have saved */
 #define FGD_FAIR_CALLERS 4096u     /* remembered; of those without tasks the one longest silent is forgotten */
 
 struct fgd_caller;
@@ -43,6 +45,8 @@ void fgd_fair_turn(struct fgd_fair *fair);
 bool fgd_fair_admits(struct fgd_fair *fair, struct fgd_caller *caller, uint64_t now);
 /* Nobody else has asked for a second. */
 bool fgd_fair_is_alone(const struct fgd_fair *fair, uint64_t now);
+/* He changes something: whether that is so seldom that nobody need mind; allowance.h has the others. */
+bool fgd_fair_has_own(struct fgd_caller *caller, uint64_t now);
 /* So long it took. */
 void fgd_fair_charge(struct fgd_fair *fair, struct fgd_caller *caller, uint64_t ns);
 

@@ -4,7 +4,7 @@
 #include "daemon/http_internal.h"
 
 #include "base/clock.h"
-#include "daemon/discard.h"
+#include "daemon/allowance.h"
 #include "daemon/manager.h"
 
 #define READ_NS 35000 /* what it takes the library and the kernel to read what they read at once, 8 KiB */
@@ -92,12 +92,12 @@ enum MHD_Result fgd_turn_read(struct fgd_exchange *e, bool is_kept)
         if (!caller)
                 return MHD_YES;
         fgd_fair_charge(fair, caller, READ_NS);
-        bool is_discard = !is_kept && !fgd_discard_admits(m->discard, now);
+        bool is_discard = !is_kept && !fgd_allowance_admits(m->discard, now);
         if (!is_discard && fgd_fair_admits(fair, caller, now))
                 return MHD_YES;
         e->task.run = on_read;
         e->task.ahead = READ_NS;
-        if (!(is_discard ? fgd_discard_later : fgd_fair_later)(m, e->caller, &e->task))
+        if (!(is_discard ? fgd_allowance_later(m->discard, e->caller, &e->task) : fgd_fair_later(m, e->caller, &e->task)))
                 return MHD_YES;
         hold(e);
         return MHD_YES;
@@ -134,14 +134,39 @@ void fgd_turn_spent(struct fgd_exchange *e, uint64_t ns)
                 fgd_fair_charge(fair, caller, ns);
 }
 
+/* It is charged where it is done. */
+static void on_change(struct fgd_task *task)
+{
+        struct fgd_exchange *e = (struct fgd_exchange *)((char *)task - offsetof(struct fgd_exchange, task));
+        struct fgd_manager *m = e->http->manager;
+        uint64_t begin = fg_now(), key = e->caller;
+        on_turn(task);
+        struct fgd_caller *caller = fgd_fair_caller(m->fair, key, begin);
+        if (caller)
+                fgd_fair_charge(m->fair, caller, fg_now() - begin);
+}
+
+/* Whether it has to wait; it is in its queue then. */
+static bool must_wait(struct fgd_exchange *e, struct fgd_caller *caller, uint64_t now)
+{
+        struct fgd_manager *m = e->http->manager;
+        bool is_admitted = fgd_fair_admits(m->fair, caller, now);
+        bool is_change = !e->reading && e->most < FGD_BODY_MAX && !fgd_fair_is_alone(m->fair, now);
+        e->task.ahead = 0;
+        if (is_change && !fgd_fair_has_own(caller, now)) {
+                e->task.run = on_change;
+                return !(is_admitted && fgd_allowance_admits(m->changes, now)) && fgd_allowance_later(m->changes, e->caller, &e->task);
+        }
+        e->task.run = on_turn;
+        return !is_admitted && fgd_fair_later(m, e->caller, &e->task);
+}
+
 enum MHD_Result fgd_turn_take(struct fgd_exchange *e)
 {
         struct fgd_fair *fair = e->http->manager->fair;
         uint64_t begin = fg_now();
         struct fgd_caller *caller = fgd_fair_caller(fair, e->caller, begin);
-        e->task.run = on_turn;
-        e->task.ahead = 0;
-        if (caller && !fgd_fair_admits(fair, caller, begin) && fgd_fair_later(e->http->manager, e->caller, &e->task)) {
+        if (caller && must_wait(e, caller, begin)) {
                 TAILQ_INSERT_TAIL(&e->http->queued, e, order);
                 if (e->peer)
                         fgd_peer_enter(e->peer, FGD_PEER_BUSY);

@@ -10,6 +10,7 @@
 #include "daemon/manager.h"
 #include "daemon/registry.h"
 #include "daemon/store_jobs.h"
+#include "daemon/store_sync.h"
 #include "daemon/text.h"
 
 #include <errno.h>
@@ -179,7 +180,9 @@ void fgd_run_launch(struct fgd_manager *m, struct fgd_run *run)
         struct fg_error err = {0};
         char folder[PATH_MAX];
         fgd_run_folder(m, run->job, run->index, run->attempt, folder, sizeof folder);
-        int r = make_folder(m, run, &err);
+        int r = fgd_store_settle(m->store, &err);
+        if (r == 0)
+                r = make_folder(m, run, &err);
         if (r == 0)
                 r = fgd_job_start(m, folder, &events, active, &active->link, &err);
         if (r == 0 && active->is_suspending) {

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "daemon/manager.h"
 #include "daemon/store_journal.h"
+#include "daemon/store_sync.h"
 #include "daemon/tokens.h"
 
 #include <errno.h>
@@ -130,7 +131,9 @@ int fgd_journal_flush(struct fgd_manager *m)
         struct fg_error err = {0};
         if (TAILQ_EMPTY(&j->pending) && TAILQ_EMPTY(&j->amended) && TAILQ_EMPTY(&j->noted) && !j->is_flood_dirty)
                 return 0;
+        bool before = fgd_store_defer(m->store, TAILQ_EMPTY(&j->noted)); /* nobody waits for refusals; what has happened is to be read at once */
         int r = fgd_store_flush(m->store, &err);
+        fgd_store_defer(m->store, before);
         if (r < 0 && !j->failed)
                 fg_log_warning("cannot write to the audit (%s): tried again", err.text);
         j->failed = r < 0;

@@ -32,13 +32,14 @@
 __attribute__((visibility("default"))) const char *argp_program_version = "fastgpud " FASTGPU_VERSION;
 
 struct arguments {
-        bool dump_config, idle_exit, check_ledger, is_idle;
+        bool dump_config, idle_exit, check_ledger, is_idle, is_careful;
         int ready_fd;
 };
 
-enum { KEY_DUMP = 256, KEY_CHECK, KEY_FOREGROUND, KEY_IDLE, KEY_IDLE_EXIT, KEY_READY };
+enum { KEY_DUMP = 256, KEY_CAREFUL, KEY_CHECK, KEY_FOREGROUND, KEY_IDLE, KEY_IDLE_EXIT, KEY_READY };
 
 static const struct argp_option argp_options[] = {
+        {"careful", KEY_CAREFUL, NULL, 0, "Wait for the disk at each change, and keep everybody waiting. A daemon whose disk has failed goes on so", 0},
         {"dump-config", KEY_DUMP, NULL, 0, "Print every option with its value and where that comes from", 0},
         {"check-ledger", KEY_CHECK, NULL, 0, "Check the whole log of money as it lies on the disk, name what is wrong in it, and end", 0},
         {"foreground", KEY_FOREGROUND, NULL, 0, "Do not detach (it never does)", 0},
@@ -56,6 +57,9 @@ static error_t parse_argument(int key, char *value, struct argp_state *state)
         switch (key) {
         case KEY_DUMP:
                 arguments->dump_config = true;
+                return 0;
+        case KEY_CAREFUL:
+                arguments->is_careful = true;
                 return 0;
         case KEY_CHECK:
                 arguments->check_ledger = true;
@@ -133,6 +137,7 @@ static void on_first_scan(void *user)
                 sd_event_exit(m->event, EXIT_FAILURE);
                 return;
         }
+        m->api_socket = fd;
         fgd_trace_start(m);
         fgd_jobs_adopt(m);
         fgd_remote_new(m);
@@ -160,6 +165,8 @@ static int serve(struct fgd_manager *m, const struct arguments *arguments, struc
         struct starter starter = {m, arguments->ready_fd};
         m->idle_exit = arguments->idle_exit;
         int r = fgd_life_watch(m, err);
+        if (r == 0)
+                r = fgd_life_follow_store(m, arguments->is_careful, err);
         if (r < 0)
                 return r;
         open_folders(m);

@@ -5,12 +5,12 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/allowance.h"
 #include "daemon/api.h"
 #include "daemon/arbiter.h"
 #include "daemon/attach_server.h"
 #include "daemon/history.h"
 #include "daemon/box.h"
-#include "daemon/discard.h"
 #include "daemon/fair.h"
 #include "daemon/http.h"
 #include "daemon/jobs.h"
@@ -23,6 +23,7 @@
 #include "daemon/rate.h"
 #include "daemon/registry.h"
 #include "daemon/remote.h"
+#include "daemon/store_sync.h"
 #include "daemon/usage.h"
 #include "daemon/use.h"
 #include "daemon/vgpus.h"
@@ -127,7 +128,8 @@ static int make_parts(struct fgd_manager *m, struct fg_error *err)
                 r = fgd_tenants_new(m, err);
         if (r == 0)
                 r = fgd_rate_new(m, err);
-        if (r == 0 && (fgd_fair_start(m) < 0 || fgd_discard_start(m) < 0))
+        if (r == 0 && (fgd_fair_start(m) < 0 || fgd_allowance_start(m, FGD_DISCARD_NS, FGD_DISCARD_SAVED, &m->discard) < 0 ||
+                       fgd_allowance_start(m, FGD_CHANGE_NS, FGD_CHANGE_SAVED, &m->changes) < 0))
                 r = fg_error_set(err, -ENOMEM, "out of memory or descriptors");
         if (r == 0 && fgd_events_new(m) < 0)
                 r = fg_error_set(err, -ENOMEM, "out of memory");
@@ -147,6 +149,7 @@ int fgd_manager_new(const struct fg_paths *paths, const struct fg_options *optio
         m->options = *options;
         m->started = fg_now();
         m->look = look;
+        m->api_socket = -1;
         TAILQ_INIT(&m->sets);
         TAILQ_INIT(&m->pages);
         TAILQ_INIT(&m->listings);
@@ -200,6 +203,8 @@ void fgd_manager_free(struct fgd_manager *m)
                 return;
         TAILQ_FOREACH(set, &m->sets, order)
                 fgd_vgpus_abandon(set);
+        if (m->store)
+                fgd_store_sync_stop(m->store);
         fgd_metering_end(m);
         fgd_history_free(m);
         fgd_money_free(m);
@@ -222,7 +227,8 @@ void fgd_manager_free(struct fgd_manager *m)
         fgd_tenants_free(m);
         fgd_rate_free(m);
         fgd_listings_free(m);
-        fgd_discard_stop(m);
+        fgd_allowance_free(m->discard);
+        fgd_allowance_free(m->changes);
         fgd_fair_stop(m);
         fgd_placing_free(m);
         fgd_pairing_free(m);

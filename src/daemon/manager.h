@@ -31,7 +31,7 @@ struct fgd_trace;
 struct fgd_rate;
 struct fgd_lease;
 struct fgd_jobs;
-struct fgd_discard;
+struct fgd_allowance;
 struct fgd_fair;
 struct fg_placer;
 struct fgd_pairing;
@@ -52,7 +52,7 @@ struct fgd_manager {
         struct fgd_rate *rate;
         struct fgd_fair *fair;
         void (*look)(struct fgd_manager *m); /* at what has come, between two turns; NULL: nothing can */
-        struct fgd_discard *discard;
+        struct fgd_allowance *discard, *changes; /* reads of bodies that are thrown away; what people change, beside others */
         TAILQ_HEAD(, fgd_listing) listings; /* that are being written */
         struct fgd_journal *journal;
         struct fgd_events *events;
@@ -87,6 +87,7 @@ struct fgd_manager {
         sd_event_source *persist_timer, *linger_timer, *idle_timer, *folder_timer;
         uint64_t last_activity;
         bool idle_exit;
+        int api_socket; /* http's */
         bool persist_failed;  /* said once */
         char *note[FGD_NOTES]; /* what was found damaged since the start; shown with the devices */
         uint32_t notes;

@@ -9,6 +9,7 @@
 #include "daemon/manager.h"
 #include "daemon/metering.h"
 #include "daemon/money_check.h"
+#include "daemon/store_sync.h"
 #include "daemon/tenants.h"
 #include "daemon/use.h"
 #include "daemon/vgpus.h"
@@ -20,6 +21,13 @@
 #include <time.h>
 
 #define TICK_USEC (60ull * 1000000)
+
+/* Nothing goes on record of what the store may not know tomorrow. */
+static int settle_store(void *user)
+{
+        const struct fgd_money *money = user;
+        return fgd_store_settle(money->manager->store, NULL);
+}
 
 static int open_log(struct fgd_money *money)
 {
@@ -34,6 +42,7 @@ static int open_log(struct fgd_money *money)
                 return r;
         }
         money->why[0] = '\0';
+        fgd_moneylog_follow(money->log, settle_store, money);
         fg_log_info("money log: %llu records, %llu of them as they were kept", (unsigned long long)fgd_moneylog_size(money->log),
                     (unsigned long long)fgd_moneylog_trusted(money->log));
         if (*fgd_moneylog_trouble(money->log))

@@ -147,9 +147,17 @@ static void put_hashes(struct fgd_moneylog *log)
                 fgd_moneylog_hash_up(log);
 }
 
+void fgd_moneylog_follow(struct fgd_moneylog *log, int (*before)(void *user), void *user)
+{
+        log->before = before;
+        log->before_user = user;
+}
+
 int fgd_moneylog_end(struct fgd_moneylog *log, struct fg_error *err)
 {
-        int r = log->is_complete ? put(log) : -EINVAL;
+        int r = !log->is_complete ? -EINVAL : log->before ? log->before(log->before_user) : 0;
+        if (r == 0)
+                r = put(log);
         if (r < 0) {
                 fgd_moneylog_begin(log);
                 return fg_error_set(err, r, r == -EINVAL ? "a group of records is not complete" : "cannot write the money log: %m");

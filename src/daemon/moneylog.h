@@ -48,6 +48,8 @@ uint64_t fgd_moneylog_trusted(const struct fgd_moneylog *log); /* of them not re
 void fgd_moneylog_begin(struct fgd_moneylog *log);
 /* -EBADMSG: the books do not take it. After an error the group is gone. */
 int fgd_moneylog_add(struct fgd_moneylog *log, struct fg_bill_record *record, struct fg_error *err);
+/* before() is asked ahead of each write; -errno: nothing is written. */
+void fgd_moneylog_follow(struct fgd_moneylog *log, int (*before)(void *user), void *user);
 /* 0: it is on the disk. -EINVAL: the group is not complete. -errno: it is not there; it can be offered again. */
 int fgd_moneylog_end(struct fgd_moneylog *log, struct fg_error *err);
 

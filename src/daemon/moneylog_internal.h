@@ -36,6 +36,8 @@ struct fgd_moneylog {
         int64_t day;     /* of the newest of the checkpoints that are kept, unix days; -1: none */
         char trouble[FG_ERROR_MAX];
         bool is_dirty; /* the file may be longer than `bytes` */
+        int (*before)(void *user); /* NULL: nothing comes before it */
+        void *before_user;
 
         /* Roots of the full subtrees of 2^FGD_MONEYLOG_LEVEL leaves and more: 64 bytes for each. */
         struct {

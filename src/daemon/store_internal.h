@@ -3,7 +3,9 @@
 #define FGD_STORE_INTERNAL_H
 
 #include "daemon/store.h"
+#include "daemon/store_sync.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 
 /* One row per statement: name, text. */
@@ -116,11 +118,45 @@ enum fgd_statement {
         FGD_SQL_COUNT
 };
 
+/* How far the log goes. */
+struct fgd_store_mark {
+        uint64_t commit; /* counted from the start of this process */
+        uint64_t round;  /* of the log: its number and part of its salt, as they lie on the disk */
+        uint32_t pages;
+        int64_t event; /* the newest */
+};
+
+struct fgd_store_sync {
+        int log; /* a descriptor of SQLite's log; closing it takes no lock along, for those are on the database */
+        struct fgd_store_mark written, asked, durable;
+        bool is_known; /* how long the log is: without that nothing can be taken back, and nothing is deferred */
+        bool is_asked; /* the thread is to make `asked` durable */
+        uint64_t copied;  /* when the log was last copied into the database, fg_now() */
+        struct fg_error why; /* it has failed */
+        bool is_told_of;
+        TAILQ_HEAD(, fgd_store_wait) waits; /* by commit */
+        struct fgd_store_watcher watcher;
+        sd_event_source *source;
+        int told; /* a descriptor: there is something for the loop */
+
+        bool is_running;
+        pthread_t thread;
+        pthread_mutex_t lock; /* of what follows */
+        pthread_cond_t wanted;
+        bool is_wanted, is_ending;
+        int result;
+};
+
 struct fgd_store {
         sqlite3 *db;
         sqlite3_stmt *statement[FGD_SQL_COUNT];
         struct fgd_store_rider rider;
         int64_t audit_keep, events_keep; /* rows */
+        int64_t event;       /* the newest, that of the open transaction too */
+        int page_size, code; /* SQLite's last word to a step */
+        bool is_deferred;    /* the next transaction may return before it is on the disk */
+        bool is_relaxed;     /* what SQLite was told last: it does not wait for the disk */
+        struct fgd_store_sync sync;
 };
 
 /* Opens `path` and looks whether it is a sound store of ours. -EUCLEAN: damaged, may be put aside. */
@@ -134,6 +170,18 @@ int fgd_store_error(struct fgd_store *store, int sqlite_code, const char *what, 
 int fgd_store_make_schema(struct fgd_store *store, struct fg_error *err);
 int fgd_store_migrate(struct fgd_store *store, int from_version, struct fg_error *err);
 
+/* --- store_sync.c --- */
+
+int fgd_sync_open(struct fgd_store *store, const char *path, struct fg_error *err);
+/* What a daemon that was killed has not waited for is taken for done from here on: it had better be on the disk. */
+int fgd_sync_inherit(struct fgd_store *store, struct fg_error *err);
+void fgd_sync_new(struct fgd_store *store);
+void fgd_sync_free(struct fgd_store *store);
+/* All that is written is on the disk. */
+void fgd_sync_settled(struct fgd_store *store);
+/* The disk did not take it: what waits will not be there. Returns -errno. */
+int fgd_sync_break(struct fgd_store *store, int code, struct fg_error *err);
+
 /* --- steps of a transaction --- */
 
 /* Binds by `types`, one letter a value, and runs: i int64_t, t text (const char *), b blob (const void *, int), r an id or 0 for
@@ -146,6 +194,8 @@ int fgd_sql_begin(struct fgd_store *store, struct fg_error *err);
 /* Commits if `r` is 0, else takes everything back. `is_change`: somebody asked for it; the rider writes down who did. */
 int fgd_sql_finish(struct fgd_store *store, int r, bool is_change, struct fg_error *err);
 /* Calls row() for each row of `sql`. */
+/* First column of the first row, as text. */
+int fgd_sql_word(struct fgd_store *store, const char *sql, char *ret, size_t size, struct fg_error *err);
 int fgd_sql_walk(struct fgd_store *store, const char *sql, const void *visitor, int (*row)(sqlite3_stmt *, const void *), struct fg_error *err);
 void fgd_sql_text(sqlite3_stmt *statement, int column, char *ret, size_t size);
 

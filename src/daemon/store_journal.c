@@ -36,6 +36,8 @@ int fgd_store_put_event(struct fgd_store *store, const struct fgd_event *event, 
         int r = fgd_sql_run(store, FGD_SQL_ADD_EVENT, err, "irttttt", event->time, event->project, event->project_name, event->actor,
                             event->kind, event->target, event->text);
         int64_t seq = sqlite3_last_insert_rowid(store->db);
+        if (r == 0)
+                store->event = seq;
         if (r == 0 && seq % TRIM_EVERY == 0)
                 r = fgd_sql_run(store, FGD_SQL_TRIM_EVENTS, err, "i", seq - store->events_keep);
         return r;
@@ -115,12 +117,10 @@ int fgd_store_read_audit(struct fgd_store *store, int64_t before, int64_t projec
         return r < 0 ? r : 0;
 }
 
+/* Not what is not on the disk: after a power cut its number would be another's. */
 int64_t fgd_store_last_event(struct fgd_store *store)
 {
-        sqlite3_stmt *s = fgd_sql_bind(store, FGD_SQL_LAST_EVENT, "");
-        int64_t last = sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
-        sqlite3_reset(s);
-        return last;
+        return store->sync.log < 0 ? store->event : store->sync.durable.event;
 }
 
 int fgd_store_read_events(struct fgd_store *store, int64_t after, int64_t project, int (*row)(void *user, const struct fgd_event_row *row),
@@ -128,14 +128,15 @@ int fgd_store_read_events(struct fgd_store *store, int64_t after, int64_t projec
 {
         enum fgd_statement which = project ? FGD_SQL_READ_EVENTS_OF : FGD_SQL_READ_EVENTS;
         sqlite3_stmt *s = fgd_sql_bind(store, which, project ? "ii" : "i", after, project);
+        int64_t last = fgd_store_last_event(store);
         int code, r = 0;
-        while (r == 0 && (code = sqlite3_step(s)) == SQLITE_ROW) {
+        while (r == 0 && (code = sqlite3_step(s)) == SQLITE_ROW && sqlite3_column_int64(s, 0) <= last) {
                 const struct fgd_event_row found = {.seq = sqlite3_column_int64(s, 0), .time = sqlite3_column_int64(s, 1),
                                                     .project = sqlite3_column_int64(s, 2), .project_name = text(s, 3), .actor = text(s, 4),
                                                     .kind = text(s, 5), .target = text(s, 6), .text = text(s, 7)};
                 r = row(user, &found);
         }
-        if (r == 0 && code != SQLITE_DONE)
+        if (r == 0 && code != SQLITE_DONE && code != SQLITE_ROW)
                 r = fgd_store_error(store, code, "cannot read the events", err);
         sqlite3_reset(s);
         return r < 0 ? r : 0;

@@ -43,7 +43,7 @@ struct fgd_event_row {
         int64_t seq, time, project;
         const char *project_name, *actor, *kind, *target, *text;
 };
-int64_t fgd_store_last_event(struct fgd_store *store); /* its number; 0: there is none, or it cannot be read */
+int64_t fgd_store_last_event(struct fgd_store *store); /* the number of the newest that can be read; 0: there is none */
 int fgd_store_read_events(struct fgd_store *store, int64_t after, int64_t project, int (*row)(void *user, const struct fgd_event_row *row),
                           void *user, struct fg_error *err);
 

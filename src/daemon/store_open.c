@@ -25,8 +25,7 @@ static int run(struct fgd_store *store, const char *sql, struct fg_error *err)
         return code == SQLITE_OK ? 0 : fgd_store_error(store, code, "the store", err);
 }
 
-/* First column of the first row, as text into buf. */
-static int query(struct fgd_store *store, const char *sql, char *buf, size_t size, struct fg_error *err)
+int fgd_sql_word(struct fgd_store *store, const char *sql, char *ret, size_t size, struct fg_error *err)
 {
         sqlite3_stmt *statement = NULL;
         int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
@@ -36,7 +35,7 @@ static int query(struct fgd_store *store, const char *sql, char *buf, size_t siz
         if (code != SQLITE_ROW)
                 r = fgd_store_error(store, code, "the store", err);
         else
-                snprintf(buf, size, "%s", (const char *)sqlite3_column_text(statement, 0));
+                snprintf(ret, size, "%s", (const char *)sqlite3_column_text(statement, 0));
         sqlite3_finalize(statement);
         return r;
 }
@@ -44,11 +43,11 @@ static int query(struct fgd_store *store, const char *sql, char *buf, size_t siz
 static int check_sound(struct fgd_store *store, struct fg_error *err)
 {
         char text[256], id[32], version[32];
-        int r = query(store, "PRAGMA application_id", id, sizeof id, err);
+        int r = fgd_sql_word(store, "PRAGMA application_id", id, sizeof id, err);
         if (r == 0)
-                r = query(store, "PRAGMA user_version", version, sizeof version, err);
+                r = fgd_sql_word(store, "PRAGMA user_version", version, sizeof version, err);
         if (r == 0)
-                r = query(store, "SELECT count(*) FROM sqlite_master", text, sizeof text, err);
+                r = fgd_sql_word(store, "SELECT count(*) FROM sqlite_master", text, sizeof text, err);
         if (r < 0)
                 return r;
         if (strcmp(text, "0") == 0 && strcmp(version, "0") == 0)
@@ -58,7 +57,7 @@ static int check_sound(struct fgd_store *store, struct fg_error *err)
         if (strtol(version, NULL, 10) > FGD_STORE_VERSION)
                 return fg_error_set(err, -EPROTO, "the store is of version %s, this daemon knows version %d: install a newer one",
                                     version, FGD_STORE_VERSION);
-        r = query(store, "PRAGMA integrity_check(1)", text, sizeof text, err);
+        r = fgd_sql_word(store, "PRAGMA integrity_check(1)", text, sizeof text, err);
         if (r == 0 && strcmp(text, "ok") != 0)
                 r = fg_error_set(err, -EUCLEAN, "the store is damaged: %s", text);
         return r < 0 ? r : fgd_store_migrate(store, (int)strtol(version, NULL, 10), err);
@@ -86,6 +85,7 @@ int fgd_store_open_file(const char *path, struct fgd_store **ret, struct fg_erro
         FG_CLEANUP(fgd_cleanup_storep) struct fgd_store *store = calloc(1, sizeof *store);
         if (!store)
                 return fg_error_set(err, -ENOMEM, "out of memory");
+        fgd_sync_new(store);
         int code = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
         if (code != SQLITE_OK)
                 return fgd_store_error(store, code, "the store", err);
@@ -93,12 +93,14 @@ int fgd_store_open_file(const char *path, struct fgd_store **ret, struct fg_erro
         /* Exclusive: the daemon is the only user, and then WAL needs no shared-memory file. */
         int r = run(store,
                     "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-512;"
-                    "PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=4194304; PRAGMA trusted_schema=OFF;",
+                    "PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=67108864; PRAGMA trusted_schema=OFF;",
                     err);
         if (r == 0)
                 r = check_sound(store, err);
         if (r == 0)
                 r = prepare_all(store, err);
+        if (r == 0)
+                r = fgd_sync_open(store, path, err);
         if (r < 0)
                 return r;
         sqlite3_db_release_memory(store->db);
@@ -140,7 +142,12 @@ int fgd_store_open(const char *path, struct fgd_store **ret, char note[FG_ERROR_
         }
         if (r < 0)
                 return fg_error_set(err, r, "cannot use %s: %s", path, why.text);
-        return 0;
+        r = fgd_sync_inherit(*ret, err);
+        if (r < 0) {
+                fgd_store_close(*ret);
+                *ret = NULL;
+        }
+        return r;
 }
 
 void fgd_store_close(struct fgd_store *store)
@@ -149,6 +156,7 @@ void fgd_store_close(struct fgd_store *store)
                 return;
         for (int i = 0; i < FGD_SQL_COUNT; i++)
                 sqlite3_finalize(store->statement[i]);
+        fgd_sync_free(store);
         sqlite3_close(store->db);
         free(store);
 }

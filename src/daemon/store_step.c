@@ -9,7 +9,7 @@
 int fgd_sql_step(struct fgd_store *store, enum fgd_statement which, struct fg_error *err)
 {
         sqlite3_stmt *statement = store->statement[which];
-        int code = sqlite3_step(statement);
+        int code = store->code = sqlite3_step(statement);
         int r = code == SQLITE_DONE || code == SQLITE_ROW ? 0 : fgd_store_error(store, code, "the store", err);
         sqlite3_reset(statement);
         return r;
@@ -66,9 +66,24 @@ int fgd_sql_run(struct fgd_store *store, enum fgd_statement which, struct fg_err
         return fgd_sql_step(store, which, err);
 }
 
+/* Whether SQLite waits for the disk at the next commit. */
+static int relax(struct fgd_store *store, struct fg_error *err)
+{
+        if (store->is_relaxed == store->is_deferred)
+                return 0;
+        int code = sqlite3_exec(store->db, store->is_deferred ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", NULL, NULL, NULL);
+        if (code != SQLITE_OK)
+                return fgd_store_error(store, code, "the store", err);
+        store->is_relaxed = store->is_deferred;
+        return 0;
+}
+
 int fgd_sql_begin(struct fgd_store *store, struct fg_error *err)
 {
-        int r = fgd_sql_step(store, FGD_SQL_BEGIN, err);
+        const struct fg_error *why = &store->sync.why;
+        int r = why->code ? fg_error_set(err, why->code, "%s", why->text) : relax(store, err);
+        if (r == 0)
+                r = fgd_sql_step(store, FGD_SQL_BEGIN, err);
         if (r < 0 && store->rider.settle)
                 store->rider.settle(store->rider.user, false);
         return r;
@@ -92,9 +107,14 @@ int fgd_sql_finish(struct fgd_store *store, int r, bool is_change, struct fg_err
         bool was_tried = r == 0;
         if (was_tried)
                 r = fgd_sql_step(store, FGD_SQL_COMMIT, err);
+        bool is_sync = store->code == SQLITE_IOERR_FSYNC || store->code == SQLITE_IOERR_DIR_FSYNC;
         if (r < 0 && !sqlite3_get_autocommit(store->db))
                 fgd_sql_step(store, FGD_SQL_ROLLBACK, NULL);
-        if (r < 0 && was_tried && sqlite3_get_autocommit(store->db))
+        if (r < 0)
+                store->event = store->sync.written.event;
+        if (r < 0 && was_tried && is_sync && !fgd_store_is_settled(store))
+                fgd_sync_break(store, r, NULL);
+        else if (r < 0 && was_tried && sqlite3_get_autocommit(store->db))
                 overwrite(store);
         if (rider->settle)
                 rider->settle(rider->user, r == 0);

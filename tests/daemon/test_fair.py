@@ -15,6 +15,7 @@ from harness import Connection
 
 MANY = 60  # requests ahead
 FIRST = 3  # of them may be served before another's
+OWN, OWN_A_SECOND, SAVED, A_SECOND = 8, 10, 8, 200  # changes: fair.h, allowance.h
 SO_SNDBUFFORCE = 32  # socket has no name for it
 
 
@@ -108,6 +109,29 @@ class Order(people.Case):
         body = b'{"memory": [' + b",".join([b"1"] * 30000) + b"]}"
         mine = text("POST", "/v1/vgpus", b'{"name": "a", "memory": "1M", "compute": "0.1"}', token=self.good["secret"])
         self.assertLessEqual(self.served_before(text("POST", "/v1/vgpus", body, token=self.bad["secret"]), mine), FIRST)
+
+    def test_changes_are_rationed(self):
+        """Beside others, what a person changes beyond a few is no more than the allowance, however many connections ask."""
+        refused = text("DELETE", "/v1/vgpus/none", token=self.bad["secret"])
+        hostile, good = [Kept(self.d) for _ in range(8)], Kept(self.d, people.ALICE)
+        answered, hers, begin = 0, 0, time.monotonic()
+        for caller in hostile:
+            caller.send(refused)
+        while time.monotonic() < begin + 2:
+            good.send(text("GET", "/v1/whoami"))
+            self.assertEqual(good.heard()[0], 200)
+            hers += 1
+            for caller in select.select([c.sock for c in hostile], [], [], 0.01)[0]:
+                kept = next(c for c in hostile if c.sock is caller)
+                self.assertEqual(kept.heard()[0], 404)
+                answered += 1
+                kept.send(refused)
+        most = OWN + SAVED + (OWN_A_SECOND + A_SECOND) * (time.monotonic() - begin)
+        for caller in hostile + [good]:
+            caller.close()
+        self.assertGreater(hers, 20)
+        self.assertLess(answered, most + len(hostile))
+        self.assertGreater(answered, OWN + SAVED)
 
     def test_with_her_name_on_them(self):
         """Whoever knows the id of her token and not its secret does not stand in her queue."""

@@ -3,34 +3,34 @@
 #include "unit.h"
 
 #include "base/clock.h"
-#include "daemon/discard.h"
+#include "daemon/allowance.h"
 #include "daemon/http_internal.h"
 #include "daemon/manager.h"
 
 #define START (100 * FG_NSEC_PER_SEC)
 
-static struct fgd_discard *discard;
+static struct fgd_allowance *discard;
 static uint64_t now;
 
 static int make(void **state)
 {
         assert_int_equal(fgd_hash_start(), 0);
         now = START;
-        discard = fgd_discard_new();
+        discard = fgd_allowance_new(FGD_DISCARD_NS, FGD_DISCARD_SAVED);
         assert_non_null(discard);
         return 0;
 }
 
 static int drop(void **state)
 {
-        fgd_discard_free(discard);
+        fgd_allowance_free(discard);
         return 0;
 }
 
 static unsigned admitted(void)
 {
         unsigned n = 0;
-        while (n < 1000 && fgd_discard_admits(discard, now))
+        while (n < 1000 && fgd_allowance_admits(discard, now))
                 n++;
         return n;
 }
@@ -52,12 +52,12 @@ static void never_more_than_the_allowance(void **state)
         struct fgd_task task[100] = {0}, *next;
         unsigned reads = admitted();
         for (uint64_t i = 0; i < 100; i++)
-                assert_true(fgd_discard_push(discard, i % 7, &task[i]));
-        assert_false(fgd_discard_admits(discard, now));
+                assert_true(fgd_allowance_push(discard, i % 7, &task[i]));
+        assert_false(fgd_allowance_admits(discard, now));
         for (unsigned step = 0; step < 10000; step++) {
                 now += step % 1000 ? 100000 : 30 * FGD_DISCARD_NS;
-                while ((next = fgd_discard_pop(discard, now))) {
-                        assert_true(fgd_discard_push(discard, (uint64_t)(next - task) % 7, next));
+                while ((next = fgd_allowance_pop(discard, now))) {
+                        assert_true(fgd_allowance_push(discard, (uint64_t)(next - task) % 7, next));
                         reads++;
                 }
                 assert_true(reads <= FGD_DISCARD_SAVED + (now - START) / FGD_DISCARD_NS);
@@ -71,17 +71,17 @@ static void each_caller_in_turn(void **state)
         struct fgd_task hers = {0}, his[100] = {0}, *next;
         unsigned reads_hers = 0, reads_his[100] = {0};
         for (unsigned i = 0; i < 100; i++)
-                assert_true(fgd_discard_push(discard, 1, &his[i]));
-        assert_true(fgd_discard_push(discard, 2, &hers));
+                assert_true(fgd_allowance_push(discard, 1, &his[i]));
+        assert_true(fgd_allowance_push(discard, 2, &hers));
         for (unsigned n = 0; n < 1000; n++) {
                 now += FGD_DISCARD_NS;
-                next = fgd_discard_pop(discard, now);
+                next = fgd_allowance_pop(discard, now);
                 assert_non_null(next);
                 if (next == &hers)
                         reads_hers++;
                 else
                         reads_his[next - his]++;
-                assert_true(fgd_discard_push(discard, next == &hers ? 2 : 1, next));
+                assert_true(fgd_allowance_push(discard, next == &hers ? 2 : 1, next));
         }
         assert_in_range(reads_hers, 330, 510);
         for (unsigned i = 0; i < 100; i++)
@@ -91,12 +91,12 @@ static void each_caller_in_turn(void **state)
 static void who_leaves_is_not_served(void **state)
 {
         struct fgd_task one = {0}, other = {0};
-        assert_true(fgd_discard_push(discard, 1, &one));
-        assert_true(fgd_discard_push(discard, 1, &other));
+        assert_true(fgd_allowance_push(discard, 1, &one));
+        assert_true(fgd_allowance_push(discard, 1, &other));
         fgd_fair_remove(&one);
-        assert_ptr_equal(fgd_discard_pop(discard, now), &other);
-        assert_null(fgd_discard_pop(discard, now));
-        assert_true(fgd_discard_admits(discard, now));
+        assert_ptr_equal(fgd_allowance_pop(discard, now), &other);
+        assert_null(fgd_allowance_pop(discard, now));
+        assert_true(fgd_allowance_admits(discard, now));
 }
 
 /* A body in small chunks is handed on chunk by chunk, a thousand of them in one read: it costs one of the allowance. */
@@ -113,6 +113,29 @@ static void a_read_is_one_however_many_its_chunks(void **state)
         fgd_fair_free(manager.fair);
 }
 
+/* What somebody changes now and then is his own, by his own clock. */
+static void a_few_changes_are_his_own(void **state)
+{
+        struct fgd_fair *fair = fgd_fair_new();
+        struct fgd_caller *his = fgd_fair_caller(fair, 1, now), *hers = fgd_fair_caller(fair, 2, now);
+        unsigned n = 0;
+        while (n < 100 && fgd_fair_has_own(his, now))
+                n++;
+        assert_int_equal(n, FGD_FAIR_OWN_SAVED);
+        assert_true(fgd_fair_has_own(hers, now));
+        for (n = 0, now += FGD_FAIR_OWN - 1; fgd_fair_has_own(his, now);)
+                n++;
+        assert_int_equal(n, 0);
+        for (now += 1; fgd_fair_has_own(his, now); now += FGD_FAIR_OWN)
+                if (++n == 20)
+                        break;
+        assert_int_equal(n, 20);
+        for (n = 0, now += 3600 * FG_NSEC_PER_SEC; n < 100 && fgd_fair_has_own(his, now);)
+                n++;
+        assert_int_equal(n, FGD_FAIR_OWN_SAVED);
+        fgd_fair_free(fair);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -120,6 +143,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(never_more_than_the_allowance, make, drop),
                 cmocka_unit_test_setup_teardown(each_caller_in_turn, make, drop),
                 cmocka_unit_test_setup_teardown(who_leaves_is_not_served, make, drop),
+                cmocka_unit_test_setup_teardown(a_few_changes_are_his_own, make, drop),
                 cmocka_unit_test_setup_teardown(a_read_is_one_however_many_its_chunks, make, drop),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * After the disk has refused what was done already: a daemon that knows only what is on it. The program is executed anew, and everything but the
+ * process and the API's socket is as after a kill. */
+#include "daemon/life.h"
+
+#include "base/log.h"
+#include "daemon/events.h"
+#include "daemon/manager.h"
+#include "daemon/store_sync.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#define SAY_USEC 100000 /* within it those who are refused are told */
+
+static void find_program(char ret[PATH_MAX])
+{
+        ssize_t n = readlink("/proc/self/exe", ret, PATH_MAX - 1);
+        ret[n > 0 ? n : 0] = 0;
+        if (access(ret, X_OK) < 0) /* it was replaced */
+                snprintf(ret, PATH_MAX, "/proc/self/exe");
+}
+
+/* As systemd hands one over. */
+static void hand_over(int socket)
+{
+        char pid[16];
+        if (socket < 0)
+                return;
+        if (socket == SD_LISTEN_FDS_START)
+                fcntl(socket, F_SETFD, 0);
+        else
+                dup2(socket, SD_LISTEN_FDS_START);
+        snprintf(pid, sizeof pid, "%d", (int)getpid());
+        setenv("LISTEN_PID", pid, 1);
+        setenv("LISTEN_FDS", "1", 1);
+}
+
+static int begin_anew(sd_event_source *source, uint64_t usec, void *user)
+{
+        const struct fgd_manager *m = user;
+        static char name[] = "fastgpud", careful[] = "--careful", idle_exit[] = "--idle-exit";
+        char *const argv[] = {name, careful, m->idle_exit ? idle_exit : NULL, NULL};
+        char path[PATH_MAX];
+        find_program(path);
+        hand_over(m->api_socket);
+        execv(path, argv);
+        fg_log_error("cannot begin anew: %m");
+        _exit(EXIT_FAILURE);
+}
+
+static void on_failure(void *user, const struct fg_error *why)
+{
+        struct fgd_manager *m = user;
+        fg_log_error("%s; changes that nobody was told of are taken back, and the daemon begins anew", why->text);
+        if (sd_event_add_time_relative(m->event, NULL, CLOCK_MONOTONIC, SAY_USEC, 0, begin_anew, m) < 0)
+                begin_anew(NULL, 0, m);
+}
+
+static void on_settled(void *user)
+{
+        fgd_events_wake(user);
+}
+
+int fgd_life_follow_store(struct fgd_manager *m, bool is_careful, struct fg_error *err)
+{
+        const struct fgd_store_watcher watcher = {on_settled, on_failure, m};
+        if (!is_careful)
+                return fgd_store_sync_start(m->store, m->event, &watcher, err);
+        fgd_manager_note(m, "the disk did not take some changes (the log says why): who asked for them was told so. Each change keeps everybody "
+                         "waiting for the disk until fastgpud is restarted");
+        return 0;
+}
