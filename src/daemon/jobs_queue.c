@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "daemon/identity.h"
 #include "daemon/manager.h"
+#include "daemon/metrics.h"
 #include "daemon/pairing.h"
 #include "daemon/placing.h"
 #include "daemon/registry.h"
@@ -304,8 +305,9 @@ static int on_pass(sd_event_source *source, uint64_t usec, void *user)
         uint64_t begin = fg_now();
         if (run_passes(m) < 0)
                 look_at(m, FG_QUEUE_UNKNOWN);
-        uint64_t pause = (fg_now() - begin) / 1000 * PAUSE;
+        uint64_t took = fg_now() - begin, pause = took / 1000 * PAUSE;
         int enabled = SD_EVENT_OFF;
+        fgd_metrics_pass(m, took);
         sd_event_source_get_enabled(source, &enabled);
         m->jobs->quiet_until = fg_now() / 1000 + pause;
         if (enabled != SD_EVENT_OFF)
