@@ -214,8 +214,8 @@ def clients(row, context):
     worst, longest, rss = (max(r[what] for r in results) for what in ("p99_ms", "pass_ms", "rss_mb"))
     writes = sorted(ms for r in results for ms in r["writes_ms"])
     ok = worst <= 20 and longest <= 50 and rss <= 150 and not any(r["failed"] + r["refused"] for r in results) and all(r["waiting"] >= count for r in results)
-    return row.result(f"p99 {worst:.2f} ms (writes {writes[len(writes) * 99 // 100]:.1f} ms), {rss:.1f} MB, pass {longest:.1f} ms with {sets} vGPUs, {count} jobs queued one by one "
-                      f"in {submitted:.0f} s", ok, data=results)
+    return row.result(f"p99 {worst:.2f} ms (of writes {writes[len(writes) * 99 // 100]:.1f} ms), {rss:.1f} MB, pass {longest:.1f} ms", ok,
+                      f"{sets} vGPUs; {count} jobs, each by a request of its own, in {submitted:.0f} s", data=results)
 
 
 def asked(n, method, path, body):
@@ -312,6 +312,6 @@ def hostile(row, context):
 
 ROWS = {
     "api": Row("API reads on one core / the same JSON from nginx", "≥ 0.3", "", static),
-    "clients": Row("1000 connected clients, 10 000 vGPUs", "p99 ≤ 20 ms, ≤ 150 MB", "", clients),
+    "clients": Row("10 000 vGPUs, 100 000 queued jobs, 1000 connected clients", "API p99 ≤ 20 ms, RSS ≤ 150 MB, schedule pass ≤ 50 ms", "", clients),
     "hostile": Row("another's p99 beside a flood", "≤ × 1.1", "", hostile),
 }
