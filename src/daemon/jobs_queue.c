@@ -17,7 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUNDS      8         /* passes in one turn of the loop */
+#define ROUNDS      8         /* passes in one turn of the loop, */
+#define ROUNDS_NS   2000000u  /* and none is begun after this: a long queue's next one waits until requests had their turn */
 #define MINUTE_USEC 60000000ull
 #define SOON_USEC   1000ull
 #define PAUSE       4u        /* a pass is followed by this many times as long without one: requests go on meanwhile */
@@ -278,8 +279,9 @@ static int run_passes(struct fgd_manager *m)
         struct fg_queue_device device[FGD_DEVICES_MAX];
         struct fg_queue_scene scene;
         struct fg_queue_plan plan;
+        uint64_t until = fg_now() + ROUNDS_NS;
         bool more = fgd_learn_refresh(m);
-        for (unsigned round = 0; round < ROUNDS; round++) {
+        for (unsigned round = 0; round == 0 || (round < ROUNDS && fg_now() < until); round++) {
                 fgd_jobs_settle_accounts(m);
                 fgd_jobs_scene(m, device, &scene);
                 int r = fg_queue_pass(m->jobs->queue, &scene, &plan);
