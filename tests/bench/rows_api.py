@@ -141,7 +141,7 @@ def reads(jobs, sets):
 
 
 class Writer(threading.Thread):
-    """Ten times a second something that a pass of the queue has to follow: a small job that starts at once and ends, or a set of another size."""
+    """Ten times a second a small job that starts at once and ends, which passes of the queue follow, or instead a set of another size."""
 
     def __init__(self, n, seconds):
         super().__init__()
