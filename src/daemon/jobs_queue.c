@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "daemon/identity.h"
 #include "daemon/manager.h"
+#include "daemon/metrics.h"
 #include "daemon/pairing.h"
 #include "daemon/placing.h"
 #include "daemon/registry.h"
@@ -16,7 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUNDS      8         /* passes in one turn of the loop */
+#define ROUNDS      8         /* passes in one turn of the loop, */
+#define ROUNDS_NS   2000000u  /* and none is begun after this: a long queue's next one waits until requests had their turn */
 #define MINUTE_USEC 60000000ull
 #define SOON_USEC   1000ull
 #define PAUSE       4u        /* a pass is followed by this many times as long without one: requests go on meanwhile */
@@ -277,8 +279,9 @@ static int run_passes(struct fgd_manager *m)
         struct fg_queue_device device[FGD_DEVICES_MAX];
         struct fg_queue_scene scene;
         struct fg_queue_plan plan;
+        uint64_t until = fg_now() + ROUNDS_NS;
         bool more = fgd_learn_refresh(m);
-        for (unsigned round = 0; round < ROUNDS; round++) {
+        for (unsigned round = 0; round == 0 || (round < ROUNDS && fg_now() < until); round++) {
                 fgd_jobs_settle_accounts(m);
                 fgd_jobs_scene(m, device, &scene);
                 int r = fg_queue_pass(m->jobs->queue, &scene, &plan);
@@ -304,8 +307,9 @@ static int on_pass(sd_event_source *source, uint64_t usec, void *user)
         uint64_t begin = fg_now();
         if (run_passes(m) < 0)
                 look_at(m, FG_QUEUE_UNKNOWN);
-        uint64_t pause = (fg_now() - begin) / 1000 * PAUSE;
+        uint64_t took = fg_now() - begin, pause = took / 1000 * PAUSE;
         int enabled = SD_EVENT_OFF;
+        fgd_metrics_pass(m, took);
         sd_event_source_get_enabled(source, &enabled);
         m->jobs->quiet_until = fg_now() / 1000 + pause;
         if (enabled != SD_EVENT_OFF)

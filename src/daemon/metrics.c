@@ -27,19 +27,39 @@ void fgd_metrics_free(struct fgd_manager *m)
         m->metrics = NULL;
 }
 
+static uint64_t this_minute(void)
+{
+        return fg_now() / (60 * FG_NSEC_PER_SEC);
+}
+
+static void longest_add(struct fgd_longest *l, uint64_t ns)
+{
+        uint64_t minute = this_minute();
+        if (minute != l->minute) {
+                l->ns[1] = minute == l->minute + 1 ? l->ns[0] : 0;
+                l->ns[0] = 0;
+                l->minute = minute;
+        }
+        if (ns > l->ns[0])
+                l->ns[0] = ns;
+}
+
+uint64_t fgd_longest(const struct fgd_longest *l)
+{
+        uint64_t ago = this_minute() - l->minute;
+        return ago > 1 ? 0 : ago == 1 || l->ns[0] > l->ns[1] ? l->ns[0] : l->ns[1];
+}
+
 void fgd_metrics_turn(struct fgd_manager *m, uint64_t ns)
 {
-        struct fgd_metrics *metrics = m->metrics;
-        if (!metrics)
-                return;
-        uint64_t minute = fg_now() / (60 * FG_NSEC_PER_SEC);
-        if (minute != metrics->turn_minute) {
-                metrics->turn_ns[1] = minute == metrics->turn_minute + 1 ? metrics->turn_ns[0] : 0;
-                metrics->turn_ns[0] = 0;
-                metrics->turn_minute = minute;
-        }
-        if (ns > metrics->turn_ns[0])
-                metrics->turn_ns[0] = ns;
+        if (m->metrics)
+                longest_add(&m->metrics->turn, ns);
+}
+
+void fgd_metrics_pass(struct fgd_manager *m, uint64_t ns)
+{
+        if (m->metrics)
+                longest_add(&m->metrics->pass, ns);
 }
 
 void fgd_metrics_refused(struct fgd_manager *m, enum fgd_problem_type type)

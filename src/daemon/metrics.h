@@ -19,6 +19,8 @@ void fgd_metrics_free(struct fgd_manager *manager);
 
 /* A request, or what was due, kept everybody waiting for so long. */
 void fgd_metrics_turn(struct fgd_manager *manager, uint64_t ns);
+/* A pass of the job queue took so long, with the carrying out of what it decided. */
+void fgd_metrics_pass(struct fgd_manager *manager, uint64_t ns);
 void fgd_metrics_refused(struct fgd_manager *manager, enum fgd_problem_type type);
 /* Some came or went: figures of theirs are added up anew. */
 void fgd_metrics_projects_changed(struct fgd_manager *manager);

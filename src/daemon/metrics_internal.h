@@ -105,8 +105,14 @@ struct fgd_spent {
         int64_t budget; /* nano-units; 0: none */
 };
 
+/* The longest of this minute and the one before. */
+struct fgd_longest {
+        uint64_t ns[2], minute;
+};
+uint64_t fgd_longest(const struct fgd_longest *longest);
+
 struct fgd_metrics {
-        uint64_t turn_ns[2], turn_minute; /* longest of this minute and the one before */
+        struct fgd_longest turn, pass;
         uint64_t refused[FGD_PROBLEM_TYPES];
         char host[65];
         struct fgd_spent *spent;

@@ -215,9 +215,12 @@ GET(get_billing)
 
 GET(get_stall)
 {
-        const struct fgd_metrics *metrics = s->manager->metrics;
-        uint64_t a = metrics->turn_ns[0], b = metrics->turn_ns[1];
-        return decimal(ret, a > b ? a : b, 9);
+        return decimal(ret, fgd_longest(&s->manager->metrics->turn), 9);
+}
+
+GET(get_pass)
+{
+        return decimal(ret, fgd_longest(&s->manager->metrics->pass), 9);
 }
 
 #define GPU(name, type, figure, get, help) {"DCGM_FI_" name, FGD_##type, FGD_OF_GPU, "", help, get, FGD_SAMPLE_##figure}
@@ -281,6 +284,8 @@ const struct fgd_metric fgd_metric_table[] = {
         {"fastgpu_refusals_total", FGD_COUNTER, FGD_OF_REFUSAL, "", "Requests to the API refused since the daemon's start, by type.", get_number, 0},
         {"fastgpu_billing_kept_windows", FGD_GAUGE, FGD_OF_NODE, "", "Settled minutes of devices that could not be put on record yet.", get_kept, 0},
         {"fastgpu_stall_seconds", FGD_GAUGE, FGD_OF_NODE, "seconds", "Longest time that the daemon kept everybody waiting, in this minute and the one before.", get_stall, 0},
+        {"fastgpu_queue_pass_seconds", FGD_GAUGE, FGD_OF_NODE, "seconds",
+         "Longest time that deciding which jobs start, and starting them, took at once, in this minute and the one before.", get_pass, 0},
         {"fastgpu_billing_up", FGD_GAUGE, FGD_OF_NODE, "", "Whether what is used goes on record.", get_billing, 0},
         {"fastgpu_metrics_dropped", FGD_GAUGE, FGD_OF_SCRAPE, "", "Things left out of this answer, since there are more than metrics-limit.", get_dropped, 0},
         {"fastgpu_up", FGD_GAUGE, FGD_OF_NODE, "", "1: this daemon answers.", get_build, 0},

@@ -81,11 +81,18 @@ static int could_ever(struct fg_queue_pass *p, const struct fg_queue_fit *fit, b
                 if (!p->room[d].keeper && fg_queue_is_where(p, d, fit->want.where))
                         total += fg_queue_cap_on(p, fit, d, p->emptied[d].memory, p->emptied[d].share);
         *ret = total >= fit->want.count;
+        if (!*ret && !fit->fixed) {
+                struct fg_queue_fit whenever = *fit;
+
+                whenever.end = 0;
+                fg_queue_misses_add(&p->never, &whenever);
+        }
         return 0;
 }
 
 void fg_queue_count_on(struct fg_queue_pass *p, const struct fg_queue_job *job)
 {
+        p->never.count = p->never.next = 0;
         for (uint32_t i = 0; p->emptied && i < job->run->places; i++)
                 p->emptied[job->run->place[i].device].memory += job->group->want.memory * job->run->place[i].count;
 }
@@ -156,7 +163,7 @@ static bool may_make_room(const struct fg_queue_pass *p, uint32_t priority, cons
 
 bool fg_queue_is_past_help(const struct fg_queue_pass *p, uint32_t priority, const struct fg_queue_fit *fit)
 {
-        return pool_has(p, fit) && !may_make_room(p, priority, fit);
+        return (pool_has(p, fit) || fg_queue_misses_has(&p->never, fit)) && !may_make_room(p, priority, fit);
 }
 
 /* Room that others are leaving, or are now asked to leave, for this job. */

@@ -75,6 +75,7 @@ struct fg_queue_pass {
         uint32_t *pool; /* those whose first job was found not to fit, but for those of one device: see room */
         size_t pools;
         struct fg_queue_misses misses, unhelped; /* unhelped: by sending others away */
+        struct fg_queue_misses never;            /* would not fit if all that runs ended */
         struct fg_queue_holder *holder;          /* made when first needed */
         uint32_t *first;                         /* of each device; made with it */
         size_t effort;                           /* left for what a pass may do without */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api-load: many connections to one unix socket that ask for the same thing again and again, and how long each answer took.
+ * api-load: many connections to one unix socket that ask again and again, and how long each answer took.
  *
- * usage: api-load --socket PATH --get PATH [--connections N] [--seconds S] [--interval-ms MS] [--body BYTES]
+ * usage: api-load --socket PATH --get PATH… [--connections N] [--seconds S] [--interval-ms MS] [--body BYTES]
  *
+ * With several --get each connection asks for one after the other, each beginning with another one, and "of" tells of each besides.
  * Without --interval-ms each connection asks as soon as it is answered; with it, at fixed instants, and the time counts from
  * the instant, not from when there was time to ask. --body: POST with so many bytes. API_LOAD_TOKEN: the caller's. Prints one JSON object. */
 #include <errno.h>
@@ -21,6 +22,7 @@
 
 #define HEAD_MAX   4096
 #define EVENTS     256
+#define GETS       256
 #define BUCKETS    200000 /* of 10 us: up to 2 s */
 #define BUCKET_NS  10000
 #define NSEC       1000000000ull
@@ -28,6 +30,7 @@
 struct connection {
         int fd;
         bool busy;
+        unsigned get;   /* what it asks for */
         uint64_t due;   /* when it should ask, or should have */
         size_t sent;    /* of the request */
         size_t missing; /* bytes of the answer still to come; SIZE_MAX: the head is not complete */
@@ -36,16 +39,27 @@ struct connection {
 };
 
 static struct {
-        const char *socket, *path;
+        const char *socket;
         unsigned connections;
         double seconds;
         uint64_t interval;
         size_t body;
-} option = {.path = "/v1/version", .connections = 1, .seconds = 3};
+} option = {.connections = 1, .seconds = 3};
 
-static char *request;
-static size_t request_size;
-static uint64_t answers, refused, failed, bytes, bucket[BUCKETS + 1];
+struct times {
+        uint64_t answers, bucket[BUCKETS + 1];
+};
+
+static struct get {
+        const char *path;
+        char *request;
+        size_t request_size;
+        struct times times;
+} *get[GETS];
+static unsigned gets;
+
+static struct times all;
+static uint64_t refused, failed, bytes;
 static int epoll_fd;
 
 static uint64_t now(void)
@@ -61,25 +75,34 @@ static void die(const char *what)
         exit(1);
 }
 
-static void make_request(void)
+static void make_request(struct get *g)
 {
         static const char head[] = "{\"memory\": [1";
         const char *token = getenv("API_LOAD_TOKEN");
-        request = malloc(strlen(option.path) + option.body + 512);
-        if (!request || (token && strlen(token) > 128))
+        g->request = malloc(strlen(g->path) + option.body + 512);
+        if (!g->request || (token && strlen(token) > 128))
                 die("memory");
-        int n = sprintf(request, "%s %s HTTP/1.1\r\nHost: localhost\r\n", option.body ? "POST" : "GET", option.path);
+        int n = sprintf(g->request, "%s %s HTTP/1.1\r\nHost: localhost\r\n", option.body ? "POST" : "GET", g->path);
         if (token)
-                n += sprintf(request + n, "Authorization: Bearer %s\r\n", token);
-        n += option.body ? sprintf(request + n, "Content-Length: %zu\r\n\r\n", option.body) : sprintf(request + n, "\r\n");
-        request_size = (size_t)n + option.body;
+                n += sprintf(g->request + n, "Authorization: Bearer %s\r\n", token);
+        n += option.body ? sprintf(g->request + n, "Content-Length: %zu\r\n\r\n", option.body) : sprintf(g->request + n, "\r\n");
+        g->request_size = (size_t)n + option.body;
         if (!option.body)
                 return;
         /* As many values as there is room for: what a parser has most to do with. */
         for (size_t i = 0; i < option.body; i++)
-                request[(size_t)n + i] = i < sizeof head - 1 ? head[i] : i >= option.body - 2 ? "]}"[i + 2 - option.body] : (i - sizeof head) % 2 ? ',' : '1';
-        if (request[request_size - 3] == ',')
-                request[request_size - 3] = ' ';
+                g->request[(size_t)n + i] = i < sizeof head - 1 ? head[i] : i >= option.body - 2 ? "]}"[i + 2 - option.body] : (i - sizeof head) % 2 ? ',' : '1';
+        if (g->request[g->request_size - 3] == ',')
+                g->request[g->request_size - 3] = ' ';
+}
+
+static void add_get(const char *path)
+{
+        struct get *g = gets < GETS ? calloc(1, sizeof *g) : NULL;
+        if (!g)
+                die("--get");
+        g->path = path;
+        get[gets++] = g;
 }
 
 static void dial(struct connection *c)
@@ -114,24 +137,32 @@ static void ask(struct connection *c)
                 c->sent = c->head = 0;
         c->busy = true;
         c->missing = SIZE_MAX;
-        ssize_t n = send(c->fd, request + c->sent, request_size - c->sent, MSG_NOSIGNAL);
+        const struct get *g = get[c->get];
+        ssize_t n = send(c->fd, g->request + c->sent, g->request_size - c->sent, MSG_NOSIGNAL);
         c->sent += n > 0 ? (size_t)n : 0;
         if (n < 0 && errno != EAGAIN) {
                 failed++;
                 redial(c);
-        } else if (c->sent < request_size) {
+        } else if (c->sent < g->request_size) {
                 want(c, EPOLLIN | EPOLLOUT);
         } else if (option.body) {
                 want(c, EPOLLIN);
         }
 }
 
+static void count(struct times *t, uint64_t took)
+{
+        t->answers++;
+        t->bucket[took < BUCKETS ? took : BUCKETS]++;
+}
+
 static void finish(struct connection *c)
 {
         uint64_t at = now(), took = (at - c->due) / BUCKET_NS;
-        answers++;
         refused += c->text[9] != '2';
-        bucket[took < BUCKETS ? took : BUCKETS]++;
+        count(&all, took);
+        count(&get[c->get]->times, took);
+        c->get = (c->get + 1) % gets;
         c->busy = false;
         c->due = option.interval ? c->due + option.interval : at;
         if (!option.interval)
@@ -172,31 +203,51 @@ static void hear(struct connection *c)
                 finish(c);
 }
 
-static double percentile_ms(double part)
+static double percentile_ms(const struct times *t, double part)
 {
         uint64_t seen = 0;
         for (size_t i = 0; i <= BUCKETS; i++)
-                if ((seen += bucket[i]) >= part * (double)answers)
+                if ((double)(seen += t->bucket[i]) >= part * (double)t->answers)
                         return (double)(i + 1) * BUCKET_NS / 1e6;
         return 0;
 }
 
-static void run(struct connection *all)
+static void print_times(const struct times *t)
+{
+        printf("\"answers\": %llu, \"p50_ms\": %.2f, \"p99_ms\": %.2f, \"p999_ms\": %.2f", (unsigned long long)t->answers, percentile_ms(t, 0.5),
+               percentile_ms(t, 0.99), percentile_ms(t, 0.999));
+}
+
+static void print(void)
+{
+        printf("{\"refused\": %llu, \"failed\": %llu, \"bytes\": %llu, \"seconds\": %.3f, \"per_second\": %.0f, ", (unsigned long long)refused,
+               (unsigned long long)failed, (unsigned long long)bytes, option.seconds, (double)all.answers / option.seconds);
+        print_times(&all);
+        for (unsigned i = 0; gets > 1 && i < gets; i++) {
+                printf("%s{\"get\": \"%s\", ", i ? ", " : ", \"of\": [", get[i]->path);
+                print_times(&get[i]->times);
+                printf("}%s", i + 1 == gets ? "]" : "");
+        }
+        printf("}\n");
+}
+
+static void run(struct connection *connection)
 {
         struct epoll_event event[EVENTS];
         uint64_t begin = now(), end = begin + (uint64_t)(option.seconds * 1e9);
         for (unsigned i = 0; i < option.connections; i++) {
-                all[i].due = begin + (option.interval ? option.interval * i / option.connections : 0);
+                connection[i].get = i % gets;
+                connection[i].due = begin + (option.interval ? option.interval * i / option.connections : 0);
                 if (!option.interval)
-                        ask(&all[i]);
+                        ask(&connection[i]);
         }
         for (uint64_t at = begin; at < end; at = now()) {
                 uint64_t next = end;
                 for (unsigned i = 0; option.interval && i < option.connections; i++) {
-                        if (!all[i].busy && all[i].due <= at)
-                                ask(&all[i]);
-                        if (!all[i].busy && all[i].due < next)
-                                next = all[i].due;
+                        if (!connection[i].busy && connection[i].due <= at)
+                                ask(&connection[i]);
+                        if (!connection[i].busy && connection[i].due < next)
+                                next = connection[i].due;
                 }
                 /* To the microsecond: what it oversleeps would be counted as the server's. */
                 at = now();
@@ -210,10 +261,6 @@ static void run(struct connection *all)
                                 hear(c);
                 }
         }
-        printf("{\"answers\": %llu, \"refused\": %llu, \"failed\": %llu, \"bytes\": %llu, \"seconds\": %.3f, \"per_second\": %.0f, "
-               "\"p50_ms\": %.2f, \"p99_ms\": %.2f, \"p999_ms\": %.2f}\n",
-               (unsigned long long)answers, (unsigned long long)refused, (unsigned long long)failed, (unsigned long long)bytes, option.seconds,
-               (double)answers / option.seconds, percentile_ms(0.5), percentile_ms(0.99), percentile_ms(0.999));
 }
 
 int main(int argc, char **argv)
@@ -225,7 +272,7 @@ int main(int argc, char **argv)
                 if (c == 's')
                         option.socket = optarg;
                 else if (c == 'g')
-                        option.path = optarg;
+                        add_get(optarg);
                 else if (c == 'c')
                         option.connections = (unsigned)strtoul(optarg, NULL, 10);
                 else if (c == 't')
@@ -240,12 +287,16 @@ int main(int argc, char **argv)
         if (!option.socket || !option.connections)
                 return 2;
         epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-        struct connection *all = calloc(option.connections, sizeof *all);
-        if (epoll_fd < 0 || !all)
+        struct connection *connection = calloc(option.connections, sizeof *connection);
+        if (epoll_fd < 0 || !connection)
                 die("memory");
-        make_request();
+        if (!gets)
+                add_get("/v1/version");
+        for (unsigned i = 0; i < gets; i++)
+                make_request(get[i]);
         for (unsigned i = 0; i < option.connections; i++)
-                dial(&all[i]);
-        run(all);
+                dial(&connection[i]);
+        run(connection);
+        print();
         return 0;
 }

@@ -61,9 +61,9 @@ def idle(row, context):
                       data={"percent": percent, "rss_mb": rss, "seconds": seconds})
 
 
-def create_many(node, count):
+def create_many(node, count, compute="0.1"):
     for i in range(count):
-        status, body = node.request("POST", "/v1/vgpus", {"name": f"v{i}", "memory": ["64K"], "compute": ["0.1"],
+        status, body = node.request("POST", "/v1/vgpus", {"name": f"v{i}", "memory": ["64K"], "compute": [compute],
                                                           "device": str(i % MANY_DEVICES)})
         if status != 201:
             raise RuntimeError(f"vGPU {i}: {status} {body}")

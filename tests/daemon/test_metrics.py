@@ -122,6 +122,7 @@ class Metrics(harness.Case):
                 self.assertEqual(s.one("fastgpu_vgpu_" + name, vgpu="a/0", project="default"), value, name)
             self.assertGreater(usage["refusals"], 0)
             self.assertEqual(s.all("fastgpu_model_v"), [])  # not known: absent, not 0
+            self.assertEqual(s.one("fastgpu_queue_pass_seconds"), 0)  # there is no job to decide about
 
     def test_totals_are_the_bills_and_survive(self):
         """Of each vGPU what is on record, whatever happens to the daemon; never more than the device's time."""
@@ -234,6 +235,8 @@ class Queue(jobs.Case):
         self.assertEqual([v for _, v in buckets], sorted(v for _, v in buckets))
         self.assertEqual((buckets[-1], s.one("fastgpu_queue_wait_seconds_count")), ((float("inf"), 1), 1))
         self.assertGreaterEqual(s.one("fastgpu_queue_wait_seconds_sum"), 0)
+        self.assertGreater(s.one("fastgpu_queue_pass_seconds"), 0)
+        self.assertLess(s.one("fastgpu_queue_pass_seconds"), 60)
 
 
 class OfOthers(people.Case):
@@ -253,7 +256,7 @@ class OfOthers(people.Case):
     def test_each_sees_his_own(self):
         self.bob.create("reds")
         self.carol.create("blues")
-        whole = {"fastgpu_device_present", "fastgpu_refusals_total", "fastgpu_up", "fastgpu_stall_seconds"}
+        whole = {"fastgpu_device_present", "fastgpu_refusals_total", "fastgpu_up", "fastgpu_stall_seconds", "fastgpu_queue_pass_seconds"}
         s = self.scrape(self.operator)
         self.assertLessEqual(whole - {"fastgpu_refusals_total"}, s.names())
         self.assertLessEqual({"red", "blue"}, self.projects(s))

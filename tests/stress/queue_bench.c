@@ -31,7 +31,7 @@ struct bench {
 struct scenario {
         const char *name;
         unsigned kinds;
-        bool preempt, limits, pinned;
+        bool preempt, limits, pinned, foreign; /* foreign: what is taken is taken by vGPUs of no job */
 };
 
 static uint64_t cpu_us(void)
@@ -68,7 +68,7 @@ static struct fg_queue_wish wish_of(struct bench *b)
 }
 
 /* The node: full but for a little on each device. */
-static void fill(struct bench *b)
+static void fill(struct bench *b, bool foreign)
 {
         for (uint32_t i = 0; i < RUNNING; i++) {
                 struct fg_queue_wish wish = wish_of(b);
@@ -78,8 +78,10 @@ static void fill(struct bench *b)
                 wish.memory = 480 << 20;
                 wish.share = 6;
                 wish.time_limit = b->limits ? (100 + draw(b, 100000)) * SECOND : 0;
-                must(fg_queue_add(b->q, &wish, b->now, &job));
-                must(fg_queue_started(b->q, job, b->now + i, &place, 1));
+                if (!foreign) {
+                        must(fg_queue_add(b->q, &wish, b->now, &job));
+                        must(fg_queue_started(b->q, job, b->now + i, &place, 1));
+                }
                 b->device[place.device].memory_free -= wish.memory;
                 b->device[place.device].share_free -= wish.share;
         }
@@ -175,7 +177,7 @@ static void run(const struct scenario *s, size_t jobs)
         }
         for (size_t d = 0; d < DEVICES; d++)
                 b.device[d] = (struct fg_queue_device){UINT64_C(80) << 30, UINT64_C(80) << 30, 1000, 1000, 0, true};
-        fill(&b);
+        fill(&b, s->foreign);
         before = mallinfo2().uordblks + mallinfo2().hblkhd;
         t = cpu_us();
         submit(&b, s);
@@ -205,6 +207,7 @@ int main(int argc, char **argv)
                 {"10 kinds, preempting", .kinds = 10, .preempt = true, .limits = true},
                 {"10 kinds, pinned, preempting", .kinds = 10, .preempt = true, .limits = true, .pinned = true},
                 {"all different", .limits = true},
+                {"all different, beside vGPUs of no job", .foreign = true},
                 {"all different, preempting", .preempt = true, .limits = true},
                 {"all different, pinned, preempting", .preempt = true, .limits = true, .pinned = true},
         };

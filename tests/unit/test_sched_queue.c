@@ -482,6 +482,32 @@ static void no_guard_for_what_cannot_come(void **state)
         world_free(w);
 }
 
+/* What nobody's end would make room for may have room once one goes on that was suspended: its memory will come back. */
+static void what_could_not_come_may_later_in_the_pass(void **state)
+{
+        struct fg_queue_config c = config();
+        struct world_job *suspended, *above, *large, *small_one;
+        struct world *w;
+
+        c.preempt = false;
+        w = world_new(&c, 1, 1);
+        suspended = add_limited(w, 600, 100, 100 * SECOND, 1);
+        world_settle(w);
+        assert_int_equal(fg_queue_leaving(w->q, suspended->handle, FG_QUEUE_SUSPEND), 0);
+        suspended->leaving = FG_QUEUE_SUSPEND;
+        world_leave(w, suspended);
+        above = add_limited(w, 800, 100, 0, 2);
+        large = add_limited(w, 800, 100, 0, 1);
+        small_one = add_limited(w, 300, 100, 0, 0);
+        world_pass(w);
+        assert_int_equal(w->plan.count, 1);
+        assert_true(is_decided(w, suspended, FG_QUEUE_DO_RESUME));
+        assert_false(world_why(w, above).next);
+        assert_true(world_why(w, large).next);
+        assert_int_equal(world_why(w, small_one).reason, FG_QUEUE_RESERVED);
+        world_free(w);
+}
+
 /* Running: 3 x 300 permille of class 0 (the last is the youngest) and 100 free. */
 static struct world *busy(struct world_job *ret[3])
 {
@@ -795,6 +821,7 @@ int main(void)
                 cmocka_unit_test(one_reservation_for_each_pool),
                 cmocka_unit_test(age_guards_what_cannot_be_predicted),
                 cmocka_unit_test(no_guard_for_what_cannot_come),
+                cmocka_unit_test(what_could_not_come_may_later_in_the_pass),
                 cmocka_unit_test(suspends_the_youngest),
                 cmocka_unit_test(stops_only_for_memory_and_only_who_allows),
                 cmocka_unit_test(youngest_of_those_that_suffice),
