@@ -99,9 +99,11 @@ class Sync(harness.Case):
         end = self.slow()
         creating = self.asked("POST", "/v1/vgpus", {"name": "a", "memory": "1M", "compute": "0.1"})
         wait_until(lambda: self.d.names() == ["a"], "it is done")
+        sanitized = harness.is_sanitized(self.d.process.pid)  # it cannot look for leaks in a process that is traced
         self.d.process.send_signal(signal.SIGTERM)
         self.assertEqual(creating.result(30)[0], 201)
-        self.assertEqual(self.d.process.wait(30), 0)
+        status = self.d.process.wait(30)
+        self.assertIn(status, (0, -signal.SIGABRT) if sanitized else (0,))
         end()
         self.d.start()
         self.assertEqual(self.d.names(), ["a"])
