@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/fair.h"
 #include "daemon/identity.h"
 #include "daemon/manager.h"
 #include "daemon/pairing.h"
@@ -20,6 +21,8 @@
 #define MINUTE_USEC 60000000ull
 #define SOON_USEC   1000ull
 #define PAUSE       4u        /* a pass is followed by this many times as long without one: requests go on meanwhile */
+#define PAUSE_MIXED 16u       /* the same beside callers who may be another's */
+#define TURN_NS     1000000u  /* of starts in one turn of the loop, of which there is at least one */
 
 uint64_t fgd_jobs_now(const struct fgd_jobs *jobs)
 {
@@ -217,6 +220,32 @@ void fgd_jobs_scene(struct fgd_manager *m, struct fg_queue_device *device, struc
         }
 }
 
+/* --- how fast --- */
+
+bool fgd_jobs_are_alone(const struct fgd_manager *m, uint64_t now)
+{
+        return !m->fair || fgd_fair_is_alone(m->fair, now);
+}
+
+void fgd_jobs_spent(struct fgd_manager *m, struct fgd_job_account *project, uint64_t begin)
+{
+        uint64_t now = fg_now();
+        fgd_pace_charge(&project->pace, now, now - begin, fgd_jobs_are_alone(m, now));
+}
+
+/* Those who may start nothing now leave the pass to others: more than one can hold may be theirs. */
+static void leave_out(struct fgd_manager *m, uint64_t now)
+{
+        static const struct fg_queue_amounts one = {.jobs = 1};
+        struct fgd_jobs *jobs = m->jobs;
+        for (uint32_t i = 0; i < jobs->accounts.size; i++)
+                for (struct fgd_node *at = jobs->accounts.bucket[i]; at; at = at->next) {
+                        struct fgd_job_account *a = FGD_OF_NODE(at, struct fgd_job_account, by_pair);
+                        if (!a->user && !fgd_pace_admits(&a->pace, now, fgd_jobs_are_alone(m, now)))
+                                fg_queue_account_set(a->account, 1, &one, &one);
+                }
+}
+
 /* --- passes --- */
 
 static void carry_out(struct fgd_manager *m, const struct fg_queue_decision *d)
@@ -272,26 +301,79 @@ void fgd_jobs_demand(struct fgd_manager *m)
         tell_demand(m, &scene);
 }
 
+/* One after the other until the turn is over. What a project may not start yet is left for a later pass. */
+struct turn {
+        uint64_t begin, at;  /* fg_now() */
+        uint64_t again;      /* when somebody may start what was left, 0: nothing was that has a time */
+        unsigned done;       /* in this round */
+};
+
+static bool may_start(struct fgd_manager *m, const struct fgd_run *run, struct turn *turn)
+{
+        const struct fgd_pace *pace = &run->job->of_project->pace;
+        if (fgd_pace_admits(pace, turn->at, fgd_jobs_are_alone(m, turn->at)))
+                return true;
+        if (pace->launches < FGD_PACE_LAUNCHES && (!turn->again || pace->at < turn->again))
+                turn->again = pace->at;
+        return false;
+}
+
+/* false: the turn is over. */
+static bool carry_out_all(struct fgd_manager *m, const struct fg_queue_plan *plan, struct turn *turn)
+{
+        turn->done = 0;
+        for (size_t i = 0; i < plan->count; i++) {
+                const struct fg_queue_decision *d = &plan->decision[i];
+                struct fgd_job_account *of = ((struct fgd_run *)d->owner)->job->of_project;
+                if (turn->at - turn->begin >= TURN_NS)
+                        return false;
+                if (d->what == FG_QUEUE_DO_START && !may_start(m, d->owner, turn))
+                        continue;
+                carry_out(m, d);
+                fgd_jobs_spent(m, of, turn->at);
+                turn->at = fg_now();
+                turn->done++;
+        }
+        return true;
+}
+
+/* In `wake` of the queue's clock, or when somebody may start more. */
+static void look_again(struct fgd_manager *m, uint64_t wake, const struct turn *turn)
+{
+        uint64_t in = turn->again > turn->at ? (turn->again - turn->at) / 1000 : 0, at = fgd_jobs_now(m->jobs) + in;
+        look_at(m, turn->again && at < wake ? at : wake);
+}
+
 static int run_passes(struct fgd_manager *m)
 {
         struct fg_queue_device device[FGD_DEVICES_MAX];
         struct fg_queue_scene scene;
         struct fg_queue_plan plan;
-        bool more = fgd_learn_refresh(m);
+        bool more = fgd_learn_refresh(m), is_full = false;
+        struct turn turn = {.begin = fg_now()};
         for (unsigned round = 0; round < ROUNDS; round++) {
+                turn.at = fg_now();
                 fgd_jobs_settle_accounts(m);
+                if (is_full)
+                        leave_out(m, turn.at);
                 fgd_jobs_scene(m, device, &scene);
                 int r = fg_queue_pass(m->jobs->queue, &scene, &plan);
                 if (r < 0)
                         return r;
-                for (size_t i = 0; i < plan.count; i++)
-                        carry_out(m, &plan.decision[i]);
-                if (plan.count == 0 && !more) {
+                if (!carry_out_all(m, &plan, &turn))
+                        break;
+                if (turn.done == 0 && plan.more && !is_full) {
+                        is_full = true;
+                        continue;
+                }
+                if (turn.done == 0 && !more) {
+                        if (is_full)
+                                fgd_jobs_settle_accounts(m);
                         tell_demand(m, &scene);
-                        look_at(m, plan.wake);
+                        look_again(m, plan.wake, &turn);
                         return 0;
                 }
-                if (plan.count == 0)
+                if (turn.done == 0)
                         break;
         }
         fgd_jobs_kick(m);
@@ -304,10 +386,10 @@ static int on_pass(sd_event_source *source, uint64_t usec, void *user)
         uint64_t begin = fg_now();
         if (run_passes(m) < 0)
                 look_at(m, FG_QUEUE_UNKNOWN);
-        uint64_t pause = (fg_now() - begin) / 1000 * PAUSE;
+        uint64_t now = fg_now(), pause = (now - begin) / 1000 * (fgd_jobs_are_alone(m, now) ? PAUSE : PAUSE_MIXED);
         int enabled = SD_EVENT_OFF;
         sd_event_source_get_enabled(source, &enabled);
-        m->jobs->quiet_until = fg_now() / 1000 + pause;
+        m->jobs->quiet_until = now / 1000 + pause;
         if (enabled != SD_EVENT_OFF)
                 sd_event_source_set_time_relative(source, pause > SOON_USEC ? pause : SOON_USEC);
         return 0;
