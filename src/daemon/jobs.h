@@ -319,7 +319,6 @@ void fgd_run_not_closed(struct fgd_manager *manager, struct fgd_run *run);
 void fgd_run_closed(struct fgd_manager *manager, struct fgd_run *run);
 /* How long the loop was taken since `begin` (fg_now()) by jobs of that project. */
 void fgd_jobs_spent(struct fgd_manager *manager, struct fgd_job_account *project, uint64_t begin);
-bool fgd_jobs_are_alone(const struct fgd_manager *manager, uint64_t now); /* nobody but one asks the daemon for anything */
 /* The folder of the run's attempt. Returns buf. */
 char *fgd_run_folder(const struct fgd_manager *manager, const struct fgd_job *job, uint32_t index, uint32_t attempt, char *buf, size_t size);
 /* GPU time of a set so far. */

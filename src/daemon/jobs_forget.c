@@ -12,7 +12,7 @@
 
 #define AT_ONCE    32    /* runs: whose folders the worker has before it looks at a launch again */
 #define NEXT_USEC  10000
-#define PAUSE      128u  /* beside other callers: so many times as long as the loop was taken */
+#define PAUSE      128u  /* while somebody asks: so many times as long as the loop was taken */
 #define AGAIN_USEC 60000000
 
 struct oldest {
@@ -87,7 +87,7 @@ static void on_folders_removed(struct fgd_work *work, bool is_ending)
         if (r == 0 && is_last)
                 m->jobs->ended--;
         uint64_t now = fg_now(), paced = (o->spent + now - begin) / 1000 * PAUSE;
-        if (paced > pause && !fgd_jobs_are_alone(m, now))
+        if (paced > pause && !fgd_manager_is_quiet(m))
                 pause = paced;
         again(m, r < 0 ? AGAIN_USEC : pause);
         drop(o);

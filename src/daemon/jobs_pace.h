@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * How fast a project's jobs may start. Each takes some of the loop's time, at its start and at its end, and that is what is counted: while others
- * ask, a project gets one part in so many of the time. docs/design/fairness.md. */
+ * How fast a project's jobs may start. Each takes some of the loop's time, at its start and at its end, and that is what is counted: while anybody
+ * asks the daemon for something, a project gets one part in so many of the time. docs/design/fairness.md. */
 #ifndef FGD_JOBS_PACE_H
 #define FGD_JOBS_PACE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FGD_PACE_PARTS    128u        /* of a project, beside others */
+#define FGD_PACE_PARTS    128u        /* of a project, while somebody asks */
 #define FGD_PACE_DEBT     1000000000u /* ns: what many ends at once have cost keeps no start waiting for longer */
 #define FGD_PACE_LAUNCHES 2u          /* on their way at once: another's comes soon behind them */
 
@@ -16,15 +16,15 @@ struct fgd_pace {
         uint32_t launches; /* that the worker has */
 };
 
-static inline bool fgd_pace_admits(const struct fgd_pace *pace, uint64_t now, bool is_alone)
+static inline bool fgd_pace_admits(const struct fgd_pace *pace, uint64_t now, bool is_quiet)
 {
-        return pace->launches < FGD_PACE_LAUNCHES && (is_alone || now >= pace->at);
+        return pace->launches < FGD_PACE_LAUNCHES && (is_quiet || now >= pace->at);
 }
 
-/* Its jobs have taken that much. What was taken while nobody else asked is nobody's loss. */
-static inline void fgd_pace_charge(struct fgd_pace *pace, uint64_t now, uint64_t ns, bool is_alone)
+/* Its jobs have taken that much. What was taken while nobody asked is nobody's loss. */
+static inline void fgd_pace_charge(struct fgd_pace *pace, uint64_t now, uint64_t ns, bool is_quiet)
 {
-        if (is_alone)
+        if (is_quiet)
                 return;
         uint64_t most = now + FGD_PACE_DEBT, at = (pace->at > now ? pace->at : now) + (ns < FGD_PACE_DEBT ? ns * FGD_PACE_PARTS : FGD_PACE_DEBT);
         pace->at = at < most ? at : most;

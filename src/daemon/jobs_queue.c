@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "daemon/fair.h"
 #include "daemon/identity.h"
 #include "daemon/manager.h"
 #include "daemon/pairing.h"
@@ -21,7 +20,7 @@
 #define MINUTE_USEC 60000000ull
 #define SOON_USEC   1000ull
 #define PAUSE       4u        /* a pass is followed by this many times as long without one: requests go on meanwhile */
-#define PAUSE_MIXED 16u       /* the same beside callers who may be another's */
+#define PAUSE_ASKED 16u       /* the same while somebody asks */
 #define TURN_NS     1000000u  /* of starts in one turn of the loop, of which there is at least one */
 
 uint64_t fgd_jobs_now(const struct fgd_jobs *jobs)
@@ -222,15 +221,10 @@ void fgd_jobs_scene(struct fgd_manager *m, struct fg_queue_device *device, struc
 
 /* --- how fast --- */
 
-bool fgd_jobs_are_alone(const struct fgd_manager *m, uint64_t now)
-{
-        return !m->fair || fgd_fair_is_alone(m->fair, now);
-}
-
 void fgd_jobs_spent(struct fgd_manager *m, struct fgd_job_account *project, uint64_t begin)
 {
         uint64_t now = fg_now();
-        fgd_pace_charge(&project->pace, now, now - begin, fgd_jobs_are_alone(m, now));
+        fgd_pace_charge(&project->pace, now, now - begin, fgd_manager_is_quiet(m));
 }
 
 /* Those who may start nothing now leave the pass to others: more than one can hold may be theirs. */
@@ -241,7 +235,7 @@ static void leave_out(struct fgd_manager *m, uint64_t now)
         for (uint32_t i = 0; i < jobs->accounts.size; i++)
                 for (struct fgd_node *at = jobs->accounts.bucket[i]; at; at = at->next) {
                         struct fgd_job_account *a = FGD_OF_NODE(at, struct fgd_job_account, by_pair);
-                        if (!a->user && !fgd_pace_admits(&a->pace, now, fgd_jobs_are_alone(m, now)))
+                        if (!a->user && !fgd_pace_admits(&a->pace, now, fgd_manager_is_quiet(m)))
                                 fg_queue_account_set(a->account, 1, &one, &one);
                 }
 }
@@ -311,7 +305,7 @@ struct turn {
 static bool may_start(struct fgd_manager *m, const struct fgd_run *run, struct turn *turn)
 {
         const struct fgd_pace *pace = &run->job->of_project->pace;
-        if (fgd_pace_admits(pace, turn->at, fgd_jobs_are_alone(m, turn->at)))
+        if (fgd_pace_admits(pace, turn->at, fgd_manager_is_quiet(m)))
                 return true;
         if (pace->launches < FGD_PACE_LAUNCHES && (!turn->again || pace->at < turn->again))
                 turn->again = pace->at;
@@ -386,7 +380,7 @@ static int on_pass(sd_event_source *source, uint64_t usec, void *user)
         uint64_t begin = fg_now();
         if (run_passes(m) < 0)
                 look_at(m, FG_QUEUE_UNKNOWN);
-        uint64_t now = fg_now(), pause = (now - begin) / 1000 * (fgd_jobs_are_alone(m, now) ? PAUSE : PAUSE_MIXED);
+        uint64_t now = fg_now(), pause = (now - begin) / 1000 * (fgd_manager_is_quiet(m) ? PAUSE : PAUSE_ASKED);
         int enabled = SD_EVENT_OFF;
         sd_event_source_get_enabled(source, &enabled);
         m->jobs->quiet_until = now / 1000 + pause;

@@ -17,10 +17,11 @@ CALLS = ("pwrite64", "fdatasync", "write", "fsync", "?mkdir,?mkdirat", "?rename,
 
 
 def trace(pid, call, when):
-    """strace of this process alone: what it starts is not killed with it."""
-    tracer = subprocess.Popen(["strace", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={when}", "-p", str(pid)],
+    """strace of this process's threads, the one that makes folders and starts runners too: what it starts is not killed with it."""
+    threads = [word for task in os.listdir(f"/proc/{pid}/task") for word in ("-p", task)]
+    tracer = subprocess.Popen(["strace", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={when}", *threads],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    if "attached" in tracer.stderr.readline():
+    if all("attached" in tracer.stderr.readline() for _ in threads[::2]):
         return tracer
     tracer.kill()
     tracer.communicate()
