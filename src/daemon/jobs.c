@@ -232,7 +232,7 @@ void fgd_job_remove(struct fgd_manager *m, struct fgd_job *job)
         if (!jobs->count) /* there is no pass that would */
                 fgd_jobs_demand(m);
         fgd_jobs_trim(m);
-        fgd_manager_used(m);
+        fgd_manager_active(m);
 }
 
 void fgd_jobs_free(struct fgd_manager *m)

@@ -72,7 +72,7 @@ struct fgd_job_account {
         struct fgd_project *project;
         struct fgd_user *user; /* NULL: the project itself */
         struct fg_queue_account *account;
-        struct fg_queue_amounts held; /* by sets of jobs, as booked with the quotas */
+        struct fg_queue_amounts held; /* by sets of jobs, as booked with the quotas; jobs: of a project, that have begun and not gone */
         uint32_t jobs;
         uint64_t saved_use; /* of a project: as it is in the store */
         struct fgd_pace pace; /* of a project */
@@ -317,8 +317,12 @@ void fgd_run_closing(struct fgd_manager *manager, struct fgd_run *run);
 void fgd_run_not_closed(struct fgd_manager *manager, struct fgd_run *run);
 /* The set is gone, and the row of its run says so. */
 void fgd_run_closed(struct fgd_manager *manager, struct fgd_run *run);
-/* How long the loop was taken since `begin` (fg_now()) by jobs of that project. */
-void fgd_jobs_spent(struct fgd_manager *manager, struct fgd_job_account *project, uint64_t begin);
+/* The loop was taken since `begin` (fg_now()) by a job of that project and that owner's id. */
+void fgd_jobs_spent(struct fgd_manager *manager, struct fgd_job_account *project, int64_t owner, uint64_t begin);
+static inline int64_t fgd_job_owner_id(const struct fgd_job *job)
+{
+        return job->owner ? job->owner->id : 0;
+}
 /* The folder of the run's attempt. Returns buf. */
 char *fgd_run_folder(const struct fgd_manager *manager, const struct fgd_job *job, uint32_t index, uint32_t attempt, char *buf, size_t size);
 /* GPU time of a set so far. */

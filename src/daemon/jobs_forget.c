@@ -87,7 +87,7 @@ static void on_folders_removed(struct fgd_work *work, bool is_ending)
         if (r == 0 && is_last)
                 m->jobs->ended--;
         uint64_t now = fg_now(), paced = (o->spent + now - begin) / 1000 * PAUSE;
-        if (paced > pause && !fgd_manager_is_quiet(m))
+        if (paced > pause && fgd_asked_by_others(&m->asked, FGD_NOBODY, now))
                 pause = paced;
         again(m, r < 0 ? AGAIN_USEC : pause);
         drop(o);

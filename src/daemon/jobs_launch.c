@@ -35,9 +35,10 @@ static void on_change(void *user, const struct fg_job_status *status)
         struct fgd_active *active = user;
         struct fgd_manager *m = active->manager;
         struct fgd_job_account *of = active->run->job->of_project;
+        int64_t owner = fgd_job_owner_id(active->run->job);
         uint64_t begin = fg_now();
         fgd_run_changed(m, active->run, status);
-        fgd_jobs_spent(m, of, begin);
+        fgd_jobs_spent(m, of, owner, begin);
 }
 
 /* It runs on: the queue hears that nobody leaves. */
@@ -234,6 +235,7 @@ static void on_launched(struct fgd_work *work, bool is_ending)
         struct fgd_manager *m = launch->manager;
         struct fgd_active *active = launch->active;
         struct fgd_job_account *of = active->run->job->of_project;
+        int64_t owner = fgd_job_owner_id(active->run->job);
         uint64_t begin = fg_now();
         int r = launch->result;
         active->launch = NULL;
@@ -244,7 +246,7 @@ static void on_launched(struct fgd_work *work, bool is_ending)
                 if (r == 0)
                         r = fgd_job_follow(m, &launch->started, &events, active, &active->link, &launch->err);
                 launched(m, active->run, r, &launch->err);
-                fgd_jobs_spent(m, of, begin);
+                fgd_jobs_spent(m, of, owner, begin);
                 fgd_jobs_kick(m);
         }
         launch_free(launch);

@@ -132,8 +132,7 @@ static int on_damage(sd_event_source *source, int fd, uint32_t events, void *use
 static int on_idle(sd_event_source *source, uint64_t usec, void *user)
 {
         struct fgd_manager *m = user;
-        uint64_t last = m->last_use > m->last_activity ? m->last_use : m->last_activity;
-        uint64_t limit = m->options.value[FG_OPT_IDLE_EXIT] * FG_NSEC_PER_SEC, idle = fg_now() - last;
+        uint64_t limit = m->options.value[FG_OPT_IDLE_EXIT] * FG_NSEC_PER_SEC, idle = fg_now() - m->last_activity;
         /* Who is elsewhere cannot start another. */
         if (m->use_count || m->remote || fgd_box_any(m) || fgd_jobs_any(m->jobs))
                 idle = 0;

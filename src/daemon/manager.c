@@ -61,16 +61,6 @@ void fgd_manager_active(struct fgd_manager *m)
         m->last_activity = fg_now();
 }
 
-void fgd_manager_used(struct fgd_manager *m)
-{
-        m->last_use = fg_now();
-}
-
-bool fgd_manager_is_quiet(const struct fgd_manager *m)
-{
-        return fg_now() - m->last_activity > FG_NSEC_PER_SEC;
-}
-
 /* SQLite reads on where it cannot write, until somebody changes something: better said at once. */
 static int open_or_copy(struct fgd_manager *m, const char *path, char note[FG_ERROR_MAX], struct fg_error *err)
 {

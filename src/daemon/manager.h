@@ -9,6 +9,7 @@
 #include "daemon/inventory.h"
 #include "daemon/model.h"
 #include "daemon/pages.h"
+#include "daemon/jobs_pace.h"
 #include "daemon/process.h"
 #include "daemon/store.h"
 #include "daemon/table.h"
@@ -85,7 +86,8 @@ struct fgd_manager {
         sd_event_source *fair_turn; /* while there are tasks */
         sd_event_source *life[5]; /* signals, damage, folder */
         sd_event_source *persist_timer, *linger_timer, *idle_timer, *folder_timer;
-        uint64_t last_activity, last_use; /* fg_now() when somebody asked; when something ended or began by itself */
+        uint64_t last_activity;
+        struct fgd_asked asked;
         bool idle_exit;
         bool persist_failed;  /* said once */
         char *note[FGD_NOTES]; /* what was found damaged since the start; shown with the devices */
@@ -99,12 +101,8 @@ void fgd_manager_free(struct fgd_manager *manager); /* NULL is fine; leaves runn
 
 /* Remembers a finding for GET /v1/devices and logs it. */
 __attribute__((format(printf, 2, 3))) void fgd_manager_note(struct fgd_manager *manager, const char *format, ...);
-/* Somebody asked for something: the idle clock starts again. */
+/* Something happened: the idle clock starts again. */
 void fgd_manager_active(struct fgd_manager *manager);
-/* The same of what happened by itself: a program or a job ended. */
-void fgd_manager_used(struct fgd_manager *manager);
-/* Nobody has asked for anything for a second. */
-bool fgd_manager_is_quiet(const struct fgd_manager *manager);
 
 static inline void fgd_cleanup_managerp(struct fgd_manager **manager)
 {

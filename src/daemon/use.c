@@ -126,7 +126,7 @@ int fgd_use_new_attached(struct fgd_manager *m, struct fgd_process *process, str
         }
         hold(use);
         fgd_usage_watch(m);
-        fgd_manager_used(m);
+        fgd_manager_active(m);
         *ret = use;
         return 0;
 }
@@ -170,7 +170,7 @@ void fgd_use_end(struct fgd_use *use)
         if (use->link)
                 fgd_attach_forget(use->link);
         use_free(m, use);
-        fgd_manager_used(m);
+        fgd_manager_active(m);
         fgd_use_set_idle(m, set);
 }
 

@@ -12,14 +12,14 @@
 #define PROJECTS 8
 
 /* Jobs that start in `seconds`, each of which ends at once, when there are always more. */
-static unsigned started(struct fgd_pace *pace, unsigned projects, uint64_t seconds, bool is_quiet)
+static unsigned started(struct fgd_pace *pace, unsigned projects, uint64_t seconds, bool is_alone)
 {
         unsigned n = 0;
         for (uint64_t now = START; now < START + seconds * FG_NSEC_PER_SEC; now += COST)
                 for (unsigned i = 0; i < projects; i++)
-                        if (fgd_pace_admits(&pace[i], now, is_quiet)) {
+                        if (fgd_pace_admits(&pace[i], now, is_alone)) {
                                 n++;
-                                fgd_pace_charge(&pace[i], now, COST, is_quiet);
+                                fgd_pace_charge(&pace[i], now, COST, is_alone);
                         }
         return n;
 }
@@ -33,7 +33,7 @@ static void one_part_of_the_time(void **state)
         assert_in_range(started(pace, PROJECTS, 60, false), PROJECTS * (expected - 1), PROJECTS * (expected + 1));
 }
 
-static void while_nobody_asks_at_once(void **state)
+static void while_nobody_else_asks_at_once(void **state)
 {
         struct fgd_pace pace = {0};
         assert_int_equal(started(&pace, 1, 6, true), 6 * FG_NSEC_PER_SEC / COST);
@@ -61,6 +61,26 @@ static void a_debt_ends(void **state)
                 assert_false(fgd_pace_admits(&pace, START, false));
                 assert_true(fgd_pace_admits(&pace, START + FGD_PACE_DEBT, false));
         }
+}
+
+static void who_else_asks(void **state)
+{
+        struct fgd_asked asked = {0};
+        const int64_t order[] = {0, 3, 3, 3, 7, 3, 7, 7, 0};
+        uint64_t last[8] = {0}, now = START;
+        assert_false(fgd_asked_by_others(&asked, FGD_NOBODY, now));
+        for (unsigned i = 0; i < sizeof order / sizeof *order; i++) {
+                now += FG_NSEC_PER_SEC / 3;
+                fgd_asked_note(&asked, order[i], now);
+                last[order[i]] = now;
+                for (int64_t who = FGD_NOBODY; who < 8; who++) {
+                        bool expected = false;
+                        for (int64_t other = 0; other < 8; other++)
+                                expected = expected || (other != who && last[other] && now - last[other] <= FG_NSEC_PER_SEC);
+                        assert_int_equal(fgd_asked_by_others(&asked, who, now), expected);
+                }
+        }
+        assert_false(fgd_asked_by_others(&asked, FGD_NOBODY, now + FG_NSEC_PER_SEC + 1));
 }
 
 static void few_on_their_way(void **state)
@@ -138,9 +158,9 @@ static void what_was_pushed_is_done(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(one_part_of_the_time),  cmocka_unit_test(while_nobody_asks_at_once), cmocka_unit_test(one_job_waits_for_nobody),
+                cmocka_unit_test(one_part_of_the_time),  cmocka_unit_test(while_nobody_else_asks_at_once), cmocka_unit_test(one_job_waits_for_nobody),
                 cmocka_unit_test(a_debt_ends),           cmocka_unit_test(few_on_their_way),          cmocka_unit_test(in_order_one_a_turn),
-                cmocka_unit_test(what_was_pushed_is_done),
+                cmocka_unit_test(what_was_pushed_is_done), cmocka_unit_test(who_else_asks),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
