@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FGD_PACE_PARTS    128u        /* of a project, while others ask */
+#define FGD_PACE_PARTS    160u        /* of a project, while others ask */
+#define FGD_PACE_SAVED    3000000u    /* ns of the loop's time that it may have at once after a pause: two or three jobs */
 #define FGD_PACE_DEBT     1000000000u /* ns: what many ends at once have cost keeps no start waiting for longer */
 #define FGD_PACE_LAUNCHES 2u          /* on their way at once: another's comes soon behind them */
 
@@ -51,7 +52,8 @@ static inline void fgd_pace_charge(struct fgd_pace *pace, uint64_t now, uint64_t
 {
         if (is_alone)
                 return;
-        uint64_t most = now + FGD_PACE_DEBT, at = (pace->at > now ? pace->at : now) + (ns < FGD_PACE_DEBT ? ns * FGD_PACE_PARTS : FGD_PACE_DEBT);
+        uint64_t saved = (uint64_t)FGD_PACE_SAVED * FGD_PACE_PARTS, least = now > saved ? now - saved : 0, most = now + FGD_PACE_DEBT;
+        uint64_t at = (pace->at > least ? pace->at : least) + (ns < FGD_PACE_DEBT ? ns * FGD_PACE_PARTS : FGD_PACE_DEBT);
         pace->at = at < most ? at : most;
 }
 

@@ -83,6 +83,7 @@ def jobs(path, token, end):
             raise SystemExit(f"jobs: {status} {answer}")
         target = f"/v1/jobs/{json.loads(answer)['id']}"
         time.sleep(max(0, end - time.monotonic()))
+    with connect(path) as s:
         while ask(s, token, "DELETE", target)[0] == "429":
             time.sleep(0.05)
         while True:

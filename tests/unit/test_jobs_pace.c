@@ -27,10 +27,22 @@ static unsigned started(struct fgd_pace *pace, unsigned projects, uint64_t secon
 static void one_part_of_the_time(void **state)
 {
         struct fgd_pace pace[PROJECTS] = {0};
-        unsigned expected = 60 * FG_NSEC_PER_SEC / COST / FGD_PACE_PARTS;
-        assert_in_range(started(pace, 1, 60, false), expected - 1, expected + 1);
+        unsigned expected = 60 * FG_NSEC_PER_SEC / COST / FGD_PACE_PARTS, at_once = FGD_PACE_SAVED / COST + 1;
+        assert_in_range(started(pace, 1, 60, false), expected - 1, expected + at_once);
         memset(pace, 0, sizeof pace);
-        assert_in_range(started(pace, PROJECTS, 60, false), PROJECTS * (expected - 1), PROJECTS * (expected + 1));
+        assert_in_range(started(pace, PROJECTS, 60, false), PROJECTS * (expected - 1), PROJECTS * (expected + at_once));
+}
+
+static void a_few_at_once(void **state)
+{
+        struct fgd_pace pace = {0};
+        for (unsigned again = 0; again < 3; again++) {
+                uint64_t now = START + again * 3600 * FG_NSEC_PER_SEC;
+                unsigned n = 0;
+                for (; fgd_pace_admits(&pace, now, false); n++)
+                        fgd_pace_charge(&pace, now, COST, false);
+                assert_in_range(n, 2, FGD_PACE_SAVED / COST + 1);
+        }
 }
 
 static void while_nobody_else_asks_at_once(void **state)
@@ -53,7 +65,7 @@ static void one_job_waits_for_nobody(void **state)
 
 static void a_debt_ends(void **state)
 {
-        const uint64_t cost[] = {FGD_PACE_DEBT / FGD_PACE_PARTS + 1, FGD_PACE_DEBT, UINT64_MAX};
+        const uint64_t cost[] = {FGD_PACE_DEBT / FGD_PACE_PARTS + FGD_PACE_SAVED, FGD_PACE_DEBT, UINT64_MAX};
         for (unsigned i = 0; i < 3; i++) {
                 struct fgd_pace pace = {0};
                 fgd_pace_charge(&pace, START, cost[i], false);
@@ -160,7 +172,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(one_part_of_the_time),  cmocka_unit_test(while_nobody_else_asks_at_once), cmocka_unit_test(one_job_waits_for_nobody),
                 cmocka_unit_test(a_debt_ends),           cmocka_unit_test(few_on_their_way),          cmocka_unit_test(in_order_one_a_turn),
-                cmocka_unit_test(what_was_pushed_is_done), cmocka_unit_test(who_else_asks),
+                cmocka_unit_test(what_was_pushed_is_done), cmocka_unit_test(who_else_asks),           cmocka_unit_test(a_few_at_once),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
