@@ -12,7 +12,7 @@
 
 #define AT_ONCE    32    /* runs: whose folders the worker has before it looks at a launch again */
 #define NEXT_USEC  10000
-#define PAUSE      128u  /* while somebody asks: so many times as long as the loop was taken */
+#define PAUSE      160u  /* while somebody asks: so many times as long as the loop was taken */
 #define AGAIN_USEC 60000000
 
 struct oldest {
