@@ -62,14 +62,10 @@ static int make_folder(const char *jobs, const char *path, struct fg_error *err)
         return r < 0 ? fg_error_set(err, r, "cannot make %s: %m", path) : 0;
 }
 
-int fgd_job_dir_make(const char *jobs, const char *id, const struct fg_job_spec *spec, struct fg_error *err)
+int fgd_job_dir_make(const char *jobs, const char *id, const char *spec, size_t size, struct fg_error *err)
 {
-        fg_autofree char *bytes = NULL;
         char path[PATH_MAX];
-        size_t size;
         int lock, r = fg_name_check(id, err);
-        if (r == 0)
-                r = fg_job_spec_write(spec, &bytes, &size, err);
         if (r < 0)
                 return r;
         if (snprintf(path, sizeof path, "%s/%s", jobs, id) >= (int)sizeof path)
@@ -81,7 +77,7 @@ int fgd_job_dir_make(const char *jobs, const char *id, const struct fg_job_spec 
         r = dir < 0 ? -errno : fgd_job_lock(dir, &lock);
         if (r == 0) {
                 close(lock);
-                r = fg_job_file_put(dir, "spec", bytes, size);
+                r = fg_job_file_put(dir, "spec", spec, size);
         }
         if (r == 0)
                 return 0;

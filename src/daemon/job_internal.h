@@ -13,8 +13,10 @@ bool fgd_job_has(int dir, const char *name);
 int fgd_job_read_status(int dir, struct fg_job_status *ret);
 
 /* --- job_spawn.c --- */
-/* fastgpu-job DIR with the lock and the other end of *ret_socket. It is reaped whatever becomes of the link. */
-int fgd_job_spawn(struct fgd_manager *manager, const char *dir, int lock, int *ret_socket, pid_t *ret_pid, struct fg_error *err);
+/* fastgpu-job DIR with the lock and the other end of *ret_socket. */
+int fgd_job_spawn(const char *dir, int lock, int *ret_socket, pid_t *ret_pid, struct fg_error *err);
+/* By the loop, whatever becomes of the link; where the loop cannot watch it, it stays a zombie until this process ends, which harms nobody. */
+void fgd_job_bury_later(struct fgd_manager *manager, pid_t pid);
 
 /* --- job_sweep.c --- */
 /* Kills what a killed runner left behind. 0: nothing lives; -EBUSY: call again. */

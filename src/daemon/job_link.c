@@ -212,15 +212,20 @@ static int on_timer(sd_event_source *source, uint64_t now, void *user)
         return 0;
 }
 
-static int new_link(struct fgd_manager *m, const char *dir, const struct fgd_job_events *events, void *user, struct fgd_job_link **ret)
+/* Takes the folder's descriptor; below 0: -errno. */
+static int new_link(struct fgd_manager *m, int dir, const struct fgd_job_events *events, void *user, struct fgd_job_link **ret)
 {
         struct fgd_job_link *link = calloc(1, sizeof *link);
-        if (!link)
-                return -ENOMEM;
+        if (!link || dir < 0) {
+                if (dir >= 0)
+                        close(dir);
+                free(link);
+                return dir < 0 ? dir : -ENOMEM;
+        }
         *link = (struct fgd_job_link){.manager = m, .events = events, .user = user, .socket = -1, .lock = -1, .retry = RETRY_FIRST,
                                       .status = {.code = -1, .signal = -1}};
-        link->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        int r = link->dir < 0 ? -errno : sd_event_add_time_relative(m->event, &link->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, link);
+        link->dir = dir;
+        int r = sd_event_add_time_relative(m->event, &link->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, link);
         if (r < 0) {
                 fgd_job_link_free(link);
                 return r;
@@ -230,38 +235,53 @@ static int new_link(struct fgd_manager *m, const char *dir, const struct fgd_job
         return 0;
 }
 
-static int start(struct fgd_job_link *link, const char *dir, struct fg_error *err)
+static int open_folder(const char *dir)
+{
+        int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        return fd < 0 ? -errno : fd;
+}
+
+int fgd_job_start(const char *path, struct fgd_job_started *ret, struct fg_error *err)
 {
         struct fg_job_status status;
         fg_autoclose int lock = -1;
-        int r = fgd_job_lock(link->dir, &lock);
-        bool ended = fgd_job_read_status(link->dir, &status) == 0 && status.state == FG_JOB_ENDED;
+        fg_autoclose int dir = open_folder(path);
+        if (dir < 0)
+                return fg_error_set(err, dir, "cannot start the job in %s: %m", path);
+        int r = fgd_job_lock(dir, &lock);
+        bool ended = fgd_job_read_status(dir, &status) == 0 && status.state == FG_JOB_ENDED;
         if (r < 0 && !ended)
-                return fg_error_set(err, r, r == -EBUSY ? "the job in %s is running" : "cannot lock %s: %m", dir);
-        if (ended || fgd_job_has(link->dir, "begun"))
-                return fg_error_set(err, -EALREADY, "the job in %s has begun once", dir);
-        r = fgd_job_spawn(link->manager, dir, lock, &link->socket, &link->runner, err);
-        if (r < 0)
-                return r;
-        /* From here on it runs, also when it cannot be watched at the moment. */
+                return fg_error_set(err, r, r == -EBUSY ? "the job in %s is running" : "cannot lock %s: %m", path);
+        if (ended || fgd_job_has(dir, "begun"))
+                return fg_error_set(err, -EALREADY, "the job in %s has begun once", path);
+        r = fgd_job_spawn(path, lock, &ret->socket, &ret->runner, err);
+        if (r == 0)
+                ret->dir = FG_TAKE_FD(dir);
+        return r;
+}
+
+void fgd_job_leave(const struct fgd_job_started *started)
+{
+        close(started->dir);
+        close(started->socket);
+}
+
+int fgd_job_follow(struct fgd_manager *m, const struct fgd_job_started *started, const struct fgd_job_events *events, void *user,
+                   struct fgd_job_link **ret, struct fg_error *err)
+{
+        struct fgd_job_link *link;
+        fgd_job_bury_later(m, started->runner);
+        int r = new_link(m, started->dir, events, user, &link);
+        if (r < 0) {
+                close(started->socket);
+                return fg_error_set(err, r, "cannot follow the job that runner %d has: %m", (int)started->runner);
+        }
+        link->socket = started->socket;
+        link->runner = started->runner;
+        /* It runs, also when it cannot be watched at the moment. */
         if (watch(link) < 0) {
                 disconnect(link);
                 again_later(link);
-        }
-        return 0;
-}
-
-int fgd_job_start(struct fgd_manager *m, const char *dir, const struct fgd_job_events *events, void *user, struct fgd_job_link **ret,
-                  struct fg_error *err)
-{
-        struct fgd_job_link *link;
-        int r = new_link(m, dir, events, user, &link);
-        if (r < 0)
-                return fg_error_set(err, r, "cannot start the job in %s: %m", dir);
-        r = start(link, dir, err);
-        if (r < 0) {
-                fgd_job_link_free(link);
-                return r;
         }
         *ret = link;
         return 0;
@@ -271,7 +291,7 @@ int fgd_job_adopt(struct fgd_manager *m, const char *dir, const struct fgd_job_e
                   struct fg_job_status *ret_status, struct fgd_job_link **ret, struct fg_error *err)
 {
         struct fgd_job_link *link;
-        int r = new_link(m, dir, events, user, &link);
+        int r = new_link(m, open_folder(dir), events, user, &link);
         if (r < 0)
                 return fg_error_set(err, r, "cannot open the job in %s: %m", dir);
         if (!fgd_job_has(link->dir, "spec"))

@@ -5,12 +5,13 @@
  * The truth about a job is in its folder, not in this process: the daemon may be killed at any moment, and the next one asks the
  * folder by fgd_job_adopt(). A command is executed at most once in the life of a folder.
  *
- *      fgd_job_dir_make ─► fgd_job_start ─► on_change(…) … on_change(ENDED) ─► fgd_job_link_free ─► fgd_job_dir_remove
+ *      fgd_job_dir_make ─► fgd_job_start ─► fgd_job_follow ─► on_change(…) … on_change(ENDED) ─► fgd_job_link_free ─► fgd_job_dir_remove
  *      after a restart:    fgd_job_adopt ─► NEVER_BEGAN: fgd_job_start, or fgd_job_dir_remove
  *                                           ENDED: ret_status is final
  *                                           LIVES: on_change(…) as above
  *
- * Everything belongs to the main thread; nothing waits for a runner. Callbacks come from the event loop, never from inside
+ * fgd_job_dir_make, fgd_job_start and fgd_job_dir_remove wait for the disk and belong to any thread, one at a time for each folder;
+ * everything else belongs to the main thread, and nothing waits for a runner. Callbacks come from the event loop, never from inside
  * one of these functions. */
 #ifndef FGD_JOB_LINK_H
 #define FGD_JOB_LINK_H
@@ -35,15 +36,24 @@ struct fgd_job_events {
         void (*on_refused)(void *user, const char *text);
 };
 
-/* Makes JOBS/ID (0700) with its spec; durable when it returns 0. `jobs` must exist. Nothing is started.
- * -EEXIST: there is such a folder, complete (adopt it); half-made ones, which have no spec, are made anew. -EINVAL: spec. */
-int fgd_job_dir_make(const char *jobs, const char *id, const struct fg_job_spec *spec, struct fg_error *err);
+/* Makes JOBS/ID (0700) with its spec, which fg_job_spec_write() gave; durable when it returns 0. `jobs` must exist. Nothing is started.
+ * -EEXIST: there is such a folder, complete (adopt it); half-made ones, which have no spec, are made anew. */
+int fgd_job_dir_make(const char *jobs, const char *id, const char *spec, size_t size, struct fg_error *err);
 
-/* Starts the runner of a folder in which nothing has begun. `events` must stay; `user` is the caller's.
+/* A runner that was started: descriptors of its folder and of the socket to it, both the holder's. */
+struct fgd_job_started {
+        int dir, socket;
+        pid_t runner;
+};
+/* Starts the runner of a folder in which nothing has begun.
  * -EBUSY: a runner lives in it; -EALREADY: its command has begun (adopt it, in both cases). Else nothing was started.
  * After 0 the job may have begun, also if this process is killed at once. */
-int fgd_job_start(struct fgd_manager *manager, const char *dir, const struct fgd_job_events *events, void *user,
-                  struct fgd_job_link **ret, struct fg_error *err);
+int fgd_job_start(const char *dir, struct fgd_job_started *ret, struct fg_error *err);
+/* Takes both descriptors, also where it fails; the job runs on then (adopt it). `events` must stay; `user` is the caller's. */
+int fgd_job_follow(struct fgd_manager *manager, const struct fgd_job_started *started, const struct fgd_job_events *events, void *user,
+                   struct fgd_job_link **ret, struct fg_error *err);
+/* Nobody follows it: it runs on. */
+void fgd_job_leave(const struct fgd_job_started *started);
 
 enum fgd_job_found {
         FGD_JOB_NEVER_BEGAN, /* no runner lives and the command was never executed, and will not be before fgd_job_start */
@@ -66,8 +76,7 @@ int fgd_job_ask(struct fgd_job_link *link);
 
 /* The last known one; state STARTING before the first. */
 const struct fg_job_status *fgd_job_link_status(const struct fgd_job_link *link);
-/* The runner's pid, or 0 when it is not known (an adopted runner that has not answered yet). Known when fgd_job_start returns: a
- * use opened for this pid in the same turn of the loop is there before the command can attach. The runner outlives the command. */
+/* The runner's pid, or 0 when it is not known (an adopted runner that has not answered yet). The runner outlives the command. */
 pid_t fgd_job_link_runner(const struct fgd_job_link *link);
 /* Lets go: the runner and the job go on. NULL is fine. */
 void fgd_job_link_free(struct fgd_job_link *link);

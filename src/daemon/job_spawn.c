@@ -31,8 +31,7 @@ static int on_exit_of_runner(sd_event_source *source, int fd, uint32_t events, v
         return 0;
 }
 
-/* Buried by the loop; where the loop cannot watch it, it stays a zombie until this process ends, which harms nobody. */
-static void bury_later(struct fgd_manager *m, pid_t pid)
+void fgd_job_bury_later(struct fgd_manager *m, pid_t pid)
 {
         sd_event_source *source;
         fg_autoclose int fd = pidfd_open(pid, 0);
@@ -71,7 +70,7 @@ static int spawn(const char *program, const char *dir, int lock, int socket, pid
         return r;
 }
 
-int fgd_job_spawn(struct fgd_manager *m, const char *dir, int lock, int *ret_socket, pid_t *ret_pid, struct fg_error *err)
+int fgd_job_spawn(const char *dir, int lock, int *ret_socket, pid_t *ret_pid, struct fg_error *err)
 {
         char prefix[PATH_MAX - 64], program[PATH_MAX];
         int ends[2];
@@ -89,7 +88,6 @@ int fgd_job_spawn(struct fgd_manager *m, const char *dir, int lock, int *ret_soc
         r = spawn(program, dir, high_lock, high_other, &pid);
         if (r < 0)
                 return fg_error_set(err, r, "cannot start %s: %m; is FastGPU installed completely?", program);
-        bury_later(m, pid);
         *ret_pid = pid;
         *ret_socket = FG_TAKE_FD(own);
         return 0;

@@ -243,6 +243,7 @@ void fgd_jobs_free(struct fgd_manager *m)
         if (!jobs)
                 return;
         fgd_log_free(m);
+        fgd_worker_free(jobs->worker);
         if (m->store && jobs->queue) {
                 fgd_jobs_charge(m);
                 fgd_learn_save(m, true);
@@ -296,5 +297,7 @@ int fgd_jobs_new(struct fgd_manager *m, struct fg_error *err)
                 r = fgd_learn_load(m);
         if (r == 0)
                 r = fgd_log_new(m);
+        if (r == 0)
+                r = fgd_worker_new(m->event, &jobs->worker);
         return r < 0 ? fg_error_set(err, r, "cannot make the job queue: %m") : 0;
 }

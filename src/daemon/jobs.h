@@ -11,9 +11,11 @@
 
 #include "base/job.h"
 #include "daemon/job_link.h"
+#include "daemon/jobs_pace.h"
 #include "daemon/model.h"
 #include "daemon/problem.h"
 #include "daemon/quota.h"
+#include "daemon/worker.h"
 #include "sched/money.h"
 #include "sched/order.h"
 #include "sched/queue.h"
@@ -55,6 +57,7 @@ enum fgd_job_hold { FGD_HOLD_NONE, FGD_HOLD_PERSON, FGD_HOLD_BUDGET, FGD_HOLD_OW
 struct fgd_job;
 struct fgd_active;
 struct fgd_job_budget;
+struct fgd_launch;
 
 /* What a job may cost. Nano-units of the currency. */
 struct fgd_job_limit {
@@ -69,9 +72,10 @@ struct fgd_job_account {
         struct fgd_project *project;
         struct fgd_user *user; /* NULL: the project itself */
         struct fg_queue_account *account;
-        struct fg_queue_amounts held; /* by sets of jobs, as booked with the quotas */
+        struct fg_queue_amounts held; /* by sets of jobs, as booked with the quotas; jobs: of a project, that have begun and not gone */
         uint32_t jobs;
         uint64_t saved_use; /* of a project: as it is in the store */
+        struct fgd_pace pace; /* of a project */
 };
 
 #define FGD_RUN_HELD      1u /* a person suspended it, or its budget */
@@ -109,6 +113,7 @@ struct fgd_active {
         struct fgd_run *run;
         struct fgd_set *set;       /* NULL: going away */
         struct fgd_job_link *link; /* NULL: not started yet, or ended */
+        struct fgd_launch *launch; /* the worker is at it: what it is told meanwhile it hears then */
         struct fgd_manager *manager;
         struct fgd_run_result result, before; /* before: while the store is written */
         enum fgd_job_state final;             /* what it will be when its vGPUs are gone; QUEUED: it is tried again */
@@ -153,6 +158,8 @@ struct fgd_jobs {
         uint64_t base, base_at;                /* the queue's clock: `base` us at fg_now() base_at */
         int64_t skew;                          /* us from the wall clock to the queue's, as they were at the start */
         char folder[PATH_MAX];                 /* of the jobs' own folders */
+        struct fgd_worker *worker;             /* makes them, starts the runners in them, removes them */
+        bool is_forgetting;                    /* it has folders of jobs that are over too long */
         sd_event_source *pass, *timer, *forget;
         struct fgd_log_waits *logs;
         struct fg_order *order;                /* what was learned of jobs that ended */
@@ -310,6 +317,12 @@ void fgd_run_closing(struct fgd_manager *manager, struct fgd_run *run);
 void fgd_run_not_closed(struct fgd_manager *manager, struct fgd_run *run);
 /* The set is gone, and the row of its run says so. */
 void fgd_run_closed(struct fgd_manager *manager, struct fgd_run *run);
+/* The loop was taken since `begin` (fg_now()) by a job of that project and that owner's id. */
+void fgd_jobs_spent(struct fgd_manager *manager, struct fgd_job_account *project, int64_t owner, uint64_t begin);
+static inline int64_t fgd_job_owner_id(const struct fgd_job *job)
+{
+        return job->owner ? job->owner->id : 0;
+}
 /* The folder of the run's attempt. Returns buf. */
 char *fgd_run_folder(const struct fgd_manager *manager, const struct fgd_job *job, uint32_t index, uint32_t attempt, char *buf, size_t size);
 /* GPU time of a set so far. */

@@ -3,6 +3,7 @@
 #include "daemon/jobs_launch.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/paths.h"
 #include "daemon/access.h"
@@ -33,7 +34,12 @@ void fgd_run_name(const struct fgd_job *job, uint32_t index, uint32_t attempt, c
 static void on_change(void *user, const struct fg_job_status *status)
 {
         struct fgd_active *active = user;
-        fgd_run_changed(active->manager, active->run, status);
+        struct fgd_manager *m = active->manager;
+        struct fgd_job_account *of = active->run->job->of_project;
+        int64_t owner = fgd_job_owner_id(active->run->job);
+        uint64_t begin = fg_now();
+        fgd_run_changed(m, active->run, status);
+        fgd_jobs_spent(m, of, owner, begin);
 }
 
 /* It runs on: the queue hears that nobody leaves. */
@@ -146,7 +152,26 @@ static int make_spec(struct fgd_manager *m, struct fgd_run *run, const struct fg
         return 0;
 }
 
-static int make_folder(struct fgd_manager *m, struct fgd_run *run, struct fg_error *err)
+/* What the worker is given: nothing of it is the loop's until it is done. */
+struct fgd_launch {
+        struct fgd_work work;
+        struct fgd_manager *manager;
+        struct fgd_active *active; /* stays as long as this */
+        char *spec;
+        size_t size;
+        char id[FG_JOB_ID_MAX], jobs[PATH_MAX], folder[PATH_MAX];
+        int result;
+        struct fg_error err;
+        struct fgd_job_started started;
+};
+
+static void launch_free(struct fgd_launch *launch)
+{
+        free(launch->spec);
+        free(launch);
+}
+
+static int write_spec(struct fgd_manager *m, struct fgd_run *run, struct fgd_launch *ret, struct fg_error *err)
 {
         FG_CLEANUP(drop_spec) struct fg_job_spec stored = {0};
         FG_CLEANUP(making_clear) struct making making = {0};
@@ -158,8 +183,9 @@ static int make_folder(struct fgd_manager *m, struct fgd_run *run, struct fg_err
         if (r == 0)
                 r = make_spec(m, run, &stored, &making, err);
         if (r == 0)
-                r = fgd_job_dir_make(m->jobs->folder, making.spec.id, &making.spec, err);
-        return r == -EEXIST ? 0 : r;
+                r = fg_job_spec_write(&making.spec, &ret->spec, &ret->size, err);
+        strcpy(ret->id, making.spec.id);
+        return r;
 }
 
 static bool may_pass(int r)
@@ -174,27 +200,78 @@ static void fail(struct fgd_manager *m, struct fgd_run *run, enum fg_job_why why
         fgd_run_end(m, run, &status);
 }
 
-void fgd_run_launch(struct fgd_manager *m, struct fgd_run *run)
+/* Its end, or room for another, was asked for while it was on its way. */
+static bool is_unwanted(const struct fgd_run *run)
+{
+        return fgd_run_is_cancelled(run) || run->active->result.flags & FGD_RUN_REQUEUED;
+}
+
+static void launched(struct fgd_manager *m, struct fgd_run *run, int r, const struct fg_error *err)
 {
         struct fgd_active *active = run->active;
-        struct fg_error err = {0};
-        char folder[PATH_MAX];
-        fgd_run_folder(m, run->job, run->index, run->attempt, folder, sizeof folder);
-        int r = fgd_store_settle(m->store, &err);
-        if (r == 0)
-                r = make_folder(m, run, &err);
-        if (r == 0)
-                r = fgd_job_start(m, folder, &events, active, &active->link, &err);
-        if (r == 0 && active->is_suspending) {
-                fgd_run_suspend(m, run);
-        } else if (r == -EBUSY || r == -EALREADY) {
+        if (r == -EBUSY || r == -EALREADY) {
                 fgd_run_adopt(m, run);
+        } else if (is_unwanted(run)) {
+                fgd_run_stop(m, run);
+        } else if (r == 0 && active->is_suspending) {
+                fgd_run_suspend(m, run);
         } else if (r < 0 && may_pass(r)) {
-                fg_log_warning("job %lld cannot be started now: %s; tried again", (long long)run->job->id, err.text);
+                fg_log_warning("job %lld cannot be started now: %s; tried again", (long long)run->job->id, err->text);
                 fgd_run_try_again(m, active);
         } else if (r < 0) {
-                fail(m, run, FG_JOB_WHY_SETUP_FAILED, err.text);
+                fail(m, run, FG_JOB_WHY_SETUP_FAILED, err->text);
         }
+}
+
+static void launch(struct fgd_work *work)
+{
+        struct fgd_launch *launch = FGD_OF_NODE(work, struct fgd_launch, work);
+        int r = fgd_job_dir_make(launch->jobs, launch->id, launch->spec, launch->size, &launch->err);
+        launch->result = r < 0 && r != -EEXIST ? r : fgd_job_start(launch->folder, &launch->started, &launch->err);
+}
+
+static void on_launched(struct fgd_work *work, bool is_ending)
+{
+        struct fgd_launch *launch = FGD_OF_NODE(work, struct fgd_launch, work);
+        struct fgd_manager *m = launch->manager;
+        struct fgd_active *active = launch->active;
+        struct fgd_job_account *of = active->run->job->of_project;
+        int64_t owner = fgd_job_owner_id(active->run->job);
+        uint64_t begin = fg_now();
+        int r = launch->result;
+        active->launch = NULL;
+        of->pace.launches--;
+        if (is_ending && r == 0)
+                fgd_job_leave(&launch->started);
+        if (!is_ending) {
+                if (r == 0)
+                        r = fgd_job_follow(m, &launch->started, &events, active, &active->link, &launch->err);
+                launched(m, active->run, r, &launch->err);
+                fgd_jobs_spent(m, of, owner, begin);
+                fgd_jobs_kick(m);
+        }
+        launch_free(launch);
+}
+
+void fgd_run_launch(struct fgd_manager *m, struct fgd_run *run)
+{
+        struct fg_error err = {0};
+        struct fgd_launch *launch_of = calloc(1, sizeof *launch_of);
+        int r = launch_of ? write_spec(m, run, launch_of, &err) : fg_error_set(&err, -ENOMEM, "out of memory");
+        if (r < 0) {
+                if (launch_of)
+                        launch_free(launch_of);
+                launched(m, run, r, &err);
+                return;
+        }
+        launch_of->work = (struct fgd_work){.run = launch, .done = on_launched};
+        launch_of->manager = m;
+        launch_of->active = run->active;
+        strcpy(launch_of->jobs, m->jobs->folder);
+        fgd_run_folder(m, run->job, run->index, run->attempt, launch_of->folder, sizeof launch_of->folder);
+        run->active->launch = launch_of;
+        run->job->of_project->pace.launches++;
+        fgd_worker_push(m->jobs->worker, &launch_of->work);
 }
 
 void fgd_run_adopt(struct fgd_manager *m, struct fgd_run *run)

@@ -21,7 +21,9 @@
 #define ROUNDS_NS   2000000u  /* and none is begun after this: a long queue's next one waits until requests had their turn */
 #define MINUTE_USEC 60000000ull
 #define SOON_USEC   1000ull
-#define PAUSE       4u        /* a pass is followed by this many times as long without one: requests go on meanwhile */
+#define PAUSE        4u        /* a pass is followed by this many times as long without one: requests go on meanwhile */
+#define PAUSE_SHARED 16u       /* the same where others ask than those whose jobs were started */
+#define TURN_NS      1000000u  /* of starts in one turn of the loop, of which there is at least one */
 
 uint64_t fgd_jobs_now(const struct fgd_jobs *jobs)
 {
@@ -152,25 +154,34 @@ static uint64_t beyond(uint64_t used, uint64_t held)
         return used > held ? used - held : 0;
 }
 
-void fgd_jobs_settle_accounts(struct fgd_manager *m)
+/* `is_pass`: of a project few may start at once, and what is planned for more of them would keep room from others while they wait for their time. */
+static uint64_t most_jobs(const struct fgd_job_account *a, uint64_t quota, bool is_pass)
+{
+        uint64_t most = a->held.jobs + FGD_PACE_LAUNCHES;
+        return is_pass && !a->user && (!quota || most < quota) ? most : quota;
+}
+
+static void settle_accounts(struct fgd_manager *m, bool is_pass)
 {
         struct fgd_jobs *jobs = m->jobs;
         struct fgd_active *active;
         for (uint32_t i = 0; i < jobs->accounts.size; i++)
                 for (struct fgd_node *at = jobs->accounts.bucket[i]; at; at = at->next)
                         FGD_OF_NODE(at, struct fgd_job_account, by_pair)->held = (struct fg_queue_amounts){0};
-        TAILQ_FOREACH(active, &jobs->active, order)
+        TAILQ_FOREACH(active, &jobs->active, order) {
+                active->run->job->of_project->held.jobs++;
                 if (active->set) {
                         add_held(active->run->job->of_project, active->set);
                         add_held(active->run->job->of_user, active->set);
                 }
+        }
         for (uint32_t i = 0; i < jobs->accounts.size; i++)
                 for (struct fgd_node *at = jobs->accounts.bucket[i]; at; at = at->next) {
                         struct fgd_job_account *a = FGD_OF_NODE(at, struct fgd_job_account, by_pair);
                         static const struct fgd_account nothing;
                         const struct fgd_member *member = a->user ? fgd_member_find(m, a->user, a->project) : NULL;
                         const struct fgd_account *of = a->user ? member ? &member->account : &nothing : &a->project->account;
-                        const struct fg_queue_amounts limit = {of->limit[FGD_QUOTA_JOBS], of->limit[FGD_QUOTA_VGPUS],
+                        const struct fg_queue_amounts limit = {most_jobs(a, of->limit[FGD_QUOTA_JOBS], is_pass), of->limit[FGD_QUOTA_VGPUS],
                                                                of->limit[FGD_QUOTA_MEMORY], of->limit[FGD_QUOTA_SHARE]};
                         const struct fg_queue_amounts outside = {0, beyond(of->used[FGD_QUOTA_VGPUS], a->held.vgpus),
                                                                  beyond(of->used[FGD_QUOTA_MEMORY], a->held.memory),
@@ -178,6 +189,11 @@ void fgd_jobs_settle_accounts(struct fgd_manager *m)
                         uint64_t weight = a->user ? 1 : a->project->account.limit[FGD_QUOTA_WEIGHT];
                         fg_queue_account_set(a->account, weight ? (uint32_t)weight : 1, &limit, &outside);
                 }
+}
+
+void fgd_jobs_settle_accounts(struct fgd_manager *m)
+{
+        settle_accounts(m, false);
 }
 
 /* Devices of one model are a kind. */
@@ -217,6 +233,14 @@ void fgd_jobs_scene(struct fgd_manager *m, struct fg_queue_device *device, struc
                 ret->crowded = crowded;
                 ret->user = m;
         }
+}
+
+/* --- how fast --- */
+
+void fgd_jobs_spent(struct fgd_manager *m, struct fgd_job_account *project, int64_t owner, uint64_t begin)
+{
+        uint64_t now = fg_now();
+        fgd_pace_charge(&project->pace, now, now - begin, !fgd_asked_by_others(&m->asked, owner, now));
 }
 
 /* --- passes --- */
@@ -274,27 +298,81 @@ void fgd_jobs_demand(struct fgd_manager *m)
         tell_demand(m, &scene);
 }
 
-static int run_passes(struct fgd_manager *m)
+/* One after the other until the turn is over. What a project may not start yet is left for a later pass. */
+struct turn {
+        uint64_t begin, at;  /* fg_now() */
+        uint64_t again;      /* when somebody may start what was left, 0: nothing was that has a time */
+        unsigned done;       /* in this round */
+        bool is_shared;      /* others ask than those whose jobs were started */
+};
+
+static bool may_start(struct fgd_manager *m, const struct fgd_run *run, struct turn *turn)
+{
+        const struct fgd_pace *pace = &run->job->of_project->pace;
+        bool is_alone = !fgd_asked_by_others(&m->asked, fgd_job_owner_id(run->job), turn->at);
+        if (fgd_pace_admits(pace, turn->at, is_alone)) {
+                turn->is_shared = turn->is_shared || !is_alone;
+                return true;
+        }
+        if (pace->launches < FGD_PACE_LAUNCHES && (!turn->again || pace->at < turn->again))
+                turn->again = pace->at;
+        return false;
+}
+
+/* false: the turn is over. */
+static bool carry_out_all(struct fgd_manager *m, const struct fg_queue_plan *plan, struct turn *turn)
+{
+        turn->done = 0;
+        for (size_t i = 0; i < plan->count; i++) {
+                const struct fg_queue_decision *d = &plan->decision[i];
+                const struct fgd_job *job = ((const struct fgd_run *)d->owner)->job;
+                struct fgd_job_account *of = job->of_project;
+                int64_t owner = fgd_job_owner_id(job);
+                if (turn->at - turn->begin >= TURN_NS)
+                        return false;
+                if (d->what == FG_QUEUE_DO_START && !may_start(m, d->owner, turn))
+                        continue;
+                carry_out(m, d);
+                fgd_jobs_spent(m, of, owner, turn->at);
+                turn->at = fg_now();
+                turn->done++;
+        }
+        return true;
+}
+
+/* In `wake` of the queue's clock, or when somebody may start more. */
+static void look_again(struct fgd_manager *m, uint64_t wake, const struct turn *turn)
+{
+        uint64_t in = turn->again > turn->at ? (turn->again - turn->at) / 1000 : 0, at = fgd_jobs_now(m->jobs) + in;
+        look_at(m, turn->again && at < wake ? at : wake);
+}
+
+static int run_passes(struct fgd_manager *m, bool *ret_is_shared)
 {
         struct fg_queue_device device[FGD_DEVICES_MAX];
         struct fg_queue_scene scene;
         struct fg_queue_plan plan;
         uint64_t until = fg_now() + ROUNDS_NS;
         bool more = fgd_learn_refresh(m);
+        struct turn turn = {.begin = fg_now()};
         for (unsigned round = 0; round == 0 || (round < ROUNDS && fg_now() < until); round++) {
-                fgd_jobs_settle_accounts(m);
+                turn.at = fg_now();
+                settle_accounts(m, true);
                 fgd_jobs_scene(m, device, &scene);
                 int r = fg_queue_pass(m->jobs->queue, &scene, &plan);
                 if (r < 0)
                         return r;
-                for (size_t i = 0; i < plan.count; i++)
-                        carry_out(m, &plan.decision[i]);
-                if (plan.count == 0 && !more) {
+                bool is_over = !carry_out_all(m, &plan, &turn);
+                *ret_is_shared = turn.is_shared;
+                if (is_over)
+                        break;
+                if (turn.done == 0 && !more) {
+                        settle_accounts(m, false);
                         tell_demand(m, &scene);
-                        look_at(m, plan.wake);
+                        look_again(m, plan.wake, &turn);
                         return 0;
                 }
-                if (plan.count == 0)
+                if (turn.done == 0)
                         break;
         }
         fgd_jobs_kick(m);
@@ -305,13 +383,14 @@ static int on_pass(sd_event_source *source, uint64_t usec, void *user)
 {
         struct fgd_manager *m = user;
         uint64_t begin = fg_now();
-        if (run_passes(m) < 0)
+        bool is_shared = false;
+        if (run_passes(m, &is_shared) < 0)
                 look_at(m, FG_QUEUE_UNKNOWN);
-        uint64_t took = fg_now() - begin, pause = took / 1000 * PAUSE;
+        uint64_t now = fg_now(), took = now - begin, pause = took / 1000 * (is_shared ? PAUSE_SHARED : PAUSE);
         int enabled = SD_EVENT_OFF;
         fgd_metrics_pass(m, took);
         sd_event_source_get_enabled(source, &enabled);
-        m->jobs->quiet_until = fg_now() / 1000 + pause;
+        m->jobs->quiet_until = now / 1000 + pause;
         if (enabled != SD_EVENT_OFF)
                 sd_event_source_set_time_relative(source, pause > SOON_USEC ? pause : SOON_USEC);
         return 0;

@@ -305,20 +305,43 @@ static void say_end(struct fgd_manager *m, const struct fgd_run *run)
         say(m, run, result->state == FGD_JOB_QUEUED ? "job.requeued" : "job.ended", what);
 }
 
+struct removal {
+        struct fgd_work work;
+        char folder[PATH_MAX];
+};
+
+static void remove_now(struct fgd_work *work)
+{
+        struct fg_error ignored = {0};
+        fgd_job_dir_remove(FGD_OF_NODE(work, struct removal, work)->folder, &ignored);
+}
+
+static void on_removed(struct fgd_work *work, bool is_ending)
+{
+        free(FGD_OF_NODE(work, struct removal, work));
+}
+
+static void remove_folder(struct fgd_manager *m, const struct fgd_run *run)
+{
+        struct removal *removal = malloc(sizeof *removal);
+        if (!removal)
+                return;
+        removal->work = (struct fgd_work){.run = remove_now, .done = on_removed};
+        fgd_run_folder(m, run->job, run->index, run->attempt, removal->folder, sizeof removal->folder);
+        fgd_worker_push(m->jobs->worker, &removal->work);
+}
+
 void fgd_run_closed(struct fgd_manager *m, struct fgd_run *run)
 {
         struct fgd_job *job = run->job;
         const struct fgd_run_result result = run->active->result;
-        char folder[PATH_MAX];
-        struct fg_error ignored = {0};
         say_end(m, run);
         fgd_trace_run_over(m, run, &result);
-        fgd_run_folder(m, job, run->index, run->attempt, folder, sizeof folder);
         run->active->set = NULL;
         if (run->active->is_by_itself)
                 fgd_learn_end(m, job, result.ran);
         if (result.log == 0 || result.state == FGD_JOB_QUEUED)
-                fgd_job_dir_remove(folder, &ignored);
+                remove_folder(m, run);
         if (result.state == FGD_JOB_QUEUED)
                 queue_again(m, run);
         else
@@ -416,7 +439,7 @@ void fgd_run_stop(struct fgd_manager *m, struct fgd_run *run)
         struct fgd_active *active = run->active;
         if (active->link)
                 fgd_job_stop(active->link, GRACE_MS);
-        else if (!active->has_ended)
+        else if (!active->has_ended && !active->launch)
                 fgd_run_end(m, run, &stopped);
 }
 

@@ -9,6 +9,7 @@
 #include "daemon/inventory.h"
 #include "daemon/model.h"
 #include "daemon/pages.h"
+#include "daemon/jobs_pace.h"
 #include "daemon/process.h"
 #include "daemon/store.h"
 #include "daemon/table.h"
@@ -86,6 +87,7 @@ struct fgd_manager {
         sd_event_source *life[5]; /* signals, damage, folder */
         sd_event_source *persist_timer, *linger_timer, *idle_timer, *folder_timer;
         uint64_t last_activity;
+        struct fgd_asked asked;
         bool idle_exit;
         int api_socket; /* http's */
         bool persist_failed;  /* said once */

@@ -226,8 +226,8 @@ def asked(n, method, path, body):
 
 
 def tenant(n, name, sets):
-    """A user with a project and so many sets; his token."""
-    asked(n, "POST", "/v1/users", {"name": name})
+    """A user with a project and so many sets; his token. His jobs run as a Debian account that owns nothing."""
+    asked(n, "POST", "/v1/users", {"name": name, **({"account": "games"} if os.geteuid() == 0 else {})})
     asked(n, "POST", "/v1/projects", {"name": name})
     asked(n, "PUT", f"/v1/projects/{name}/members/{name}", {"role": "manager"})
     for i in range(sets):
@@ -237,15 +237,17 @@ def tenant(n, name, sets):
 
 HOSTILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hostile.py")
 FLOODS = {"lists": ("/v1/vgpus", {}), "bodies of 1 MB": ("/v1/vgpus", {"body": 1000000}), "small requests": ("/v1/version", {}),
-          "requests that never end": "slow", "sets made and deleted": "sets"}
+          "requests that never end": "slow", "sets made and deleted": "sets",
+          "jobs that end as soon as they begin": "jobs"}
 
 
 def place(pid, core, priority):
-    """On one core, and before whatever else wants it, if that may be said: who asks is elsewhere in life, and must not take the daemon's time here."""
-    for task in os.listdir(f"/proc/{pid}/task"):
-        os.sched_setaffinity(int(task), {core})
+    """On one core, and before whatever else wants it, if that may be said: who asks is elsewhere in life, and must not take the daemon's time here. Its
+    other threads come after its first, which elsewhere in life they do not share a core with; what it starts is an ordinary program."""
+    for task in map(int, os.listdir(f"/proc/{pid}/task")):
+        os.sched_setaffinity(task, {core})
         with contextlib.suppress(PermissionError):
-            os.sched_setscheduler(int(task), os.SCHED_FIFO, os.sched_param(priority))
+            os.sched_setscheduler(task, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority if task == pid else max(1, priority - 1)))
 
 
 AWAKE = """import time
@@ -282,7 +284,7 @@ def hostile(row, context):
         return process
 
     def floods(n, token, what, length):
-        if what in ("slow", "sets"):
+        if isinstance(what, str):
             process = subprocess.Popen([sys.executable, HOSTILE, n.socket_path(), what, str(length)], env={**os.environ, "API_LOAD_TOKEN": token},
                                        stdout=subprocess.PIPE, text=True)
             place(process.pid, askers, 20)

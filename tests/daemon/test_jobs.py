@@ -96,7 +96,7 @@ class Running(jobs.Case):
         with open(flag) as f:
             self.assertEqual(len(f.readlines()), 3 + 1 + 2)
         self.nothing_left()
-        self.assertEqual(sorted(os.listdir(self.folder(""))), [f"{job}_2"])
+        wait_until(lambda: os.listdir(self.folder("")) == [f"{job}_2"], "what wrote nothing has no folder any more")
 
     def test_log_is_bounded(self):
         self.d.stop()

@@ -143,6 +143,36 @@ class People(people.Case):
         with open(order) as f:
             self.assertEqual(f.read().replace("\n", ""), want)
 
+    def test_flood(self):
+        """Beside jobs without end of a project that has the better claim, another's one begins soon: behind a few of them, not all that the device holds."""
+        blue = self.sql("SELECT id FROM projects WHERE name='blue'")[0][0]
+        self.sql("INSERT INTO standings VALUES(?,?,?)", (blue, 10 ** 5 * 3600 * 10 ** 6 * 1024, int(time.time() * 1e6)))
+        floods = [self.submit(self.bob, array="1-10000") for _ in range(3)]
+
+        def begun():
+            counts = [self.operator.ok("GET", f"/v1/jobs/{flood}")["counts"] for flood in floods]
+            return sum(c["running"] + c["done"] for c in counts)
+
+        wait_until(lambda: begun() > 3, "the flood has begun")
+        for _ in range(5):
+            before = begun()
+            one = self.submit(self.carol, memory="512M", compute="50")
+            wait_until(lambda: self.operator.ok("GET", f"/v1/jobs/{one}")["state"] != "queued", "it begins", 60)
+            self.assertLess(begun() - before, 10)
+            self.until(one, "done")
+        for flood in floods:
+            self.operator.ok("DELETE", f"/v1/jobs/{flood}")
+            self.assertEqual(self.until(flood, "cancelled")["counts"]["failed"], 0)
+
+    def test_many_at_once(self):
+        """What the worker has is stopped and forgotten like what runs."""
+        job = self.submit(self.bob, "sleep 300", array="1-60")
+        wait_until(lambda: self.operator.ok("GET", f"/v1/jobs/{job}")["counts"]["running"] > 4, "some run")
+        self.operator.ok("DELETE", f"/v1/jobs/{job}")
+        self.assertEqual(self.until(job, "cancelled")["counts"]["cancelled"], 60)
+        self.assertEqual(self.d.names(), [])
+        wait_until(lambda: not os.listdir(os.path.join(self.d.state, "jobs")), "their folders are gone")
+
 
 if __name__ == "__main__":
     people.require_root()

@@ -48,7 +48,17 @@ static int make(char *script, struct fg_error *err)
         struct fg_job_spec spec = {.uid = geteuid(), .gid = (gid_t)-1, .cwd = "", .argv = argv, .argc = 3, .grace = 500, .log_max = 1 << 20,
                                    .group = group ? (enum fg_job_group)atoi(group) : FG_JOB_GROUP_AUTO};
         snprintf(spec.id, sizeof spec.id, "%s", id);
-        return fgd_job_dir_make(jobs, id, &spec, err);
+        fg_autofree char *bytes = NULL;
+        size_t size;
+        int r = fg_job_spec_write(&spec, &bytes, &size, err);
+        return r < 0 ? r : fgd_job_dir_make(jobs, id, bytes, size, err);
+}
+
+static int start(struct fg_error *err)
+{
+        struct fgd_job_started started;
+        int r = fgd_job_start(dir, &started, err);
+        return r < 0 ? r : fgd_job_follow(&manager, &started, &events, NULL, &job, err);
 }
 
 static int adopt(struct fg_error *err)
@@ -68,7 +78,7 @@ static int obey(char *line, struct fg_error *err)
         if (strncmp(line, "make ", 5) == 0)
                 return make(line + 5, err);
         if (strcmp(line, "start") == 0)
-                return fgd_job_start(&manager, dir, &events, NULL, &job, err);
+                return start(err);
         if (strcmp(line, "adopt") == 0)
                 return adopt(err);
         if (strcmp(line, "remove") == 0)

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A thread for what waits for the disk and is nobody's answer: one thing after the other, in the order in which it was pushed. */
+#ifndef FGD_WORKER_H
+#define FGD_WORKER_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <systemd/sd-event.h>
+
+struct fgd_worker;
+
+/* Lies inside what is to be done, and belongs to the worker from the push until done(). */
+struct fgd_work {
+        void (*run)(struct fgd_work *work); /* in the thread: touches nothing but what it lies in */
+        /* In the loop, once each. `is_ending`: the worker goes away, and perhaps what `work` points to with it. */
+        void (*done)(struct fgd_work *work, bool is_ending);
+        STAILQ_ENTRY(fgd_work) order;
+};
+
+int fgd_worker_new(sd_event *event, struct fgd_worker **ret);
+/* Ends what was pushed, and waits for that. NULL is fine. */
+void fgd_worker_free(struct fgd_worker *worker);
+void fgd_worker_push(struct fgd_worker *worker, struct fgd_work *work);
+
+#endif
