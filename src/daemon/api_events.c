@@ -3,6 +3,7 @@
 #include "daemon/api_internal.h"
 
 #include "base/size.h"
+#include "daemon/store_sync.h"
 
 #include <errno.h>
 
@@ -59,6 +60,10 @@ int fgd_handle_events(struct fgd_call *call)
         fgd_journal_flush(call->manager);
         if (call->request->sink)
                 return stream(call, &wish, q[0].is_given);
+        /* What he has seen elsewhere he finds here as well. */
+        if (call->request->later && !fgd_store_is_settled(call->manager->store) &&
+            fgd_events_wait(call->manager, &call->who, &wish, (unsigned)seconds, call->request->later) == 0)
+                return 1;
         if (fgd_events_write(call->manager, &call->who, &wish, &call->text, &any, &next) < 0)
                 return fgd_problem_set(&call->problem, FGD_STORAGE, "the events cannot be read");
         if (any || !seconds || !call->request->later)

@@ -9,10 +9,17 @@
 
 struct held {
         struct fgd_store_wait wait;
+        const struct fgd_store *store;
         struct fgd_later later;
         unsigned status;
         char *json;
 };
+
+static void refuse(const struct fgd_store *store, struct fgd_problem *problem)
+{
+        fgd_problem_set(problem, FGD_STORAGE, fgd_store_is_uncertain(store) ? "it is not known whether it was changed: the disk did not take it; look again in a moment"
+                                                                           : "nothing was changed: the disk did not take it; the log of fastgpud says more");
+}
 
 static void tell(struct fgd_store_wait *wait, bool is_kept)
 {
@@ -20,7 +27,7 @@ static void tell(struct fgd_store_wait *wait, bool is_kept)
         if (!is_kept) {
                 struct fgd_problem problem = {0};
                 struct fgd_text text = {0};
-                fgd_problem_set(&problem, FGD_STORAGE, "nothing was changed: the disk did not take it; the log of fastgpud says more");
+                refuse(held->store, &problem);
                 fgd_problem_write(&problem, &text);
                 fgd_text_free(held->json);
                 held->json = text.data;
@@ -37,13 +44,13 @@ bool fgd_hold_answer(struct fgd_call *call)
                 return false;
         struct held *held = call->request->later ? malloc(sizeof *held) : NULL;
         if (held) {
-                *held = (struct held){.wait.done = tell, .later = *call->request->later, .status = call->status, .json = call->text.data};
+                *held = (struct held){.wait.done = tell, .store = store, .later = *call->request->later, .status = call->status, .json = call->text.data};
                 fgd_store_wait(store, &held->wait);
                 return true;
         }
         if (fgd_store_settle(store, NULL) == 0)
                 return false;
-        fgd_problem_set(&call->problem, FGD_STORAGE, "nothing was changed: the disk did not take it; the log of fastgpud says more");
+        refuse(store, &call->problem);
         fgd_text_clear(&call->text);
         fgd_problem_write(&call->problem, &call->text);
         call->status = fgd_problem_status(&call->problem);

@@ -323,16 +323,27 @@ int fgd_handle_job_change(struct fgd_call *call)
                 return has_ended(call, &ref);
         if (fgd_job_budget_set(call->manager, ref.job, &limit, &call->problem) < 0)
                 return -1;
+        fgd_store_defer(call->manager->store, false); /* as of a project's */
         if (call->manager->money)
                 fgd_money_tick(call->manager->money);
         return answer_job(call, ref.id);
+}
+
+/* What a program is told cannot be taken back: its end, that it stops. */
+static void certain_first(struct fgd_call *call, const struct fgd_job *job)
+{
+        if (job->active)
+                fgd_store_defer(call->manager->store, false);
 }
 
 int fgd_handle_job_cancel(struct fgd_call *call)
 {
         struct fgd_job_ref ref;
         bool is_gone;
-        if (for_change(call, &ref) < 0 || fgd_job_cancel(call->manager, ref.job, ref.index, &is_gone, &call->problem) < 0)
+        if (for_change(call, &ref) < 0)
+                return -1;
+        certain_first(call, ref.job);
+        if (fgd_job_cancel(call->manager, ref.job, ref.index, &is_gone, &call->problem) < 0)
                 return -1;
         return answer_job(call, ref.id);
 }
@@ -340,7 +351,10 @@ int fgd_handle_job_cancel(struct fgd_call *call)
 static int hold(struct fgd_call *call, bool is_held)
 {
         struct fgd_job_ref ref;
-        if (for_change(call, &ref) < 0 || fgd_job_hold(call->manager, ref.job, ref.index, is_held, &call->problem) < 0)
+        if (for_change(call, &ref) < 0)
+                return -1;
+        certain_first(call, ref.job);
+        if (fgd_job_hold(call->manager, ref.job, ref.index, is_held, &call->problem) < 0)
                 return -1;
         return answer_job(call, ref.id);
 }

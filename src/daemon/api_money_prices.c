@@ -6,6 +6,7 @@
 #include "bill/when.h"
 #include "daemon/api_body.h"
 #include "daemon/metering.h"
+#include "daemon/store_sync.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -191,6 +192,7 @@ int fgd_handle_budget_put(struct fgd_call *call)
                 return -1;
         snprintf(record.budget.project, sizeof record.budget.project, "%s", project->name);
         record.budget.time = now_of(call);
+        fgd_store_defer(call->manager->store, false); /* the log of money is first, and what follows from it is not taken back */
         fgd_metering_flush(call->manager);
         fgd_moneylog_begin(log);
         int r = fgd_moneylog_add(log, &record, &err);

@@ -70,7 +70,7 @@ void fgd_streams_free(struct fgd_manager *manager);
 struct fgd_events;
 int fgd_events_new(struct fgd_manager *manager);
 void fgd_events_free(struct fgd_manager *manager);
-/* Answers when there is something, or after `seconds`. -EBUSY: too many wait. */
+/* Answers when there is something, or after `seconds`; 0: when what is written now is on the disk, with what there is. -EBUSY: too many wait. */
 int fgd_events_wait(struct fgd_manager *manager, const struct fgd_principal *who, const struct fgd_events_wish *wish, unsigned seconds,
                     const struct fgd_later *later);
 /* Something was written: looks again, soon. */

@@ -6,13 +6,15 @@
 #include "daemon/identity.h"
 #include "daemon/job_log.h"
 #include "daemon/manager.h"
+#include "daemon/store_sync.h"
 #include "daemon/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define WAKE_USEC 20000 /* what happens within it is told together */
+#define WAKE_USEC   20000    /* what happens within it is told together */
+#define SETTLE_USEC 10000000 /* for the disk */
 
 struct waiter {
         TAILQ_ENTRY(waiter) order;
@@ -21,6 +23,9 @@ struct waiter {
         struct fgd_events_wish wish;
         struct fgd_later later;
         sd_event_source *timer;
+        struct fgd_store_wait settled;
+        bool is_settling; /* what is written is to be read, and is not certain yet */
+        bool stays;       /* if there is nothing for it then */
 };
 
 struct fgd_events {
@@ -52,6 +57,8 @@ static void answer(struct waiter *waiter)
         int64_t next;
         TAILQ_REMOVE(&m->events->waiters, waiter, order);
         m->events->count--;
+        if (waiter->is_settling)
+                fgd_store_leave(m->store, &waiter->settled);
         sd_event_source_disable_unref(waiter->timer);
         /* Whose token has expired is told so when he asks again, from where he was. */
         if (has_expired(waiter))
@@ -98,6 +105,16 @@ static uint32_t waiting_of(const struct fgd_events *events, const struct fgd_use
         return count;
 }
 
+static bool look(struct waiter *waiter);
+
+static void on_settled(struct fgd_store_wait *wait, bool is_kept)
+{
+        struct waiter *waiter = (struct waiter *)((char *)wait - offsetof(struct waiter, settled));
+        waiter->is_settling = false;
+        if (!waiter->stays || has_expired(waiter) || look(waiter))
+                answer(waiter);
+}
+
 int fgd_events_wait(struct fgd_manager *m, const struct fgd_principal *who, const struct fgd_events_wish *wish, unsigned seconds,
                     const struct fgd_later *later)
 {
@@ -107,14 +124,18 @@ int fgd_events_wait(struct fgd_manager *m, const struct fgd_principal *who, cons
         struct waiter *waiter = malloc(sizeof *waiter);
         if (!waiter)
                 return -ENOMEM;
-        *waiter = (struct waiter){.manager = m, .who = *who, .wish = *wish, .later = *later};
-        int r = sd_event_add_time_relative(m->event, &waiter->timer, CLOCK_MONOTONIC, seconds * 1000000ull, 100000, on_timeout, waiter);
+        *waiter = (struct waiter){.manager = m, .who = *who, .wish = *wish, .later = *later, .settled.done = on_settled, .stays = seconds > 0};
+        uint64_t usec = seconds ? seconds * 1000000ull : SETTLE_USEC;
+        int r = sd_event_add_time_relative(m->event, &waiter->timer, CLOCK_MONOTONIC, usec, 100000, on_timeout, waiter);
         if (r < 0) {
                 free(waiter);
                 return r;
         }
         TAILQ_INSERT_TAIL(&events->waiters, waiter, order);
         events->count++;
+        waiter->is_settling = !fgd_store_is_settled(m->store);
+        if (waiter->is_settling)
+                fgd_store_wait(m->store, &waiter->settled);
         return 0;
 }
 
@@ -136,7 +157,7 @@ static int on_wake(sd_event_source *source, uint64_t usec, void *user)
         struct fgd_manager *m = user;
         struct waiter *waiter, *next;
         FGD_TAILQ_EACH_SAFE(waiter, &m->events->waiters, order, next)
-                if (has_expired(waiter) || look(waiter))
+                if (!waiter->is_settling && (has_expired(waiter) || look(waiter)))
                         answer(waiter);
         fgd_streams_look(m);
         return 0;

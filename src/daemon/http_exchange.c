@@ -276,7 +276,7 @@ static enum MHD_Result begin(struct fgd_exchange *e, const char *method)
         unsigned long long size = length ? strtoull(length, NULL, 10) : 0;
         snprintf(e->method, sizeof e->method, "%s", method);
         e->started = true;
-        e->reading = strcmp(method, "GET") == 0;
+        e->reading = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
         e->too_large = size > FGD_BODY_MAX;
         e->refused = e->http->lobby && !e->reading && !header(e, MHD_HTTP_HEADER_AUTHORIZATION);
         look_at_caller(e);

@@ -146,7 +146,7 @@ void fgd_http_wake(struct fgd_http *http);
 
 /* The whole request is here: it is served now, or in its caller's turn. */
 enum MHD_Result fgd_turn_take(struct fgd_exchange *exchange);
-/* Some of its long body was read: it is read on in the next turn of the loop, or in its caller's; what is not kept, as slowly as discard.h says. */
+/* Some of its long body was read: it is read on in the next turn of the loop, or in its caller's; what is not kept, as slowly as allowance.h says. */
 enum MHD_Result fgd_turn_read(struct fgd_exchange *exchange, bool is_kept);
 /* Of an answer that goes out piece by piece: whether the next one is made now. Otherwise the connection is suspended until it is its
  * caller's turn, and this is asked again. */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "daemon/allowance.h"
+#include "daemon/identity.h"
 #include "daemon/manager.h"
 
 #define READ_NS 35000 /* what it takes the library and the kernel to read what they read at once, 8 KiB */
@@ -151,7 +152,7 @@ static bool must_wait(struct fgd_exchange *e, struct fgd_caller *caller, uint64_
 {
         struct fgd_manager *m = e->http->manager;
         bool is_admitted = fgd_fair_admits(m->fair, caller, now);
-        bool is_change = !e->reading && e->most < FGD_BODY_MAX && !fgd_fair_is_alone(m->fair, now);
+        bool is_change = !e->reading && fgd_identity_is_user(e->caller) && e->most < FGD_BODY_MAX && !fgd_fair_is_alone(m->fair, now);
         e->task.ahead = 0;
         if (is_change && !fgd_fair_has_own(caller, now)) {
                 e->task.run = on_change;

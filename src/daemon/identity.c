@@ -92,6 +92,11 @@ int fgd_identify(struct fgd_manager *m, const struct fgd_request *request, struc
 enum { KEY_OPERATOR = 1, KEY_USER, KEY_UID, KEY_PLACE };
 #define KEY(kind, number) ((uint64_t)(kind) << 60 | ((uint64_t)(number) & (UINT64_MAX >> 4)))
 
+bool fgd_identity_is_user(uint64_t key)
+{
+        return key >> 60 == KEY_USER;
+}
+
 uint64_t fgd_identity_key(struct fgd_manager *m, const char *authorization, uid_t uid, uint64_t place, bool *ret_is_admin)
 {
         struct fgd_problem ignored;

@@ -28,6 +28,9 @@ int fgd_identify(struct fgd_manager *manager, const struct fgd_request *request,
  * is an admin, too. No more than a look: nothing is written down, and nobody is refused. */
 uint64_t fgd_identity_key(struct fgd_manager *manager, const char *authorization, uid_t uid, uint64_t place, bool *ret_is_admin);
 
+/* That key is a user's. */
+bool fgd_identity_is_user(uint64_t key);
+
 /* The role in a project: the user's at this moment, at most the token's. NONE: it does not exist for him. */
 enum fgd_role fgd_role_in(const struct fgd_manager *manager, const struct fgd_principal *who, const struct fgd_project *project);
 /* May do everything, everywhere. */

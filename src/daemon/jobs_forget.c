@@ -116,7 +116,7 @@ static int forget_some(struct fgd_manager *m)
         }
         o->spent = fg_now() - begin;
         m->jobs->is_forgetting = true;
-        fgd_worker_push(m->jobs->worker, &o->work);
+        fgd_worker_push_settled(m->jobs->worker, m->store, &o->work);
         return 0;
 }
 

@@ -271,7 +271,8 @@ void fgd_run_launch(struct fgd_manager *m, struct fgd_run *run)
         fgd_run_folder(m, run->job, run->index, run->attempt, launch_of->folder, sizeof launch_of->folder);
         run->active->launch = launch_of;
         run->job->of_project->pace.launches++;
-        fgd_worker_push(m->jobs->worker, &launch_of->work);
+        launch_of->result = -ECANCELED;
+        fgd_worker_push_settled(m->jobs->worker, m->store, &launch_of->work);
 }
 
 void fgd_run_adopt(struct fgd_manager *m, struct fgd_run *run)

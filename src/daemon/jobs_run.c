@@ -135,11 +135,13 @@ void fgd_run_start(struct fgd_manager *m, struct fgd_run *run, const struct fg_q
         run->has_row = true;
         job->started = job->started ? job->started : fgd_wall_ms();
         fgd_job_move(m, job, -1, 1);
+        bool before = fgd_store_defer(m->store, true); /* the launch waits */
         int r = fg_queue_started(m->jobs->queue, run->entry, fgd_jobs_now(m->jobs), place, places);
         if (r < 0)
                 fgd_problem_set(&problem, FGD_INTERNAL, "out of memory");
         else if ((r = make_set(m, run, place, places, &problem)) < 0)
                 fg_queue_requeued(m->jobs->queue, run->entry, fgd_jobs_now(m->jobs));
+        fgd_store_defer(m->store, before);
         if (r < 0) {
                 fgd_active_free(m, run->active);
                 job->queued++;
@@ -328,7 +330,7 @@ static void remove_folder(struct fgd_manager *m, const struct fgd_run *run)
                 return;
         removal->work = (struct fgd_work){.run = remove_now, .done = on_removed};
         fgd_run_folder(m, run->job, run->index, run->attempt, removal->folder, sizeof removal->folder);
-        fgd_worker_push(m->jobs->worker, &removal->work);
+        fgd_worker_push_settled(m->jobs->worker, m->store, &removal->work);
 }
 
 void fgd_run_closed(struct fgd_manager *m, struct fgd_run *run)

@@ -131,7 +131,7 @@ int fgd_journal_flush(struct fgd_manager *m)
         struct fg_error err = {0};
         if (TAILQ_EMPTY(&j->pending) && TAILQ_EMPTY(&j->amended) && TAILQ_EMPTY(&j->noted) && !j->is_flood_dirty)
                 return 0;
-        bool before = fgd_store_defer(m->store, TAILQ_EMPTY(&j->noted)); /* nobody waits for refusals; what has happened is to be read at once */
+        bool before = fgd_store_defer(m->store, true); /* nobody waits for it: who reads events waits himself */
         int r = fgd_store_flush(m->store, &err);
         fgd_store_defer(m->store, before);
         if (r < 0 && !j->failed)

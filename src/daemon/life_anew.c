@@ -3,15 +3,20 @@
  * process and the API's socket is as after a kill. */
 #include "daemon/life.h"
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "daemon/events.h"
+#include "daemon/job_internal.h"
 #include "daemon/manager.h"
 #include "daemon/store_sync.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -40,13 +45,44 @@ static void hand_over(int socket)
         setenv("LISTEN_FDS", "1", 1);
 }
 
+/* Its children stay its children. */
+static void each_child(void (*do_it)(struct fgd_manager *m, pid_t pid), struct fgd_manager *m)
+{
+        DIR *tasks = opendir("/proc/self/task");
+        struct dirent *task;
+        char path[64];
+        while (tasks && (task = readdir(tasks))) {
+                int pid;
+                snprintf(path, sizeof path, "/proc/self/task/%.20s/children", task->d_name);
+                FILE *children = fopen(path, "re");
+                while (children && fscanf(children, "%d", &pid) == 1)
+                        do_it(m, pid);
+                if (children)
+                        fclose(children);
+        }
+        if (tasks)
+                closedir(tasks);
+}
+
+/* Runners belong to jobs and go on. Helpers end when a daemon does, if they are not stuck in a driver. */
+static void end_helper(struct fgd_manager *m, pid_t pid)
+{
+        char path[64], name[32] = "";
+        snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+        fg_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, name, sizeof name - 1);
+        if (n > 0 && strncmp(name, "fastgpu-job\n", (size_t)n) != 0)
+                kill(pid, SIGKILL);
+}
+
 static int begin_anew(sd_event_source *source, uint64_t usec, void *user)
 {
-        const struct fgd_manager *m = user;
+        struct fgd_manager *m = user;
         static char name[] = "fastgpud", careful[] = "--careful", idle_exit[] = "--idle-exit";
         char *const argv[] = {name, careful, m->idle_exit ? idle_exit : NULL, NULL};
         char path[PATH_MAX];
         find_program(path);
+        each_child(end_helper, m);
         hand_over(m->api_socket);
         execv(path, argv);
         fg_log_error("cannot begin anew: %m");
@@ -71,6 +107,7 @@ int fgd_life_follow_store(struct fgd_manager *m, bool is_careful, struct fg_erro
         const struct fgd_store_watcher watcher = {on_settled, on_failure, m};
         if (!is_careful)
                 return fgd_store_sync_start(m->store, m->event, &watcher, err);
+        each_child(fgd_job_bury_later, m);
         fgd_manager_note(m, "the disk did not take some changes (the log says why): who asked for them was told so. Each change keeps everybody "
                          "waiting for the disk until fastgpud is restarted");
         return 0;

@@ -163,6 +163,7 @@ static void open_folders(const struct fgd_manager *m)
 static int serve(struct fgd_manager *m, const struct arguments *arguments, struct fg_error *err)
 {
         struct starter starter = {m, arguments->ready_fd};
+        sd_listen_fds(0); /* a socket that was handed over is no child's */
         m->idle_exit = arguments->idle_exit;
         int r = fgd_life_watch(m, err);
         if (r == 0)

@@ -133,7 +133,9 @@ struct fgd_store_sync {
         bool is_asked; /* the thread is to make `asked` durable */
         uint64_t copied;  /* when the log was last copied into the database, fg_now() */
         struct fg_error why; /* it has failed */
-        bool is_told_of;
+        bool is_uncertain; /* what was refused may be there all the same */
+        bool is_reported;  /* to the watcher */
+        bool has_complained; /* that it cannot be copied */
         TAILQ_HEAD(, fgd_store_wait) waits; /* by commit */
         struct fgd_store_watcher watcher;
         sd_event_source *source;
@@ -142,7 +144,7 @@ struct fgd_store_sync {
         bool is_running;
         pthread_t thread;
         pthread_mutex_t lock; /* of what follows */
-        pthread_cond_t wanted;
+        pthread_cond_t has_work, ended; /* the thread waits for something to do; the loop for the thread */
         bool is_wanted, is_ending;
         int result;
 };
@@ -193,9 +195,9 @@ int fgd_sql_step(struct fgd_store *store, enum fgd_statement which, struct fg_er
 int fgd_sql_begin(struct fgd_store *store, struct fg_error *err);
 /* Commits if `r` is 0, else takes everything back. `is_change`: somebody asked for it; the rider writes down who did. */
 int fgd_sql_finish(struct fgd_store *store, int r, bool is_change, struct fg_error *err);
-/* Calls row() for each row of `sql`. */
 /* First column of the first row, as text. */
 int fgd_sql_word(struct fgd_store *store, const char *sql, char *ret, size_t size, struct fg_error *err);
+/* Calls row() for each row of `sql`. */
 int fgd_sql_walk(struct fgd_store *store, const char *sql, const void *visitor, int (*row)(sqlite3_stmt *, const void *), struct fg_error *err);
 void fgd_sql_text(sqlite3_stmt *statement, int column, char *ret, size_t size);
 

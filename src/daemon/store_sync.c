@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* The log's format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log */
@@ -20,14 +21,10 @@
 #define LOG_FRAME   24
 #define LOG_ROUND   12 /* where in the header the number of its round and the salt are: other ones each time that it is begun anew */
 
-#define LOG_PAGES      1000u               /* so long it becomes before its pages are copied into the database, */
-#define LOG_PAGES_MOST 8000u               /* or so long, when that was done */
-#define LOG_SPAN       (5 * FG_NSEC_PER_SEC) /* less than this ago: the loop waits for the disk meanwhile */
-
-static struct fgd_store_mark *latest(struct fgd_store_sync *s)
-{
-        return s->durable.commit > s->asked.commit ? &s->durable : &s->asked;
-}
+#define LOG_PAGES      1000u                 /* so long it becomes before its pages are copied into the database, */
+#define LOG_PAGES_MOST 8000u                 /* or so long, when that was done */
+#define LOG_SPAN       (5 * FG_NSEC_PER_SEC) /* less than this ago (the loop waits for the disk meanwhile), */
+#define LOG_ROOM       16u                   /* and the disk has room for so many of the longest */
 
 static void tell_loop(struct fgd_store_sync *s)
 {
@@ -43,7 +40,7 @@ static void *sync_thread(void *user)
         pthread_mutex_lock(&s->lock);
         for (;;) {
                 while (!s->is_wanted && !s->is_ending)
-                        pthread_cond_wait(&s->wanted, &s->lock);
+                        pthread_cond_wait(&s->has_work, &s->lock);
                 if (!s->is_wanted)
                         break;
                 pthread_mutex_unlock(&s->lock);
@@ -51,6 +48,7 @@ static void *sync_thread(void *user)
                 pthread_mutex_lock(&s->lock);
                 s->is_wanted = false;
                 s->result = r;
+                pthread_cond_signal(&s->ended);
                 tell_loop(s);
         }
         pthread_mutex_unlock(&s->lock);
@@ -63,7 +61,7 @@ static void ask(struct fgd_store_sync *s)
         s->is_asked = true;
         pthread_mutex_lock(&s->lock);
         s->is_wanted = true;
-        pthread_cond_signal(&s->wanted);
+        pthread_cond_signal(&s->has_work);
         pthread_mutex_unlock(&s->lock);
 }
 
@@ -85,8 +83,9 @@ static void cut_back(struct fgd_store *store)
         if (s->durable.round != s->written.round || !s->durable.pages)
                 size = 0;
         sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        if (ftruncate(s->log, size) < 0 || fdatasync(s->log) < 0)
-                fg_log_warning("the store: what was refused just now may be there after a crash: %m");
+        s->is_uncertain = ftruncate(s->log, size) < 0;
+        if (s->is_uncertain || fdatasync(s->log) < 0)
+                fg_log_warning("the store: what was refused just now may be there all the same: %m");
 }
 
 int fgd_sync_break(struct fgd_store *store, int code, struct fg_error *err)
@@ -100,17 +99,31 @@ int fgd_sync_break(struct fgd_store *store, int code, struct fg_error *err)
         return fg_error_set(err, s->why.code, "%s", s->why.text);
 }
 
+/* On a small disk a long log is what fills it. */
+static bool has_room(const struct fgd_store *store)
+{
+        struct statvfs disk;
+        return fstatvfs(store->sync.log, &disk) == 0 && disk.f_bavail * disk.f_frsize / LOG_PAGES_MOST / LOG_ROOM > (unsigned)store->page_size;
+}
+
+static bool is_long(const struct fgd_store *store, uint64_t now)
+{
+        const struct fgd_store_sync *s = &store->sync;
+        return s->written.pages >= LOG_PAGES && (s->written.pages >= LOG_PAGES_MOST || now - s->copied >= LOG_SPAN || !has_room(store));
+}
+
 static void copy_into_database(struct fgd_store *store)
 {
         struct fgd_store_sync *s = &store->sync;
         uint64_t now = fg_now();
-        if (s->written.pages < LOG_PAGES || (s->written.pages < LOG_PAGES_MOST && now - s->copied < LOG_SPAN))
-                return;
         /* Not before it is certain: a page that was copied cannot be taken back. */
-        if (store->is_deferred && fgd_store_settle(store, NULL) < 0)
+        if (!is_long(store, now) || (store->is_deferred && fgd_store_settle(store, NULL) < 0))
                 return;
         s->copied = now;
-        sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        if (code != SQLITE_OK && !s->has_complained)
+                fg_log_warning("the store's log grows: it cannot be copied into its database (%s)", sqlite3_errmsg(store->db));
+        s->has_complained = code != SQLITE_OK;
 }
 
 /* 0: there is none. */
@@ -142,7 +155,8 @@ void fgd_sync_new(struct fgd_store *store)
         s->log = s->told = -1;
         TAILQ_INIT(&s->waits);
         pthread_mutex_init(&s->lock, NULL);
-        pthread_cond_init(&s->wanted, NULL);
+        pthread_cond_init(&s->has_work, NULL);
+        pthread_cond_init(&s->ended, NULL);
 }
 
 void fgd_sync_free(struct fgd_store *store)
@@ -151,7 +165,8 @@ void fgd_sync_free(struct fgd_store *store)
         fgd_store_sync_stop(store);
         if (s->log >= 0)
                 close(s->log);
-        pthread_cond_destroy(&s->wanted);
+        pthread_cond_destroy(&s->has_work);
+        pthread_cond_destroy(&s->ended);
         pthread_mutex_destroy(&s->lock);
 }
 
@@ -199,31 +214,29 @@ static void tell_waiting(struct fgd_store_sync *s)
         }
 }
 
-/* 1: the thread has nothing to do, and *ret_result is what became of the last. */
-static bool take_result(struct fgd_store_sync *s, int *ret_result)
-{
-        pthread_mutex_lock(&s->lock);
-        bool is_done = !s->is_wanted;
-        *ret_result = s->result;
-        pthread_mutex_unlock(&s->lock);
-        return is_done;
-}
-
-static void look_at_thread(struct fgd_store *store)
+/* What became of what the thread was asked for. The kernel tells a failure once to each descriptor, and this is the thread's: it must be heard,
+ * even if another sync has gone well since. */
+static int hear_thread(struct fgd_store *store, bool must_wait)
 {
         struct fgd_store_sync *s = &store->sync;
-        int r;
-        if (!s->is_asked || !take_result(s, &r))
-                return;
+        if (!s->is_asked)
+                return 0;
+        pthread_mutex_lock(&s->lock);
+        while (s->is_wanted && must_wait)
+                pthread_cond_wait(&s->ended, &s->lock);
+        bool is_done = !s->is_wanted;
+        int r = s->result;
+        pthread_mutex_unlock(&s->lock);
+        if (!is_done)
+                return 0;
         s->is_asked = false;
         if (s->why.code) /* the log was cut back since */
-                return;
-        if (r == 0)
-                s->durable = *latest(s);
-        else if (s->durable.commit < s->asked.commit)
-                fgd_sync_break(store, r, NULL);
-        if (!s->why.code && !fgd_store_is_settled(store))
-                ask(s);
+                return s->why.code;
+        if (r < 0)
+                return fgd_sync_break(store, r, NULL);
+        if (s->asked.commit > s->durable.commit)
+                s->durable = s->asked;
+        return 0;
 }
 
 static int on_told(sd_event_source *source, int fd, uint32_t events, void *user)
@@ -233,12 +246,13 @@ static int on_told(sd_event_source *source, int fd, uint32_t events, void *user)
         uint64_t count;
         if (read(fd, &count, sizeof count) < 0)
                 return 0;
-        look_at_thread(store);
+        if (hear_thread(store, false) == 0 && !s->is_asked && !fgd_store_is_settled(store))
+                ask(s);
         tell_waiting(s);
         if (!s->why.code) {
                 s->watcher.settled(s->watcher.user);
-        } else if (!s->is_told_of) {
-                s->is_told_of = true;
+        } else if (!s->is_reported) {
+                s->is_reported = true;
                 s->watcher.failed(s->watcher.user, &s->why);
         }
         return 0;
@@ -276,9 +290,10 @@ void fgd_store_sync_stop(struct fgd_store *store)
         if (!s->is_running)
                 return;
         fgd_store_settle(store, NULL);
+        hear_thread(store, true);
         pthread_mutex_lock(&s->lock);
         s->is_ending = true;
-        pthread_cond_signal(&s->wanted);
+        pthread_cond_signal(&s->has_work);
         pthread_mutex_unlock(&s->lock);
         pthread_join(s->thread, NULL);
         s->is_running = s->is_asked = store->is_deferred = false;
@@ -294,9 +309,19 @@ bool fgd_store_defer(struct fgd_store *store, bool is_deferred)
         return before;
 }
 
+bool fgd_store_is_deferred(const struct fgd_store *store)
+{
+        return store->is_deferred;
+}
+
 bool fgd_store_is_settled(const struct fgd_store *store)
 {
         return store->sync.durable.commit == store->sync.written.commit;
+}
+
+bool fgd_store_is_uncertain(const struct fgd_store *store)
+{
+        return store->sync.is_uncertain;
 }
 
 bool fgd_store_has_failed(const struct fgd_store *store)
@@ -311,8 +336,11 @@ int fgd_store_settle(struct fgd_store *store, struct fg_error *err)
                 return fg_error_set(err, s->why.code, "%s", s->why.text);
         if (fgd_store_is_settled(store))
                 return 0;
-        if (fdatasync(s->log) < 0)
-                return fgd_sync_break(store, -errno, err);
+        int r = hear_thread(store, true);
+        if (r == 0 && !fgd_store_is_settled(store) && fdatasync(s->log) < 0)
+                r = -errno;
+        if (r < 0)
+                return fgd_sync_break(store, r, err);
         fgd_sync_settled(store);
         return 0;
 }
@@ -323,4 +351,9 @@ void fgd_store_wait(struct fgd_store *store, struct fgd_store_wait *wait)
         TAILQ_INSERT_TAIL(&store->sync.waits, wait, order);
         if (fgd_store_is_settled(store) || store->sync.why.code)
                 tell_loop(&store->sync);
+}
+
+void fgd_store_leave(struct fgd_store *store, struct fgd_store_wait *wait)
+{
+        TAILQ_REMOVE(&store->sync.waits, wait, order);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Commits that wait for the disk in a thread of their own. A request's change is written into SQLite's log, which a kill does not take away,
  * and done; its answer is kept back until the log is on the disk, and meanwhile others are served. All that was written until a sync began is
- * on the disk when it ends. docs/design/daemon.md, "What is durable when". */
+ * on the disk when it ends. docs/design/daemon.md, "Who waits for the disk". */
 #ifndef FGD_STORE_SYNC_H
 #define FGD_STORE_SYNC_H
 
@@ -29,6 +29,9 @@ bool fgd_store_defer(struct fgd_store *store, bool is_deferred);
 /* All that was written is on the disk. */
 bool fgd_store_is_settled(const struct fgd_store *store);
 bool fgd_store_has_failed(const struct fgd_store *store);
+/* And what was refused may be there all the same. */
+bool fgd_store_is_uncertain(const struct fgd_store *store);
+bool fgd_store_is_deferred(const struct fgd_store *store);
 /* Makes it so, waiting here. Who waits is told by the loop. */
 int fgd_store_settle(struct fgd_store *store, struct fg_error *err);
 
@@ -40,5 +43,7 @@ struct fgd_store_wait {
 };
 /* done() follows from the loop when all that is written now is on the disk, or will not be. */
 void fgd_store_wait(struct fgd_store *store, struct fgd_store_wait *wait);
+/* It waits no more, and is not told. */
+void fgd_store_leave(struct fgd_store *store, struct fgd_store_wait *wait);
 
 #endif

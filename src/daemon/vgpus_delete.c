@@ -10,6 +10,7 @@
 #include "daemon/lease.h"
 #include "daemon/manager.h"
 #include "daemon/registry.h"
+#include "daemon/store_sync.h"
 #include "daemon/trace.h"
 #include "daemon/use.h"
 
@@ -29,7 +30,7 @@ static int refuse_in_use(const struct fgd_set *set, struct fgd_problem *problem)
 }
 
 /* The store first: once it has forgotten the set, everything else can be repeated at the next start. */
-static int remove_set(struct fgd_manager *m, struct fgd_set *set, struct fgd_problem *problem)
+static int remove_set(struct fgd_manager *m, struct fgd_set *set, bool is_deferred, struct fgd_problem *problem)
 {
         struct fg_error err = {0};
         struct fgd_run *run = set->run;
@@ -37,7 +38,10 @@ static int remove_set(struct fgd_manager *m, struct fgd_set *set, struct fgd_pro
                 fgd_run_closing(m, run);
         else
                 fgd_event_stage(m, set->project, "vgpu.deleted", set->name, "\"%s\" was deleted", set->name);
-        if (fgd_store_delete_set(m->store, set, &err) < 0) {
+        bool before = fgd_store_defer(m->store, is_deferred || run); /* a run's folder waits, and goes after it */
+        int r = fgd_store_delete_set(m->store, set, &err);
+        fgd_store_defer(m->store, before);
+        if (r < 0) {
                 if (run)
                         fgd_run_not_closed(m, run);
                 return fgd_problem_set(problem, FGD_STORAGE, "\"%s\" was not deleted: %s", set->name, err.text);
@@ -65,7 +69,7 @@ int fgd_vgpus_delete(struct fgd_manager *m, struct fgd_set *set, struct fgd_prob
                 return fgd_problem_set(problem, FGD_IN_USE, "\"%s\" is being deleted already", set->name);
         if (!TAILQ_EMPTY(&set->uses))
                 return refuse_in_use(set, problem);
-        return remove_set(m, set, problem);
+        return remove_set(m, set, fgd_store_is_deferred(m->store), problem);
 }
 
 static void close_pages(struct fgd_set *set, bool closed)
@@ -132,7 +136,7 @@ void fgd_vgpus_ended(struct fgd_manager *m, struct fgd_set *set)
         struct fgd_ending *ending = set->ending;
         set->ending = NULL;
         m->journal->current = ending->audit; /* the one who asked, seconds ago */
-        int r = remove_set(m, set, &problem);
+        int r = remove_set(m, set, false, &problem); /* he is told at once */
         m->journal->current = NULL;
         finish(ending, r < 0 ? &problem : NULL);
 }
@@ -151,7 +155,7 @@ void fgd_vgpus_abandon(struct fgd_set *set)
 void fgd_vgpus_expire(struct fgd_manager *m, struct fgd_set *set)
 {
         struct fgd_problem problem = {0};
-        if (remove_set(m, set, &problem) < 0)
+        if (remove_set(m, set, true, &problem) < 0)
                 fg_log_warning("%s; it is tried again at the next start", problem.detail);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -131,4 +132,23 @@ void fgd_worker_push(struct fgd_worker *worker, struct fgd_work *work)
         STAILQ_INSERT_TAIL(&worker->wanted, work, order);
         pthread_cond_signal(&worker->pushed);
         pthread_mutex_unlock(&worker->lock);
+}
+
+static void on_settled(struct fgd_store_wait *wait, bool is_kept)
+{
+        struct fgd_work *work = (struct fgd_work *)((char *)wait - offsetof(struct fgd_work, settled));
+        if (is_kept)
+                fgd_worker_push(work->worker, work);
+        else
+                work->done(work, true);
+}
+
+void fgd_worker_push_settled(struct fgd_worker *worker, struct fgd_store *store, struct fgd_work *work)
+{
+        work->worker = worker;
+        work->settled.done = on_settled;
+        if (fgd_store_is_settled(store))
+                fgd_worker_push(worker, work);
+        else
+                fgd_store_wait(store, &work->settled);
 }

@@ -139,6 +139,15 @@ class Disk(harness.Case):
             self.d.ok("DELETE", "/v1/vgpus/b")
         self.is_well(25)
 
+    def test_changes_do_not_fill_a_small_one(self):
+        """The store's log is kept short where there is no room for a long one."""
+        self.begin("size=12m")
+        c = self.d.connect()
+        for _ in range(400):
+            self.assertEqual(self.d.request("POST", "/v1/vgpus", {"name": "b", "memory": "64K", "compute": "0.1"}, connection=c)[0], 201)
+            self.assertEqual(self.d.request("DELETE", "/v1/vgpus/b", connection=c)[0], 204)
+        self.assertLess(os.path.getsize(os.path.join(self.d.state, "store.db-wal")), 5 << 20)
+
     def test_no_inode(self):
         self.begin("size=64m,nr_inodes=200")
         fillers = []

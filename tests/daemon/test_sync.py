@@ -3,22 +3,22 @@
 import concurrent.futures
 import os
 import signal
+import subprocess
 import tempfile
 import time
 
 import harness
-from harness import Daemon, wait_until
+import jobs
+from harness import wait_until
 from strace import require_strace, trace
 
 MIB = 1 << 20
 SLOW = 1500000  # us that each sync takes
 
 
-class Sync(harness.Case):
+class Case(jobs.Case):
     def setUp(self):
-        self.d = Daemon()
-        self.addCleanup(self.d.__exit__)
-        self.d.start()
+        super().setUp()
         self.pool = concurrent.futures.ThreadPoolExecutor(24)
         self.addCleanup(self.pool.shutdown)
 
@@ -42,16 +42,36 @@ class Sync(harness.Case):
     def events(self):
         return [e["target"] for e in self.d.ok("GET", "/v1/events")["events"]]
 
+    def lose(self):
+        """The disk does not take what the thread syncs next; what the loop syncs goes well."""
+        tasks = f"/proc/{self.d.process.pid}/task"
+        thread = next(t for t in os.listdir(tasks) if open(f"{tasks}/{t}/comm").read() == "store\n")
+        tracer = subprocess.Popen(["strace", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=1", "-p", thread],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(tracer.communicate)
+        self.addCleanup(tracer.kill)
+        self.assertIn("attached", tracer.stderr.readline())
+
+    def is_new(self):
+        """It has begun anew, and says why."""
+        try:
+            return any("until fastgpud is restarted" in p for p in self.d.request("GET", "/v1/devices")[1].get("problems", []))
+        except OSError:
+            return False
+
+
+class Waiting(Case):
     def test_others_are_served(self):
         end = self.slow()
         creating = self.asked("POST", "/v1/vgpus", {"name": "a", "memory": "1M", "compute": "0.1"})
         wait_until(lambda: self.d.names() == ["a"], "it is done")
         for _ in range(20):
             self.assertEqual(self.d.ok("GET", "/v1/vgpus/a")["name"], "a")
-        self.assertEqual(self.events(), [])  # nor is it said, for its number would be another's after a power cut
-        self.assertFalse(creating.done())
+        reading = self.asked("GET", "/v1/events")  # an event has a number, which would be another's after a power cut
+        time.sleep(0.2)
+        self.assertFalse(creating.done() or reading.done())
         self.assertEqual(creating.result(30)[0], 201)
-        self.assertEqual(self.events(), ["a"])
+        self.assertEqual([e["target"] for e in reading.result(30)[1]["events"]], ["a"])
         end()
 
     def test_what_follows_from_it_waits_too(self):
@@ -108,27 +128,22 @@ class Sync(harness.Case):
         self.d.start()
         self.assertEqual(self.d.names(), ["a"])
 
+
+class Anew(Case):
     def test_begins_anew(self):
         """The disk did not take it: it did not happen, the same process goes on with what is there, programs keep their limits."""
         self.d.create("old", memory="8M", compute="0.1")
         tenant = self.d.tenant(self.d.open("old")["attach"])
         self.assertEqual(tenant("reserve", 0, 2 * MIB), 0)
         pid, sock = self.d.process.pid, os.stat(self.d.socket).st_ino
-        end = self.trace("-e", "inject=fdatasync:error=EIO:when=1")
+        self.lose()
         status, reply = self.d.request("POST", "/v1/vgpus", {"name": "new", "memory": "1M", "compute": "0.1"})
         self.assertEqual((status, reply["type"]), (507, "storage"))
         self.assertIn("nothing was changed", reply["detail"])
-
-        def is_new():
-            try:
-                return any("until fastgpud is restarted" in p for p in self.d.request("GET", "/v1/devices")[1].get("problems", []))
-            except OSError:
-                return False
-
-        wait_until(is_new, "it has begun anew and says why")
-        end()
+        wait_until(self.is_new, "it has begun anew")
         self.assertEqual((self.d.process.poll(), os.stat(self.d.socket).st_ino), (None, sock))
         self.assertEqual(os.readlink(f"/proc/{pid}/exe"), self.d.program)
+        self.assertNotIn("all the same", self.d.logged())
         self.assertEqual(self.d.names(), ["old"])
         self.assertEqual(self.d.usage("old")["memory_used"], 2 * MIB)
         self.assertNotEqual(tenant("reserve", 0, 7 * MIB), 0)
@@ -140,11 +155,65 @@ class Sync(harness.Case):
         end()
         self.assertEqual(self.d.logged().count("begins anew"), 1)
 
+    def test_with_a_job(self):
+        """Its runner goes on, is taken over, and is buried when it ends; no child is left."""
+        job = self.submit("sleep", "300")
+        self.until(job, "running")
+        self.lose()
+        self.assertEqual(self.d.request("POST", "/v1/vgpus", {"name": "new", "memory": "1M", "compute": "0.1"})[0], 507)
+        wait_until(self.is_new, "it has begun anew")
+        self.assertEqual(self.until(job, "running")["state"], "running")
+        self.assertEqual(len(self.d.runners()), 1)
+        self.d.ok("DELETE", f"/v1/jobs/{job}")
+        self.ends(job, "cancelled")
+
+        def zombies():
+            found = []
+            for child in filter(str.isdigit, os.listdir("/proc")):
+                try:
+                    with open(f"/proc/{child}/stat") as f:
+                        state, parent = f.read().rsplit(")", 1)[1].split()[:2]
+                except OSError:
+                    continue
+                if int(parent) == self.d.process.pid and state == "Z":
+                    found.append(child)
+            return found
+
+        wait_until(lambda: not zombies(), "its children are buried")
+
+    def test_nobody_is_ended_for_what_was_refused(self):
+        """A job whose cancelling the disk does not take goes on."""
+        job = self.submit("sleep", "300")
+        self.until(job, "running")
+        end = self.trace("-e", "inject=fdatasync:error=EIO:when=1")
+        self.assertEqual(self.d.request("DELETE", f"/v1/jobs/{job}")[0], 507)
+        end()
+        time.sleep(0.5)
+        self.assertEqual((self.state(job), len(self.d.runners())), ("running", 1))
+
+    def test_after_an_upgrade(self):
+        """The program that runs is there no more."""
+        os.rename(self.d.program, self.d.program + ".old")
+        os.unlink(self.d.program + ".old")
+        self.lose()
+        self.assertEqual(self.d.request("POST", "/v1/vgpus", {"name": "new", "memory": "1M", "compute": "0.1"})[0], 507)
+        wait_until(self.is_new, "it has begun anew")
+        self.assertEqual(self.d.names(), [])
+
+    def test_the_log_cannot_be_cut(self):
+        """What was refused may be there then, and that is what is said."""
+        end = self.trace("-e", "trace=fdatasync,ftruncate", "-e", "inject=fdatasync:error=EIO:when=1", "-e", "inject=ftruncate:error=EROFS:when=1")
+        status, reply = self.d.request("POST", "/v1/vgpus", {"name": "new", "memory": "1M", "compute": "0.1"})
+        self.assertEqual((status, reply["type"]), (507, "storage"))
+        self.assertIn("not known", reply["detail"])
+        wait_until(self.is_new, "it has begun anew")
+        end()
+        self.assertIn("all the same", self.d.logged())
+
     def test_nothing_is_said_of_what_is_taken_back(self):
         """Between the disk's refusal and the new beginning memory knows what is not so."""
-        end = self.trace("-e", "inject=fdatasync:error=EIO:when=1")
-        c = self.d.connect()
-        self.assertEqual(self.d.request("POST", "/v1/vgpus", {"name": "new", "memory": "1M", "compute": "0.1"}, connection=c)[0], 507)
+        self.lose()
+        self.assertEqual(self.d.request("POST", "/v1/vgpus", {"name": "new", "memory": "1M", "compute": "0.1"})[0], 507)
         seen = set()
         until = time.monotonic() + 5
         while time.monotonic() < until and (200, ()) not in seen:
@@ -153,7 +222,6 @@ class Sync(harness.Case):
                 seen.add((status, tuple(s["name"] for s in reply["sets"]) if status == 200 else reply["type"]))
             except OSError:
                 pass
-        end()
         self.assertLessEqual(seen, {(503, "busy"), (200, ())})
         self.assertIn((200, ()), seen)
 

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdatomic.h>
+#include <unistd.h>
 
 #define LONG 60000 /* bytes of a text: 15 pages */
 
@@ -14,6 +16,22 @@ static char folder[64], path[PATH_MAX];
 static struct fgd_store *store;
 static sd_event *event;
 static unsigned settled, failed;
+
+/* The kernel tells one descriptor once that it has lost what was written: here the thread, the others' syncs go well. */
+int __wrap_fdatasync(int fd);
+int __real_fdatasync(int fd);
+static _Atomic bool is_lost;
+static pthread_t loop;
+
+int __wrap_fdatasync(int fd)
+{
+        if (pthread_equal(pthread_self(), loop) || !is_lost)
+                return __real_fdatasync(fd);
+        usleep(100000);
+        is_lost = false;
+        errno = EIO;
+        return -1;
+}
 
 static void on_settled(void *user)
 {
@@ -46,6 +64,8 @@ static void close_store(void)
 
 static int make(void **state)
 {
+        loop = pthread_self();
+        is_lost = false;
         unit_make_folder(folder);
         snprintf(path, sizeof path, "%s/store.db", folder);
         open_store();
@@ -179,6 +199,32 @@ static void nothing_after_a_failure(void **state)
         assert_int_equal(readable(), 1);
 }
 
+static void what_the_thread_lost_is_lost(void **state)
+{
+        enum { BY_SETTLE, BY_COMMIT, BY_END, WAYS };
+        for (unsigned way = 0; way < WAYS; way++) {
+                struct wait w = {.wait.done = done};
+                put(false, 10);
+                is_lost = true;
+                put(true, 10);
+                fgd_store_wait(store, &w.wait);
+                if (way == BY_SETTLE)
+                        assert_int_equal(fgd_store_settle(store, NULL), -EIO);
+                else if (way == BY_COMMIT)
+                        put(false, 10); /* SQLite's own descriptor would have been told, too: this one is believed */
+                else
+                        fgd_store_sync_stop(store);
+                for (unsigned i = 0; i < 100 && !(w.done && fgd_store_has_failed(store)); i++)
+                        assert_true(sd_event_run(event, 100000) >= 0);
+                assert_true(fgd_store_has_failed(store));
+                assert_int_equal(w.done, 1);
+                assert_int_equal(w.is_kept, way == BY_COMMIT);
+                close_store();
+                open_store();
+                assert_int_equal(readable(), way == BY_SETTLE ? 1 : way == BY_COMMIT ? 4 : 5);
+        }
+}
+
 /* Random lives, long enough that the log begins anew some times, each ended by a failure: what was certain is there, and nothing else. */
 static void what_was_certain_is_there(void **state)
 {
@@ -240,6 +286,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(a_commit_that_waits_takes_all_along, make, drop),
                 cmocka_unit_test_setup_teardown(the_end_waits, make, drop),
                 cmocka_unit_test_setup_teardown(nothing_after_a_failure, make, drop),
+                cmocka_unit_test_setup_teardown(what_the_thread_lost_is_lost, make, drop),
                 cmocka_unit_test_setup_teardown(what_was_certain_is_there, make, drop),
                 cmocka_unit_test_setup_teardown(what_was_taken_over_stays, make, drop),
         };
