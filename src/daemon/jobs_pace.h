@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FGD_PACE_PARTS    160u        /* of a project, while others ask */
-#define FGD_PACE_SAVED    3000000u    /* ns of the loop's time that it may have at once after a pause: two or three jobs */
+#define FGD_PACE_PARTS    400u        /* of a project, while others ask */
+#define FGD_PACE_SAVED    2000000u    /* ns of the loop's time that it may have at once after a pause: three jobs or so */
 #define FGD_PACE_DEBT     1000000000u /* ns: what many ends at once have cost keeps no start waiting for longer */
 #define FGD_PACE_LAUNCHES 2u          /* on their way at once: another's comes soon behind them */
 
