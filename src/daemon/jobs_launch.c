@@ -154,6 +154,7 @@ static int make_spec(struct fgd_manager *m, struct fgd_run *run, const struct fg
 
 /* What the worker is given: nothing of it is the loop's until it is done. */
 struct fgd_launch {
+        struct fgd_store_wait certain;
         struct fgd_work work;
         struct fgd_manager *manager;
         struct fgd_active *active; /* stays as long as this */
@@ -253,26 +254,40 @@ static void on_launched(struct fgd_work *work, bool is_ending)
         launch_free(launch);
 }
 
+/* Its vGPUs are certain. */
+static void on_certain(struct fgd_store_wait *wait, bool is_kept)
+{
+        struct fgd_launch *l = (struct fgd_launch *)((char *)wait - offsetof(struct fgd_launch, certain));
+        struct fgd_manager *m = l->manager;
+        struct fgd_run *run = l->active->run;
+        struct fgd_job_account *of = run->job->of_project;
+        int64_t owner = fgd_job_owner_id(run->job);
+        uint64_t begin = fg_now();
+        if (is_kept)
+                l->result = write_spec(m, run, l, &l->err);
+        if (!is_kept || l->result < 0)
+                return on_launched(&l->work, !is_kept);
+        fgd_worker_push(m->jobs->worker, &l->work);
+        fgd_jobs_spent(m, of, owner, begin);
+}
+
+/* In a turn of its own, after the one in which it was given its vGPUs. */
 void fgd_run_launch(struct fgd_manager *m, struct fgd_run *run)
 {
         struct fg_error err = {0};
-        struct fgd_launch *launch_of = calloc(1, sizeof *launch_of);
-        int r = launch_of ? write_spec(m, run, launch_of, &err) : fg_error_set(&err, -ENOMEM, "out of memory");
-        if (r < 0) {
-                if (launch_of)
-                        launch_free(launch_of);
-                launched(m, run, r, &err);
-                return;
-        }
-        launch_of->work = (struct fgd_work){.run = launch, .done = on_launched};
-        launch_of->manager = m;
-        launch_of->active = run->active;
-        strcpy(launch_of->jobs, m->jobs->folder);
-        fgd_run_folder(m, run->job, run->index, run->attempt, launch_of->folder, sizeof launch_of->folder);
-        run->active->launch = launch_of;
+        struct fgd_launch *l = calloc(1, sizeof *l);
+        if (!l)
+                return launched(m, run, fg_error_set(&err, -ENOMEM, "out of memory"), &err);
+        *l = (struct fgd_launch){.work = {.run = launch, .done = on_launched}, .certain.done = on_certain, .manager = m, .active = run->active,
+                                 .result = -ECANCELED};
+        strcpy(l->jobs, m->jobs->folder);
+        fgd_run_folder(m, run->job, run->index, run->attempt, l->folder, sizeof l->folder);
+        run->active->launch = l;
         run->job->of_project->pace.launches++;
-        launch_of->result = -ECANCELED;
-        fgd_worker_push_settled(m->jobs->worker, m->store, &launch_of->work);
+        if (fgd_store_is_settled(m->store))
+                on_certain(&l->certain, true);
+        else
+                fgd_store_wait(m->store, &l->certain);
 }
 
 void fgd_run_adopt(struct fgd_manager *m, struct fgd_run *run)

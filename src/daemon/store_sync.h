@@ -41,7 +41,7 @@ struct fgd_store_wait {
         uint64_t commit;
         void (*done)(struct fgd_store_wait *wait, bool is_kept);
 };
-/* done() follows from the loop when all that is written now is on the disk, or will not be. */
+/* done() follows from the loop when all that is written now is on the disk, or will not be. Where commits are not deferred, it is so already. */
 void fgd_store_wait(struct fgd_store *store, struct fgd_store_wait *wait);
 /* It waits no more, and is not told. */
 void fgd_store_leave(struct fgd_store *store, struct fgd_store_wait *wait);
