@@ -152,6 +152,11 @@ void fgd_http_hand_over(struct fgd_peer *peer)
         fgd_http_drive(http);
 }
 
+bool fgd_http_is_asked(const struct fgd_http *http)
+{
+        return http->exchanges > 0;
+}
+
 void fgd_http_free(struct fgd_http *http)
 {
         if (!http)

@@ -32,6 +32,7 @@ void *fgd_exchange_new(void *user, const char *uri, struct MHD_Connection *conne
         }
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
         e->http = user;
+        e->http->exchanges++;
         e->peer = info ? info->socket_context : NULL;
         e->connection = connection;
         e->path = copy;
@@ -316,6 +317,7 @@ void fgd_exchange_end(void *user, struct MHD_Connection *connection, void **exch
         if (!e)
                 return;
         struct fgd_source *source = source_of(e);
+        e->http->exchanges--;
         e->http->bodies -= e->kept;
         e->http->replies -= e->reply_size;
         if (source) {

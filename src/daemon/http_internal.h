@@ -57,7 +57,7 @@ struct fgd_http {
         sd_event_source *io, *woken, *timer;
         uint64_t turn; /* how often the library was let run */
         struct fgd_lobby *lobby; /* remote; NULL: the unix socket */
-        unsigned limit, peers;
+        unsigned limit, peers, exchanges; /* exchanges: requests that have begun and are not answered to the end */
         size_t bodies, replies; /* bytes of unfinished requests and of unfinished answers */
         TAILQ_HEAD(fgd_exchange_list, fgd_exchange) waiting; /* for an answer that takes time */
         struct fgd_exchange_list queued;    /* for their caller's turn */

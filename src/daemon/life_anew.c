@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "daemon/events.h"
+#include "daemon/http.h"
 #include "daemon/job_internal.h"
 #include "daemon/manager.h"
 #include "daemon/store_sync.h"
@@ -20,7 +21,8 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#define SAY_USEC 100000 /* within it those who are refused are told */
+#define SAY_USEC  100000 /* so often is looked whether all who have asked were told, */
+#define SAY_TIMES 10u    /* and so many times at most: some never take their answer, or are told more without end */
 
 static void find_program(char ret[PATH_MAX])
 {
@@ -75,9 +77,8 @@ static void end_helper(struct fgd_manager *m, pid_t pid)
                 kill(pid, SIGKILL);
 }
 
-static int begin_anew(sd_event_source *source, uint64_t usec, void *user)
+_Noreturn static void begin_anew(struct fgd_manager *m)
 {
-        struct fgd_manager *m = user;
         static char name[] = "fastgpud", careful[] = "--careful", idle_exit[] = "--idle-exit";
         char *const argv[] = {name, careful, m->idle_exit ? idle_exit : NULL, NULL};
         char path[PATH_MAX];
@@ -89,12 +90,22 @@ static int begin_anew(sd_event_source *source, uint64_t usec, void *user)
         _exit(EXIT_FAILURE);
 }
 
+static int on_time(sd_event_source *source, uint64_t usec, void *user)
+{
+        static unsigned times;
+        struct fgd_manager *m = user;
+        if (++times >= SAY_TIMES || !fgd_http_is_asked(m->http))
+                begin_anew(m);
+        sd_event_source_set_time_relative(source, SAY_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
 static void on_failure(void *user, const struct fg_error *why)
 {
         struct fgd_manager *m = user;
         fg_log_error("%s; changes that nobody was told of are taken back, and the daemon begins anew", why->text);
-        if (sd_event_add_time_relative(m->event, NULL, CLOCK_MONOTONIC, SAY_USEC, 0, begin_anew, m) < 0)
-                begin_anew(NULL, 0, m);
+        if (!m->http || sd_event_add_time_relative(m->event, NULL, CLOCK_MONOTONIC, SAY_USEC, 0, on_time, m) < 0)
+                begin_anew(m);
 }
 
 static void on_settled(void *user)
