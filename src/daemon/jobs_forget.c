@@ -109,7 +109,7 @@ static int forget_some(struct fgd_manager *m)
                 m->jobs->ended = 0;
         if (!o)
                 return id ? -1 : 0;
-        *o = (struct oldest){.work = {.run = remove_folders, .done = on_folders_removed}, .manager = m};
+        *o = (struct oldest){.work = {.run = remove_folders, .done = on_folders_removed, .is_patient = true}, .manager = m};
         if (read_oldest(m, id, o) < 0) {
                 drop(o);
                 return -1;

@@ -245,8 +245,9 @@ static void on_launched(struct fgd_work *work, bool is_ending)
         if (is_ending && r == 0)
                 fgd_job_leave(&launch->started);
         if (!is_ending) {
-                if (r == 0)
-                        r = fgd_job_follow(m, &launch->started, &events, active, &active->link, &launch->err);
+                /* One that cannot be followed lives all the same: it is taken over when that is possible. */
+                if (r == 0 && fgd_job_follow(m, &launch->started, &events, active, &active->link, &launch->err) < 0)
+                        r = -EBUSY;
                 launched(m, active->run, r, &launch->err);
                 fgd_jobs_spent(m, of, owner, begin);
                 fgd_jobs_kick(m);
@@ -255,19 +256,25 @@ static void on_launched(struct fgd_work *work, bool is_ending)
 }
 
 /* Its vGPUs are certain. */
+static void prepare(struct fgd_launch *l, bool is_kept)
+{
+        struct fgd_manager *m = l->manager;
+        struct fgd_run *run = l->active->run;
+        if (is_kept && !is_unwanted(run))
+                l->result = write_spec(m, run, l, &l->err);
+        if (l->result < 0)
+                return on_launched(&l->work, !is_kept);
+        fgd_worker_push(m->jobs->worker, &l->work);
+}
+
 static void on_certain(struct fgd_store_wait *wait, bool is_kept)
 {
         struct fgd_launch *l = (struct fgd_launch *)((char *)wait - offsetof(struct fgd_launch, certain));
         struct fgd_manager *m = l->manager;
-        struct fgd_run *run = l->active->run;
-        struct fgd_job_account *of = run->job->of_project;
-        int64_t owner = fgd_job_owner_id(run->job);
+        struct fgd_job_account *of = l->active->run->job->of_project;
+        int64_t owner = fgd_job_owner_id(l->active->run->job);
         uint64_t begin = fg_now();
-        if (is_kept)
-                l->result = write_spec(m, run, l, &l->err);
-        if (!is_kept || l->result < 0)
-                return on_launched(&l->work, !is_kept);
-        fgd_worker_push(m->jobs->worker, &l->work);
+        prepare(l, is_kept);
         fgd_jobs_spent(m, of, owner, begin);
 }
 
@@ -283,9 +290,9 @@ void fgd_run_launch(struct fgd_manager *m, struct fgd_run *run)
         strcpy(l->jobs, m->jobs->folder);
         fgd_run_folder(m, run->job, run->index, run->attempt, l->folder, sizeof l->folder);
         run->active->launch = l;
-        run->job->of_project->pace.launches++;
+        fgd_pace_launch(&run->job->of_project->pace, fg_now());
         if (fgd_store_is_settled(m->store))
-                on_certain(&l->certain, true);
+                prepare(l, true);
         else
                 fgd_store_wait(m->store, &l->certain);
 }

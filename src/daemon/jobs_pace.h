@@ -39,12 +39,26 @@ static inline bool fgd_asked_by_others(const struct fgd_asked *asked, int64_t wh
 
 struct fgd_pace {
         uint64_t at;       /* fg_now() from which on it may start another */
+        uint64_t started;  /* when it started the last one; where it started none, when an end first cost something */
         uint32_t launches; /* that the worker has */
 };
 
+/* When it may start another beside others: what its jobs' ends cost anew keeps none waiting for longer than FGD_PACE_DEBT either. */
+static inline uint64_t fgd_pace_next(const struct fgd_pace *pace)
+{
+        uint64_t latest = pace->started + FGD_PACE_DEBT;
+        return pace->at < latest ? pace->at : latest;
+}
+
 static inline bool fgd_pace_admits(const struct fgd_pace *pace, uint64_t now, bool is_alone)
 {
-        return pace->launches < FGD_PACE_LAUNCHES && (is_alone || now >= pace->at);
+        return pace->launches < FGD_PACE_LAUNCHES && (is_alone || now >= fgd_pace_next(pace));
+}
+
+static inline void fgd_pace_launch(struct fgd_pace *pace, uint64_t now)
+{
+        pace->launches++;
+        pace->started = now;
 }
 
 /* Its jobs have taken that much. What was taken while nobody else asked is nobody's loss. */
@@ -52,6 +66,8 @@ static inline void fgd_pace_charge(struct fgd_pace *pace, uint64_t now, uint64_t
 {
         if (is_alone)
                 return;
+        if (!pace->started)
+                pace->started = now;
         uint64_t saved = (uint64_t)FGD_PACE_SAVED * FGD_PACE_PARTS, least = now > saved ? now - saved : 0, most = now + FGD_PACE_DEBT;
         uint64_t at = (pace->at > least ? pace->at : least) + (ns < FGD_PACE_DEBT ? ns * FGD_PACE_PARTS : FGD_PACE_DEBT);
         pace->at = at < most ? at : most;

@@ -314,8 +314,9 @@ static bool may_start(struct fgd_manager *m, const struct fgd_run *run, struct t
                 turn->is_shared = turn->is_shared || !is_alone;
                 return true;
         }
-        if (pace->launches < FGD_PACE_LAUNCHES && (!turn->again || pace->at < turn->again))
-                turn->again = pace->at;
+        uint64_t next = fgd_pace_next(pace);
+        if (pace->launches < FGD_PACE_LAUNCHES && (!turn->again || next < turn->again))
+                turn->again = next;
         return false;
 }
 

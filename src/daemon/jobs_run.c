@@ -328,7 +328,7 @@ static void remove_folder(struct fgd_manager *m, const struct fgd_run *run)
         struct removal *removal = malloc(sizeof *removal);
         if (!removal)
                 return;
-        removal->work = (struct fgd_work){.run = remove_now, .done = on_removed};
+        removal->work = (struct fgd_work){.run = remove_now, .done = on_removed, .is_patient = true};
         fgd_run_folder(m, run->job, run->index, run->attempt, removal->folder, sizeof removal->folder);
         fgd_worker_push_settled(m->jobs->worker, m->store, &removal->work);
 }

@@ -8,6 +8,7 @@
 #include "daemon/events.h"
 #include "daemon/http.h"
 #include "daemon/job_internal.h"
+#include "daemon/jobs.h"
 #include "daemon/manager.h"
 #include "daemon/store_sync.h"
 
@@ -103,6 +104,8 @@ static int on_time(sd_event_source *source, uint64_t usec, void *user)
 static void on_failure(void *user, const struct fg_error *why)
 {
         struct fgd_manager *m = user;
+        if (m->jobs && m->jobs->worker)
+                fgd_worker_pause(m->jobs->worker); /* no runner is being born when helpers are ended */
         fg_log_error("%s; changes that nobody was told of are taken back, and the daemon begins anew", why->text);
         if (!m->http || sd_event_add_time_relative(m->event, NULL, CLOCK_MONOTONIC, SAY_USEC, 0, on_time, m) < 0)
                 begin_anew(m);

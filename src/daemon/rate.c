@@ -99,10 +99,11 @@ int fgd_rate_request(struct fgd_manager *m, const struct fgd_principal *who, str
 {
         uint64_t rate = m->options.value[FG_OPT_RATE_LIMIT];
         unsigned after_ms;
-        fgd_asked_note(&m->asked, who->user ? who->user->id : 0, fg_now());
-        if (!who->user || !rate || fgd_bucket_take(&who->user->rate_left, &who->user->rate_at, rate, 2 * rate, fg_now(), &after_ms))
-                return 0;
-        return refuse(problem, after_ms, "requests", rate);
+        uint64_t now = fg_now();
+        if (who->user && rate && !fgd_bucket_take(&who->user->rate_left, &who->user->rate_at, rate, 2 * rate, now, &after_ms))
+                return refuse(problem, after_ms, "requests", rate);
+        fgd_asked_note(&m->asked, who->user ? who->user->id : 0, now);
+        return 0;
 }
 
 void fgd_rate_spent(struct fgd_manager *m, int64_t id, uint64_t ns)

@@ -16,12 +16,21 @@ struct fgd_worker {
         pthread_t thread;
         pthread_mutex_t lock; /* of what is below, up to the empty line */
         pthread_cond_t pushed;
-        struct works wanted, ended;
-        bool stop;
+        struct works wanted, patient, ended;
+        bool stop, is_paused;
 
         sd_event_source *source;
         int ready; /* eventfd: something has ended */
 };
+
+static struct fgd_work *next_of(struct fgd_worker *worker)
+{
+        struct works *works = STAILQ_EMPTY(&worker->wanted) && !worker->stop ? &worker->patient : &worker->wanted;
+        struct fgd_work *work = worker->is_paused ? NULL : STAILQ_FIRST(works);
+        if (work)
+                STAILQ_REMOVE_HEAD(works, order);
+        return work;
+}
 
 static void *worker_thread(void *user)
 {
@@ -30,11 +39,10 @@ static void *worker_thread(void *user)
         struct fgd_work *work;
         pthread_mutex_lock(&worker->lock);
         for (;;) {
-                while (!(work = STAILQ_FIRST(&worker->wanted)) && !worker->stop)
+                while (!(work = next_of(worker)) && !worker->stop)
                         pthread_cond_wait(&worker->pushed, &worker->lock);
                 if (!work)
                         break;
-                STAILQ_REMOVE_HEAD(&worker->wanted, order);
                 pthread_mutex_unlock(&worker->lock);
                 work->run(work);
                 pthread_mutex_lock(&worker->lock);
@@ -96,6 +104,7 @@ int fgd_worker_new(sd_event *event, struct fgd_worker **ret)
         if (!worker)
                 return -ENOMEM;
         STAILQ_INIT(&worker->wanted);
+        STAILQ_INIT(&worker->patient);
         STAILQ_INIT(&worker->ended);
         pthread_mutex_init(&worker->lock, NULL);
         pthread_cond_init(&worker->pushed, NULL);
@@ -111,6 +120,13 @@ int fgd_worker_new(sd_event *event, struct fgd_worker **ret)
         return 0;
 }
 
+void fgd_worker_pause(struct fgd_worker *worker)
+{
+        pthread_mutex_lock(&worker->lock);
+        worker->is_paused = true;
+        pthread_mutex_unlock(&worker->lock);
+}
+
 void fgd_worker_free(struct fgd_worker *worker)
 {
         struct fgd_work *work;
@@ -121,6 +137,8 @@ void fgd_worker_free(struct fgd_worker *worker)
         pthread_cond_signal(&worker->pushed);
         pthread_mutex_unlock(&worker->lock);
         pthread_join(worker->thread, NULL);
+        STAILQ_CONCAT(&worker->ended, &worker->wanted); /* a paused one has left it */
+        STAILQ_CONCAT(&worker->ended, &worker->patient);
         while ((work = take(worker)))
                 work->done(work, true);
         drop(worker);
@@ -129,7 +147,10 @@ void fgd_worker_free(struct fgd_worker *worker)
 void fgd_worker_push(struct fgd_worker *worker, struct fgd_work *work)
 {
         pthread_mutex_lock(&worker->lock);
-        STAILQ_INSERT_TAIL(&worker->wanted, work, order);
+        if (work->is_patient)
+                STAILQ_INSERT_TAIL(&worker->patient, work, order);
+        else
+                STAILQ_INSERT_TAIL(&worker->wanted, work, order);
         pthread_cond_signal(&worker->pushed);
         pthread_mutex_unlock(&worker->lock);
 }

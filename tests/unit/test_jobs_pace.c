@@ -7,6 +7,8 @@
 #include "daemon/table.h"
 #include "daemon/worker.h"
 
+#include <unistd.h>
+
 #define START    (100 * FG_NSEC_PER_SEC)
 #define COST     1200000u /* ns of the loop's time: a job's start and end */
 #define PROJECTS 8
@@ -19,6 +21,8 @@ static unsigned started(struct fgd_pace *pace, unsigned projects, uint64_t secon
                 for (unsigned i = 0; i < projects; i++)
                         if (fgd_pace_admits(&pace[i], now, is_alone)) {
                                 n++;
+                                fgd_pace_launch(&pace[i], now);
+                                pace[i].launches--;
                                 fgd_pace_charge(&pace[i], now, COST, is_alone);
                         }
         return n;
@@ -39,8 +43,11 @@ static void a_few_at_once(void **state)
         for (unsigned again = 0; again < 3; again++) {
                 uint64_t now = START + again * 3600 * FG_NSEC_PER_SEC;
                 unsigned n = 0;
-                for (; fgd_pace_admits(&pace, now, false); n++)
+                for (; fgd_pace_admits(&pace, now, false); n++) {
+                        fgd_pace_launch(&pace, now);
+                        pace.launches--;
                         fgd_pace_charge(&pace, now, COST, false);
+                }
                 assert_in_range(n, 2, FGD_PACE_SAVED / COST + 1);
         }
 }
@@ -167,12 +174,80 @@ static void what_was_pushed_is_done(void **state)
         sd_event_unref(event);
 }
 
+static unsigned began[2];
+
+static void begin_late(struct fgd_work *work)
+{
+        usleep(100000); /* all the others are pushed by then */
+}
+
+static void begin_one(struct fgd_work *work)
+{
+        if (!work->is_patient)
+                assert_int_equal(began[true], 0);
+        began[work->is_patient]++;
+}
+
+static void on_one(struct fgd_work *work, bool is_ending)
+{
+        done++;
+}
+
+/* What is patient is begun when nothing else is left, and not at all at the end; a worker that is paused begins nothing. */
+static void the_patient_come_last(void **state)
+{
+        enum { LEFT, ENDED, PAUSED };
+        for (unsigned way = LEFT; way <= PAUSED; way++) {
+                struct fgd_work first = {.run = begin_late, .done = on_one}, work[100] = {0};
+                struct fgd_worker *worker;
+                sd_event *event;
+                began[0] = began[1] = done = 0;
+                assert_int_equal(sd_event_new(&event), 0);
+                assert_int_equal(fgd_worker_new(event, &worker), 0);
+                fgd_worker_push(worker, &first);
+                for (unsigned i = 0; i < 100; i++) {
+                        work[i] = (struct fgd_work){.run = begin_one, .done = on_one, .is_patient = i % 2 == 0};
+                        fgd_worker_push(worker, &work[i]);
+                }
+                if (way == PAUSED)
+                        fgd_worker_pause(worker);
+                while (way == LEFT && done < 101)
+                        assert_true(sd_event_run(event, UINT64_MAX) > 0);
+                fgd_worker_free(worker);
+                sd_event_unref(event);
+                assert_int_equal(done, 101);
+                assert_int_equal(began[0], way == PAUSED ? 0 : 50);
+                assert_int_equal(began[1], way == LEFT ? 50 : 0);
+        }
+}
+
+/* Ends that come without end, each dearer than the time between two, do not keep its starts waiting for longer than one debt. */
+static void ends_without_end(void **state)
+{
+        struct fgd_pace pace = {0};
+        uint64_t now = 100 * FG_NSEC_PER_SEC, begin = now, last = now;
+        unsigned starts = 0;
+        for (; now < begin + 20 * FG_NSEC_PER_SEC; now += FG_NSEC_PER_SEC / 20) {
+                fgd_pace_charge(&pace, now, 1000000, false);
+                if (!fgd_pace_admits(&pace, now, false))
+                        continue;
+                assert_true(now - last <= FGD_PACE_DEBT + FG_NSEC_PER_SEC / 20);
+                fgd_pace_launch(&pace, now);
+                pace.launches--;
+                last = now;
+                starts++;
+        }
+        assert_in_range(starts, 15, 30);
+        assert_true(fgd_pace_next(&pace) <= pace.started + FGD_PACE_DEBT);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(one_part_of_the_time),  cmocka_unit_test(while_nobody_else_asks_at_once), cmocka_unit_test(one_job_waits_for_nobody),
                 cmocka_unit_test(a_debt_ends),           cmocka_unit_test(few_on_their_way),          cmocka_unit_test(in_order_one_a_turn),
                 cmocka_unit_test(what_was_pushed_is_done), cmocka_unit_test(who_else_asks),           cmocka_unit_test(a_few_at_once),
+                cmocka_unit_test(ends_without_end),      cmocka_unit_test(the_patient_come_last),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
