@@ -92,7 +92,8 @@ static int start(struct fgd_http *http, int socket, struct MHD_OptionItem *tls, 
                 MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_ARRAY, tls ? tls : own, MHD_OPTION_URI_LOG_CALLBACK, fgd_exchange_new,
                 http, MHD_OPTION_NOTIFY_COMPLETED, fgd_exchange_end, http, MHD_OPTION_NOTIFY_CONNECTION, fgd_peer_change, http,
                 MHD_OPTION_CONNECTION_LIMIT, tls ? http->limit + SLACK : http->limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)m->options.value[FG_OPT_REQUEST_TIMEOUT], MHD_OPTION_END);
+                (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+                (unsigned)m->options.value[FG_OPT_REQUEST_TIMEOUT] + 1, MHD_OPTION_END); /* a second behind http_peer.c, which writes down whom it cuts */
         if (!http->daemon) {
                 if (socket >= 0)
                         close(socket);

@@ -190,7 +190,7 @@ class Attacks(people.Case):
             s.sendall(b"GET /v1/version HTTP/1.1\r\nX: ")
         for s in slow:
             self.throw(s, b"y")
-        # Each has a time of its own, and a row's count is written down within a second.
+        # Each has a time of its own.
         wait_until(lambda: self.counted(status=408, via=f"uid {people.NOBODY}") == (1, 7), "one row for all of them")
 
     def test_beyond_the_rate(self):

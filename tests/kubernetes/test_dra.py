@@ -181,11 +181,17 @@ class Dra(unittest.TestCase):
         self.addCleanup(self.server.server_close)
         self.addCleanup(self.server.shutdown)
 
+    @staticmethod
+    def listens(path):
+        """The file may still be that of the one before."""
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(path) == 0
+
     def start(self, *options, **how):
         env = {k: v for k, v in self.node.env.items() if not k.startswith("POD_")}
         process = self.node.popen([tool("bin", "fastgpu-kubelet"), f"--kubelet-dir={self.folder}", *self.server.args(), *options], env=env, **how)
         path = self.folder + "/plugins/fastgpu.dev/dra.sock"
-        wait_until(lambda: self.server.slice() and os.path.exists(path), 30, "the slice is published")
+        wait_until(lambda: self.server.slice() and self.listens(path), 30, "the slice is published")
         self.channel = grpc.insecure_channel("unix:" + path, options=[("grpc.use_local_subchannel_pool", 1)])
         self.addCleanup(self.channel.close)
         return process
