@@ -121,6 +121,14 @@ struct step {
 
 static unsigned run, done, ended;
 
+static struct fgd_worker *make_worker(sd_event **ret_event)
+{
+        struct fgd_worker *worker;
+        assert_int_equal(sd_event_new(ret_event), 0);
+        assert_int_equal(fgd_worker_new(*ret_event, &worker), 0);
+        return worker;
+}
+
 static void do_step(struct fgd_work *work)
 {
         assert_int_equal(FGD_OF_NODE(work, struct step, work)->number, run++);
@@ -145,10 +153,8 @@ static void push_all(struct fgd_worker *worker, struct step step[WORKS])
 static void in_order_one_a_turn(void **state)
 {
         static struct step step[WORKS];
-        struct fgd_worker *worker;
         sd_event *event;
-        assert_int_equal(sd_event_new(&event), 0);
-        assert_int_equal(fgd_worker_new(event, &worker), 0);
+        struct fgd_worker *worker = make_worker(&event);
         push_all(worker, step);
         for (unsigned turn = 0; done < WORKS; turn++) {
                 assert_int_equal(done, turn);
@@ -162,10 +168,8 @@ static void in_order_one_a_turn(void **state)
 static void what_was_pushed_is_done(void **state)
 {
         static struct step step[WORKS];
-        struct fgd_worker *worker;
         sd_event *event;
-        assert_int_equal(sd_event_new(&event), 0);
-        assert_int_equal(fgd_worker_new(event, &worker), 0);
+        struct fgd_worker *worker = make_worker(&event);
         push_all(worker, step);
         fgd_worker_free(worker);
         assert_int_equal(run, WORKS);
@@ -199,11 +203,9 @@ static void the_patient_come_last(void **state)
         enum { LEFT, ENDED, PAUSED };
         for (unsigned way = LEFT; way <= PAUSED; way++) {
                 struct fgd_work first = {.run = begin_late, .done = on_one}, work[100] = {0};
-                struct fgd_worker *worker;
                 sd_event *event;
+                struct fgd_worker *worker = make_worker(&event);
                 began[0] = began[1] = done = 0;
-                assert_int_equal(sd_event_new(&event), 0);
-                assert_int_equal(fgd_worker_new(event, &worker), 0);
                 fgd_worker_push(worker, &first);
                 for (unsigned i = 0; i < 100; i++) {
                         work[i] = (struct fgd_work){.run = begin_one, .done = on_one, .is_patient = i % 2 == 0};
