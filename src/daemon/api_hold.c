@@ -15,24 +15,24 @@ struct held {
         char *json;
 };
 
-static void refuse(const struct fgd_store *store, struct fgd_problem *problem)
+/* Instead of `json`. */
+static char *refuse(const struct fgd_store *store, char *json, unsigned *ret_status)
 {
-        fgd_problem_set(problem, FGD_STORAGE, fgd_store_is_uncertain(store) ? "it is not known whether it was changed: the disk did not take it; look again in a moment"
-                                                                           : "nothing was changed: the disk did not take it; the log of fastgpud says more");
+        struct fgd_problem problem = {0};
+        struct fgd_text text = {0};
+        fgd_problem_set(&problem, FGD_STORAGE, fgd_store_is_uncertain(store) ? "it is not known whether it was changed: the disk did not take it; look again in a moment"
+                                                                            : "nothing was changed: the disk did not take it; the log of fastgpud says more");
+        fgd_problem_write(&problem, &text);
+        fgd_text_free(json);
+        *ret_status = fgd_problem_status(&problem);
+        return text.data;
 }
 
 static void tell(struct fgd_store_wait *wait, bool is_kept)
 {
         struct held *held = (struct held *)((char *)wait - offsetof(struct held, wait));
-        if (!is_kept) {
-                struct fgd_problem problem = {0};
-                struct fgd_text text = {0};
-                refuse(held->store, &problem);
-                fgd_problem_write(&problem, &text);
-                fgd_text_free(held->json);
-                held->json = text.data;
-                held->status = fgd_problem_status(&problem);
-        }
+        if (!is_kept)
+                held->json = refuse(held->store, held->json, &held->status);
         held->later.done(held->later.user, held->status, held->json);
         free(held);
 }
@@ -48,11 +48,7 @@ bool fgd_hold_answer(struct fgd_call *call)
                 fgd_store_wait(store, &held->wait);
                 return true;
         }
-        if (fgd_store_settle(store, NULL) == 0)
-                return false;
-        refuse(store, &call->problem);
-        fgd_text_clear(&call->text);
-        fgd_problem_write(&call->problem, &call->text);
-        call->status = fgd_problem_status(&call->problem);
+        if (fgd_store_settle(store, NULL) < 0)
+                call->text.data = refuse(store, call->text.data, &call->status);
         return false;
 }
