@@ -4,11 +4,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/store_internal.h"
+#include "daemon/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -258,16 +258,6 @@ static int on_told(sd_event_source *source, int fd, uint32_t events, void *user)
         return 0;
 }
 
-static int start_thread(struct fgd_store_sync *s)
-{
-        sigset_t all, before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        int r = -pthread_create(&s->thread, NULL, sync_thread, s);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        return r;
-}
-
 int fgd_store_sync_start(struct fgd_store *store, sd_event *event, const struct fgd_store_watcher *watcher, struct fg_error *err)
 {
         struct fgd_store_sync *s = &store->sync;
@@ -276,7 +266,7 @@ int fgd_store_sync_start(struct fgd_store *store, sd_event *event, const struct 
         int r = s->told < 0 ? -errno : sd_event_add_io(event, &s->source, s->told, EPOLLIN, on_told, store);
         if (r >= 0) {
                 sd_event_source_set_io_fd_own(s->source, true);
-                r = start_thread(s);
+                r = fgd_thread_start(&s->thread, sync_thread, s);
         }
         if (r < 0)
                 return fg_error_set(err, r, "no thread for the store: %m");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/worker.h"
 
+#include "daemon/thread.h"
+
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -76,18 +76,6 @@ static int on_ready(sd_event_source *source, int fd, uint32_t events, void *user
         return 0;
 }
 
-static int start_thread(struct fgd_worker *worker)
-{
-        sigset_t none_of_ours, before;
-        sigfillset(&none_of_ours);
-        sigdelset(&none_of_ours, SIGBUS);
-        sigdelset(&none_of_ours, SIGSEGV);
-        pthread_sigmask(SIG_SETMASK, &none_of_ours, &before);
-        int r = -pthread_create(&worker->thread, NULL, worker_thread, worker);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        return r;
-}
-
 static void drop(struct fgd_worker *worker)
 {
         sd_event_source_disable_unref(worker->source);
@@ -111,7 +99,7 @@ int fgd_worker_new(sd_event *event, struct fgd_worker **ret)
         worker->ready = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
         int r = worker->ready < 0 ? -errno : sd_event_add_io(event, &worker->source, worker->ready, EPOLLIN, on_ready, worker);
         if (r >= 0)
-                r = start_thread(worker);
+                r = fgd_thread_start(&worker->thread, worker_thread, worker);
         if (r < 0) {
                 drop(worker);
                 return r;
