@@ -80,7 +80,7 @@ static void check_devices(struct cli_report *report, struct fg_client *client)
                                fg_size_format(cli_number(d, "memory"), size, sizeof size), cli_text(d, "state"));
         }
         json_array_foreach(json_object_get(answer, "problems"), i, text)
-                cli_report_add(report, "device", CLI_FINDING_WARN, "mend it, then `fastgpu devices --rescan`", "%s",
+                cli_report_add(report, "device", CLI_FINDING_WARN, "mend what it says; `fastgpu devices --rescan` looks at the devices again", "%s",
                                json_string_value(text) ? json_string_value(text) : "?");
         if (json_array_size(devices) == 0)
                 cli_report_add(report, "device", CLI_FINDING_FAIL,

@@ -122,7 +122,7 @@ int fgd_life_follow_store(struct fgd_manager *m, bool is_careful, struct fg_erro
         if (!is_careful)
                 return fgd_store_sync_start(m->store, m->event, &watcher, err);
         each_child(fgd_job_bury_later, m);
-        fgd_manager_note(m, "the disk did not take some changes (the log says why): who asked for them was told so. Each change keeps everybody "
-                         "waiting for the disk until fastgpud is restarted");
+        fgd_manager_note(m, "each change keeps everybody waiting for the disk until fastgpud is restarted without --careful, which it gives itself "
+                         "when the disk did not take some changes: its log says why, and who asked for them was told");
         return 0;
 }
